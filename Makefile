@@ -1,0 +1,43 @@
+# make demo | test | check | help-text | golden | benchmarks | clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check format help-text golden clean
+
+$(VENV)/.package: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.package
+	$(BIN)/imbtrain weights data/flights.csv --labels cancelled --format table
+	$(BIN)/imbtrain fit configs/quickstart.yaml --run-dir runs/quickstart --overwrite --format table
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -P -p "import subprocess" README.md
+
+test: check
+	$(BIN)/python -m pytest --cov --numprocesses 2
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+help-text: $(VENV)/.dev
+	$(BIN)/cog -r README.md
+
+golden: $(VENV)/.dev
+	IMBTRAIN_GOLDEN=write $(BIN)/python -m pytest tests -k golden
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -1,0 +1,106 @@
+"""The `imbtrain` command: the list of its subcommands and the one error boundary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imbalance_cli import __version__
+from imbalance_cli.cli.evaluate import evaluate
+from imbalance_cli.cli.fit import fit
+from imbalance_cli.cli.predict import predict
+from imbalance_cli.cli.weights import weights
+from imbalance_cli.errors import ImbtrainError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="imbtrain",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(weights)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(predict)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it with the flag's value
+    if wanted:
+        typer.echo(f"imbtrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def imbtrain(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Positive weights, a trained model and per-label numbers for rare positives.
+
+    Results go to stdout; progress, warnings and errors to stderr. Exit codes: 0 done,
+    2 what was given is wrong, 1 a fault of imbtrain, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(args=given, prog_name="imbtrain", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except BrokenPipeError:
+        _silence_stdout()
+        return DONE
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", None, INTERRUPTED)
+    except ImbtrainError as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        return _fail(error.message, error.hint, WRONG_INPUT)
+    except typer.TyperException as error:
+        hint = f"{_command_path(given)} --help"
+        return _fail(" ".join(error.format_message().split()), hint, WRONG_INPUT)
+    except Exception as error:  # noqa: BLE001  the boundary: whatever is left is our fault
+        traceback.print_exc()
+        return _fail(
+            f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}",
+            "please report it with the lines above",
+            OUR_FAULT,
+        )
+
+
+def _fail(message: str, hint: str | None, code: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.splitlines())}\n")
+    if hint:
+        sys.stderr.write(f"hint: {hint}\n")
+    return code
+
+
+def _command_path(arguments: Sequence[str]) -> str:
+    commands = {command.name or "" for command in app.registered_commands} | {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    return " ".join(["imbtrain", *[a for a in arguments[:1] if a in commands]])
+
+
+def _silence_stdout() -> None:
+    """Point stdout at nothing, so that Python does not fail again when it flushes on exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

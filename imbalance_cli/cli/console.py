@@ -1,0 +1,54 @@
+"""Where a command's output goes: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def default_format() -> str:
+    """Return "table" on a terminal, "csv" in a pipe."""
+    return "table" if sys.stdout.isatty() else "csv"
+
+
+def warn(message: str) -> None:
+    """Write a warning to stderr."""
+    sys.stderr.write(f"warning: {message}\n")
+
+
+def write_result(content: bytes, output: Path | None) -> None:
+    """Write a result to a file, all of it or nothing, or to stdout.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(output)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+
+
+def stdout_console() -> Console:
+    """Return a rich console on stdout that shows emoji codes and markup in names as they are."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, markup=False, emoji=False, highlight=False)

@@ -1,0 +1,112 @@
+"""`imbtrain weights`: counts and pos_weight per label."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from imbalance_cli.cli.console import default_format, stdout_console, warn, write_result
+from imbalance_cli.errors import OutputError, WeightsError
+
+FORMATS = ("table", "csv", "json", "yaml", "npy", "safetensors", "pt")
+BINARY_FORMATS = ("npy", "safetensors", "pt")
+
+
+def weights(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help="CSV (.gz, .zst), TSV, Parquet or .npy files, or - for CSV on stdin; "
+            "several are counted as one.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="A label column, by name or glob; repeatable.", show_default=False),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The value that means 1, where a label is not 0/1 or yes/no.")
+    ] = None,
+    strategy: Annotated[
+        Literal["ratio", "sqrt", "effective", "balanced", "none"],
+        typer.Option(
+            help="ratio: negatives / positives; sqrt: its root; effective: effective numbers of "
+            "samples; balanced: the same ratio; none: 1."
+        ),
+    ] = "ratio",
+    beta: Annotated[
+        float | None, typer.Option(help="Of --strategy effective.  [default: 0.9999]")
+    ] = None,
+    cap: Annotated[float | None, typer.Option(help="The largest weight.")] = None,
+    smoothing: Annotated[
+        float, typer.Option(help="a in (negatives + a) / (positives + a).")
+    ] = 0.0,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Add up counts that --format json wrote elsewhere.")
+    ] = False,
+    output_format: Annotated[
+        Literal["table", "csv", "json", "yaml", "npy", "safetensors", "pt"] | None,
+        typer.Option(
+            "--format",
+            help="How to write the result.  [default: by the suffix of -o; else table on a "
+            "terminal, csv in a pipe]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Count positives and negatives per label and derive pos_weight."""
+    from imbalance_cli.labels import count_labels
+    from imbalance_cli.pos_weight import Strategy, weigh
+    from imbalance_cli.readers import open_source
+    from imbalance_cli.weight_files import encode, read_counts
+
+    chosen = _choose_format(output_format, output)
+    if beta is not None and strategy != "effective":
+        raise WeightsError(f"--beta {beta} goes with --strategy effective, not {strategy}")
+    recipe = Strategy(strategy, cap, smoothing, 0.9999 if beta is None else beta)
+    if merge:
+        parts = [read_counts(name) for name in sources]
+    else:
+        parts = [count_labels(open_source(name), labels or (), positive) for name in sources]
+    counts = functools.reduce(operator.add, parts)
+    names = ["stdin" if name == "-" else name for name in sources]
+    result = weigh(counts, recipe, names[0] if len(names) == 1 else names)
+    for sentence in result.warnings:
+        warn(sentence)
+    if chosen == "table":
+        from imbalance_cli.report.weights import draw_weights
+
+        stdout_console().print(draw_weights(result))
+    else:
+        write_result(encode(result, chosen), output)
+
+
+def _choose_format(given: str | None, output: Path | None) -> str:
+    if output is None:
+        chosen = given or default_format()
+        if chosen in BINARY_FORMATS and sys.stdout.isatty():
+            raise OutputError(
+                f"--format {chosen} is binary, and stdout is a terminal",
+                hint=f"-o weights.{chosen}, or redirect stdout",
+            )
+        return chosen
+    suffix = output.suffix.lstrip(".").replace("yml", "yaml")
+    chosen = given or suffix
+    if chosen not in FORMATS[1:]:
+        raise OutputError(
+            f"{output}: the suffix names no format, and a table is for the terminal"
+            if given != "table"
+            else f"{output}: a table is drawn on the terminal only",
+            hint=f"--format {' | '.join(FORMATS[1:])}",
+        )
+    return chosen

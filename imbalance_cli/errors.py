@@ -1,0 +1,79 @@
+"""The errors the library raises; only cli/ turns them into text and exit codes.
+
+ImbtrainError            something the user gave cannot be used (exit code 2)
+├── ConfigError          the YAML, a key in it, or a --set
+├── SourceError          a file, stream or array that cannot be read as a table
+├── LabelError           which columns are labels, or what their cells hold
+├── WeightsError         a strategy's parameters, or a weights file
+├── SplitError           parts that cannot be cut as asked
+├── FeatureError         a column that cannot be made into a feature
+├── TrainingError        training that cannot start, or that diverged
+├── RunError             a run directory that cannot be read
+└── OutputError          a place that cannot be written to
+
+Every message says what is wrong, where, and the value seen; the hint says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ImbtrainError(Exception):
+    """What the user gave cannot be used.
+
+    Args:
+        message: what is wrong, where, and the value seen, on one line.
+        hint: what to do about it, where we know.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(ImbtrainError):
+    """The YAML, a key in it, or a --set cannot be used."""
+
+
+class SourceError(ImbtrainError):
+    """A file, stream or array cannot be read as a table."""
+
+
+class LabelError(ImbtrainError):
+    """No label column was found, or a label cell is not binary."""
+
+
+class WeightsError(ImbtrainError):
+    """A weighting strategy or a weights file cannot be used."""
+
+
+class SplitError(ImbtrainError):
+    """The rows cannot be cut into the parts asked for."""
+
+
+class FeatureError(ImbtrainError):
+    """A column cannot be made into a feature."""
+
+
+class TrainingError(ImbtrainError):
+    """Training cannot start, or diverged."""
+
+
+class RunError(ImbtrainError):
+    """A run directory is missing, incomplete, changed or of another format version."""
+
+
+class OutputError(ImbtrainError):
+    """A file or directory cannot be written."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return "did you mean ...?" for the known name closest to `name`, or None if none is."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {matches[0]!r}?" if matches else None

@@ -1,0 +1,109 @@
+"""What every reader offers: the column names, batches of columns, and a tally of cell texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import polars as pl
+
+MISSING_TEXTS = frozenset({"", "na", "nan", "null"})
+"""Cell texts that stand for a missing value, stripped and in lower case."""
+
+DISTINCT_LIMIT = 16
+"""A tally keeps at most this many distinct texts a column; a binary label needs far fewer."""
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a cell's text stands for a missing value."""
+    return text.strip().lower() in MISSING_TEXTS
+
+
+@dataclasses.dataclass
+class ColumnTally:
+    """How often each distinct text occurs in one column, and where it was first seen.
+
+    Attributes:
+        counts: rows a text; at most DISTINCT_LIMIT texts.
+        places: "line 7" or "row 7" a text, where the reader noted it.
+        overflow: whether there were more distinct texts than that.
+    """
+
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    places: dict[str, str] = dataclasses.field(default_factory=dict)
+    overflow: bool = False
+
+    def add(self, counts: Mapping[str, int]) -> list[str]:
+        """Add counts of texts and return the texts not seen before."""
+        fresh = [text for text in counts if text not in self.counts]
+        for text, count in counts.items():
+            if text in self.counts or len(self.counts) < DISTINCT_LIMIT:
+                self.counts[text] = self.counts.get(text, 0) + count
+            else:
+                self.overflow = True
+        return [text for text in fresh if text in self.counts]
+
+
+@dataclasses.dataclass
+class Tally:
+    """Cell texts counted in several columns of one source."""
+
+    rows: int
+    columns: dict[str, ColumnTally]
+
+    @classmethod
+    def empty(cls, columns: Sequence[str]) -> Tally:
+        """Return a tally of no rows."""
+        return cls(rows=0, columns={column: ColumnTally() for column in columns})
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Some consecutive rows of a source.
+
+    Attributes:
+        frame: the columns asked for; text formats give every cell as it stands, as a string.
+        place: says where a row of the frame stands in the source: "line 7" or "row 7".
+    """
+
+    frame: pl.DataFrame
+    place: Callable[[int], str]
+
+
+class Source(Protocol):
+    """A table that can be read in one pass with flat memory."""
+
+    name: str
+    columns: list[str]
+
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns."""
+        ...
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns, some rows at a time."""
+        ...
+
+
+def tally_frame(frame: pl.DataFrame, tally: Tally) -> list[tuple[str, str, int]]:
+    """Add a frame of string columns to a tally.
+
+    Returns:
+        (column, text, row in the frame) for each text that the tally had not seen.
+    """
+    import polars as pl
+
+    fresh = []
+    for column, column_tally in tally.columns.items():
+        cells = frame[column]
+        values = cells.value_counts(name="tally_count")
+        counts = dict(zip(values[column].to_list(), values["tally_count"].to_list(), strict=True))
+        for text in column_tally.add(counts):
+            row = cells.index_of(pl.lit(text, dtype=pl.String))
+            if row is not None:
+                fresh.append((column, text, row))
+    tally.rows += frame.height
+    return fresh
