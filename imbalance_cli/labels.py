@@ -7,13 +7,12 @@ import fnmatch
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import LabelError, nearest
-from imbalance_cli.readers.source import Tally, is_missing
+from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy as np
-    import polars as pl
 
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import ColumnTally, Source
@@ -23,6 +22,7 @@ NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
 LABEL_NAMES = frozenset({"y", "label", "target"})
 LABEL_PREFIX = "y_"
 BARE_TEXTS = frozenset({"0", "1", "0.0", "1.0"})
+LONGEST_SHOWN = 60  # characters of a cell in an error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +56,32 @@ class Counts:
     rows: int
     labels: list[LabelCounts]
 
-    def __add__(self, other: Counts) -> Counts:
-        """Add the counts of further rows, label by label.
 
-        Raises:
-            LabelError: the labels differ.
-        """
-        theirs = {counts.label: counts for counts in other.labels}
-        ours = {counts.label for counts in self.labels}
-        differing = sorted(ours ^ theirs.keys())
+def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
+    """Add the counts of several sources, label by label.
+
+    Args:
+        parts: (name, counts) of each source; the name is for errors.
+
+    Raises:
+        LabelError: the labels of two sources differ.
+    """
+    (first_name, first), *others = parts
+    total = {counts.label: counts for counts in first.labels}
+    rows = first.rows
+    for name, part in others:
+        labels = {counts.label for counts in part.labels}
+        differing = [*(total.keys() - labels), *(labels - total.keys())]
         if differing:
+            label = min(differing)
+            has, lacks = (first_name, name) if label in total else (name, first_name)
             raise LabelError(
-                f"label {differing[0]!r} is in one of the counts and not in the other",
+                f"{lacks}: no label {label!r}, which {has} has",
                 hint="counts can be added when they are of the same labels",
             )
-        return Counts(self.rows + other.rows, [c + theirs[c.label] for c in self.labels])
+        rows += part.rows
+        total |= {counts.label: total[counts.label] + counts for counts in part.labels}
+    return Counts(rows, list(total.values()))
 
 
 def select_labels(columns: Sequence[str], patterns: Sequence[str], name: str) -> list[str] | None:
@@ -198,51 +209,61 @@ def _read_texts(
     column: ColumnTally, positive: str | None, prefix: str, label: str
 ) -> dict[str, bool | None]:
     """Say of each text of a column whether it is positive, negative or missing (None)."""
-    sides: dict[str, bool | None] = {}
-    for text in column.counts:
-        side = _side(text, positive)
+    sides = {text: _side(text, positive) for text in column.counts}
+
+    def place(text: str) -> str:
+        return f"{prefix}{column.places[text]}: " if text in column.places else prefix
+
+    for text, side in sides.items():
         if side is None and not is_missing(text):
-            place = f"{prefix}{column.places[text]}: " if text in column.places else prefix
             raise LabelError(
-                f"{place}column {label!r}: {text!r} is not a binary label",
+                f"{place(text)}column {label!r}: {_quote(text)} is not a binary label",
                 hint="0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1",
             )
-        sides[text] = side
     negatives = [text for text, side in sides.items() if side is False]
-    if positive is not None and (len({n.strip() for n in negatives}) > 1 or column.overflow):
-        text = negatives[-1]
-        place = f"{prefix}{column.places[text]}: " if text in column.places else prefix
+    third = [text for text in negatives if not _same_value(text, negatives[0])]
+    if positive is not None and third:
         raise LabelError(
-            f"{place}column {label!r}: {text!r} is a third value beside {positive!r} and "
-            f"{negatives[0]!r}",
+            f"{place(third[0])}column {label!r}: {_quote(third[0])} is a third value beside "
+            f"{_quote(positive)} and {_quote(negatives[0])}",
             hint="a binary label has two values",
+        )
+    if column.overflow:
+        raise LabelError(
+            f"{prefix}column {label!r} has more than {DISTINCT_LIMIT} spellings of its two values",
+            hint="write each value in one way, for instance 0 and 1",
         )
     return sides
 
 
 def _side(text: str, positive: str | None) -> bool | None:
-    stripped = text.strip()
     if positive is not None:
-        if stripped == positive.strip() or _same_number(stripped, positive):
+        if _same_value(text, positive):
             return True
         return None if is_missing(text) else False
-    lower = stripped.lower()
-    if lower in POSITIVE_TEXTS or _same_number(lower, "1"):
+    word = text.strip().lower()
+    if word in POSITIVE_TEXTS or _same_value(word, "1"):
         return True
-    return False if lower in NEGATIVE_TEXTS or _same_number(lower, "0") else None
+    return False if word in NEGATIVE_TEXTS or _same_value(word, "0") else None
 
 
-def _same_number(text: str, other: str) -> bool:
+def _same_value(text: str, other: str) -> bool:
+    if text.strip() == other.strip():
+        return True
     try:
         return float(text) == float(other)
     except ValueError:
         return False
 
 
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
+
+
 def _is_bare(column: ColumnTally) -> bool:
     known = {text.strip() for text in column.counts if not is_missing(text)}
-    return bool(known) and known <= BARE_TEXTS and not column.overflow
+    return known <= BARE_TEXTS and not column.overflow
 
 
 def _glob(column: str, pattern: str) -> bool:

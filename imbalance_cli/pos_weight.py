@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from imbalance_cli.labels import Counts, LabelCounts
 
 

@@ -9,22 +9,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import pickle
 import struct
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.labels import Counts, LabelCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from imbalance_cli.pos_weight import PosWeights
 
-COLUMNS = ("label", "positives", "negatives", "missing", "prevalence", "pos_weight")
+Weights: TypeAlias = "tuple[list[str] | None, list[float]]"
+"""Label names, where the format has them, and one weight a label."""
+
+SIDES = ("positives", "negatives", "missing")
+COLUMNS = ("label", *SIDES, "prevalence", "pos_weight")
 
 
 def encode(weights: PosWeights, file_format: str) -> bytes:
@@ -180,20 +185,19 @@ def read_counts(name: str) -> Counts:
     """
     document = _parse_json(_read(name).decode(errors="replace"), name)
     try:
-        labels = []
-        for entry in document["labels"]:
-            values = [entry[key] for key in ("positives", "negatives", "missing")]
-            if not isinstance(entry["label"], str) or not all(_is_count(v) for v in values):
-                raise WeightsError(f"{name}: counts must be whole numbers from 0 up, not {values}")
-            labels.append(LabelCounts(entry["label"], *values))
-        if not _is_count(document["rows"]):
-            raise WeightsError(f"{name}: rows must be a whole number, not {document['rows']!r}")
-        return Counts(document["rows"], labels)
+        rows = _count(document["rows"], name)
+        labels = [
+            LabelCounts(str(entry["label"]), *(_count(entry[side], name) for side in SIDES))
+            for entry in document["labels"]
+        ]
     except (KeyError, TypeError) as error:
+        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise WeightsError(
-            f"{name}: not counts: {error} is missing or of the wrong type",
+            f"{name}: not counts: {problem}",
             hint="imbtrain weights PART --format json writes such a file",
         ) from error
+    _refuse_twice([counts.label for counts in labels], name)
+    return Counts(rows, labels)
 
 
 def read_pos_weight(name: str, labels: Sequence[str]) -> list[float]:
@@ -206,62 +210,86 @@ def read_pos_weight(name: str, labels: Sequence[str]) -> list[float]:
     Raises:
         WeightsError: the file is missing, holds no weights, or its labels are others.
     """
-    suffix = "json" if name == "-" else Path(name).suffix.lstrip(".").replace("yml", "yaml")
-    if suffix not in FORMATS:
-        raise WeightsError(f"{name}: weights are read from {', '.join(FORMATS)} files")
+    file_format = "json" if name == "-" else format_of(Path(name))
+    if file_format not in READERS:
+        raise WeightsError(f"{name}: weights are read from {', '.join(READERS)} files")
+    content = _read(name)
     try:
-        names, values = _load(_read(name), suffix, name)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{name}: not a weights file: {error}") from error
-    if names is None:
-        if len(values) != len(labels):
-            raise WeightsError(f"{name}: {len(values)} weights for {len(labels)} labels")
-        names = list(labels)
+        names, values = READERS[file_format](content)
+    except Exception as error:  # every format's library has its own errors for a broken file
+        raise WeightsError(f"{name}: not weights as {file_format}: {error}") from error
+    names = list(labels) if names is None else names
+    if len(values) != len(names):
+        raise WeightsError(f"{name}: {len(values)} weights for {len(names)} labels")
+    _refuse_twice(names, name)
     differing = sorted(set(names) ^ set(labels))
     if differing:
         where = "file" if differing[0] in names else "data"
         raise WeightsError(f"{name}: label {differing[0]!r} is only in the {where}")
     by_name = dict(zip(names, values, strict=True))
-    bad = [label for label in labels if not 0 < by_name[label] < float("inf")]
-    if bad:
-        raise WeightsError(f"{name}: the weight of {bad[0]!r} is {by_name[bad[0]]}, not above 0")
+    for label, weight in by_name.items():
+        if not 0 < weight < math.inf:
+            raise WeightsError(
+                f"{name}: the weight of {label!r} is {weight}, not a finite number above 0"
+            )
     return [by_name[label] for label in labels]
 
 
-def _load(content: bytes, suffix: str, name: str) -> tuple[list[str] | None, list[float]]:
-    match suffix:
-        case "npy":
-            import numpy as np
+def format_of(path: Path) -> str:
+    """Return the format that a path's suffix names, in FORMATS or not."""
+    return path.suffix.lower().lstrip(".").replace("yml", "yaml")
 
-            values = np.load(io.BytesIO(content), allow_pickle=False).ravel().tolist()
-            return None, [float(value) for value in values]
-        case "safetensors":
-            from safetensors.numpy import load
 
-            header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
-            names = json.loads(header["__metadata__"]["labels"])
-            return names, load(content)["pos_weight"].tolist()
-        case "pt":
-            import torch
+def _load_csv(content: bytes) -> Weights:
+    return _columns(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
-            try:
-                document = torch.load(io.BytesIO(content), weights_only=True)
-            except (RuntimeError, pickle.UnpicklingError) as error:
-                raise WeightsError(f"{name}: not a weights file: {error}") from error
-            return document["labels"], document["pos_weight"].tolist()
-        case "yaml":
-            import yaml
 
-            try:
-                document = yaml.safe_load(content)
-            except yaml.YAMLError as error:
-                raise WeightsError(f"{name}: not YAML: {error}") from error
-            return document["labels"], [float(value) for value in document["pos_weight"]]
-        case "csv":
-            entries: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(content.decode())))
-        case _:
-            entries = _parse_json(content.decode(), name)["labels"]
-    return [e["label"] for e in entries], [float(e["pos_weight"]) for e in entries]
+def _load_json(content: bytes) -> Weights:
+    return _columns(json.loads(content)["labels"])
+
+
+def _columns(entries: Iterable[Mapping[str, Any]]) -> Weights:
+    pairs = [(entry["label"], float(entry["pos_weight"])) for entry in entries]
+    return [label for label, _ in pairs], [weight for _, weight in pairs]
+
+
+def _load_yaml(content: bytes) -> Weights:
+    import yaml
+
+    document = yaml.safe_load(content)
+    return document["labels"], [float(weight) for weight in document["pos_weight"]]
+
+
+def _load_npy(content: bytes) -> Weights:
+    import numpy as np
+
+    values = np.load(io.BytesIO(content), allow_pickle=False)
+    return None, [float(weight) for weight in values.ravel()]
+
+
+def _load_safetensors(content: bytes) -> Weights:
+    from safetensors.numpy import load
+
+    weights = load(content)["pos_weight"].tolist()
+    header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+    return json.loads(header["__metadata__"]["labels"]), weights
+
+
+def _load_pt(content: bytes) -> Weights:
+    import torch
+
+    document = torch.load(io.BytesIO(content), weights_only=True)
+    return document["labels"], document["pos_weight"].tolist()
+
+
+READERS: dict[str, Callable[[bytes], Weights]] = {
+    "csv": _load_csv,
+    "json": _load_json,
+    "yaml": _load_yaml,
+    "npy": _load_npy,
+    "safetensors": _load_safetensors,
+    "pt": _load_pt,
+}
 
 
 def _read(name: str) -> bytes:
@@ -281,13 +309,21 @@ def _parse_json(text: str, name: str) -> dict[str, Any]:
     return document
 
 
+def _refuse_twice(labels: Sequence[str], name: str) -> None:
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise WeightsError(f"{name}: label {twice[0]!r} is there twice")
+
+
+def _count(value: object, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise WeightsError(f"{name}: a count must be a whole number from 0 up, not {value!r}")
+    return value
+
+
 def _names(weights: PosWeights) -> list[str]:
     return [label.counts.label for label in weights.labels]
 
 
 def _values(weights: PosWeights) -> list[float]:
     return [label.pos_weight for label in weights.labels]
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -34,7 +34,7 @@ app.command()(evaluate)
 app.command()(predict)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  Typer calls it with the flag's value
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"imbtrain {__version__}")
         raise typer.Exit
@@ -45,7 +45,9 @@ def imbtrain(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Positive weights, a trained model and per-label numbers for rare positives.

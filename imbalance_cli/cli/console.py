@@ -13,6 +13,8 @@ from imbalance_cli.errors import OutputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from imbalance_cli.evaluation import Evaluation
+
 
 def default_format() -> str:
     """Return "table" on a terminal, "csv" in a pipe."""
@@ -52,3 +54,17 @@ def stdout_console() -> Console:
     from rich.console import Console
 
     return Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+
+
+def show_report(evaluation: Evaluation, run: Path, output_format: str) -> None:
+    """Write an evaluation to stdout as a table, CSV or JSON."""
+    from imbalance_cli.report import documents
+
+    if output_format == "table":
+        from imbalance_cli.report.terminal import draw_report
+
+        stdout_console().print(draw_report(evaluation, str(run)))
+    elif output_format == "csv":
+        write_result(documents.to_csv(evaluation), None)
+    else:
+        write_result(documents.to_json(evaluation, str(run)), None)

@@ -1,3 +1,44 @@
-"""Stub."""
-def evaluate() -> None:
-    """stub"""
+"""`imbtrain evaluate`: the report of a run on labelled rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from imbalance_cli.cli.console import default_format, show_report
+
+
+def evaluate(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run directory that fit left.", show_default=False),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Labelled rows; - for CSV on stdin.", show_default=False
+        ),
+    ],
+    output_format: Annotated[
+        Literal["table", "csv", "json"] | None,
+        typer.Option(
+            "--format",
+            help="How to write the report.  [default: table on a terminal, csv in a pipe]",
+        ),
+    ] = None,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Bootstrap replicates; 0 for none.  [default: report.bootstrap of the run]"
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Report per label how a run does on labelled rows."""
+    from imbalance_cli import workflows
+
+    evaluation = workflows.evaluate(run, source, device, bootstrap=bootstrap)
+    show_report(evaluation, run, output_format or default_format())

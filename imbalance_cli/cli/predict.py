@@ -1,3 +1,48 @@
-"""Stub."""
-def predict() -> None:
-    """stub"""
+"""`imbtrain predict`: probabilities and decisions, row by row."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imbalance_cli.cli.rows import open_rows
+
+
+def predict(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run directory that fit left.", show_default=False),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Rows with the feature columns; - for CSV on stdin.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A .csv or .parquet file instead of CSV on stdout."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column to put before the predictions, by name or glob; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Write a probability and a decision a label for every row, in the order of the rows."""
+    from imbalance_cli import workflows
+
+    frames = workflows.predict(run, source, device, keep or ())
+    with open_rows(output) as write:
+        for frame in frames:
+            write(frame)
+    sys.stdout.flush()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +11,9 @@ import typer
 from imbalance_cli.cli.console import default_format, stdout_console, warn, write_result
 from imbalance_cli.errors import OutputError, WeightsError
 
-FORMATS = ("table", "csv", "json", "yaml", "npy", "safetensors", "pt")
-BINARY_FORMATS = ("npy", "safetensors", "pt")
-
 
 def weights(
+    *,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -45,9 +41,7 @@ def weights(
         float | None, typer.Option(help="Of --strategy effective.  [default: 0.9999]")
     ] = None,
     cap: Annotated[float | None, typer.Option(help="The largest weight.")] = None,
-    smoothing: Annotated[
-        float, typer.Option(help="a in (negatives + a) / (positives + a).")
-    ] = 0.0,
+    smoothing: Annotated[float, typer.Option(help="a in (negatives + a) / (positives + a).")] = 0.0,
     merge: Annotated[
         bool, typer.Option("--merge", help="Add up counts that --format json wrote elsewhere.")
     ] = False,
@@ -65,7 +59,7 @@ def weights(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Count positives and negatives per label and derive pos_weight."""
-    from imbalance_cli.labels import count_labels
+    from imbalance_cli.labels import add_counts, count_labels
     from imbalance_cli.pos_weight import Strategy, weigh
     from imbalance_cli.readers import open_source
     from imbalance_cli.weight_files import encode, read_counts
@@ -75,10 +69,18 @@ def weights(
         raise WeightsError(f"--beta {beta} goes with --strategy effective, not {strategy}")
     recipe = Strategy(strategy, cap, smoothing, 0.9999 if beta is None else beta)
     if merge:
-        parts = [read_counts(name) for name in sources]
+        if labels or positive is not None:
+            raise WeightsError(
+                f"--merge adds counts as they are, so --{'labels' if labels else 'positive'} "
+                "says nothing to it",
+                hint="choose labels where the counts are made: imbtrain weights PART --format json",
+            )
+        parts = [(name, read_counts(name)) for name in sources]
     else:
-        parts = [count_labels(open_source(name), labels or (), positive) for name in sources]
-    counts = functools.reduce(operator.add, parts)
+        parts = [
+            (name, count_labels(open_source(name), labels or (), positive)) for name in sources
+        ]
+    counts = add_counts(parts)
     names = ["stdin" if name == "-" else name for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)
     for sentence in result.warnings:
@@ -92,6 +94,8 @@ def weights(
 
 
 def _choose_format(given: str | None, output: Path | None) -> str:
+    from imbalance_cli.weight_files import BINARY_FORMATS, FORMATS, format_of
+
     if output is None:
         chosen = given or default_format()
         if chosen in BINARY_FORMATS and sys.stdout.isatty():
@@ -100,13 +104,10 @@ def _choose_format(given: str | None, output: Path | None) -> str:
                 hint=f"-o weights.{chosen}, or redirect stdout",
             )
         return chosen
-    suffix = output.suffix.lstrip(".").replace("yml", "yaml")
-    chosen = given or suffix
-    if chosen not in FORMATS[1:]:
-        raise OutputError(
-            f"{output}: the suffix names no format, and a table is for the terminal"
-            if given != "table"
-            else f"{output}: a table is drawn on the terminal only",
-            hint=f"--format {' | '.join(FORMATS[1:])}",
-        )
+    chosen = given or format_of(output)
+    if chosen not in FORMATS:
+        known = f"--format {' | '.join(FORMATS)}"
+        if chosen == "table":
+            raise OutputError(f"{output}: a table is drawn on stdout only", hint=known)
+        raise OutputError(f"{output}: the suffix {output.suffix!r} names no format", hint=known)
     return chosen

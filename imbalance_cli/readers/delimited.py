@@ -9,113 +9,24 @@ first doubt.
 from __future__ import annotations
 
 import collections
-import csv
-import dataclasses
 import functools
-import io
-import itertools
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
+from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
 from imbalance_cli.readers.source import Batch, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import polars as pl
-
 SMALL = 64 * 2**10  # below this, loading polars costs more than reading the records one by one
 BLOCK = 16 * 2**20
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_HEADER = 16 * 2**20
 OTHER_DELIMITERS = ";\t|,"
-
-csv.field_size_limit(2**31 - 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordBlock:
-    """Whole records of a delimited file, without the header.
-
-    Attributes:
-        data: the bytes.
-        first_line: the line number of the first record.
-        columns: the names in the header.
-        delimiter: between two cells.
-        name: the source, for errors.
-    """
-
-    data: bytes
-    first_line: int
-    columns: list[str]
-    delimiter: str
-    name: str
-
-    def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line, cells) of each record; a blank line is a record only in a lone column.
-
-        Raises:
-            SourceError: not UTF-8, a quote that never closes, or too few or too many cells.
-        """
-        for line, cells in parse_records(self.data, self.first_line, self.delimiter, self.name):
-            if not cells and len(self.columns) > 1:
-                continue
-            row = cells or [""]
-            if len(row) != len(self.columns):
-                raise SourceError(
-                    f"{self.name}: line {line}: {_cells(len(row))} where the header has "
-                    f"{len(self.columns)}",
-                    hint="quote a cell that holds a delimiter, or mend the row",
-                )
-            yield line, row
-
-    def frame(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return the columns as strings, every cell as it stands.
-
-        Raises:
-            SourceError: as `records`.
-        """
-        import polars as pl
-
-        try:
-            table = pl.scan_csv(
-                self.data,
-                has_header=False,
-                schema=dict.fromkeys(self.columns, pl.String),
-                separator=self.delimiter,
-                empty_string_is_null=False,
-                extra_columns="raise",
-            )
-            wanted = list(dict.fromkeys([*columns, self.columns[-1]]))
-            frame = table.select(wanted).collect(engine="streaming")
-        except pl.exceptions.PolarsError:
-            return self._exact_frame(columns)
-        if self._may_be_ragged(frame):
-            return self._exact_frame(columns)
-        return frame.select(columns)
-
-    def place(self, row: int, height: int) -> str:
-        """Say on which line row `row` of the `height` rows begins."""
-        if self.data.count(b"\n") == height:
-            return f"line {self.first_line + row}"
-        line, _ = next(itertools.islice(self.records(), row, None))
-        return f"line {line}"
-
-    def _may_be_ragged(self, frame: pl.DataFrame) -> bool:
-        # polars fills a row that is too short with empty cells, so the last cell shows it
-        if len(self.columns) == 1 or not (frame[self.columns[-1]] == "").any():
-            return False
-        delimiters = self.data.count(self.delimiter.encode())
-        return b'"' in self.data or delimiters != frame.height * (len(self.columns) - 1)
-
-    def _exact_frame(self, columns: Sequence[str]) -> pl.DataFrame:
-        import polars as pl
-
-        rows = [cells for _, cells in self.records()]
-        schema = dict.fromkeys(self.columns, pl.String)
-        return pl.DataFrame(rows, schema=schema, orient="row").select(columns)
 
 
 class DelimitedSource:
@@ -132,13 +43,16 @@ class DelimitedSource:
     def __init__(self, name: str, delimiter: str) -> None:
         self.name = "stdin" if name == STDIN else name
         self.delimiter = delimiter
-        self._read = read_bytes(open_bytes(name), self.name)
+        stream = open_bytes(name)
+        if name != STDIN:
+            weakref.finalize(self, stream.close)
+        self._read = read_bytes(stream, self.name)
         header, self._body = self._read_header()
         self._body_offset = len(header)
         self._first_line = 1 + header.count(b"\n")
         self.columns = self._parse_header(header)
         is_big = len(self._body) + len(header) >= SMALL
-        is_plain = name != STDIN and not name.endswith((".gz", ".zst"))
+        is_plain = not name.lower().endswith((".gz", ".zst")) and Path(name).is_file()
         self._scannable = Path(name) if is_big and is_plain else None
 
     def tally(self, columns: Sequence[str]) -> Tally:
@@ -149,8 +63,8 @@ class DelimitedSource:
         """
         width = digit_width(self._body[: self._body.find(b"\n") + 1], len(self.columns))
         if self._scannable:
-            path = self._scannable
-            scanned = self._scan_digits(path, width, columns) if width else self._scan(path, columns)
+            scanned = self._scan_digits(self._scannable, width, columns) if width else None
+            scanned = scanned or self._scan(self._scannable, columns)
             if scanned:
                 return scanned
         tally = Tally.empty(columns)
@@ -161,6 +75,8 @@ class DelimitedSource:
                 frame = block.frame(columns)
                 for column, text, row in tally_frame(frame, tally):
                     tally.columns[column].places[text] = block.place(row, frame.height)
+            if tally.overflow:
+                break
         self._check_rows(tally.rows)
         return tally
 
@@ -186,14 +102,25 @@ class DelimitedSource:
         data = self._read(SMALL)
         if not data:
             raise SourceError(f"{self.name}: the file is empty")
-        while not (end := _first_record_end(data)) and (more := self._read(SMALL)):
+        while not (end := _first_record_end(data)) and (more := self._read(len(data))):
             data += more
+            if len(data) > LONGEST_HEADER:
+                raise SourceError(
+                    f"{self.name}: line 1: no end of the header in {LONGEST_HEADER >> 20} MB",
+                    hint="a quote that opens a name is probably never closed",
+                )
         end = end or len(data)
         return data[:end], data[end:]
 
     def _parse_header(self, header: bytes) -> list[str]:
         text = header.removeprefix(BYTE_ORDER_MARK)
-        names = next(parse_records(text, 1, self.delimiter, self.name), (1, []))[1]
+        records = list(parse_records(text, 1, self.delimiter, self.name))
+        if len(records) > 1:
+            raise SourceError(
+                f"{self.name}: line 1: the line ends are lone carriage returns",
+                hint="convert them, for instance: tr '\\r' '\\n'",
+            )
+        names = records[0][1]
         columns = [name.strip() or f"column_{i}" for i, name in enumerate(names, start=1)]
         if not columns:
             raise SourceError(f"{self.name}: line 1: the header is blank")
@@ -231,7 +158,7 @@ class DelimitedSource:
         return True
 
     def _scan_digits(self, path: Path, width: int, columns: Sequence[str]) -> Tally | None:
-        """Count a mapped file of 0/1 digits; None at the first doubt."""
+        """Count a mapped file of 0/1 digits, or return None at the first doubt."""
         delimiter = self.delimiter.encode()
         counted = count_mapped(path, self._body_offset, width, len(self.columns), delimiter)
         if counted is None:
@@ -248,14 +175,16 @@ class DelimitedSource:
         tally.rows += rows
 
     def _scan(self, path: Path, columns: Sequence[str]) -> Tally | None:
-        """Count cells 0, 1 and blank by polars' streaming scan; None at the first doubt.
+        """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
 
         A blank in the last column is a doubt: polars gives one too where a row is too short.
         """
         import polars as pl
 
         cells = dict.fromkeys(self.columns, pl.String) | dict.fromkeys(columns, pl.Int8)
-        table = pl.scan_csv(path, schema=cells, separator=self.delimiter, extra_columns="raise")
+        table = pl.scan_csv(
+            path, schema=cells, separator=self.delimiter, extra_columns="raise", glob=False
+        )
         counts = [
             getattr(pl.col(column), statistic)().alias(f"{i}_{statistic}")
             for i, column in enumerate(columns)
@@ -281,38 +210,6 @@ class DelimitedSource:
         return tally
 
 
-def parse_records(
-    data: bytes, first_line: int, delimiter: str, name: str
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of each record, a blank line as no cells.
-
-    Raises:
-        SourceError: not UTF-8, or a quote that never closes.
-    """
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = first_line + data.count(b"\n", 0, error.start)
-        raise SourceError(
-            f"{name}: line {line}: not UTF-8: byte 0x{data[error.start]:02x}",
-            hint="convert it, for instance: iconv -f latin1 -t utf-8",
-        ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begins = first_line
-    try:
-        for cells in reader:
-            yield begins, cells
-            begins = first_line + reader.line_num
-    except csv.Error as error:
-        problem = (
-            "a quote that never closes" if "unexpected end" in str(error) else f"bad CSV: {error}"
-        )
-        raise SourceError(
-            f"{name}: line {begins}: {problem}",
-            hint='write a quote inside a quoted cell twice ("")',
-        ) from error
-
-
 def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
     """Raise if a lone column's name looks like a whole header with another delimiter.
 
@@ -330,14 +227,13 @@ def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
 
 def _first_record_end(data: bytes) -> int:
     """Return where the first record ends, or 0 if it does not end in the data."""
-    end = data.find(b"\n") + 1
-    while end and data.count(b'"', 0, end) % 2:
-        end = data.find(b"\n", end) + 1
+    quotes = start = 0
+    while end := data.find(b"\n", start) + 1:
+        quotes += data.count(b'"', start, end)
+        if quotes % 2 == 0:
+            break
+        start = end
     return end
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
 
 
 def _shorten(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,6 +59,11 @@ class Tally:
         """Return a tally of no rows."""
         return cls(rows=0, columns={column: ColumnTally() for column in columns})
 
+    @property
+    def overflow(self) -> bool:
+        """Whether a column has too many texts for a label, so that counting on is no use."""
+        return any(column.overflow for column in self.columns.values())
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
@@ -98,12 +103,11 @@ def tally_frame(frame: pl.DataFrame, tally: Tally) -> list[tuple[str, str, int]]
 
     fresh = []
     for column, column_tally in tally.columns.items():
-        cells = frame[column]
-        values = cells.value_counts(name="tally_count")
-        counts = dict(zip(values[column].to_list(), values["tally_count"].to_list(), strict=True))
-        for text in column_tally.add(counts):
-            row = cells.index_of(pl.lit(text, dtype=pl.String))
-            if row is not None:
-                fresh.append((column, text, row))
+        cells = frame[column].alias("text").to_frame()
+        # in the order of appearance, so that the first odd cell of a file is the one reported
+        counts = cells.group_by("text", maintain_order=True).len().iter_rows()
+        for text in column_tally.add(dict(counts)):
+            row = cells["text"].index_of(pl.lit(text, dtype=pl.String))
+            fresh.append((column, text, cast("int", row)))
     tally.rows += frame.height
     return fresh

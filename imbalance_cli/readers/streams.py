@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import zlib
 from pathlib import Path
@@ -12,8 +13,12 @@ from imbalance_cli.errors import SourceError, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import zstandard
+    from _typeshed import WriteableBuffer
+
 STDIN = "-"
 LONGEST_RECORD = 256 * 2**20
+ZSTD_PIECE = 2**10  # compressed bytes at a time; what they unfold to has to fit into memory
 
 
 def check_file(name: str) -> Path:
@@ -37,29 +42,79 @@ def open_bytes(name: str) -> BinaryIO:
     """Open a file for reading, decompressed by its suffix (.gz, .zst), or stdin for "-".
 
     Raises:
-        SourceError: the file is missing, a directory, empty or not readable.
+        SourceError: the file is missing, a directory, empty or not readable, or stdin is closed.
     """
     if name == STDIN:
+        if sys.stdin is None:
+            raise SourceError("stdin is closed", hint="pipe CSV in, or name a file")
         return sys.stdin.buffer
     path = check_file(name)
     try:
-        if path.suffix == ".gz":
-            import gzip
+        match path.suffix.lower():
+            case ".gz":
+                import gzip
 
-            return cast("BinaryIO", gzip.open(path, "rb"))
-        if path.suffix == ".zst":
-            import io
-
-            import zstandard
-
-            file = path.open("rb")
-            reader = zstandard.ZstdDecompressor().stream_reader(
-                file, read_across_frames=True, closefd=True
-            )
-            return io.BufferedReader(cast("io.RawIOBase", reader))
-        return path.open("rb")
+                return cast("BinaryIO", gzip.open(path, "rb"))
+            case ".zst":
+                return io.BufferedReader(ZstdReader(path.open("rb")))
+            case _:
+                return path.open("rb")
     except OSError as error:
         raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+class ZstdReader(io.RawIOBase):
+    """The content of a .zst file, as a stream.
+
+    zstandard's own stream reader ends quietly where a file was cut off; this one raises.
+
+    Args:
+        file: the compressed bytes; closed with the reader.
+
+    Raises:
+        EOFError: on reading, if the file ends inside a frame.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        import zstandard
+
+        self._file = file
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._compressed = b""
+        self._content = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill the buffer and return the number of bytes, 0 at the end."""
+        while not self._content and self._decompress():
+            pass
+        target = memoryview(buffer).cast("B")
+        size = min(len(target), len(self._content))
+        target[:size] = self._content[:size]
+        self._content = self._content[size:]
+        return size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+    def _decompress(self) -> bool:
+        """Unfold one more piece; False at the end of the file."""
+        piece = self._compressed or self._file.read(ZSTD_PIECE)
+        if not piece:
+            if self._frame:
+                raise EOFError("the last frame is cut off")
+            return False
+        frame = self._frame or self._decompressor.decompressobj()
+        self._content = memoryview(frame.decompress(piece))
+        self._compressed = frame.unused_data
+        self._frame = None if frame.eof else frame
+        return True
 
 
 def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
@@ -69,7 +124,10 @@ def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
         try:
             return stream.read(size)
         except EOFError as error:
-            raise SourceError(f"{name}: the compressed file ends too early: {error}") from error
+            raise SourceError(
+                f"{name}: the compressed file ends too early: {error}",
+                hint="copy or download it again",
+            ) from error
         except (zlib.error, OSError) as error:
             raise SourceError(f"{name}: cannot be read: {error}") from error
         except Exception as error:

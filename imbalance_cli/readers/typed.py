@@ -33,22 +33,34 @@ class ParquetSource:
         self.name = name
         self._path = check_file(name)
         try:
-            self._table = pl.scan_parquet(self._path)
+            self._table = pl.scan_parquet(self._path, glob=False)
             self.columns = self._table.collect_schema().names()
             self._rows: int = self._table.select(pl.len()).collect().item()
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise SourceError(f"{name}: not a Parquet file: {_first_line(error)}") from error
-        _check_rows(self._rows, name)
+        if not self._rows:
+            raise SourceError(f"{name}: no rows")
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory."""
         return _tally_batches(self.batches(columns), columns)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns with their own types, some rows at a time."""
+        """Yield the columns with their own types, some rows at a time.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        import polars as pl
+
         for first in range(0, self._rows, BATCH_ROWS):
             part = self._table.select(columns).slice(first, BATCH_ROWS)
-            yield _batch(part.collect(engine="streaming"), first)
+            try:
+                yield _batch(part.collect(engine="streaming"), first)
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise SourceError(
+                    f"{self.name}: after row {first}: cannot be read: {_first_line(error)}"
+                ) from error
 
 
 class ArraySource:
@@ -69,13 +81,14 @@ class ArraySource:
             array = np.load(check_file(name), mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise SourceError(f"{name}: not a plain .npy array: {_first_line(error)}") from error
+        if not isinstance(array, np.ndarray):
+            raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
         if array.dtype.kind not in "buif":
             raise SourceError(f"{name}: an array of {array.dtype}, where numbers are needed")
-        if array.ndim not in {1, MATRIX}:
+        if array.ndim not in {1, MATRIX} or not array.size:
             raise SourceError(
                 f"{name}: an array of shape {array.shape}, where (rows,) or (rows, columns) is read"
             )
-        _check_rows(len(array), name)
         self._array = array.reshape(len(array), -1)
         width = self._array.shape[1]
         self.columns = ["y"] if array.ndim == 1 else [f"y_{i}" for i in range(width)]
@@ -99,23 +112,28 @@ def _tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
     for batch in batches:
         for column, text, row in tally_frame(texts(batch.frame), tally):
             tally.columns[column].places[text] = batch.place(row)
+        if tally.overflow:
+            break
     return tally
 
 
 def texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame of typed columns as strings, a null as the empty string."""
+    """Return a frame of typed columns as strings, a null as the empty string.
+
+    A column of lists, bytes or the like becomes the name of its type: it has no cell texts.
+    """
     import polars as pl
 
-    return frame.with_columns(pl.all().cast(pl.String).fill_null(""))
+    return frame.with_columns(
+        pl.lit(str(dtype)).alias(name)
+        if dtype.is_nested() or dtype in {pl.Binary, pl.Duration, pl.Object}
+        else pl.col(name).cast(pl.String).fill_null("")
+        for name, dtype in frame.schema.items()
+    )
 
 
 def _batch(frame: pl.DataFrame, first: int) -> Batch:
     return Batch(frame, lambda row: f"row {first + row + 1}")
-
-
-def _check_rows(rows: int, name: str) -> None:
-    if not rows:
-        raise SourceError(f"{name}: no rows")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,103 @@
+"""From the inverse link's log-odds to calibrated ones: a Platt step a label, where it helps.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch.nn.functional import logsigmoid
+
+Method = Literal["auto", "analytic", "platt", "none"]
+
+NEWTON_STEPS = 50
+CONVERGED = 1e-10
+PRIOR_PRECISION = 1.0  # of a normal prior on slope and intercept around the identity (1, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """Calibrated log-odds are slope * u + intercept, u the log-odds of the inverse link.
+
+    Attributes:
+        slope: (L,) above 0, so that the order of the scores stays.
+        intercept: (L,).
+        fitted: (L,) whether a Platt step was kept; elsewhere the identity stands.
+    """
+
+    slope: torch.Tensor
+    intercept: torch.Tensor
+    fitted: torch.Tensor
+
+    @classmethod
+    def identity(cls, labels: int) -> Calibration:
+        """Return the calibration that changes nothing."""
+        ones = torch.ones(labels, dtype=torch.float64)
+        return cls(ones, torch.zeros_like(ones), torch.zeros(labels, dtype=torch.bool))
+
+    def probabilities(self, log_odds: torch.Tensor) -> torch.Tensor:
+        """Return (N, L) float64 probabilities of log-odds (N, L)."""
+        return torch.sigmoid(self.slope * log_odds.double() + self.intercept)
+
+
+def fit_calibration(
+    log_odds: torch.Tensor, targets: torch.Tensor, method: Method = "auto"
+) -> Calibration:
+    """Fit the calibration of each label on validation rows.
+
+    `auto` keeps a label's Platt step only where it lowers the log loss by more than the standard
+    error of that difference; `platt` keeps it wherever both classes are there.
+
+    Args:
+        log_odds: (N, L), of the inverse link.
+        targets: (N, L), NaN where missing.
+        method: auto, platt, or analytic and none, which fit nothing.
+    """
+    calibration = Calibration.identity(log_odds.shape[1])
+    if method in {"analytic", "none"}:
+        return calibration
+    for label, (scores, cells) in enumerate(zip(log_odds.double().T, targets.T, strict=True)):
+        known = ~cells.isnan()
+        u, y = scores[known], cells[known].double()
+        if not 0 < y.sum() < len(y):
+            continue
+        slope, intercept = _fit_platt(u, y)
+        gain = _losses(u, y) - _losses(slope * u + intercept, y)
+        helps = gain.mean() > gain.std() / len(gain) ** 0.5
+        if slope > 0 and (helps or method == "platt"):
+            calibration.slope[label] = slope
+            calibration.intercept[label] = intercept
+            calibration.fitted[label] = True
+    return calibration
+
+
+def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return slope and intercept of a logistic regression of y on u, by Newton's method."""
+    inputs = torch.stack([u, torch.ones_like(u)], dim=1)
+    start = torch.tensor([1.0, 0.0], dtype=u.dtype, device=u.device)
+    beta = start.clone()
+    ridge = PRIOR_PRECISION * torch.eye(2, dtype=u.dtype, device=u.device)
+
+    def objective(candidate: torch.Tensor) -> torch.Tensor:
+        penalty = PRIOR_PRECISION * (candidate - start).square().sum() / 2
+        return _losses(inputs @ candidate, y).sum() + penalty
+
+    for _ in range(NEWTON_STEPS):
+        p = torch.sigmoid(inputs @ beta)
+        gradient = inputs.T @ (p - y) + PRIOR_PRECISION * (beta - start)
+        hessian = (inputs * (p * (1 - p))[:, None]).T @ inputs + ridge
+        step = torch.linalg.solve(hessian, gradient)
+        size = 1.0
+        while objective(beta - size * step) > objective(beta) and size > torch.finfo(u.dtype).eps:
+            size /= 2
+        beta = beta - size * step
+        if step.abs().max() < CONVERGED:
+            break
+    return beta[0], beta[1]
+
+
+def _losses(log_odds: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return -(y * logsigmoid(log_odds) + (1 - y) * logsigmoid(-log_odds))

@@ -1,0 +1,145 @@
+"""How a fit shows on stderr: a bar on a terminal, plain lines elsewhere, or warnings only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from imbalance_cli.cli.console import warn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from imbalance_cli.training import EpochResult
+
+SECONDS_BETWEEN_LINES = 3.0
+
+
+class QuietProgress:
+    """Shows warnings and nothing else."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is left open."""
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Say nothing."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """Say nothing."""
+
+    def warned(self, sentence: str) -> None:
+        """Write a warning."""
+        warn(sentence)
+
+
+class LineProgress(QuietProgress):
+    """Writes a line every few seconds, for logs."""
+
+    def __init__(self) -> None:
+        self._epochs = 0
+        self._written_at = 0.0
+        self._last: EpochResult | None = None
+        self._shown = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write the last epoch, if its line was held back."""
+        if self._last is not None and not self._shown:
+            self._write(self._last)
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Write the sizes of the parts."""
+        self._epochs = epochs
+        sys.stderr.write(f"{describe_parts(rows)}\n")
+
+    def epoch(self, result: EpochResult) -> None:
+        """Write a line if the last one is old enough."""
+        self._last, self._shown = result, False
+        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_LINES:
+            self._written_at = time.monotonic()
+            self._write(result)
+
+    def _write(self, result: EpochResult) -> None:
+        self._shown = True
+        sys.stderr.write(f"epoch {result.epoch}/{self._epochs}  {describe_epoch(result)}\n")
+
+
+class BarProgress(QuietProgress):
+    """Draws a bar with the epoch, the scores, rows a second and the time left."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("epoch {task.completed}/{task.total}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[scores]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
+            transient=True,
+        )
+        self._task = self._progress.add_task("fit", start=False, visible=False, scores="")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Start the bar."""
+        sys.stderr.write(f"{describe_parts(rows)}\n")
+        self._progress.start()
+        self._progress.start_task(self._task)
+        self._progress.update(self._task, total=epochs, visible=True)
+
+    def epoch(self, result: EpochResult) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=result.epoch, scores=describe_epoch(result))
+
+    def warned(self, sentence: str) -> None:
+        """Write a warning above the bar."""
+        self._progress.console.print(f"warning: {sentence}", soft_wrap=True)
+
+
+def choose_progress(*, quiet: bool) -> QuietProgress:
+    """Return a bar on a terminal, lines elsewhere, or warnings only."""
+    if quiet:
+        return QuietProgress()
+    return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def describe_parts(rows: dict[str, int]) -> str:
+    """Return "train 17,466 rows, valid 3,742, test 3,743"."""
+    parts = [f"{part} {count:,}" for part, count in rows.items() if count]
+    return f"rows: {', '.join(parts)}"
+
+
+def describe_epoch(result: EpochResult) -> str:
+    """Return the loss, the score, the best score and the speed of an epoch."""
+    return (
+        f"loss {result.loss:.4f}  valid {result.score:.4f}  "
+        f"best {result.best_score:.4f} @{result.best_epoch}  {_speed(result.rows_per_second)}"
+    )
+
+
+def _speed(rows: float) -> str:
+    thousand = 1000
+    return f"{rows / thousand:,.0f}k rows/s" if rows >= thousand else f"{rows:,.0f} rows/s"

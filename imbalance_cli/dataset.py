@@ -1,0 +1,57 @@
+"""Rows as tensors that live on the device; a batch is a gather of row numbers.
+
+Shapes: N rows, B batch, F numeric features, C embedded categorical features, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imbalance_cli.features import FeatureRows
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Features and targets of some rows.
+
+    Attributes:
+        numeric: (N, F) float32.
+        codes: (N, C) int64.
+        targets: (N, L) float32, NaN where missing.
+    """
+
+    numeric: torch.Tensor
+    codes: torch.Tensor
+    targets: torch.Tensor
+
+    @classmethod
+    def from_rows(
+        cls, features: FeatureRows, targets: NDArray[np.float32], device: torch.device
+    ) -> Dataset:
+        """Put rows on a device."""
+        return cls(
+            torch.from_numpy(features.numeric).to(device),
+            torch.from_numpy(features.codes).to(device),
+            torch.from_numpy(targets).to(device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def select(self, rows: torch.Tensor) -> Dataset:
+        """Return the rows of some row numbers, (B,)."""
+        return Dataset(self.numeric[rows], self.codes[rows], self.targets[rows])
+
+    def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:
+        """Yield batches of B rows in an order, (N,); the last one may be smaller."""
+        for rows in order.split(size):
+            yield self.select(rows)

@@ -1,0 +1,55 @@
+"""Which device and precision the numbers are computed on, and the seeds."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a config's name: auto takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }[device.type]
+    if (device.index or 0) >= there:
+        raise ConfigError(
+            f"training.device: {name!r} is not there: {there} {device.type} devices were found",
+            hint="training.device: auto",
+        )
+    return device
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which the network computes.
+
+    `auto` is bfloat16 on a CUDA device that has it, else float32. The loss is always float32.
+    """
+    if precision == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if has_bfloat16 else "float32"
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def generator(device: torch.device, seed: int) -> torch.Generator:
+    """Return a source of random numbers on a device, independent of torch's global one."""
+    return torch.Generator(device).manual_seed(seed)

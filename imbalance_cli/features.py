@@ -1,0 +1,306 @@
+"""Preprocessing that is fitted on training rows and saved as data.
+
+Shapes: N rows, F numeric features after fitting, C categorical features with embeddings.
+
+A column becomes one of:
+- number: centred on the median, divided by the interquartile range and smoothly clipped to (-3, 3)
+  (Holzmueller et al. 2024, RealMLP); a missing cell becomes the median and sets an indicator;
+- date: days since 1970, then as a number;
+- category: an index; 0 is missing, 1 is a category that was rare or absent in training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from imbalance_cli.errors import FeatureError
+from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.readers import Table
+
+Kind = Literal["number", "date", "category"]
+
+MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2
+RARE = 3  # a category with fewer training rows shares the index of unseen ones, and so trains it
+ONE_HOT_CATEGORIES = 10  # up to so many categories are one-hot columns; more are embedded
+CLIP = 3.0
+MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
+ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
+TEXT_LENGTH = 40  # characters, on average, that no category name has
+
+
+@dataclasses.dataclass(frozen=True)
+class NumericFeature:
+    """How a column of numbers or dates becomes a number near 0.
+
+    Attributes:
+        column: its name.
+        kind: number or date.
+        median: in the column's unit (dates: days since 1970).
+        scale: what one unit of the result is; None where only the indicator is kept.
+        indicator: whether a further feature says that the cell was missing.
+    """
+
+    column: str
+    kind: Literal["number", "date"]
+    median: float
+    scale: float | None
+    indicator: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class CategoricalFeature:
+    """How a column of texts becomes an index.
+
+    Attributes:
+        column: its name.
+        categories: the texts with an index of their own, from FIRST_CATEGORY up.
+        one_hot: whether the index becomes one-hot columns rather than an embedding.
+    """
+
+    column: str
+    categories: list[str]
+    one_hot: bool
+
+    @property
+    def size(self) -> int:
+        """The number of indices."""
+        return FIRST_CATEGORY + len(self.categories)
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureRows:
+    """Rows ready for the model.
+
+    Attributes:
+        numeric: (N, F) float32.
+        codes: (N, C) int64.
+    """
+
+    numeric: NDArray[np.float32]
+    codes: NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Fitted features of a table, and what was noticed while fitting.
+
+    Attributes:
+        numeric: in the order of the columns.
+        categorical: in the order of the columns.
+        notes: sentences about columns that were dropped.
+    """
+
+    numeric: list[NumericFeature]
+    categorical: list[CategoricalFeature]
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read."""
+        return [feature.column for feature in (*self.numeric, *self.categorical)]
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """The number of indices of each embedded feature, (C,)."""
+        return [feature.size for feature in self.categorical if not feature.one_hot]
+
+    def transform(self, table: Table) -> FeatureRows:
+        """Turn rows into what the model takes.
+
+        Raises:
+            FeatureError: a cell is not of its column's kind, or infinite.
+        """
+        blocks: list[NDArray[np.float32]] = []
+        for feature in self.numeric:
+            values = _values(_parse(table, feature.column, feature.kind), table, feature.column)
+            blocks += _scaled(feature, values)
+        codes = []
+        for category in self.categorical:
+            indices = _indices(category, parse_texts(table.frame[category.column]))
+            if category.one_hot:
+                blocks.append(np.eye(category.size, dtype=np.float32)[indices])
+            else:
+                codes.append(indices)
+        rows = table.frame.height
+        return FeatureRows(
+            np.column_stack(blocks) if blocks else np.empty((rows, 0), np.float32),
+            np.column_stack(codes) if codes else np.empty((rows, 0), np.int64),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the features as plain data."""
+        return {
+            "numeric": [dataclasses.asdict(feature) for feature in self.numeric],
+            "categorical": [dataclasses.asdict(feature) for feature in self.categorical],
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Preprocessing:
+        """Return the features that `to_dict` gave."""
+        return cls(
+            [NumericFeature(**feature) for feature in document["numeric"]],
+            [CategoricalFeature(**feature) for feature in document["categorical"]],
+        )
+
+
+def fit_preprocessing(
+    table: Table, columns: Sequence[str], rows: NDArray[np.intp]
+) -> Preprocessing:
+    """Fit the preprocessing of the columns on the training rows.
+
+    The kind of a column is read off the whole table; every number comes from the training rows.
+
+    Args:
+        table: holds the columns.
+        columns: the features.
+        rows: row numbers of the training part.
+
+    Raises:
+        FeatureError: a column is all missing, infinite, an id or free text, or mixes numbers and
+            other texts; or no column is left.
+    """
+    numeric: list[NumericFeature] = []
+    categorical: list[CategoricalFeature] = []
+    notes: list[str] = []
+    for column in columns:
+        kind, parsed = _read_kind(table, column)
+        if kind == "category":
+            category = _fit_category(column, parsed.values.gather(rows))
+            if category is None:
+                notes.append(f"column {column!r} is constant in the training rows: dropped")
+            else:
+                categorical.append(category)
+            continue
+        values = _values(parsed, table, column)
+        _refuse_row_numbers(table, column, values)
+        feature = _fit_numeric(column, kind, values[rows])
+        if feature is None:
+            notes.append(f"column {column!r} is constant in the training rows: dropped")
+        else:
+            numeric.append(feature)
+    if not numeric and not categorical:
+        raise FeatureError(f"{table.name}: no feature is left: every column is a label or constant")
+    return Preprocessing(numeric, categorical, notes)
+
+
+def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:
+    cells = parse_texts(table.frame[column])
+    known = len(cells) - cells.null_count()
+    if not known:
+        raise FeatureError(
+            f"{table.name}: column {column!r}: every cell is missing",
+            hint=f"data.exclude: [{column}]",
+        )
+    numbers = parse_numbers(table.frame[column])
+    if numbers.bad_row is None:
+        return "number", numbers
+    dates = parse_dates(table.frame[column])
+    if dates.bad_row is None:
+        return "date", dates
+    for parsed, kind in ((numbers, "number"), (dates, "date")):
+        if parsed.bad_row is not None and known - parsed.bad_rows > MOSTLY * known:
+            raise FeatureError(
+                f"{table.place(parsed.bad_row)}: column {column!r}: {cells[parsed.bad_row]!r} is "
+                f"not a {kind}, as {known - parsed.bad_rows:,} of {known:,} cells are",
+                hint=f"mend it, leave the cell blank, or data.exclude: [{column}]",
+            )
+    _refuse_ids(table, column, cells, known)
+    return "category", Parsed(cells)
+
+
+def _refuse_ids(table: Table, column: str, cells: pl.Series, known: int) -> None:
+    distinct = cells.n_unique() - (cells.null_count() > 0)
+    lengths = cells.str.len_chars().mean()
+    is_text = isinstance(lengths, float) and lengths > TEXT_LENGTH
+    if distinct >= ID_ROWS and (2 * distinct > known or is_text):
+        raise FeatureError(
+            f"{table.name}: column {column!r} looks like {'free text' if is_text else 'an id'}: "
+            f"{distinct:,} distinct values in {known:,} cells, such as {cells.drop_nulls()[0]!r}",
+            hint=f"data.exclude: [{column}]",
+        )
+
+
+def _refuse_row_numbers(table: Table, column: str, values: NDArray[np.float64]) -> None:
+    if len(values) < ID_ROWS or np.isnan(values).any():
+        return
+    span = values.max() - values.min() + 1
+    if span == len(values) and len(np.unique(values)) == len(values):
+        raise FeatureError(
+            f"{table.name}: column {column!r} looks like an id: the whole numbers from "
+            f"{values.min():.0f} to {values.max():.0f}, each once",
+            hint=f"data.exclude: [{column}]",
+        )
+
+
+def _fit_numeric(
+    column: str, kind: Literal["number", "date"], values: NDArray[np.float64]
+) -> NumericFeature | None:
+    known = values[~np.isnan(values)]
+    indicator = 0 < len(known) < len(values)
+    if not len(known):
+        return None
+    low, first, median, third, high = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
+    scale = third - first or (high - low) / 2
+    if not scale and not indicator:
+        return None
+    return NumericFeature(column, kind, float(median), float(scale) or None, indicator)
+
+
+def _fit_category(column: str, cells: pl.Series) -> CategoricalFeature | None:
+    counts = cells.drop_nulls().value_counts(sort=False).sort(column)
+    frequent = counts.filter(pl.col("count") >= RARE)[column].to_list()
+    if len(counts) + (cells.null_count() > 0) <= 1:
+        return None
+    return CategoricalFeature(column, frequent, one_hot=len(frequent) <= ONE_HOT_CATEGORIES)
+
+
+def _parse(table: Table, column: str, kind: Kind) -> Parsed:
+    parsed = (parse_numbers if kind == "number" else parse_dates)(table.frame[column])
+    if parsed.bad_row is not None:
+        cell = parse_texts(table.frame[column])[parsed.bad_row]
+        raise FeatureError(
+            f"{table.place(parsed.bad_row)}: column {column!r}: {cell!r} is not a {kind}, "
+            "as it was in training"
+        )
+    return parsed
+
+
+def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
+    """Return (N,) numbers, NaN where missing."""
+    values = parsed.values.to_numpy().astype(np.float64)
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        cell = table.frame[column][int(infinite[0])]
+        raise FeatureError(
+            f"{table.place(int(infinite[0]))}: column {column!r}: {cell!r} is infinite",
+            hint="leave the cell blank, or write a finite number",
+        )
+    return values
+
+
+def _scaled(feature: NumericFeature, values: NDArray[np.float64]) -> list[NDArray[np.float32]]:
+    """Return the columns of a numeric feature, each (N,)."""
+    missing = np.isnan(values)
+    columns = []
+    if feature.scale is not None:
+        centred = np.where(missing, 0.0, (values - feature.median) / feature.scale)
+        columns.append((centred / np.sqrt(1 + (centred / CLIP) ** 2)).astype(np.float32))
+    if feature.indicator:
+        columns.append(missing.astype(np.float32))
+    return columns
+
+
+def _indices(feature: CategoricalFeature, cells: pl.Series) -> NDArray[np.int64]:
+    known = {text: FIRST_CATEGORY + i for i, text in enumerate(feature.categories)}
+    indices = cells.replace_strict(known, default=OTHER, return_dtype=pl.Int64)
+    return indices.set(cells.is_null(), MISSING).to_numpy().astype(np.int64)

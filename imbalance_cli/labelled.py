@@ -1,0 +1,286 @@
+"""From the sources of a config to labelled rows, cut into train, valid and test.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
+from imbalance_cli.labels import encode_labels, list_names, no_label_found, select_labels
+from imbalance_cli.readers import Table, open_source, read_table
+from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.splits import PARTS, Split, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.config import Config, DataSection
+    from imbalance_cli.readers.source import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """What the columns of a source are.
+
+    Attributes:
+        labels: what is learned, L of them.
+        features: what it is learned from.
+        group: whose rows stay together.
+        time: what orders the rows.
+    """
+
+    labels: list[str]
+    features: list[str]
+    group: str | None
+    time: str | None
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are read."""
+        others = [column for column in (self.group, self.time) if column is not None]
+        return list(dict.fromkeys([*self.features, *self.labels, *others]))
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledTable:
+    """Rows with their targets, cut into parts.
+
+    Attributes:
+        table: the columns.
+        targets: (N, L) float32, NaN where missing.
+        split: the rows of each part.
+    """
+
+    table: Table
+    targets: NDArray[np.float32]
+    split: Split
+
+
+def positive_text(data: DataSection) -> str | None:
+    """Return the text that means 1, as the cells are written."""
+    if data.positive is None:
+        return None
+    return str(data.positive).lower() if isinstance(data.positive, bool) else str(data.positive)
+
+
+def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
+    """Read the sources of a config, encode the labels and cut the rows into parts."""
+    data = config.data
+    names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
+    sources = {part: _open(names[part], part) for part in PARTS}
+    roles = assign_roles(data, sources["train"][0])
+    tables = {part: read_table(s, roles.columns) for part, s in sources.items() if s}
+    table = _stack(list(tables.values()))
+    targets = encode_labels(table, roles.labels, positive_text(data))
+    targets, kept = apply_missing_policy(data, table, targets, roles.labels)
+    given = np.repeat(
+        np.arange(len(PARTS)), [tables[p].frame.height if p in tables else 0 for p in PARTS]
+    )
+    split = _split(config, roles, table, targets, given, kept)
+    _check_split(split, targets, roles.labels)
+    return roles, LabelledTable(table, targets, split)
+
+
+def assign_roles(data: DataSection, source: Source) -> Roles:
+    """Say what each column of a source is.
+
+    Raises:
+        ConfigError: a column named in the config is not there, or has two roles.
+        LabelError: no label is found.
+    """
+    labels = select_labels(source.columns, data.labels, source.name)
+    if labels is None:
+        raise no_label_found(source)
+    for key in ("group", "time"):
+        column = getattr(data, key)
+        if column is not None and column not in source.columns:
+            raise ConfigError(
+                f"data.{key}: {source.name} has no column {column!r}; "
+                f"the columns are {list_names(source.columns)}",
+                hint=nearest(column, source.columns),
+            )
+        if column in labels:
+            raise ConfigError(f"data.{key}: {column!r} is a label")
+    excluded = match_columns(data.exclude, source.columns, source.name, "data.exclude")
+    both = [label for label in labels if label in excluded]
+    if both:
+        raise ConfigError(f"data.exclude: {both[0]!r} is a label")
+    taken = {*labels, *excluded, data.group, data.time}
+    features = [column for column in source.columns if column not in taken]
+    return Roles(labels, features, data.group, data.time)
+
+
+def _open(names: Sequence[str], part: str) -> list[Source]:
+    paths: list[str] = []
+    for name in names:
+        if name != "-" and any(mark in name for mark in "*?["):
+            matches = (
+                sorted(str(path) for path in Path().glob(name))
+                if name[0] != "/"
+                else [str(path) for path in sorted(Path("/").glob(name[1:]))]
+            )
+            if not matches:
+                raise SourceError(f"data.{part}: no file matches {name!r}")
+            paths += matches
+        else:
+            paths.append(name)
+    return [open_source(path) for path in paths]
+
+
+def _stack(tables: Sequence[Table]) -> Table:
+    """Put tables with the same columns below each other."""
+    if len(tables) == 1:
+        return tables[0]
+    starts = np.cumsum([0, *[table.frame.height for table in tables]])
+
+    def place(row: int) -> str:
+        number = int(np.searchsorted(starts, row, side="right")) - 1
+        return tables[number].place(row - int(starts[number]))
+
+    try:
+        frame = pl.concat([table.frame for table in tables])
+    except pl.exceptions.PolarsError as error:
+        names = " and ".join(table.name for table in tables)
+        raise SourceError(f"{names}: columns of different types: {error}") from error
+    return Table(", ".join(table.name for table in tables), frame, place)
+
+
+def apply_missing_policy(
+    data: DataSection, table: Table, targets: NDArray[np.float32], labels: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return targets, and which rows stay, (N,), under data.missing_labels.
+
+    Raises:
+        LabelError: a label is missing and the policy is `error`.
+    """
+    missing = np.isnan(targets)
+    if data.missing_labels == "error" and missing.any():
+        row, label = (int(index) for index in np.argwhere(missing)[0])
+        raise LabelError(
+            f"{table.place(row)}: column {labels[label]!r}: the label is missing, and "
+            "data.missing_labels is error",
+            hint="data.missing_labels: mask, negative or drop",
+        )
+    if data.missing_labels == "negative":
+        return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
+    if data.missing_labels == "drop":
+        kept = ~missing.any(axis=1)
+        return np.where(kept[:, None], targets, np.nan), kept
+    return targets, np.ones(len(targets), np.bool_)
+
+
+def _split(
+    config: Config,
+    roles: Roles,
+    table: Table,
+    targets: NDArray[np.float32],
+    given: NDArray[np.intp],
+    kept: NDArray[np.bool_],
+) -> Split:
+    """Cut the rows of the train sources; rows of given parts stay where they are."""
+    is_given = {part: bool((given == PARTS.index(part)).any()) for part in PARTS}
+    shares = [
+        0.0 if is_given["valid"] else config.split.valid,
+        0.0 if is_given["test"] else config.split.test,
+    ]
+    rows = np.flatnonzero((given == 0) & kept)
+    groups = None if roles.group is None else _group_numbers(table, roles.group)
+    times = None if roles.time is None else _read_times(table, roles.time)
+    if sum(shares) == 0:
+        split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
+    else:
+        split = cut(
+            targets[rows],
+            config.split,
+            shares=(1 - sum(shares), *shares),
+            groups=None if groups is None else groups[rows],
+            times=None if times is None else times[rows],
+        )
+    parts = [rows[part] for part in (split.train, split.valid, split.test)]
+    for number in (1, 2):
+        if is_given[PARTS[number]]:
+            parts[number] = np.flatnonzero((given == number) & kept)
+    return Split(split.strategy, *parts)
+
+
+def _group_numbers(table: Table, column: str) -> NDArray[np.intp]:
+    cells = parse_texts(table.frame[column])
+    if cells.null_count():
+        row = cells.is_null().arg_max() or 0
+        raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
+    return cells.rank("dense").to_numpy().astype(np.intp) - 1
+
+
+def _read_times(table: Table, column: str) -> NDArray[np.float64]:
+    numbers, dates = parse_numbers(table.frame[column]), parse_dates(table.frame[column])
+    parsed = numbers if numbers.bad_row is None else dates
+    missing = parsed.values.is_null()
+    if missing.any():
+        row = missing.arg_max() or 0
+        raise SplitError(
+            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is not a time",
+            hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
+        )
+    return parsed.values.to_numpy()
+
+
+def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+    """Raise where no label has both classes in every part, since nothing could be reported.
+
+    Raises:
+        SplitError: it names the label with the most positives.
+    """
+    if not len(split.valid):
+        raise SplitError(
+            "split.valid is 0: early stopping, calibration and thresholds need validation rows",
+            hint="split.valid: 0.15, or data.valid",
+        )
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    parts = {part: rows for part, rows in parts.items() if len(rows)}
+    both = [
+        (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
+        for rows in parts.values()
+    ]
+    if np.logical_and.reduce(both).any():
+        return
+    label = int((targets == 1).sum(axis=0).argmax())
+    counts = {
+        part: (int((targets[rows, label] == 1).sum()), int((targets[rows, label] == 0).sum()))
+        for part, rows in parts.items()
+    }
+    shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
+    raise SplitError(
+        f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "
+        "and each part needs one of both",
+        hint="more rows, larger split.valid and split.test, or another split.seed",
+    )
+
+
+def match_columns(
+    patterns: Sequence[str], columns: Sequence[str], name: str, key: str
+) -> list[str]:
+    """Choose columns by name or glob.
+
+    Raises:
+        ConfigError: a pattern matches none.
+    """
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        matches = [pattern] if pattern in columns else fnmatch.filter(columns, pattern)
+        if not matches:
+            raise ConfigError(
+                f"{key}: {name} has no column {pattern!r}; the columns are {list_names(columns)}",
+                hint=nearest(pattern, columns),
+            )
+        chosen |= dict.fromkeys(matches)
+    return list(chosen)

@@ -1,0 +1,196 @@
+"""Per-label metrics, all labels at once, from one sort a label.
+
+Shapes: N rows, L labels, R bootstrap replicates. Scores, targets and weights are (L, N): each
+label is a contiguous row that is sorted by falling score. A missing target (NaN) has weight 0.
+All sums are float64. What is undefined (average precision without a positive) is NaN here and
+null in every report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """The targets of each label, sorted by falling score, with the runs of equal scores.
+
+    Attributes:
+        scores: (L, N) falling.
+        positives: (L, N) weight of the row where its target is 1, else 0.
+        negatives: (L, N) weight of the row where its target is 0, else 0.
+        first: (L, N) where the row's run of equal scores begins.
+        last: (L, N) where it ends.
+    """
+
+    scores: torch.Tensor
+    positives: torch.Tensor
+    negatives: torch.Tensor
+    first: torch.Tensor
+    last: torch.Tensor
+
+    @classmethod
+    def of(cls, scores: torch.Tensor, targets: torch.Tensor) -> Ranking:
+        """Sort scores (N, L) with targets (N, L)."""
+        falling, order = scores.double().T.sort(dim=1, descending=True, stable=True)
+        ordered = targets.T.gather(1, order)
+        rows = falling.shape[1]
+        index = torch.arange(rows, device=scores.device).expand_as(falling)
+        changes = torch.ones_like(falling, dtype=torch.bool)
+        changes[:, 1:] = falling[:, 1:] != falling[:, :-1]
+        first = torch.where(changes, index, 0).cummax(dim=1).values
+        ends = torch.ones_like(changes)
+        ends[:, :-1] = changes[:, 1:]
+        last = torch.where(ends, index, rows).flip(1).cummin(dim=1).values.flip(1)
+        return cls(falling, (ordered == 1).double(), (ordered == 0).double(), first, last)
+
+    def reweighted(self, weights: torch.Tensor) -> Ranking:
+        """Return the same ranking with rows weighted by (L, N) in sorted order."""
+        return dataclasses.replace(
+            self, positives=self.positives * weights, negatives=self.negatives * weights
+        )
+
+
+def average_precision(ranking: Ranking) -> torch.Tensor:
+    """Return (L,): the mean precision at each positive, as scikit-learn's average_precision_score.
+
+    Rows of equal score count together: the precision at a positive is the one at the end of its
+    run.
+    """
+    true = ranking.positives.cumsum(dim=1)
+    found = true + ranking.negatives.cumsum(dim=1)
+    precision = (true / found.clamp(min=torch.finfo(found.dtype).tiny)).gather(1, ranking.last)
+    return (ranking.positives * precision).sum(dim=1) / ranking.positives.sum(dim=1)
+
+
+def roc_auc(ranking: Ranking) -> torch.Tensor:
+    """Return (L,): the chance that a positive scores above a negative, ties counting half.
+
+    As scikit-learn's roc_auc_score.
+    """
+    negatives = ranking.negatives.cumsum(dim=1)
+    through = negatives.gather(1, ranking.last)
+    before = (negatives - ranking.negatives).gather(1, ranking.first)
+    total = negatives[:, -1:]
+    above = (total - through) + (through - before) / 2
+    pairs = ranking.positives.sum(dim=1) * total[:, 0]
+    return (ranking.positives * above).sum(dim=1) / pairs
+
+
+def log_loss(probabilities: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return (L,): the mean negative log-likelihood of (N, L) over known targets, in nats."""
+    y = targets.double()
+    limit = torch.finfo(torch.float64).eps
+    p = probabilities.double().clamp(limit, 1 - limit)
+    return _known_mean(-(y * p.log() + (1 - y) * (1 - p).log()))
+
+
+def brier(probabilities: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return (L,): the mean squared difference of (N, L) over known targets."""
+    return _known_mean((probabilities.double() - targets.double()) ** 2)
+
+
+def expected_calibration_error(
+    probabilities: torch.Tensor, targets: torch.Tensor, bins: int = 10
+) -> torch.Tensor:
+    """Return (L,): the mean gap between probability and frequency over bins of equal mass.
+
+    Each label's known rows are sorted by probability and cut into `bins` parts of equal size
+    (Nixon et al. 2019, ACE for one class); each gap counts by its part's size.
+    """
+    errors = []
+    for p, y in zip(probabilities.double().T, targets.double().T, strict=True):
+        known = ~y.isnan()
+        rising, order = p[known].sort(stable=True)
+        hits = y[known][order]
+        parts = zip(rising.tensor_split(bins), hits.tensor_split(bins), strict=True)
+        gaps = [(a.sum() - b.sum()).abs() for a, b in parts if len(a)]
+        error = torch.stack(gaps).sum() / known.sum() if gaps else rising.new_tensor(torch.nan)
+        errors.append(error)
+    return torch.stack(errors)
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """Counts of decisions against known targets, each (L,) float64."""
+
+    true_positives: torch.Tensor
+    false_positives: torch.Tensor
+    false_negatives: torch.Tensor
+    true_negatives: torch.Tensor
+
+    @classmethod
+    def of(cls, decisions: torch.Tensor, targets: torch.Tensor) -> Confusion:
+        """Count boolean decisions (N, L) against targets (N, L)."""
+        positive, negative = targets == 1, targets == 0
+
+        def count(cells: torch.Tensor) -> torch.Tensor:
+            return cells.sum(dim=0).double()
+
+        return cls(
+            count(decisions & positive),
+            count(decisions & negative),
+            count(~decisions & positive),
+            count(~decisions & negative),
+        )
+
+    def total(self) -> Confusion:
+        """Return the counts summed over labels, (1,), for micro averages."""
+        return Confusion(
+            *(getattr(self, f.name).sum(dim=0, keepdim=True) for f in dataclasses.fields(self))
+        )
+
+    def precision(self) -> torch.Tensor:
+        """Return (...,): true among decided positives; NaN where none was decided."""
+        return self.true_positives / (self.true_positives + self.false_positives)
+
+    def recall(self) -> torch.Tensor:
+        """Return (...,): found among positives; NaN where there is none."""
+        return self.true_positives / (self.true_positives + self.false_negatives)
+
+    def specificity(self) -> torch.Tensor:
+        """Return (...,): left alone among negatives; NaN where there is none."""
+        return self.true_negatives / (self.true_negatives + self.false_positives)
+
+    def f_beta(self, beta: float = 1.0) -> torch.Tensor:
+        """Return (...,): F1, or F-beta; NaN where there is no positive."""
+        square = beta**2
+        weighted = (1 + square) * self.true_positives
+        errors = square * self.false_negatives + self.false_positives
+        return _undefined_without(self.true_positives + self.false_negatives, weighted, errors)
+
+    def balanced_accuracy(self) -> torch.Tensor:
+        """Return (...,): the mean of recall and specificity."""
+        return (self.recall() + self.specificity()) / 2
+
+    def mcc(self) -> torch.Tensor:
+        """Return (...,): Matthews' correlation; 0 where the decisions are all the same."""
+        tp, fp = self.true_positives, self.false_positives
+        fn, tn = self.false_negatives, self.true_negatives
+        roots = ((tp + fp).sqrt() * (tp + fn).sqrt()) * ((tn + fp).sqrt() * (tn + fn).sqrt())
+        correlation = _ratio(tp * tn - fp * fn, roots)
+        defined = ((tp + fn) > 0) & ((tn + fp) > 0)
+        return correlation.where(defined, torch.nan)
+
+
+def macro(values: torch.Tensor) -> float | None:
+    """Return the mean over the labels where a metric is defined, or None if it is nowhere."""
+    known = values[~values.isnan()]
+    return float(known.mean()) if len(known) else None
+
+
+def _ratio(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    return part / whole.where(whole != 0, torch.inf)
+
+
+def _undefined_without(
+    positives: torch.Tensor, hits: torch.Tensor, errors: torch.Tensor
+) -> torch.Tensor:
+    return (hits / (hits + errors)).where(positives > 0, torch.nan)
+
+
+def _known_mean(losses: torch.Tensor) -> torch.Tensor:
+    known = ~losses.isnan()
+    return losses.nan_to_num(0.0).sum(dim=0) / known.sum(dim=0)

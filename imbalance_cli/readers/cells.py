@@ -1,0 +1,74 @@
+"""Cells of a column as numbers or dates, whether the source gave texts or typed values."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import polars as pl
+
+from imbalance_cli.readers.source import MISSING_TEXTS
+
+SECONDS_A_DAY = 86_400
+
+
+@dataclasses.dataclass(frozen=True)
+class Parsed:
+    """A column read as one kind.
+
+    Attributes:
+        values: Float64 (numbers, dates in days since 1970) or String; null where missing.
+        bad_row: the first row whose cell is neither missing nor of that kind, or None.
+        bad_rows: how many such rows there are.
+    """
+
+    values: pl.Series
+    bad_row: int | None = None
+    bad_rows: int = 0
+
+
+def parse_texts(column: pl.Series) -> pl.Series:
+    """Return a column as stripped strings, null where a cell is missing."""
+    cells = column.cast(pl.String).str.strip_chars()
+    missing = cells.str.to_lowercase().is_in(list(MISSING_TEXTS))
+    return cells.set(missing.fill_null(value=False), None)
+
+
+def parse_numbers(column: pl.Series) -> Parsed:
+    """Read a column as numbers; infinity is a number here."""
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return Parsed(column.cast(pl.Float64).fill_nan(None))
+    if column.dtype.is_temporal():
+        return _report_bad(parse_texts(column), pl.Series(column.name, [None] * len(column)))
+    cells = parse_texts(column)
+    return _report_bad(cells, cells.cast(pl.Float64, strict=False).fill_nan(None))
+
+
+def parse_dates(column: pl.Series) -> Parsed:
+    """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC)."""
+    if column.dtype.is_temporal() and column.dtype not in {pl.Time, pl.Duration}:
+        moments = column.cast(pl.Datetime("us"))
+        return Parsed(_days(moments))
+    cells = parse_texts(column)
+    if column.dtype != pl.String:
+        return _report_bad(cells, pl.Series(column.name, [None] * len(column), pl.Float64))
+    moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
+    for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"):
+        if moments.null_count() == cells.null_count():
+            break
+        with_time = cells.str.strip_suffix("Z")
+        moments = moments.zip_with(
+            moments.is_not_null(),
+            with_time.str.to_datetime(form, time_unit="us", strict=False),
+        )
+    return _report_bad(cells, _days(moments))
+
+
+def _days(moments: pl.Series) -> pl.Series:
+    return moments.dt.epoch("us").cast(pl.Float64) / (1e6 * SECONDS_A_DAY)
+
+
+def _report_bad(cells: pl.Series, values: pl.Series) -> Parsed:
+    bad = cells.is_not_null() & values.is_null()
+    # "nan" was taken for missing in `cells`, so whatever is left did not parse
+    first = bad.arg_max() if bad.any() else None
+    return Parsed(values, first, int(bad.sum()))

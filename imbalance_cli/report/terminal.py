@@ -1,0 +1,87 @@
+"""The report that `fit` and `evaluate` draw on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from imbalance_cli.evaluation import Estimate, Evaluation, LabelEvaluation
+
+UNDEFINED = "-"
+
+
+def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
+    """Return a table with one row a label, rarest last, the averages, and how to read it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("label", overflow="fold", min_width=9)
+    for name in ("positives", "AP", "interval", "ROC AUC", "F1", "prec", "recall", "threshold"):
+        table.add_column(name, justify="right", no_wrap=True)
+    by_prevalence = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0))
+    for label in by_prevalence:
+        table.add_row(*_label_cells(label))
+    if len(evaluation.labels) > 1:
+        for name, values in (("macro", evaluation.macro), ("micro", evaluation.micro)):
+            table.add_row(
+                Text(name, style="italic"),
+                "",
+                _number(values["average_precision"]),
+                "",
+                *(_number(values[key]) for key in ("roc_auc", "f1", "precision", "recall")),
+                "",
+            )
+    return Group(
+        Text(f"{evaluation.part}: {evaluation.rows:,} rows", style="bold"),
+        table,
+        *(Text(sentence, style="dim") for sentence in _sentences(evaluation)),
+        Text(f"run: {run}"),
+    )
+
+
+def _label_cells(label: LabelEvaluation) -> list[str]:
+    return [
+        label.label + ("" if label.learnable else " (not learned)"),
+        f"{label.positives:,}/{label.support:,}",
+        _number(label.average_precision.value),
+        _interval(label.average_precision),
+        _number(label.roc_auc.value),
+        _number(label.f1),
+        _number(label.precision),
+        _number(label.recall),
+        f"{label.threshold:.3g}",
+    ]
+
+
+def _sentences(evaluation: Evaluation) -> list[str]:
+    sentences = [
+        f"AP: average precision; without skill it is the prevalence, {_prevalences(evaluation)}."
+    ]
+    if evaluation.replicates:
+        sentences.append(
+            f"interval: {evaluation.confidence:.0%} of {evaluation.replicates} bootstrap "
+            "replicates of these rows; it does not cover another training run."
+        )
+    return sentences
+
+
+def _prevalences(evaluation: Evaluation) -> str:
+    known = [label.prevalence for label in evaluation.labels if label.prevalence is not None]
+    if not known:
+        return UNDEFINED
+    low, high = min(known), max(known)
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return UNDEFINED
+    return f"{estimate.low:.2f}-{estimate.high:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"

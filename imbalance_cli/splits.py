@@ -1,0 +1,225 @@
+"""Cutting rows into train, valid and test.
+
+Shapes: N rows, L labels, P parts, G groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imbalance_cli.errors import SplitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.config import SplitSection
+
+    Rows = NDArray[np.intp]
+    Floats = NDArray[np.floating]
+
+PARTS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The rows of each part, in their order in the table.
+
+    Attributes:
+        strategy: how it was cut.
+        train: (N_train,) row numbers.
+        valid: (N_valid,) row numbers.
+        test: (N_test,) row numbers.
+    """
+
+    strategy: str
+    train: Rows
+    valid: Rows
+    test: Rows
+
+
+def cut(
+    targets: Floats,
+    settings: SplitSection,
+    *,
+    shares: Sequence[float] | None = None,
+    groups: NDArray[np.intp] | None = None,
+    times: Floats | None = None,
+) -> Split:
+    """Cut N rows into train, valid and test.
+
+    Args:
+        targets: (N, L), NaN where missing.
+        settings: the strategy, the shares and the seed.
+        shares: of train, valid and test, where they differ from the settings.
+        groups: (N,) group numbers from 0 up; rows of one group go to one part.
+        times: (N,) days; train ends before valid begins, and valid before test.
+
+    Raises:
+        SplitError: the strategy does not fit what was given, or a part would be empty.
+    """
+    chosen = shares or (1 - settings.valid - settings.test, settings.valid, settings.test)
+    strategy = _choose(settings.strategy, targets.shape[1], groups, times)
+    random = np.random.default_rng(settings.seed)
+    if strategy == "time" and times is not None:
+        parts = _cut_by_time(times, chosen)
+    elif strategy == "grouped" and groups is not None:
+        parts = _cut_groups(targets, groups, chosen, random)
+    elif strategy == "random":
+        parts = np.empty(len(targets), np.intp)
+        parts[random.permutation(len(targets))] = interleave(apportion(len(targets), chosen))
+    else:
+        parts = _stratify(targets, chosen, random)
+    for name, share, number in zip(PARTS, chosen, range(len(PARTS)), strict=True):
+        if share > 0 and not (parts == number).any():
+            raise SplitError(
+                f"split: {len(targets)} rows cut by {strategy} leave no row for {name}",
+                hint=f"a larger split.{name}, or more rows",
+            )
+    train, valid, test = (np.flatnonzero(parts == part) for part in range(len(PARTS)))
+    return Split(strategy, train, valid, test)
+
+
+def apportion(rows: int, shares: Sequence[float]) -> NDArray[np.intp]:
+    """Return whole numbers of rows in proportion to the shares, by largest remainder.
+
+    Args:
+        rows: how many there are.
+        shares: (P,) numbers from 0 up, not all 0.
+
+    Returns:
+        (P,) numbers that sum to `rows`.
+    """
+    exact = rows * np.asarray(shares, np.float64) / np.sum(shares)
+    counts = np.floor(exact + 1e-9).astype(np.intp)
+    largest = np.argsort(counts - exact, kind="stable")
+    counts[largest[: rows - counts.sum()]] += 1
+    return counts
+
+
+def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return part numbers, `counts[p]` times p, each spread evenly over the sequence."""
+    places = [(np.arange(count) + 0.5) / max(count, 1) for count in counts]
+    parts = np.repeat(np.arange(len(places)), counts)
+    return parts[np.argsort(np.concatenate(places), kind="stable")]
+
+
+def _choose(strategy: str, labels: int, groups: Rows | None, times: Floats | None) -> str:
+    if strategy == "auto":
+        if groups is not None and times is not None:
+            raise SplitError(
+                "split: data.group and data.time are both given",
+                hint="split.strategy: grouped or time says which one cuts",
+            )
+        if groups is not None:
+            return "grouped"
+        if times is not None:
+            return "time"
+        return "stratified" if labels == 1 else "iterative"
+    if strategy == "grouped" and groups is None:
+        raise SplitError("split.strategy grouped needs a column of groups", hint="data.group")
+    if strategy == "time" and times is None:
+        raise SplitError("split.strategy time needs a column of times", hint="data.time")
+    if groups is not None and strategy != "grouped":
+        raise SplitError(
+            f"split.strategy {strategy} would cut through the groups of data.group",
+            hint="split.strategy: grouped",
+        )
+    if strategy == "stratified" and labels > 1:
+        raise SplitError(
+            f"split.strategy stratified is for one label, and there are {labels}",
+            hint="split.strategy: iterative",
+        )
+    return strategy
+
+
+def _stratify(
+    targets: Floats, shares: Sequence[float], random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Give each part its share of every label's positives, rarest label first.
+
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), a label at a time instead of
+    a row at a time: the open rows of a label are sorted by all their labels and dealt out evenly.
+    """
+    order = random.permutation(len(targets))
+    known = targets[order]
+    positive = known == 1
+    signatures = _hash_rows(np.nan_to_num(known, nan=2).astype(np.int64), random)
+    parts = np.full(len(targets), -1, np.intp)
+    wanted = np.outer(shares, positive.sum(axis=0)) / np.sum(shares)
+    while True:
+        open_rows = parts == -1
+        left = positive[open_rows].sum(axis=0)
+        if not left.any():
+            break
+        label = int(np.where(left > 0, left, np.iinfo(left.dtype).max).argmin())
+        rows = np.flatnonzero(open_rows & positive[:, label])
+        rows = rows[np.argsort(signatures[rows], kind="stable")]
+        have = np.array([(positive[parts == p, label]).sum() for p in range(len(shares))])
+        counts = _share_out(len(rows), wanted[:, label] - have, have, shares)
+        parts[rows] = interleave(counts)
+    rest = np.flatnonzero(parts == -1)
+    rest = rest[np.argsort(signatures[rest], kind="stable")]
+    taken = np.bincount(parts[parts >= 0], minlength=len(shares))
+    needed = len(targets) * np.asarray(shares) / np.sum(shares) - taken
+    parts[rest] = interleave(_share_out(len(rest), needed, np.ones(len(shares)), shares))
+    result = np.empty_like(parts)
+    result[order] = parts
+    return result
+
+
+def _hash_rows(codes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return a number a row that is the same for equal rows; sorting by it brings them together."""
+    return codes @ random.integers(np.iinfo(np.int64).max, size=codes.shape[1])
+
+
+def _share_out(
+    rows: int, needed: Floats, have: NDArray[np.generic], shares: Sequence[float]
+) -> NDArray[np.intp]:
+    """Share rows out by need; a part that has none of them yet gets one, if there are enough."""
+    needed = np.maximum(needed, 0)
+    counts = apportion(rows, needed if needed.sum() > 0 else np.asarray(shares))
+    for part in np.flatnonzero((have == 0) & (counts == 0) & (np.asarray(shares) > 0)):
+        richest = int(counts.argmax())
+        if counts[richest] > 1:
+            counts[richest] -= 1
+            counts[part] += 1
+    return counts
+
+
+def _cut_groups(
+    targets: Floats, groups: NDArray[np.intp], shares: Sequence[float], random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Give whole groups to parts, the largest first, each to the part that lacks most of it."""
+    number = int(groups.max()) + 1
+    wanted_parts = sum(share > 0 for share in shares)
+    if number < wanted_parts:
+        raise SplitError(f"split: {number} groups cannot fill {wanted_parts} parts")
+    content = np.zeros((number, 1 + targets.shape[1]))
+    np.add.at(content, groups, np.column_stack([np.ones(len(targets)), targets == 1]))
+    content /= np.maximum(content.sum(axis=0), 1)
+    have = np.zeros((len(shares), content.shape[1]))
+    part_of_group = np.empty(number, np.intp)
+    order = random.permutation(number)
+    wanted = np.asarray(shares, np.float64)[:, None] / np.sum(shares)
+    for group in order[np.argsort(-content[order].max(axis=1), kind="stable")]:
+        lacking = ((wanted - have) / np.maximum(wanted, 1e-12)) @ content[group]
+        part = int(np.where(wanted[:, 0] > 0, lacking, -np.inf).argmax())
+        part_of_group[group] = part
+        have[part] += content[group]
+    return part_of_group[groups]
+
+
+def _cut_by_time(times: Floats, shares: Sequence[float]) -> NDArray[np.intp]:
+    """Cut at two moments; rows of one moment stay together."""
+    order = np.argsort(times, kind="stable")
+    ends = np.cumsum(apportion(len(times), shares))[:-1]
+    parts = np.zeros(len(times), np.intp)
+    for part, end in enumerate(ends, start=1):
+        if end < len(times):
+            parts[times >= times[order[end]]] = part
+    return parts

@@ -1,0 +1,92 @@
+"""The decision threshold of each label, by exact search over the sorted validation scores.
+
+Shapes: N rows, L labels. A row is decided positive where its probability is at least the
+threshold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.metrics import Confusion, Ranking
+
+if TYPE_CHECKING:
+    from imbalance_cli.config import ThresholdsSection
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """The thresholds, and on how much they rest.
+
+    Attributes:
+        values: (L,) float64.
+        positives: (L,) positives among the validation rows.
+        pooled: (L,) whether there were so few that the threshold of all labels together is used.
+    """
+
+    values: torch.Tensor
+    positives: torch.Tensor
+    pooled: torch.Tensor
+
+
+def choose_thresholds(
+    probabilities: torch.Tensor, targets: torch.Tensor, settings: ThresholdsSection
+) -> Thresholds:
+    """Choose each label's threshold on validation rows.
+
+    Args:
+        probabilities: (N, L).
+        targets: (N, L), NaN where missing.
+        settings: the objective; `cost` needs no search, the best threshold on calibrated
+            probabilities being c_fp / (c_fp + c_fn), and `half` is 0.5. A label with fewer
+            positives than `minimum_positives` takes the threshold that is best for all labels
+            together.
+    """
+    positives = (targets == 1).sum(dim=0)
+    labels = len(positives)
+    fixed = _fixed_threshold(settings)
+    if fixed is not None:
+        values = torch.full((labels,), fixed, dtype=torch.float64)
+        return Thresholds(values, positives, torch.zeros(labels, dtype=torch.bool))
+    values = _search(probabilities, targets, settings.objective)
+    pooled = (positives < settings.minimum_positives) & torch.tensor(labels > 1)
+    together = _search(
+        probabilities.reshape(-1, 1), targets.reshape(-1, 1), settings.objective
+    ).expand(labels)
+    return Thresholds(torch.where(pooled, together, values), positives, pooled)
+
+
+def _fixed_threshold(settings: ThresholdsSection) -> float | None:
+    if settings.objective == "half":
+        return 0.5
+    if settings.objective == "cost":
+        costs = settings.false_positive_cost, settings.false_negative_cost
+        return costs[0] / sum(costs)
+    return None
+
+
+def _search(probabilities: torch.Tensor, targets: torch.Tensor, objective: str) -> torch.Tensor:
+    """Return the best threshold of each column, (L,): half way between two neighbouring scores.
+
+    Where nothing can be said (no positive, or no negative for an objective that needs one), 0.5.
+    """
+    ranking = Ranking.of(probabilities, targets)
+    true = ranking.positives.cumsum(dim=1)
+    false = ranking.negatives.cumsum(dim=1)
+    confusion = Confusion(true, false, true[:, -1:] - true, false[:, -1:] - false)
+    quality = {
+        "f1": confusion.f_beta,
+        "f2": lambda: confusion.f_beta(2.0),
+        "mcc": confusion.mcc,
+        "balanced_accuracy": confusion.balanced_accuracy,
+    }[objective]()
+    index = torch.arange(quality.shape[1], device=quality.device)
+    quality = quality.nan_to_num(-torch.inf).where(index == ranking.last, -torch.inf)
+    best = quality.argmax(dim=1, keepdim=True)
+    after = (best + 1).clamp(max=quality.shape[1] - 1)
+    middle = (ranking.scores.gather(1, best) + ranking.scores.gather(1, after)) / 2
+    known = quality.gather(1, best) > -torch.inf
+    return torch.where(known, middle, 0.5)[:, 0]

@@ -1,0 +1,112 @@
+"""YAML as people expect it: 1.2 scalars, no duplicate keys, and the line of every key.
+
+PyYAML follows YAML 1.1, where `no` is false, `1e-3` is a string and `010` is 8.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from imbalance_cli.errors import ConfigError
+
+KeyPath = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader with the scalars of YAML 1.2's core schema."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf)|\.nan)$",
+        list("-+.0123456789"),
+    ),
+    ("merge", r"^<<$", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+def _construct_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    return float(loader.construct_scalar(node).replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+
+
+def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """Parse a YAML document that is a mapping.
+
+    Args:
+        text: the document.
+        name: where it comes from, for errors.
+
+    Returns:
+        The mapping, and the line of each key and list item by its path.
+
+    Raises:
+        ConfigError: it is not YAML, not a mapping, or has a key twice.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines: dict[KeyPath, int] = {}
+        if isinstance(node, yaml.MappingNode):
+            _note_lines(node, (), lines, name)
+        document = loader.construct_document(node) if node is not None else None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{name}: {where}not YAML: {problem}") from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    if not isinstance(document, dict):
+        kind = "nothing" if document is None else f"a {type(document).__name__}"
+        raise ConfigError(
+            f"{name}: a mapping of sections is needed, not {kind}",
+            hint="data: {train: table.csv, labels: [y]}",
+        )
+    return document, lines
+
+
+def parse_scalar(text: str) -> Any:  # noqa: ANN401  YAML holds any type
+    """Parse one value as YAML, and keep it as a string where it is none.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r} is not a YAML value") from error
+
+
+def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            lines[*path, i] = item.start_mark.line + 1
+            _note_lines(item, (*path, i), lines, name)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            if here in lines and key.value != "<<":
+                dotted = ".".join(map(str, here))
+                raise ConfigError(
+                    f"{name}: line {key.start_mark.line + 1}: {dotted} is given twice, "
+                    f"first on line {lines[here]}"
+                )
+            lines[here] = key.start_mark.line + 1
+            _note_lines(value, here, lines, name)
