@@ -102,7 +102,8 @@ class Evaluation:
     """All numbers of one part.
 
     Attributes:
-        part: test, or the name of what was evaluated.
+        part: test, or valid where a run has no test part.
+        source: what the rows were read from.
         rows: N.
         labels: one entry a label.
         macro: the mean of each metric over learnable labels where it is defined.
@@ -112,6 +113,7 @@ class Evaluation:
     """
 
     part: str
+    source: str
     rows: int
     labels: list[LabelEvaluation]
     macro: dict[str, float | None]
@@ -122,6 +124,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
         return {
+            "source": self.source,
             "rows": self.rows,
             "labels": [dataclasses.asdict(label) for label in self.labels],
             "macro": self.macro,
@@ -152,6 +155,7 @@ def evaluate_scores(
     labels: Sequence[str],
     *,
     part: str,
+    source: str,
     learnable: Sequence[bool],
     resampling: Resampling,
 ) -> Evaluation:
@@ -162,7 +166,8 @@ def evaluate_scores(
         targets: (N, L), NaN where missing.
         thresholds: (L,).
         labels: the names, (L,).
-        part: what the rows are.
+        part: what the rows are: test or valid.
+        source: what they were read from.
         learnable: whether each label had both classes in training, (L,).
         resampling: how intervals are made.
     """
@@ -198,6 +203,7 @@ def evaluate_scores(
     kept = torch.tensor(list(learnable))
     return Evaluation(
         part=part,
+        source=source,
         rows=len(targets),
         labels=entries,
         macro={name: macro(point[name][kept]) for name in AVERAGED},

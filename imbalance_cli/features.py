@@ -110,6 +110,11 @@ class Preprocessing:
         return [feature.column for feature in (*self.numeric, *self.categorical)]
 
     @property
+    def continuous(self) -> int:
+        """How many of the numeric features are numbers rather than 0/1; they come first."""
+        return sum(feature.scale is not None for feature in self.numeric)
+
+    @property
     def cardinalities(self) -> list[int]:
         """The number of indices of each embedded feature, (C,)."""
         return [feature.size for feature in self.categorical if not feature.one_hot]
@@ -120,18 +125,23 @@ class Preprocessing:
         Raises:
             FeatureError: a cell is not of its column's kind, or infinite.
         """
-        blocks: list[NDArray[np.float32]] = []
+        continuous: list[NDArray[np.float32]] = []
+        binary: list[NDArray[np.float32]] = []
         for feature in self.numeric:
             values = _values(_parse(table, feature.column, feature.kind), table, feature.column)
-            blocks += _scaled(feature, values)
+            if feature.scale is not None:
+                continuous.append(_scale(feature, feature.scale, values))
+            if feature.indicator:
+                binary.append(np.isnan(values).astype(np.float32))
         codes = []
         for category in self.categorical:
             indices = _indices(category, parse_texts(table.frame[category.column]))
             if category.one_hot:
-                blocks.append(np.eye(category.size, dtype=np.float32)[indices])
+                binary.append(np.eye(category.size, dtype=np.float32)[indices])
             else:
                 codes.append(indices)
         rows = table.frame.height
+        blocks = [*continuous, *binary]
         return FeatureRows(
             np.column_stack(blocks) if blocks else np.empty((rows, 0), np.float32),
             np.column_stack(codes) if codes else np.empty((rows, 0), np.int64),
@@ -288,16 +298,11 @@ def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
     return values
 
 
-def _scaled(feature: NumericFeature, values: NDArray[np.float64]) -> list[NDArray[np.float32]]:
-    """Return the columns of a numeric feature, each (N,)."""
-    missing = np.isnan(values)
-    columns = []
-    if feature.scale is not None:
-        centred = np.where(missing, 0.0, (values - feature.median) / feature.scale)
-        columns.append((centred / np.sqrt(1 + (centred / CLIP) ** 2)).astype(np.float32))
-    if feature.indicator:
-        columns.append(missing.astype(np.float32))
-    return columns
+def _scale(
+    feature: NumericFeature, scale: float, values: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    centred = np.where(np.isnan(values), 0.0, (values - feature.median) / scale)
+    return (centred / np.sqrt(1 + (centred / CLIP) ** 2)).astype(np.float32)
 
 
 def _indices(feature: CategoricalFeature, cells: pl.Series) -> NDArray[np.int64]:

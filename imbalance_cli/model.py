@@ -40,7 +40,8 @@ class Shape:
         hidden: the width of each hidden layer; none makes a logistic regression.
         activation: one of ACTIVATIONS.
         dropout: the share of hidden units left out in training.
-        bins: T, the bins of each numeric feature's piecewise linear encoding; 0 for none.
+        continuous: how many of the F are numbers rather than 0/1; they come first.
+        bins: T, the bins of each number's piecewise linear encoding; 0 for none.
     """
 
     numeric: int
@@ -49,6 +50,7 @@ class Shape:
     hidden: list[int]
     activation: str = "relu"
     dropout: float = 0.0
+    continuous: int = 0
     bins: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class PiecewiseLinear(nn.Module):
     """Gorishniy et al. 2022: each number as how far it reaches into each of T bins.
 
     Args:
-        features: F.
+        features: the first so many of the numeric features.
         bins: T.
     """
 
@@ -72,12 +74,14 @@ class PiecewiseLinear(nn.Module):
 
     def fit(self, numeric: torch.Tensor) -> None:
         """Put the edges at the quantiles of training rows, (N, F)."""
+        numeric = numeric[:, : len(self.edges)]
         steps = torch.linspace(0, 1, self.edges.shape[1], device=numeric.device)
         rows = (steps * (len(numeric) - 1)).long()
         self.edges.copy_(numeric.sort(dim=0).values[rows].T)
 
     def forward(self, numeric: torch.Tensor) -> torch.Tensor:
-        """Return (B, F * T) numbers in [0, 1]; bins of no width give 0."""
+        """Return (B, features * T) numbers in [0, 1]; bins of no width give 0."""
+        numeric = numeric[:, : len(self.edges)]
         low, high = self.edges[:, :-1], self.edges[:, 1:]
         width = high - low
         reach = (numeric[..., None] - low) / width.where(width > 0, torch.inf)
@@ -89,12 +93,13 @@ class MultilayerPerceptron(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.bins = PiecewiseLinear(shape.numeric, shape.bins) if shape.bins else None
+        self.bins = PiecewiseLinear(shape.continuous, shape.bins) if shape.bins else None
         embedded = sum(shape.cardinalities)
         self.embedding = nn.Embedding(embedded, EMBEDDING_WIDTH) if embedded else None
         offsets = [sum(shape.cardinalities[:i]) for i in range(len(shape.cardinalities))]
         self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
-        width = shape.numeric * (1 + shape.bins) + len(shape.cardinalities) * EMBEDDING_WIDTH
+        width = shape.numeric + shape.continuous * shape.bins
+        width += len(shape.cardinalities) * EMBEDDING_WIDTH
         layers: list[nn.Module] = []
         for hidden in shape.hidden:
             layers += [nn.Linear(width, hidden), ACTIVATIONS[shape.activation]()]

@@ -15,7 +15,7 @@ import struct
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.labels import Counts, LabelCounts
@@ -81,7 +81,7 @@ def _yaml(weights: PosWeights) -> bytes:
         "labels": _names(weights),
         "pos_weight": [label.pos_weight for label in weights.labels],
     }
-    return cast("bytes", yaml.safe_dump(document, sort_keys=False, encoding="utf-8"))
+    return yaml.safe_dump(document, sort_keys=False, encoding="utf-8")
 
 
 def _npy(weights: PosWeights) -> bytes:
@@ -97,7 +97,7 @@ def _safetensors(weights: PosWeights) -> bytes:
     from safetensors.numpy import save
 
     tensors = {"pos_weight": np.array(_values(weights), np.float32)}
-    return cast("bytes", save(tensors, metadata={"labels": json.dumps(_names(weights))}))
+    return save(tensors, metadata={"labels": json.dumps(_names(weights))})
 
 
 def _pt(weights: PosWeights) -> bytes:

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+BINS = 16  # of the piecewise linear encoding of a number
+MOST_BINNED = 256  # `auto` encodes no more numbers than these, since the input grows by BINS each
+
+
 class Observer(Protocol):
     """Who is told how a fit goes."""
 
@@ -104,7 +108,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
             "there is no test part: the report is of the validation rows, on which the epoch, "
             "the calibration and the thresholds were chosen, and so flatters the model"
         )
-    evaluation, probabilities = _evaluate_part(predictor, parts[held_out], held_out, config)
+    evaluation, probabilities = _evaluate_part(
+        predictor, parts[held_out], held_out, data.table.name, config
+    )
     _save(run, predictor, thresholds, config, evaluation, best_epoch)
     _save_predictions(run, predictor, getattr(data.split, held_out), data, probabilities)
     return evaluation
@@ -134,7 +140,8 @@ def evaluate(directory: Path, name: str, device: str, *, bootstrap: int | None) 
         torch.from_numpy(targets),
         predictor.thresholds,
         predictor.labels,
-        part=source.name,
+        part="test",
+        source=source.name,
         learnable=predictor.learnable,
         resampling=Resampling(
             config.report.bootstrap if bootstrap is None else bootstrap, config.report.confidence
@@ -252,7 +259,15 @@ def _shape(config: Config, preprocessing: Preprocessing, rows: Dataset, labels: 
         hidden=list(config.model.hidden),
         activation=config.model.activation,
         dropout=config.model.dropout,
+        continuous=preprocessing.continuous,
+        bins=_choose_bins(config.model.numeric_embedding, preprocessing.continuous),
     )
+
+
+def _choose_bins(embedding: str, continuous: int) -> int:
+    if embedding == "none" or not continuous:
+        return 0
+    return BINS if embedding == "piecewise_linear" or continuous <= MOST_BINNED else 0
 
 
 def _starting_model(
@@ -267,6 +282,8 @@ def _starting_model(
     known = (~rows.targets.isnan()).sum(dim=0).cpu()
     prevalence = (positives + 0.5) / (known + 1.0)
     model = build_model(shape, config.training.seed, link(prevalence, weights).tolist())
+    if model.bins is not None:
+        model.bins.fit(rows.numeric.cpu())
     with torch.no_grad():
         model.output.weight[~torch.tensor(learnable)] = 0
     return model
@@ -309,7 +326,7 @@ def _decide(predictor: Predictor, valid: Dataset, config: Config) -> tuple[Predi
 
 
 def _evaluate_part(
-    predictor: Predictor, rows: Dataset, part: str, config: Config
+    predictor: Predictor, rows: Dataset, part: str, source: str, config: Config
 ) -> tuple[Evaluation, torch.Tensor]:
     logits = score_rows(predictor.model, rows, predictor.precision)
     probabilities = predictor.probabilities_of(logits)
@@ -319,6 +336,7 @@ def _evaluate_part(
         predictor.thresholds,
         predictor.labels,
         part=part,
+        source=source,
         learnable=predictor.learnable,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )

@@ -60,48 +60,55 @@ def imbtrain(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if sys.stdout is None:
+        return _fail("stdout is closed", "redirect it to a file", WRONG_INPUT)
+    streams = sys.stdout, sys.stderr
     try:
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else DONE
-    except BrokenPipeError:
-        _silence_stdout()
+    except (BrokenPipeError, SystemExit):  # Typer exits on a broken pipe, with wrapped streams
+        sys.stdout, sys.stderr = streams
+        _drop_unwritten()
         return DONE
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", None, INTERRUPTED)
-    except ImbtrainError as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        return _fail(error.message, error.hint, WRONG_INPUT)
-    except typer.TyperException as error:
-        hint = f"{_command_path(given)} --help"
-        return _fail(" ".join(error.format_message().split()), hint, WRONG_INPUT)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  the boundary: whatever is left is our fault
-        traceback.print_exc()
-        return _fail(
-            f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}",
-            "please report it with the lines above",
-            OUR_FAULT,
-        )
+        return _explain(error, debug="--debug" in given)
+    if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
+        return _fail("interrupted", None, INTERRUPTED)
+    return code if isinstance(code, int) else DONE
+
+
+def _explain(error: Exception, *, debug: bool) -> int:
+    match error:
+        case ImbtrainError():
+            if debug:
+                traceback.print_exception(error)
+            _drop_unwritten()
+            return _fail(error.message, error.hint, WRONG_INPUT)
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "imbtrain"
+            return _fail(error.format_message(), f"{command} --help", WRONG_INPUT)
+        case _:
+            traceback.print_exception(error)
+            problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
+            return _fail(problem, "please report it with the lines above", OUR_FAULT)
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:
-    sys.stderr.write(f"error: {' '.join(message.splitlines())}\n")
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
     if hint:
         sys.stderr.write(f"hint: {hint}\n")
     return code
 
 
-def _command_path(arguments: Sequence[str]) -> str:
-    commands = {command.name or "" for command in app.registered_commands} | {
-        command.callback.__name__ for command in app.registered_commands if command.callback
-    }
-    return " ".join(["imbtrain", *[a for a in arguments[:1] if a in commands]])
-
-
-def _silence_stdout() -> None:
-    """Point stdout at nothing, so that Python does not fail again when it flushes on exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop_unwritten() -> None:
+    """Point stdout at nothing if it takes no more, so that Python does not fail on it at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -29,24 +29,38 @@ def warn(message: str) -> None:
 def write_result(content: bytes, output: Path | None) -> None:
     """Write a result to a file, all of it or nothing, or to stdout.
 
+    A result for a device or a named pipe is written straight to it.
+
     Raises:
         OutputError: the file cannot be written.
     """
-    if output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        if output is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        elif output.exists() and not output.is_file():  # a device or a pipe cannot be replaced
+            output.write_bytes(content)
+        else:
+            _replace(output.resolve(), content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{output or 'stdout'}: cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(output)
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def stdout_console() -> Console:

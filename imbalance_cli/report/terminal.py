@@ -18,9 +18,9 @@ UNDEFINED = "-"
 
 def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
     """Return a table with one row a label, rarest last, the averages, and how to read it."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("label", overflow="fold", min_width=9)
-    for name in ("positives", "AP", "interval", "ROC AUC", "F1", "prec", "recall", "threshold"):
+    for name in ("positives", "AP", "interval", "ROC AUC", "F1", "prec", "recall", "thresh"):
         table.add_column(name, justify="right", no_wrap=True)
     by_prevalence = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0))
     for label in by_prevalence:
@@ -36,7 +36,7 @@ def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
                 "",
             )
     return Group(
-        Text(f"{evaluation.part}: {evaluation.rows:,} rows", style="bold"),
+        Text(f"{evaluation.rows:,} {evaluation.part} rows of {evaluation.source}", style="bold"),
         table,
         *(Text(sentence, style="dim") for sentence in _sentences(evaluation)),
         Text(f"run: {run}"),
@@ -58,13 +58,12 @@ def _label_cells(label: LabelEvaluation) -> list[str]:
 
 
 def _sentences(evaluation: Evaluation) -> list[str]:
-    sentences = [
-        f"AP: average precision; without skill it is the prevalence, {_prevalences(evaluation)}."
-    ]
+    chance = _prevalences(evaluation)
+    sentences = [f"AP: average precision; without skill it is the prevalence, {chance}."]
     if evaluation.replicates:
         sentences.append(
-            f"interval: {evaluation.confidence:.0%} of {evaluation.replicates} bootstrap "
-            "replicates of these rows; it does not cover another training run."
+            f"interval: {evaluation.confidence:.0%} of AP over {evaluation.replicates} bootstrap "
+            "replicates of these rows; it does not cover training again."
         )
     return sentences
 
