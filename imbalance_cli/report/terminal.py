@@ -20,7 +20,7 @@ def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
     """Return a table with one row a label, rarest last, the averages, and how to read it."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("label", overflow="fold", min_width=9)
-    for name in ("positives", "AP", "interval", "ROC AUC", "F1", "prec", "recall", "thresh"):
+    for name in ("positives", "AP", "interval", "AUC", "F1", "prec", "recall", "thresh"):
         table.add_column(name, justify="right", no_wrap=True)
     by_prevalence = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0))
     for label in by_prevalence:
@@ -59,7 +59,7 @@ def _label_cells(label: LabelEvaluation) -> list[str]:
 
 def _sentences(evaluation: Evaluation) -> list[str]:
     chance = _prevalences(evaluation)
-    sentences = [f"AP: average precision; without skill it is the prevalence, {chance}."]
+    sentences = [f"AP: average precision, {chance} without skill; AUC: ROC AUC."]
     if evaluation.replicates:
         sentences.append(
             f"interval: {evaluation.confidence:.0%} of AP over {evaluation.replicates} bootstrap "
