@@ -6,9 +6,11 @@ from, and one of itself.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -18,37 +20,55 @@ import safetensors.torch
 from imbalance_cli.errors import OutputError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import torch
 
 FORMAT_VERSION = 1
-MODEL, RUN, CONFIG, CHECKPOINT = "model.safetensors", "run.json", "config.yaml", "checkpoint"
+CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
+METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
+PREDICTIONS = "predictions.parquet"
+ENTRIES = frozenset(
+    {CONFIG, MODEL, RUN, CHECKPOINT, METRICS_JSON, METRICS_CSV, HISTORY, PREDICTIONS}
+)
+PARTIAL = ".partial"
+FIT_AGAIN = "imbtrain fit CONFIG --run-dir makes one"
 
 
 class RunDirectory:
-    """A run directory being written.
+    """A run directory being written. Nothing is touched before `start`.
 
     Args:
         path: where; parents are made.
         overwrite: whether a run that is there may be replaced; anything else never is.
 
     Raises:
-        OutputError: it is there already, or cannot be written.
+        OutputError: something is there already, or nothing can be written there.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
+        self._overwrite = overwrite
         self._checksums: dict[str, str] = {}
-        if path.exists():
-            _clear(path, overwrite=overwrite)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            probe = path / ".probe"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        with _explain(path):
+            _check_place(path, overwrite=overwrite)
+
+    def start(self) -> None:
+        """Make the directory, and take away what the run before it left there.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _explain(self.path):
+            _check_place(self.path, overwrite=self._overwrite)  # again: reading took its time
+            self.path.mkdir(parents=True, exist_ok=True)
+            for entry in self.path.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            (self.path / CHECKPOINT).mkdir()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under a temporary name, then rename it.
@@ -57,13 +77,10 @@ class RunDirectory:
             OutputError: it cannot be written.
         """
         target = self.path / name
-        temporary = target.with_name(f".{target.name}.partial")
-        try:
-            target.parent.mkdir(exist_ok=True)
+        temporary = target.with_name(f".{target.name}{PARTIAL}")
+        with _explain(target):
             temporary.write_bytes(content)
             temporary.replace(target)
-        except OSError as error:
-            raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
         self._checksums[name] = _sha256(content)
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
@@ -76,12 +93,14 @@ class RunDirectory:
         self.write(name, _to_json(document))
 
     def append_line(self, name: str, line: str) -> None:
-        """Append a line to a file that grows, such as the history."""
-        try:
-            with (self.path / name).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise OutputError(f"{self.path / name}: cannot be written: {error.strerror}") from error
+        """Append a line to a file that grows, such as the history.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        target = self.path / name
+        with _explain(target), target.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
     def finish(self, document: dict[str, Any]) -> None:
         """Write run.json, which makes the directory a run."""
@@ -111,16 +130,15 @@ def load_run(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise RunError(f"{path}: no such run directory")
     if not (path / RUN).is_file():
         if (path / CHECKPOINT).is_dir():
-            raise RunError(f"{path}: the run was not finished: there is a checkpoint and no {RUN}")
-        raise RunError(f"{path}: not a run directory: there is no {RUN}", hint="imbtrain fit")
+            raise RunError(f"{path}: the run was not finished: there is no {RUN}", hint=FIT_AGAIN)
+        raise RunError(f"{path}: not a run directory: there is no {RUN}", hint=FIT_AGAIN)
     document = _read_document(path / RUN)
     version = document.get("format_version")
     if version != FORMAT_VERSION:
         raise RunError(
             f"{path / RUN}: format version {version}, and this imbtrain reads {FORMAT_VERSION}"
         )
-    claimed = document.pop("checksum", None)
-    if claimed != _sha256(_to_json(document)):
+    if not _is_as_written(document):
         raise _changed(path / RUN)
     contents = {}
     for name, checksum in document["checksums"].items():
@@ -130,20 +148,40 @@ def load_run(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return document, safetensors.torch.load(contents[MODEL])
 
 
-def _clear(path: Path, *, overwrite: bool) -> None:
-    is_run = path.is_dir() and ((path / RUN).is_file() or (path / CHECKPOINT).is_dir())
-    if path.is_dir() and not any(path.iterdir()):
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a run can go there."""
+    above = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not above.is_dir():
+        raise OutputError(f"{path}: cannot be written: {above} is a file")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: cannot be written: {above} is not yours to write to")
+    if not path.exists():
         return
-    if not is_run:
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return
+    if not names & {RUN, CHECKPOINT}:
         raise OutputError(f"{path}: is there already and is not a run", hint="another --run-dir")
-    if not overwrite:
+    strange = sorted(names - ENTRIES - {f".{name}{PARTIAL}" for name in ENTRIES})
+    if strange:
         raise OutputError(
-            f"{path}: holds a run already", hint="--overwrite replaces it, or another --run-dir"
+            f"{path}: holds {strange[0]!r}, which is no part of a run", hint="another --run-dir"
         )
+    if not overwrite:
+        kind = "a run" if RUN in names else "an unfinished run"
+        raise OutputError(
+            f"{path}: holds {kind} already",
+            hint="--overwrite replaces it; or another --run-dir",
+        )
+
+
+@contextlib.contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    """Turn an OSError into an OutputError."""
     try:
-        shutil.rmtree(path)
+        yield
     except OSError as error:
-        raise OutputError(f"{path}: cannot be replaced: {error.strerror}") from error
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -161,6 +199,15 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _is_as_written(document: dict[str, Any]) -> bool:
+    """Return whether run.json has the checksum that it states."""
+    claimed = document.pop("checksum", None)
+    try:
+        return bool(claimed == _sha256(_to_json(document)))
+    except ValueError:  # NaN or the like, which is never written
+        return False
 
 
 def _changed(path: Path) -> RunError:

@@ -33,10 +33,10 @@ class Calibration:
     fitted: torch.Tensor
 
     @classmethod
-    def identity(cls, labels: int) -> Calibration:
+    def identity(cls, labels: int, device: torch.device | None = None) -> Calibration:
         """Return the calibration that changes nothing."""
-        ones = torch.ones(labels, dtype=torch.float64)
-        return cls(ones, torch.zeros_like(ones), torch.zeros(labels, dtype=torch.bool))
+        ones = torch.ones(labels, dtype=torch.float64, device=device)
+        return cls(ones, torch.zeros_like(ones), torch.zeros_like(ones, dtype=torch.bool))
 
     def probabilities(self, log_odds: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of log-odds (N, L)."""
@@ -49,14 +49,15 @@ def fit_calibration(
     """Fit the calibration of each label on validation rows.
 
     `auto` keeps a label's Platt step only where it lowers the log loss by more than the standard
-    error of that difference; `platt` keeps it wherever both classes are there.
+    error of that difference; `platt` keeps it wherever both classes are there. Neither keeps a
+    step that would turn the order of the scores around.
 
     Args:
         log_odds: (N, L), of the inverse link.
         targets: (N, L), NaN where missing.
         method: auto, platt, or analytic and none, which fit nothing.
     """
-    calibration = Calibration.identity(log_odds.shape[1])
+    calibration = Calibration.identity(log_odds.shape[1], log_odds.device)
     if method in {"analytic", "none"}:
         return calibration
     for label, (scores, cells) in enumerate(zip(log_odds.double().T, targets.T, strict=True)):

@@ -6,19 +6,21 @@ nothing yet are refused by name in `_NOT_YET`, so that a config never asks for w
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.yaml_text import KeyPath, parse_mapping, parse_scalar
@@ -28,17 +30,25 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _check_device(name: str) -> str:
+    if not DEVICES.fullmatch(name):
+        raise PydanticCustomError("device", "Input should be auto, cpu, cuda, cuda:N or mps")
+    return name
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[str], BeforeValidator(_as_list)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
 
 
 class Section(BaseModel):
@@ -50,7 +60,7 @@ class Section(BaseModel):
 class DataSection(Section):
     """What is read, and what its columns mean."""
 
-    train: Names
+    train: Annotated[Names, Field(min_length=1)]
     valid: Names | None = None
     test: Names | None = None
     labels: Names = Field(default_factory=list)
@@ -70,7 +80,7 @@ class SplitSection(Section):
     strategy: Literal["auto", "random", "stratified", "iterative", "grouped", "time"] = "auto"
     valid: Share = 0.15
     test: Share = 0.15
-    seed: int = 0
+    seed: Seed = 0
 
 
 class WeightingSection(Section):
@@ -125,8 +135,8 @@ class TrainingSection(Section):
     patience: Count | None = 15
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     folds: Annotated[int, Field(ge=2)] | None = None
-    seed: int = 0
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "auto"
+    seed: Seed = 0
+    device: Annotated[str, AfterValidator(_check_device)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint_every: Count = 1
 
@@ -194,7 +204,20 @@ class Config(Section):
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
+LONGEST_NAME = 200  # characters of a path in an error
 MONITORS = ("average_precision", "roc_auc", "brier", "log_loss")
+
+EXPECTED = {  # in words of the config, by pydantic's type of error
+    "bool_type": "be true or false",
+    "float_type": "be a number",
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "invalid_key": "be text, as all keys are",
+    "list_type": "be a list",
+    "model_type": "be a mapping of keys",
+    "string_type": "be text",
+    "too_short": "hold something",
+}
 
 _NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     # what works today, by key; anything else is refused by name
@@ -229,34 +252,52 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
         ConfigError: it cannot be read, is not YAML, or holds wrong keys or values; all of them
             are named at once.
     """
-    document, lines = parse_mapping(_read(name), "stdin" if name == "-" else name)
+    shown = "stdin" if name == "-" else name
+    document, lines = parse_mapping(_read(name), shown)
     places = {path: f"line {line}" for path, line in lines.items()}
+    for key in document:
+        if document[key] is None:  # a section whose keys are all commented out
+            document[key] = {}
     for override in overrides:
         _override(document, override, places)
-    shown = "stdin" if name == "-" else name
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
         raise _wrong_values(error.errors(), places, shown) from error
-    _check(config, places, shown)
-    if name == "-" and "-" in config.data.train:
-        raise ConfigError("stdin: data.train: '-' is taken by the config itself")
+    _refuse_not_yet(config, places, shown)
+    _refuse_contradictions(config, shown)
+    _refuse_second_reader(config, is_stdin=name == "-")
+    if config.loss.name == "bce":
+        config = config.model_copy(update={"weighting": WeightingSection(strategy="none")})
     return config
 
 
 def _read(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
-    path = Path(name)
-    if path.is_dir():
-        raise ConfigError(f"{name}: is a directory, not a YAML file")
-    if not path.exists():
-        siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*.y*ml")]
-        raise ConfigError(f"{name}: no such file", hint=nearest(name, siblings))
     try:
+        if name == "-":
+            return _read_stdin()
+        path = Path(name)
+        if path.is_dir():
+            raise ConfigError(f"{name}: is a directory, not a YAML file")
+        if not path.exists():
+            siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*.y*ml")]
+            raise ConfigError(f"{name}: no such file", hint=nearest(name, siblings))
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{'stdin' if name == '-' else name}: not UTF-8 text: byte {error.start + 1} is "
+            f"0x{error.object[error.start]:02x}",
+            hint="a config is a YAML file",
+        ) from error
+    except OSError as error:
+        shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
+        raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from error
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:
+        raise ConfigError("stdin is closed", hint="pipe a config in, or name a file")
+    return sys.stdin.buffer.read().decode()
 
 
 def _override(document: dict[str, Any], override: str, places: dict[KeyPath, str]) -> None:
@@ -268,11 +309,11 @@ def _override(document: dict[str, Any], override: str, places: dict[KeyPath, str
             hint="--set training.epochs=5",
         )
     section: Any = document
-    for key in keys[:-1]:
-        section = section.setdefault(key, {}) if isinstance(section, dict) else None
-        section = {} if section is None and key in document else section
-    if not isinstance(section, dict):
-        raise ConfigError(f"--set {override}: {'.'.join(keys[:-1])} holds no keys")
+    for depth, key in enumerate(keys[:-1], start=1):
+        section = section.setdefault(key, {})
+        places.setdefault(tuple(keys[:depth]), "--set")
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {'.'.join(keys[:depth])} holds no keys")
     section[keys[-1]] = parse_scalar(text)
     places[tuple(keys)] = "--set"
 
@@ -281,21 +322,22 @@ def _wrong_values(
     errors: Iterable[ErrorDetails], places: Mapping[KeyPath, str], name: str
 ) -> ConfigError:
     problems: dict[KeyPath, list[str]] = {}
-    hints = []
+    hints: dict[KeyPath, str] = {}
     for error in errors:
         path = _known_path(error["loc"], places, missing=error["type"] == "missing")
         problem, hint = _describe(error, path)
-        if path in problems:  # another member of a union: "'big' should be an integer or 'auto'"
-            problem = problem.partition(" should be ")[2]
+        if path in problems:  # another member of a union: "'big' should be a number or be 'auto'"
+            problem = problem.partition(" should ")[2]
         problems.setdefault(path, []).append(problem)
-        hints += [hint] if hint else []
+        hints |= {path: hint} if hint else {}
     lines = [
         f"{_dotted(path)}{f' ({places[path]})' if path in places else ''}: "
         + " or ".join(dict.fromkeys(found))
         for path, found in problems.items()
     ]
     count = f"{len(lines)} values are wrong: " if len(lines) > 1 else ""
-    return ConfigError(f"{name}: {count}{'; '.join(lines)}", hint="; ".join(hints) or None)
+    told = [f"{_dotted(p)}: {h}" if len(hints) > 1 else h for p, h in hints.items()]
+    return ConfigError(f"{name}: {count}{'; '.join(lines)}", hint="; ".join(told) or None)
 
 
 def _known_path(loc: KeyPath, places: Mapping[KeyPath, str], *, missing: bool) -> KeyPath:
@@ -318,18 +360,13 @@ def _describe(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
         return "no such key", nearest(str(path[-1]), known) or f"the keys are {', '.join(known)}"
     if error["type"] == "missing":
         return "is needed and not given", None
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
-    if error["type"] == "model_type":
-        expected = "a mapping of keys"
-    return f"{seen} should be {expected}", None
+    expected = EXPECTED.get(error["type"])
+    if expected is None:
+        expected = "be " + error["msg"].removeprefix("Input should be ")
+    return f"{seen} should {expected}", None
 
 
-def _check(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
-    """Raise for combinations that one key alone cannot show.
-
-    Raises:
-        ConfigError: a value does nothing yet, two keys contradict, or a share is too large.
-    """
+def _refuse_not_yet(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
     for (section, key), works in _NOT_YET.items():
         value = getattr(getattr(config, section), key)
         if value not in works:
@@ -339,35 +376,53 @@ def _check(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
                 f"{name}: {section}.{key}{place}: {value!r} is not supported yet",
                 hint=f"works today: {shown}",
             )
+
+
+def _refuse_contradictions(config: Config, name: str) -> None:
+    """Raise for what one key alone cannot show.
+
+    Raises:
+        ConfigError: two keys contradict each other, or the parts leave nothing to train on.
+    """
     weighting = config.weighting
-    given = weighting.model_fields_set
-    if weighting.from_ is not None and given & {"strategy", "cap", "smoothing", "beta"} - _defaults(
-        weighting
-    ):
+    plain = WeightingSection()
+    changed = [
+        key
+        for key in ("strategy", "cap", "smoothing", "beta")
+        if key in weighting.model_fields_set
+        and (key == "strategy" or getattr(weighting, key) != getattr(plain, key))
+    ]
+    if weighting.from_ is not None and changed:
         raise ConfigError(
-            f"{name}: weighting.from and weighting.strategy would count the imbalance twice",
+            f"{name}: weighting.from and weighting.{changed[0]} would count the imbalance twice",
             hint="give weighting.from alone, or a strategy",
         )
     if config.loss.name == "bce" and (
-        weighting.from_ is not None or (given and weighting.strategy != "none")
+        weighting.from_ is not None or (changed and weighting.strategy != "none")
     ):
+        key = "from" if weighting.from_ is not None else changed[0]
         raise ConfigError(
-            f"{name}: loss.name bce takes no weights, and weighting asks for them",
+            f"{name}: loss.name bce takes no weights, and weighting.{key} asks for them",
             hint="loss.name: weighted_bce, or weighting.strategy: none",
         )
-    if config.split.valid + config.split.test >= 1:
+    held_out = config.split.valid + config.split.test
+    if held_out >= 1:
         raise ConfigError(
-            f"{name}: split.valid + split.test is {config.split.valid + config.split.test:g}, "
-            "which leaves nothing to train on"
+            f"{name}: split.valid + split.test is {held_out:g}, which leaves nothing to train on"
         )
 
 
-def _defaults(weighting: WeightingSection) -> set[str]:
-    """Return the keys other than strategy that have their default value."""
-    plain = WeightingSection()
-    keys = ("cap", "smoothing", "beta")
-    return {key for key in keys if getattr(weighting, key) == getattr(plain, key)}
+def _refuse_second_reader(config: Config, *, is_stdin: bool) -> None:
+    readers = ["the config"] if is_stdin else []
+    for part in ("train", "valid", "test"):
+        readers += [f"data.{part}"] * (getattr(config.data, part) or []).count("-")
+    readers += ["weighting.from"] if config.weighting.from_ == "-" else []
+    if len(readers) > 1:
+        raise ConfigError(
+            f"stdin can be read once, and {' and '.join(readers)} would read it",
+            hint="name a file instead of -",
+        )
 
 
 def _dotted(path: KeyPath) -> str:
-    return ".".join(str(key) for key in path) or "the config"
+    return ".".join(str(key) for key in path)

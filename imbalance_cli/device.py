@@ -43,7 +43,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     `auto` is bfloat16 on a CUDA device that has it, else float32. The loss is always float32.
     """
     if precision == "auto":
-        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
         precision = "bfloat16" if has_bfloat16 else "float32"
     if precision == "float32":
         return contextlib.nullcontext()

@@ -200,7 +200,7 @@ def evaluate_scores(
                 **values,
             )
         )
-    kept = torch.tensor(list(learnable))
+    kept = torch.tensor(list(learnable), device=probabilities.device)
     return Evaluation(
         part=part,
         source=source,

@@ -18,7 +18,13 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import FeatureError
-from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import (
+    BOOLEANS,
+    Parsed,
+    parse_dates,
+    parse_numbers,
+    parse_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +39,7 @@ MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2
 RARE = 3  # a category with fewer training rows shares the index of unseen ones, and so trains it
 ONE_HOT_CATEGORIES = 10  # up to so many categories are one-hot columns; more are embedded
 CLIP = 3.0
+LARGEST = float(np.finfo(np.float32).max)
 MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
 ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
 TEXT_LENGTH = 40  # characters, on average, that no category name has
@@ -135,7 +142,7 @@ class Preprocessing:
                 binary.append(np.isnan(values).astype(np.float32))
         codes = []
         for category in self.categorical:
-            indices = _indices(category, parse_texts(table.frame[category.column]))
+            indices = _indices(category, parse_texts(_cells(table, category.column)))
             if category.one_hot:
                 binary.append(np.eye(category.size, dtype=np.float32)[indices])
             else:
@@ -187,12 +194,16 @@ def fit_preprocessing(
         if kind == "category":
             category = _fit_category(column, parsed.values.gather(rows))
             if category is None:
-                notes.append(f"column {column!r} is constant in the training rows: dropped")
+                notes.append(
+                    f"column {column!r} has no two categories of {RARE} or more training rows, "
+                    "missing and all rarer ones being one each: dropped"
+                )
             else:
                 categorical.append(category)
             continue
         values = _values(parsed, table, column)
-        _refuse_row_numbers(table, column, values)
+        if kind == "number":
+            _refuse_row_numbers(table, column, values)
         feature = _fit_numeric(column, kind, values[rows])
         if feature is None:
             notes.append(f"column {column!r} is constant in the training rows: dropped")
@@ -204,20 +215,24 @@ def fit_preprocessing(
 
 
 def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:
-    cells = parse_texts(table.frame[column])
-    known = len(cells) - cells.null_count()
-    if not known:
+    numbers = parse_numbers(_cells(table, column))
+    if numbers.values.null_count() == len(numbers.values) and numbers.bad_row is None:
         raise FeatureError(
             f"{table.name}: column {column!r}: every cell is missing",
             hint=f"data.exclude: [{column}]",
         )
-    numbers = parse_numbers(table.frame[column])
     if numbers.bad_row is None:
         return "number", numbers
-    dates = parse_dates(table.frame[column])
+    dates = parse_dates(_cells(table, column))
     if dates.bad_row is None:
         return "date", dates
-    for parsed, kind in ((numbers, "number"), (dates, "date")):
+    cells = parse_texts(_cells(table, column))
+    known = len(cells) - cells.null_count()
+    # true, false and a third word are three categories, not numbers with a bad cell
+    candidates = (
+        ((dates, "date"),) if _has_booleans(cells) else ((numbers, "number"), (dates, "date"))
+    )
+    for parsed, kind in candidates:
         if parsed.bad_row is not None and known - parsed.bad_rows > MOSTLY * known:
             raise FeatureError(
                 f"{table.place(parsed.bad_row)}: column {column!r}: {cells[parsed.bad_row]!r} is "
@@ -226,6 +241,21 @@ def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:
             )
     _refuse_ids(table, column, cells, known)
     return "category", Parsed(cells)
+
+
+def _cells(table: Table, column: str) -> pl.Series:
+    cells = table.frame[column]
+    if cells.dtype.is_nested() or cells.dtype in {pl.Binary, pl.Duration, pl.Object}:
+        raise FeatureError(
+            f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
+            "date or a category",
+            hint=f"data.exclude: [{column}]",
+        )
+    return cells
+
+
+def _has_booleans(cells: pl.Series) -> bool:
+    return bool(cells.str.to_lowercase().is_in(list(BOOLEANS)).any())
 
 
 def _refuse_ids(table: Table, column: str, cells: pl.Series, known: int) -> None:
@@ -243,11 +273,11 @@ def _refuse_ids(table: Table, column: str, cells: pl.Series, known: int) -> None
 def _refuse_row_numbers(table: Table, column: str, values: NDArray[np.float64]) -> None:
     if len(values) < ID_ROWS or np.isnan(values).any():
         return
-    span = values.max() - values.min() + 1
-    if span == len(values) and len(np.unique(values)) == len(values):
+    first, last = values.min(), values.max()
+    if last - first + 1 == len(values) and (np.diff(np.sort(values)) == 1).all():
         raise FeatureError(
-            f"{table.name}: column {column!r} looks like an id: the whole numbers from "
-            f"{values.min():.0f} to {values.max():.0f}, each once",
+            f"{table.name}: column {column!r} looks like an id: the numbers from {first:g} to "
+            f"{last:g}, each once",
             hint=f"data.exclude: [{column}]",
         )
 
@@ -267,17 +297,19 @@ def _fit_numeric(
 
 
 def _fit_category(column: str, cells: pl.Series) -> CategoricalFeature | None:
-    counts = cells.drop_nulls().value_counts(sort=False).sort(column)
-    frequent = counts.filter(pl.col("count") >= RARE)[column].to_list()
-    if len(counts) + (cells.null_count() > 0) <= 1:
+    counts = cells.drop_nulls().alias("text").value_counts(sort=False, name="rows").sort("text")
+    frequent = counts.filter(pl.col("rows") >= RARE)["text"].to_list()
+    indices = len(frequent) + (len(frequent) < len(counts)) + (cells.null_count() > 0)
+    if indices <= 1:
         return None
     return CategoricalFeature(column, frequent, one_hot=len(frequent) <= ONE_HOT_CATEGORIES)
 
 
 def _parse(table: Table, column: str, kind: Kind) -> Parsed:
-    parsed = (parse_numbers if kind == "number" else parse_dates)(table.frame[column])
+    cells = _cells(table, column)
+    parsed = (parse_numbers if kind == "number" else parse_dates)(cells)
     if parsed.bad_row is not None:
-        cell = parse_texts(table.frame[column])[parsed.bad_row]
+        cell = parse_texts(cells)[parsed.bad_row]
         raise FeatureError(
             f"{table.place(parsed.bad_row)}: column {column!r}: {cell!r} is not a {kind}, "
             "as it was in training"
@@ -288,11 +320,12 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
 def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
     """Return (N,) numbers, NaN where missing."""
     values = parsed.values.to_numpy().astype(np.float64)
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        cell = table.frame[column][int(infinite[0])]
+    large = np.flatnonzero(np.abs(values) > LARGEST)
+    if len(large):
+        row = int(large[0])
+        problem = "infinite" if np.isinf(values[row]) else f"too large: the most is {LARGEST:.1e}"
         raise FeatureError(
-            f"{table.place(int(infinite[0]))}: column {column!r}: {cell!r} is infinite",
+            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is {problem}",
             hint="leave the cell blank, or write a finite number",
         )
     return values
@@ -302,7 +335,7 @@ def _scale(
     feature: NumericFeature, scale: float, values: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     centred = np.where(np.isnan(values), 0.0, (values - feature.median) / scale)
-    return (centred / np.sqrt(1 + (centred / CLIP) ** 2)).astype(np.float32)
+    return (centred / np.hypot(1, centred / CLIP)).astype(np.float32)
 
 
 def _indices(feature: CategoricalFeature, cells: pl.Series) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,13 @@ class LabelledTable:
         table: the columns.
         targets: (N, L) float32, NaN where missing.
         split: the rows of each part.
+        sources: the names of what each part was read from.
     """
 
     table: Table
     targets: NDArray[np.float32]
     split: Split
+    sources: dict[str, str]
 
 
 def positive_text(data: DataSection) -> str | None:
@@ -74,21 +77,28 @@ def positive_text(data: DataSection) -> str | None:
 
 
 def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
-    """Read the sources of a config, encode the labels and cut the rows into parts."""
+    """Read the sources of a config, encode the labels and cut the rows into parts.
+
+    Raises:
+        ImbtrainError: a source, a column or a cell cannot be used, or the rows cannot be cut.
+    """
     data = config.data
     names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
-    sources = {part: _open(names[part], part) for part in PARTS}
+    sources = {part: _open(names[part], part) for part in PARTS if names[part]}
     roles = assign_roles(data, sources["train"][0])
-    tables = {part: read_table(s, roles.columns) for part, s in sources.items() if s}
+    _check_columns([source for part in sources.values() for source in part], roles.columns)
+    tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
     table = _stack(list(tables.values()))
     targets = encode_labels(table, roles.labels, positive_text(data))
     targets, kept = apply_missing_policy(data, table, targets, roles.labels)
-    given = np.repeat(
-        np.arange(len(PARTS)), [tables[p].frame.height if p in tables else 0 for p in PARTS]
-    )
-    split = _split(config, roles, table, targets, given, kept)
+    heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
+    split = _split(config, roles, table, targets, np.repeat(np.arange(len(PARTS)), heights), kept)
     _check_split(split, targets, roles.labels)
-    return roles, LabelledTable(table, targets, split)
+    shown = {
+        part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
+        for part in PARTS
+    }
+    return roles, LabelledTable(table, targets, split, shown)
 
 
 def assign_roles(data: DataSection, source: Source) -> Roles:
@@ -121,20 +131,27 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
 
 
 def _open(names: Sequence[str], part: str) -> list[Source]:
-    paths: list[str] = []
+    paths: dict[str, None] = {}  # two globs may match one file
     for name in names:
-        if name != "-" and any(mark in name for mark in "*?["):
-            matches = (
-                sorted(str(path) for path in Path().glob(name))
-                if name[0] != "/"
-                else [str(path) for path in sorted(Path("/").glob(name[1:]))]
-            )
-            if not matches:
-                raise SourceError(f"data.{part}: no file matches {name!r}")
-            paths += matches
-        else:
-            paths.append(name)
+        is_glob = any(mark in name for mark in "*?[") and not Path(name).exists()
+        matches = sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  Path.glob takes no absolute pattern
+        if not matches:
+            raise SourceError(f"data.{part}: no file matches {name!r}")
+        paths |= dict.fromkeys(matches)
     return [open_source(path) for path in paths]
+
+
+def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
+    first, *others = sources
+    for source in others:
+        missing = [column for column in columns if column not in source.columns]
+        if missing:
+            shown = ", ".join(map(repr, missing))
+            raise SourceError(
+                f"{source.name}: without the column{'s' if len(missing) > 1 else ''} {shown}, "
+                f"which {first.name} has",
+                hint=nearest(missing[0], source.columns),
+            )
 
 
 def _stack(tables: Sequence[Table]) -> Table:

@@ -36,14 +36,15 @@ def weighted_bce(
         pos_weight: the weight of positives, broadcast to the logits; None is 1.
         weight: a weight for each element, broadcast to the logits; None is 1.
         reduction: "none" gives each element (0 where the target is missing), "sum" their sum,
-            "mean" their mean over the known targets.
+            "mean" their mean over the known targets, 0 where none is.
 
     Returns:
         (..., L) for "none", else a scalar.
 
     Raises:
         TypeError: targets or logits are of another type.
-        ValueError: logits and targets differ in shape, or the reduction is unknown.
+        ValueError: logits and targets differ in shape, a weight does not broadcast to them, or the
+            reduction is unknown.
 
     Source:
         https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
@@ -54,6 +55,12 @@ def weighted_bce(
         raise ValueError(
             f"logits of shape {tuple(logits.shape)}, targets of shape {tuple(targets.shape)}"
         )
+    for name, factor in (("pos_weight", pos_weight), ("weight", weight)):
+        if factor is not None and not _broadcasts(factor.shape, logits.shape):
+            raise ValueError(
+                f"{name} of shape {tuple(factor.shape)} does not broadcast to logits of shape "
+                f"{tuple(logits.shape)}"
+            )
     if reduction not in {"none", "mean", "sum"}:
         raise ValueError(f"reduction must be none, mean or sum, not {reduction!r}")
     z = logits if logits.dtype == torch.float64 else logits.float()
@@ -67,7 +74,7 @@ def weighted_bce(
     loss = loss.where(known, 0.0)
     if reduction == "none":
         return loss
-    return loss.sum() if reduction == "sum" else loss.sum() / known.sum()
+    return loss.sum() if reduction == "sum" else loss.sum() / known.sum().clamp(min=1)
 
 
 def log_odds(logits: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor:
@@ -95,6 +102,12 @@ def inverse_link(logits: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor
 def link(probabilities: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor:
     """Return the logits whose inverse link gives the probabilities, (..., L) float64."""
     return torch.logit(probabilities.double()) + pos_weight.double().log()
+
+
+def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:
+    """Return whether a tensor broadcasts to a shape without widening it."""
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(size in {1, wanted} for size, wanted in pairs)
 
 
 def _as_float(targets: torch.Tensor) -> torch.Tensor:

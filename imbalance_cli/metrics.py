@@ -73,9 +73,9 @@ def roc_auc(ranking: Ranking) -> torch.Tensor:
     negatives = ranking.negatives.cumsum(dim=1)
     through = negatives.gather(1, ranking.last)
     before = (negatives - ranking.negatives).gather(1, ranking.first)
-    total = negatives[:, -1:]
-    above = (total - through) + (through - before) / 2
-    pairs = ranking.positives.sum(dim=1) * total[:, 0]
+    total = ranking.negatives.sum(dim=1)
+    above = (total[:, None] - through) + (through - before) / 2
+    pairs = ranking.positives.sum(dim=1) * total
     return (ranking.positives * above).sum(dim=1) / pairs
 
 
@@ -84,12 +84,12 @@ def log_loss(probabilities: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     y = targets.double()
     limit = torch.finfo(torch.float64).eps
     p = probabilities.double().clamp(limit, 1 - limit)
-    return _known_mean(-(y * p.log() + (1 - y) * (1 - p).log()))
+    return _known_mean(-(y * p.log() + (1 - y) * (1 - p).log()), y)
 
 
 def brier(probabilities: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return (L,): the mean squared difference of (N, L) over known targets."""
-    return _known_mean((probabilities.double() - targets.double()) ** 2)
+    return _known_mean((probabilities.double() - targets.double()) ** 2, targets)
 
 
 def expected_calibration_error(
@@ -98,13 +98,14 @@ def expected_calibration_error(
     """Return (L,): the mean gap between probability and frequency over bins of equal mass.
 
     Each label's known rows are sorted by probability and cut into `bins` parts of equal size
-    (Nixon et al. 2019, ACE for one class); each gap counts by its part's size.
+    (Nixon et al. 2019, ACE for one class); each gap counts by its part's size. Rows of equal
+    probability share their frequency, so that the order of the rows makes no difference.
     """
     errors = []
     for p, y in zip(probabilities.double().T, targets.double().T, strict=True):
         known = ~y.isnan()
         rising, order = p[known].sort(stable=True)
-        hits = y[known][order]
+        hits = _share_ties(rising, y[known][order])
         parts = zip(rising.tensor_split(bins), hits.tensor_split(bins), strict=True)
         gaps = [(a.sum() - b.sum()).abs() for a, b in parts if len(a)]
         error = torch.stack(gaps).sum() / known.sum() if gaps else rising.new_tensor(torch.nan)
@@ -191,6 +192,14 @@ def _undefined_without(
     return (hits / (hits + errors)).where(positives > 0, torch.nan)
 
 
-def _known_mean(losses: torch.Tensor) -> torch.Tensor:
-    known = ~losses.isnan()
-    return losses.nan_to_num(0.0).sum(dim=0) / known.sum(dim=0)
+def _share_ties(rising: torch.Tensor, hits: torch.Tensor) -> torch.Tensor:
+    """Return (N,) the mean of `hits` over the rows of equal value, of sorted values."""
+    _, run, sizes = rising.unique_consecutive(return_inverse=True, return_counts=True)
+    sums = torch.zeros(len(sizes), dtype=hits.dtype, device=hits.device).index_add_(0, run, hits)
+    return (sums / sizes)[run]
+
+
+def _known_mean(losses: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    # by the targets: a probability that is NaN is a fault to be seen, not a missing cell
+    known = ~targets.isnan()
+    return losses.where(known, 0.0).sum(dim=0) / known.sum(dim=0)

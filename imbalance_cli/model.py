@@ -115,7 +115,10 @@ class MultilayerPerceptron(nn.Module):
             inputs.append(self.bins(numeric))
         if self.embedding is not None:
             inputs.append(self.embedding(codes + self.offsets).flatten(start_dim=1))
-        logits: torch.Tensor = self.output(self.hidden(torch.cat(inputs, dim=1)))
+        hidden = self.hidden(torch.cat(inputs, dim=1))
+        # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits: torch.Tensor = self.output(hidden.to(self.output.weight.dtype))
         return logits
 
 
@@ -130,7 +133,7 @@ def build_model(
         output_bias: the logits it starts at, (L,).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # of the CPU alone, unlike torch.manual_seed
         model = MultilayerPerceptron(shape)
     if output_bias is not None:
         with torch.no_grad():

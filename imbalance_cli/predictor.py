@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import torch
 
 from imbalance_cli.artifacts import load_run
@@ -70,6 +71,17 @@ class Predictor:
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits, on the host."""
         return self.calibration.probabilities(self.log_odds_of(logits))
+
+    def frame(self, probabilities: torch.Tensor) -> pl.DataFrame:
+        """Return <label>_probability and <label>_decision of probabilities (N, L)."""
+        decisions = (probabilities >= self.thresholds).to(torch.int8)
+        columns = {}
+        for name, values, cells in zip(
+            self.labels, probabilities.T, decisions.T, strict=True
+        ):
+            columns[f"{name}_probability"] = values.numpy()
+            columns[f"{name}_decision"] = cells.numpy()
+        return pl.DataFrame(columns)
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 log-odds before calibration, on the host."""

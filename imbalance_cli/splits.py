@@ -113,7 +113,7 @@ def _choose(strategy: str, labels: int, groups: Rows | None, times: Floats | Non
         if groups is not None and times is not None:
             raise SplitError(
                 "split: data.group and data.time are both given",
-                hint="split.strategy: grouped or time says which one cuts",
+                hint="split.strategy: grouped, which leaves the time aside; or drop data.group",
             )
         if groups is not None:
             return "grouped"
@@ -150,18 +150,19 @@ def _stratify(
     positive = known == 1
     signatures = _hash_rows(np.nan_to_num(known, nan=2).astype(np.int64), random)
     parts = np.full(len(targets), -1, np.intp)
-    wanted = np.outer(shares, positive.sum(axis=0)) / np.sum(shares)
-    while True:
-        open_rows = parts == -1
-        left = positive[open_rows].sum(axis=0)
-        if not left.any():
-            break
+    totals = positive.sum(axis=0)
+    left = totals
+    wanted = np.outer(shares, totals) / np.sum(shares)
+    have = np.zeros(wanted.shape, np.intp)
+    while left.any():
         label = int(np.where(left > 0, left, np.iinfo(left.dtype).max).argmin())
-        rows = np.flatnonzero(open_rows & positive[:, label])
+        rows = np.flatnonzero((parts == -1) & positive[:, label])
         rows = rows[np.argsort(signatures[rows], kind="stable")]
-        have = np.array([(positive[parts == p, label]).sum() for p in range(len(shares))])
-        counts = _share_out(len(rows), wanted[:, label] - have, have, shares)
+        counts = _share_out(len(rows), wanted[:, label] - have[:, label], have[:, label], shares)
         parts[rows] = interleave(counts)
+        for part in range(len(shares)):
+            have[part] += positive[rows[parts[rows] == part]].sum(axis=0)
+        left = totals - have.sum(axis=0)
     rest = np.flatnonzero(parts == -1)
     rest = rest[np.argsort(signatures[rest], kind="stable")]
     taken = np.bincount(parts[parts >= 0], minlength=len(shares))
@@ -184,8 +185,9 @@ def _share_out(
     needed = np.maximum(needed, 0)
     counts = apportion(rows, needed if needed.sum() > 0 else np.asarray(shares))
     for part in np.flatnonzero((have == 0) & (counts == 0) & (np.asarray(shares) > 0)):
-        richest = int(counts.argmax())
-        if counts[richest] > 1:
+        spare = np.where(counts > 0, counts + have, 0)
+        richest = int(spare.argmax())
+        if spare[richest] > 1:
             counts[richest] -= 1
             counts[part] += 1
     return counts
@@ -204,9 +206,10 @@ def _cut_groups(
     content /= np.maximum(content.sum(axis=0), 1)
     have = np.zeros((len(shares), content.shape[1]))
     part_of_group = np.empty(number, np.intp)
-    order = random.permutation(number)
+    # largest first, and by chance among groups of similar size, so that the seed decides
+    size = content.max(axis=1) * random.uniform(0.5, 1.0, number)
     wanted = np.asarray(shares, np.float64)[:, None] / np.sum(shares)
-    for group in order[np.argsort(-content[order].max(axis=1), kind="stable")]:
+    for group in np.argsort(-size, kind="stable"):
         lacking = ((wanted - have) / np.maximum(wanted, 1e-12)) @ content[group]
         part = int(np.where(wanted[:, 0] > 0, lacking, -np.inf).argmax())
         part_of_group[group] = part

@@ -46,17 +46,16 @@ def choose_thresholds(
             together.
     """
     positives = (targets == 1).sum(dim=0)
-    labels = len(positives)
     fixed = _fixed_threshold(settings)
     if fixed is not None:
-        values = torch.full((labels,), fixed, dtype=torch.float64)
-        return Thresholds(values, positives, torch.zeros(labels, dtype=torch.bool))
+        values = torch.full_like(positives, fixed, dtype=torch.float64)
+        return Thresholds(values, positives, torch.zeros_like(positives, dtype=torch.bool))
     values = _search(probabilities, targets, settings.objective)
-    pooled = (positives < settings.minimum_positives) & torch.tensor(labels > 1)
-    together = _search(
-        probabilities.reshape(-1, 1), targets.reshape(-1, 1), settings.objective
-    ).expand(labels)
-    return Thresholds(torch.where(pooled, together, values), positives, pooled)
+    pooled = positives < (settings.minimum_positives if len(positives) > 1 else 0)
+    if pooled.any():
+        cells, known = probabilities.reshape(-1, 1), targets.reshape(-1, 1)
+        values = torch.where(pooled, _search(cells, known, settings.objective), values)
+    return Thresholds(values, positives, pooled)
 
 
 def _fixed_threshold(settings: ThresholdsSection) -> float | None:
@@ -73,7 +72,8 @@ def _search(probabilities: torch.Tensor, targets: torch.Tensor, objective: str) 
 
     Where nothing can be said (no positive, or no negative for an objective that needs one), 0.5.
     """
-    ranking = Ranking.of(probabilities, targets)
+    # missing cells go last, so that no threshold lies next to one of their scores
+    ranking = Ranking.of(probabilities.where(~targets.isnan(), -torch.inf), targets)
     true = ranking.positives.cumsum(dim=1)
     false = ranking.negatives.cumsum(dim=1)
     confusion = Confusion(true, false, true[:, -1:] - true, false[:, -1:] - false)
@@ -86,7 +86,10 @@ def _search(probabilities: torch.Tensor, targets: torch.Tensor, objective: str) 
     index = torch.arange(quality.shape[1], device=quality.device)
     quality = quality.nan_to_num(-torch.inf).where(index == ranking.last, -torch.inf)
     best = quality.argmax(dim=1, keepdim=True)
-    after = (best + 1).clamp(max=quality.shape[1] - 1)
-    middle = (ranking.scores.gather(1, best) + ranking.scores.gather(1, after)) / 2
+    score = ranking.scores.gather(1, best)
+    below = ranking.scores.gather(1, (best + 1).clamp(max=quality.shape[1] - 1))
+    middle = (score + below) / 2
+    # the middle of two neighbouring floats may round down to the lower one, which it must exclude
+    threshold = middle.where(middle > below, score)
     known = quality.gather(1, best) > -torch.inf
-    return torch.where(known, middle, 0.5)[:, 0]
+    return torch.where(known, threshold, 0.5)[:, 0]

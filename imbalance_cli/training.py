@@ -6,10 +6,11 @@ device once an epoch.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +22,7 @@ from imbalance_cli.metrics import Ranking, average_precision, brier, log_loss, m
 from imbalance_cli.model import score_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from imbalance_cli.config import TrainingSection
     from imbalance_cli.dataset import Dataset
@@ -77,43 +78,47 @@ def train(
         settings: epochs, batches, optimiser, schedule, monitor and patience.
 
     Raises:
-        TrainingError: the loss or the score is no longer finite.
+        TrainingError: there is nothing to learn, the network's scores are no longer finite, or the
+            monitored metric is undefined.
     """
     device = train_rows.targets.device
+    if train_rows.targets.isnan().all():
+        raise TrainingError("no label can be learned: none has both classes in the training part")
     batch_size = choose_batch_size(settings, len(train_rows))
     steps = math.ceil(len(train_rows) / batch_size)
     optimizer, schedule = build_optimizer(model, settings, steps)
     shuffling = generator(device, settings.seed)
+    dropout_seeds = generator(torch.device("cpu"), settings.seed)
     best_epoch, best_score = 0, -math.inf
     best_weights: dict[str, torch.Tensor] = {}
     sign = -1 if settings.monitor in LOWER_IS_BETTER else 1
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)  # of dropout
-        for epoch in range(1, settings.epochs + 1):
-            began = time.perf_counter()
-            order = torch.randperm(len(train_rows), generator=shuffling, device=device)
-            batches = train_rows.batches(order, batch_size)
-            precision = settings.precision
-            loss = float(
-                train_epoch(model, batches, pos_weight, optimizer, schedule, precision=precision)
+    for epoch in range(1, settings.epochs + 1):
+        began = time.perf_counter()
+        order = torch.randperm(len(train_rows), generator=shuffling, device=device)
+        batches = train_rows.batches(order, batch_size)
+        with _seeded_dropout(device, dropout_seeds):
+            mean_loss = train_epoch(
+                model, batches, pos_weight, optimizer, schedule, precision=settings.precision
             )
-            seconds = time.perf_counter() - began
-            score = validation_score(model, valid_rows, pos_weight, settings)
-            _check_finite(loss, score, epoch, settings)
-            if sign * score > best_score:
-                best_epoch, best_score = epoch, sign * score
-                best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            yield EpochResult(
-                epoch=epoch,
-                loss=loss,
-                score=score,
-                best_epoch=best_epoch,
-                best_score=sign * best_score,
-                learning_rate=schedule.get_last_lr()[0],
-                rows_per_second=len(train_rows) / seconds,
-            )
-            if settings.patience is not None and epoch - best_epoch >= settings.patience:
-                break
+        loss = float(mean_loss)
+        seconds = time.perf_counter() - began
+        logits = score_rows(model, valid_rows, settings.precision)
+        _check_finite(loss, logits, epoch, settings)
+        score = validation_score(logits, valid_rows.targets, pos_weight, settings.monitor)
+        if sign * score > best_score:
+            best_epoch, best_score = epoch, sign * score
+            best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        yield EpochResult(
+            epoch=epoch,
+            loss=loss,
+            score=score,
+            best_epoch=best_epoch,
+            best_score=sign * best_score,
+            learning_rate=schedule.get_last_lr()[0],
+            rows_per_second=len(train_rows) / seconds,
+        )
+        if settings.patience is not None and epoch - best_epoch >= settings.patience:
+            break
     model.load_state_dict(best_weights)
 
 
@@ -126,13 +131,23 @@ def choose_batch_size(settings: TrainingSection, rows: int) -> int:
 
 
 def validation_score(
-    model: MultilayerPerceptron, rows: Dataset, pos_weight: torch.Tensor, settings: TrainingSection
+    logits: torch.Tensor, targets: torch.Tensor, pos_weight: torch.Tensor, monitor: str
 ) -> float:
-    """Return the monitored metric, macro over the labels where it is defined; NaN if nowhere."""
-    logits = score_rows(model, rows, settings.precision)
-    metric = MONITORS[settings.monitor]
-    value = macro(metric(logits, rows.targets, pos_weight))
-    return math.nan if value is None else value
+    """Return the monitored metric of (N, L), macro over the labels where it is defined.
+
+    Raises:
+        TrainingError: it is defined for no label.
+    """
+    if logits.device.type == "mps":  # which has no float64
+        logits, targets, pos_weight = logits.cpu(), targets.cpu(), pos_weight.cpu()
+    score = macro(MONITORS[monitor](logits, targets, pos_weight))
+    if score is None:
+        raise TrainingError(
+            f"{monitor} on the validation rows is undefined: no learnable label has both a "
+            "positive and a negative there",
+            hint="a larger split.valid, or another split.seed",
+        )
+    return score
 
 
 def build_optimizer(
@@ -165,7 +180,7 @@ def train_epoch(
     model.train()
     device = pos_weight.device
     total = torch.zeros((), device=device)
-    cells = torch.zeros((), device=device)
+    cells = torch.zeros((), dtype=torch.int64, device=device)
     for batch in batches:
         with autocast(device, precision):
             logits = model(batch.numeric, batch.codes)
@@ -180,19 +195,28 @@ def train_epoch(
     return total / cells
 
 
-def _check_finite(loss: float, score: float, epoch: int, settings: TrainingSection) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"training diverged in epoch {epoch}: the loss is {loss}",
-            hint=f"lower training.learning_rate (now {settings.learning_rate:g}), "
-            "or cap the weights: weighting.cap",
-        )
-    if not math.isfinite(score):
-        raise TrainingError(
-            f"epoch {epoch}: {settings.monitor} on the validation rows is {score}: no learnable "
-            "label has both a positive and a negative there",
-            hint="a larger split.valid, or another split.seed",
-        )
+@contextlib.contextmanager
+def _seeded_dropout(device: torch.device, seeds: torch.Generator) -> Iterator[None]:
+    """Seed torch's global generator, which dropout draws from, and put it back afterwards.
+
+    An epoch at a time: whoever consumes the epochs may draw from it too.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=seeds)))
+        yield
+
+
+def _check_finite(loss: float, logits: torch.Tensor, epoch: int, settings: TrainingSection) -> None:
+    if math.isfinite(loss) and logits.isfinite().all():
+        return
+    value = f"the loss is {loss:g}"
+    if math.isfinite(loss):  # its last step made the weights infinite
+        value = "the scores of validation rows are not finite"
+    raise TrainingError(
+        f"training diverged in epoch {epoch}: {value}",
+        hint=f"lower training.learning_rate (now {settings.learning_rate:g}), "
+        "or cap the weights: weighting.cap",
+    )
 
 
 def _cosine(progress: float) -> float:

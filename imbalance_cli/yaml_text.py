@@ -14,6 +14,9 @@ from imbalance_cli.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
 
+DEEPEST = 3  # keys of a path: section, key, item
+LONGEST_SHOWN = 60  # characters of a value in an error
+
 
 class _Loader(yaml.SafeLoader):
     """A SafeLoader with the scalars of YAML 1.2's core schema."""
@@ -59,42 +62,58 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
     Raises:
         ConfigError: it is not YAML, not a mapping, or has a key twice.
     """
-    loader = _Loader(text)
+    lines: dict[KeyPath, int] = {}
     try:
-        node = loader.get_single_node()
-        lines: dict[KeyPath, int] = {}
+        node = yaml.compose(text, Loader=_Loader)
         if isinstance(node, yaml.MappingNode):
             _note_lines(node, (), lines, name)
-        document = loader.construct_document(node) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}: {where}not YAML: {problem}") from error
-    finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise _not_yaml(error, text, name) from error
     if not isinstance(document, dict):
-        kind = "nothing" if document is None else f"a {type(document).__name__}"
+        kinds = {type(None): "nothing", list: "a list"}
         raise ConfigError(
-            f"{name}: a mapping of sections is needed, not {kind}",
+            f"{name}: a mapping of sections is needed, not "
+            f"{kinds.get(type(document)) or repr(document)[:LONGEST_SHOWN]}",
             hint="data: {train: table.csv, labels: [y]}",
         )
     return document, lines
 
 
 def parse_scalar(text: str) -> Any:  # noqa: ANN401  YAML holds any type
-    """Parse one value as YAML, and keep it as a string where it is none.
+    """Parse one value as YAML; what starts as a glob does, and YAML reads as an alias, is text.
 
     Raises:
         ConfigError: it is not YAML.
     """
+    if text.startswith("*"):
+        return text
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{text!r} is not a YAML value") from error
+    except (yaml.YAMLError, ValueError) as error:
+        shown = repr(text[:LONGEST_SHOWN])
+        raise ConfigError(
+            f"{shown} is not a YAML value", hint="put text with special characters in quotes"
+        ) from error
+
+
+def _not_yaml(error: Exception, text: str, name: str) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    line = None if mark is None else mark.line + 1
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+    place = "" if line is None else f"line {line}: "
+    is_alias = "undefined alias" in problem
+    return ConfigError(
+        f"{name}: {place}not YAML: {problem}",
+        hint="put a glob in quotes: '*_name'" if is_alias else None,
+    )
 
 
 def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if len(path) == DEEPEST:  # a config is no deeper, and a node may hold itself
+        return
     if isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
             lines[*path, i] = item.start_mark.line + 1

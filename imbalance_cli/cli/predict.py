@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,4 +44,3 @@ def predict(
     with open_rows(output) as write:
         for frame in frames:
             write(frame)
-    sys.stdout.flush()

@@ -85,7 +85,7 @@ class BarProgress(QuietProgress):
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("epoch {task.completed}/{task.total}"),
+            TextColumn("epoch {task.completed}/{task.total:.0f}"),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[scores]}"),
             TimeRemainingColumn(compact=True),

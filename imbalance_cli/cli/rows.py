@@ -29,43 +29,66 @@ def open_rows(output: Path | None) -> Iterator[Callable[[pl.DataFrame], None]]:
         OutputError: the file cannot be written, or has another suffix.
     """
     if output is None:
-        yield _csv_writer(sys.stdout.buffer)
+        yield _csv_writer(sys.stdout.buffer, "stdout")
+        with _explain("stdout"):
+            sys.stdout.buffer.flush()
         return
-    if output.suffix not in {".csv", ".parquet"}:
+    if output.suffix.lower() not in {".csv", ".parquet"}:
         raise OutputError(f"{output}: predictions are written as .csv or .parquet")
-    try:
+    name, target = str(output), output.resolve()
+    if target.is_dir():
+        raise OutputError(f"{name}: is a directory")
+    with _explain(name):
         # beside the output, so that the rename at the end stays on one file system
-        scratch = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+        scratch = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.")
     with scratch as folder:
         whole = Path(folder) / "whole"
-        if output.suffix == ".csv":
+        if output.suffix.lower() == ".csv":
             with whole.open("wb") as file:
-                yield _csv_writer(file)
+                yield _csv_writer(file, name)
+                with _explain(name):
+                    file.flush()
         else:
-            yield _part_writer(Path(folder))
-            _join_parts(Path(folder), whole)
-        whole.replace(output)
+            yield _part_writer(Path(folder), name)
+            with _explain(name):
+                _join_parts(Path(folder), whole)
+        with _explain(name):
+            whole.replace(target)
 
 
-def _csv_writer(file: BinaryIO) -> Callable[[pl.DataFrame], None]:
+@contextlib.contextmanager
+def _explain(name: str) -> Iterator[None]:
+    """Turn a failed write into an OutputError; a reader that went away stays what it is."""
+    import polars as pl
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, pl.exceptions.PolarsError) as error:
+        problem = error.strerror if isinstance(error, OSError) else None
+        raise OutputError(f"{name}: cannot be written: {problem or error}") from error
+
+
+def _csv_writer(file: BinaryIO, name: str) -> Callable[[pl.DataFrame], None]:
     is_first = True
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal is_first
-        file.write(frame.write_csv(include_header=is_first).encode())
+        with _explain(name):
+            file.write(frame.write_csv(include_header=is_first).encode())
         is_first = False
 
     return write
 
 
-def _part_writer(folder: Path) -> Callable[[pl.DataFrame], None]:
+def _part_writer(folder: Path, name: str) -> Callable[[pl.DataFrame], None]:
     number = 0
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal number
-        frame.write_parquet(folder / f"part-{number:09}.parquet")
+        with _explain(name):
+            frame.write_parquet(folder / f"part-{number:09}.parquet")
         number += 1
 
     return write

@@ -9,6 +9,13 @@ import polars as pl
 from imbalance_cli.readers.source import MISSING_TEXTS
 
 SECONDS_A_DAY = 86_400
+BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
+MOMENTS = (  # ISO, with a time of day
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +41,29 @@ def parse_texts(column: pl.Series) -> pl.Series:
 
 
 def parse_numbers(column: pl.Series) -> Parsed:
-    """Read a column as numbers; infinity is a number here."""
+    """Read a column as numbers; infinity is a number here, and true and false are 1 and 0."""
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return Parsed(column.cast(pl.Float64).fill_nan(None))
-    if column.dtype.is_temporal():
-        return _report_bad(parse_texts(column), pl.Series(column.name, [None] * len(column)))
     cells = parse_texts(column)
-    return _report_bad(cells, cells.cast(pl.Float64, strict=False).fill_nan(None))
+    if column.dtype.is_temporal():
+        return _report_bad(cells, _nothing(column))
+    values = cells.cast(pl.Float64, strict=False).fill_nan(None)
+    if values.null_count() > cells.null_count():
+        words = cells.str.to_lowercase()
+        flags = words.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
+        values = values.zip_with(values.is_not_null(), flags)
+    return _report_bad(cells, values)
 
 
 def parse_dates(column: pl.Series) -> Parsed:
     """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC)."""
     if column.dtype.is_temporal() and column.dtype not in {pl.Time, pl.Duration}:
-        moments = column.cast(pl.Datetime("us"))
-        return Parsed(_days(moments))
+        return Parsed(_days(column.cast(pl.Datetime("us"))))
     cells = parse_texts(column)
-    if column.dtype != pl.String:
-        return _report_bad(cells, pl.Series(column.name, [None] * len(column), pl.Float64))
+    if column.dtype.is_numeric() or column.dtype in {pl.Boolean, pl.Time}:
+        return _report_bad(cells, _nothing(column))
     moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
-    for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"):
+    for form in MOMENTS:
         if moments.null_count() == cells.null_count():
             break
         with_time = cells.str.strip_suffix("Z")
@@ -61,6 +72,10 @@ def parse_dates(column: pl.Series) -> Parsed:
             with_time.str.to_datetime(form, time_unit="us", strict=False),
         )
     return _report_bad(cells, _days(moments))
+
+
+def _nothing(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
 
 
 def _days(moments: pl.Series) -> pl.Series:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.delimiters import none_too_long
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
 from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
 from imbalance_cli.readers.source import Batch, Tally, tally_frame
@@ -114,13 +115,7 @@ class DelimitedSource:
 
     def _parse_header(self, header: bytes) -> list[str]:
         text = header.removeprefix(BYTE_ORDER_MARK)
-        records = list(parse_records(text, 1, self.delimiter, self.name))
-        if len(records) > 1:
-            raise SourceError(
-                f"{self.name}: line 1: the line ends are lone carriage returns",
-                hint="convert them, for instance: tr '\\r' '\\n'",
-            )
-        names = records[0][1]
+        _, names = next(parse_records(text, 1, self.delimiter, self.name))
         columns = [name.strip() or f"column_{i}" for i, name in enumerate(names, start=1)]
         if not columns:
             raise SourceError(f"{self.name}: line 1: the header is blank")
@@ -197,6 +192,9 @@ class DelimitedSource:
         except pl.exceptions.PolarsError:
             return None
         if found["last_blanks"] or not found["rows"]:
+            return None
+        shape = found["rows"], len(self.columns)
+        if not none_too_long(path, self._body_offset, self.delimiter.encode(), *shape):
             return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]

@@ -5,8 +5,9 @@ Shapes: N rows, W bytes a row (a digit and a separator a column), C columns.
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING
+
+from imbalance_cli.readers.streams import mapped_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,24 +40,14 @@ def count_mapped(
         N and the ones in each of the C columns, or None if anything else is in the file.
     """
     rows, ones = 0, [0] * columns
-    window = (MAPPED_BYTES // (ROWS_A_SUM * width) or 1) * ROWS_A_SUM * width
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        released = 0
-        for start in range(first, len(mapped), window):
-            stop = min(start + window, len(mapped))
-            with memoryview(mapped)[start:stop] as view:
-                last = stop == len(mapped) and view[-1] != NEWLINE
-                counted = count_ones(
-                    bytes(view) + b"\n" if last else view, width, columns, delimiter
-                )
-            if counted is None:
-                return None
-            rows += counted[0]
-            ones = [total + more for total, more in zip(ones, counted[1], strict=True)]
-            page = stop // mmap.PAGESIZE * mmap.PAGESIZE
-            if hasattr(mapped, "madvise") and page > released:
-                mapped.madvise(mmap.MADV_DONTNEED, released, page - released)
-                released = page
+    size = (MAPPED_BYTES // (ROWS_A_SUM * width) or 1) * ROWS_A_SUM * width
+    for window in mapped_windows(path, first, size):
+        whole = window if window[-1] == NEWLINE else bytes(window) + b"\n"
+        counted = count_ones(whole, width, columns, delimiter)
+        if counted is None:
+            return None
+        rows += counted[0]
+        ones = [total + more for total, more in zip(ones, counted[1], strict=True)]
     return rows, ones
 
 

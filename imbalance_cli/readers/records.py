@@ -9,6 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.delimiters import count_byte, rows_have_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+PROBLEMS = {
+    "unexpected end": (
+        "a quote that never closes",
+        'write a quote inside a quoted cell twice ("")',
+    ),
+    "new-line character": (
+        "a lone carriage return outside quotes",
+        "if it is meant to end the line: tr '\\r' '\\n'",
+    ),
+}
+"""What a message of the csv module says in our words, and what to do."""
 GZIP_MARK = b"\x1f\x8b"
 
 csv.field_size_limit(2**31 - 1)
@@ -81,7 +93,7 @@ class RecordBlock:
             frame = table.select(wanted).collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return self._exact_frame(columns)
-        if self._may_be_ragged(frame):
+        if self._is_ragged(frame):
             return self._exact_frame(columns)
         return frame.select(columns)
 
@@ -92,12 +104,13 @@ class RecordBlock:
         line, _ = next(itertools.islice(self.records(), row, None))
         return f"line {line}"
 
-    def _may_be_ragged(self, frame: pl.DataFrame) -> bool:
-        # polars fills a row that is too short with empty cells, so the last cell shows it
-        if len(self.columns) == 1 or not (frame[self.columns[-1]] == "").any():
+    def _is_ragged(self, frame: pl.DataFrame) -> bool:
+        """Say whether a row is too long, which polars cuts off, or too short, which it fills up."""
+        delimiter, columns = self.delimiter.encode(), len(self.columns)
+        is_filled = not (frame[self.columns[-1]] == "").any()
+        if is_filled and count_byte(self.data, delimiter) == frame.height * (columns - 1):
             return False
-        delimiters = self.data.count(self.delimiter.encode())
-        return b'"' in self.data or delimiters != frame.height * (len(self.columns) - 1)
+        return not rows_have_width(self.data, delimiter, columns)
 
     def _exact_frame(self, columns: Sequence[str]) -> pl.DataFrame:
         import polars as pl
@@ -123,19 +136,18 @@ def parse_records(
             f"{name}: line {line}: not UTF-8: byte 0x{data[error.start]:02x}",
             hint=_encoding_hint(data),
         ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     begins = first_line
     try:
         for cells in reader:
             yield begins, cells
             begins = first_line + reader.line_num
     except csv.Error as error:
-        is_open = "unexpected end" in str(error)
-        problem = "a quote that never closes" if is_open else f"bad CSV: {error}"
-        raise SourceError(
-            f"{name}: line {begins}: {problem}",
-            hint='write a quote inside a quoted cell twice ("")',
-        ) from error
+        problem, hint = next(
+            (ours for theirs, ours in PROBLEMS.items() if theirs in str(error)),
+            (f"bad CSV: {error}", 'write a quote inside a quoted cell twice ("")'),
+        )
+        raise SourceError(f"{name}: line {begins}: {problem}", hint=hint) from error
 
 
 def _encoding_hint(data: bytes) -> str:

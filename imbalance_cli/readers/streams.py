@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import sys
 import zlib
 from pathlib import Path
@@ -136,6 +137,22 @@ def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
             raise
 
     return read
+
+
+def mapped_windows(path: Path, first: int, size: int) -> Iterator[memoryview]:
+    """Yield the bytes of a file from byte `first` on, `size` at a time, with flat memory.
+
+    The file is mapped, not copied: a window may be used until the next one is asked for.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        released = 0
+        for start in range(first, len(mapped), size):
+            with memoryview(mapped)[start : start + size] as window:
+                yield window
+            page = min(start + size, len(mapped)) // mmap.PAGESIZE * mmap.PAGESIZE
+            if hasattr(mapped, "madvise") and page > released:
+                mapped.madvise(mmap.MADV_DONTNEED, released, page - released)
+                released = page
 
 
 def record_blocks(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:

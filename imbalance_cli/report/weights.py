@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from imbalance_cli.pos_weight import PosWeights
 
-BAR_WIDTH = 12
+BAR_WIDTH = 8
 BAR_DECADES = 4  # the bar is logarithmic, from 0.01 % (empty) to 100 % (full)
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -20,19 +20,20 @@ def draw_weights(weights: PosWeights) -> Table:
     source = weights.source if isinstance(weights.source, str) else ", ".join(weights.source)
     table = Table(
         title=f"{source}: {weights.rows:,} rows",
-        caption=f"weight by {weights.strategy.name}; bar: log scale, 0.01 % to 100 %; "
-        "shift: log(weight), what the weight adds to the log-odds",
+        caption=f"weight: pos_weight by {weights.strategy.name}; bar: log scale, 0.01 % to 100 %; "
+        "shift: log(weight), which training adds to the log-odds",
         title_justify="left",
         caption_justify="left",
         box=None,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         header_style="bold",
     )
-    table.add_column("label", overflow="fold")
+    table.add_column("label", overflow="fold", min_width=9)
     for name in ("positives", "negatives", "missing", "prevalence"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for name in ("pos_weight", "shift"):
+    for name in ("weight", "shift"):
         table.add_column(name, justify="right", no_wrap=True)
     for label in weights.labels:
         counts = label.counts
