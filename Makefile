@@ -24,7 +24,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -P -p "import subprocess, sys" README.md
+	$(BIN)/cog --check -p "import subprocess, sys" README.md
 
 test: check
 	$(BIN)/python -m pytest --cov --numprocesses 2
@@ -34,7 +34,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 help-text: $(VENV)/.dev
-	$(BIN)/cog -r -P -p "import subprocess, sys" README.md
+	$(BIN)/cog -r -p "import subprocess, sys" README.md
 
 golden: $(VENV)/.dev
 	IMBTRAIN_GOLDEN=write $(BIN)/python -m pytest tests -k golden

@@ -88,12 +88,12 @@ def hand_written(features: Floats, targets: Floats, device: torch.device) -> Epo
     criterion = nn.BCEWithLogitsLoss(pos_weight=torch.full((LABELS,), POS_WEIGHT, device=device))
 
     def epoch() -> None:
-        for rows in torch.randperm(len(x), device=device).split(BATCH):
+        for rows in torch.split(torch.randperm(len(x), device=device), BATCH):
             loss = criterion(model(x[rows]), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        float(loss)
+        float(loss.detach())
 
     return epoch
 
@@ -112,7 +112,7 @@ def data_loader(features: Floats, targets: Floats, device: torch.device) -> Epoc
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        float(loss)
+        float(loss.detach())
 
     return epoch
 
@@ -221,9 +221,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     features, targets = make_rows(options.rows)
-    epochs = {
-        name: make(features, targets, options.device) for name, make in CONTESTANTS.items()
-    }
+    epochs = {name: make(features, targets, options.device) for name, make in CONTESTANTS.items()}
     seconds = measure(epochs, options.repetitions)
     print(f"{options.rows:,} rows x {FEATURES} features, {LABELS} labels, batches of {BATCH:,}\n")
     print(table(seconds, options.rows))

@@ -91,11 +91,11 @@ def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Te
         gradient = inputs.T @ (p - y) + PRIOR_PRECISION * (beta - start)
         hessian = (inputs * (p * (1 - p))[:, None]).T @ inputs + ridge
         step = torch.linalg.solve(hessian, gradient)
-        size = 1.0
-        while objective(beta - size * step) > objective(beta) and size > torch.finfo(u.dtype).eps:
+        size, here = 1.0, objective(beta)
+        while objective(beta - size * step) > here and size > torch.finfo(u.dtype).eps:
             size /= 2
         beta = beta - size * step
-        if step.abs().max() < CONVERGED:
+        if size * step.abs().max() < CONVERGED:
             break
     return beta[0], beta[1]
 

@@ -314,7 +314,7 @@ def _override(document: dict[str, Any], override: str, places: dict[KeyPath, str
         places.setdefault(tuple(keys[:depth]), "--set")
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override}: {'.'.join(keys[:depth])} holds no keys")
-    section[keys[-1]] = parse_scalar(text)
+    section[keys[-1]] = parse_scalar(text, f"--set {dotted}")
     places[tuple(keys)] = "--set"
 
 

@@ -49,9 +49,14 @@ class Dataset:
 
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""
-        return Dataset(self.numeric[rows], self.codes[rows], self.targets[rows])
+        # index_select copies whole rows, which on the CPU is several times faster than indexing
+        return Dataset(
+            self.numeric.index_select(0, rows),
+            self.codes.index_select(0, rows),
+            self.targets.index_select(0, rows),
+        )
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:
         """Yield batches of B rows in an order, (N,); the last one may be smaller."""
-        for rows in order.split(size):
+        for rows in torch.split(order, size):
             yield self.select(rows)

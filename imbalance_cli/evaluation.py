@@ -23,7 +23,7 @@ from imbalance_cli.metrics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LEAST_FOR_INTERVAL = 2  # positives, and negatives; resampling one row says nothing
 
@@ -215,7 +215,7 @@ def evaluate_scores(
 
 def bootstrap_intervals(
     ranking: Ranking,
-    statistics: dict[str, Callable[[Ranking], torch.Tensor]],
+    statistics: Mapping[str, Callable[[Ranking], torch.Tensor]],
     resampling: Resampling,
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Return the percentile interval of each statistic, (L,) low and high.

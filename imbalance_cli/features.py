@@ -114,7 +114,8 @@ class Preprocessing:
     @property
     def columns(self) -> list[str]:
         """The columns that are read."""
-        return [feature.column for feature in (*self.numeric, *self.categorical)]
+        numeric = [feature.column for feature in self.numeric]
+        return numeric + [feature.column for feature in self.categorical]
 
     @property
     def continuous(self) -> int:
@@ -245,7 +246,7 @@ def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:
 
 def _cells(table: Table, column: str) -> pl.Series:
     cells = table.frame[column]
-    if cells.dtype.is_nested() or cells.dtype in {pl.Binary, pl.Duration, pl.Object}:
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
         raise FeatureError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
             "date or a category",
@@ -334,8 +335,9 @@ def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
 def _scale(
     feature: NumericFeature, scale: float, values: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    centred = np.where(np.isnan(values), 0.0, (values - feature.median) / scale)
-    return (centred / np.hypot(1, centred / CLIP)).astype(np.float32)
+    centred = np.where(np.isnan(values), 0.0, values - feature.median)
+    # x / sqrt(1 + (x / CLIP)**2) of x = centred / scale, where no step can overflow
+    return (centred / np.hypot(scale, centred / CLIP)).astype(np.float32)
 
 
 def _indices(feature: CategoricalFeature, cells: pl.Series) -> NDArray[np.int64]:

@@ -191,8 +191,8 @@ def apply_missing_policy(
     if data.missing_labels == "negative":
         return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
     if data.missing_labels == "drop":
-        kept = ~missing.any(axis=1)
-        return np.where(kept[:, None], targets, np.nan), kept
+        incomplete = missing.sum(axis=1) > 0
+        return np.where(incomplete[:, None], np.float32(np.nan), targets), ~incomplete
     return targets, np.ones(len(targets), np.bool_)
 
 

@@ -65,16 +65,15 @@ def weighted_bce(
         raise ValueError(f"reduction must be none, mean or sum, not {reduction!r}")
     z = logits if logits.dtype == torch.float64 else logits.float()
     y = _as_float(targets).to(z.dtype)
-    known = ~y.isnan()
-    y = y.nan_to_num(0.0)
-    positive = y if pos_weight is None else y * pos_weight.to(z.dtype)
-    loss = -(positive * logsigmoid(z) + (1 - y) * logsigmoid(-z))
+    positive, negative = y.nan_to_num(0.0), (1 - y).nan_to_num(0.0)  # a missing cell is neither
+    if pos_weight is not None:
+        positive = positive * pos_weight.to(z.dtype)
+    loss = -(positive * logsigmoid(z) + negative * logsigmoid(-z))
     if weight is not None:
         loss = loss * weight.to(z.dtype)
-    loss = loss.where(known, 0.0)
     if reduction == "none":
         return loss
-    return loss.sum() if reduction == "sum" else loss.sum() / known.sum().clamp(min=1)
+    return loss.sum() if reduction == "sum" else loss.sum() / (~y.isnan()).sum().clamp(min=1)
 
 
 def log_odds(logits: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor:

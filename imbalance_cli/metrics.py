@@ -194,9 +194,11 @@ def _undefined_without(
 
 def _share_ties(rising: torch.Tensor, hits: torch.Tensor) -> torch.Tensor:
     """Return (N,) the mean of `hits` over the rows of equal value, of sorted values."""
-    _, run, sizes = rising.unique_consecutive(return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(sizes), dtype=hits.dtype, device=hits.device).index_add_(0, run, hits)
-    return (sums / sizes)[run]
+    changes = rising.new_zeros(len(rising), dtype=torch.int64)
+    changes[1:] = rising[1:] != rising[:-1]
+    run = changes.cumsum(0)
+    frequency = run.bincount(weights=hits) / run.bincount()
+    return frequency[run]
 
 
 def _known_mean(losses: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

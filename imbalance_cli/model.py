@@ -75,8 +75,8 @@ class PiecewiseLinear(nn.Module):
     def fit(self, numeric: torch.Tensor) -> None:
         """Put the edges at the quantiles of training rows, (N, F)."""
         numeric = numeric[:, : len(self.edges)]
-        steps = torch.linspace(0, 1, self.edges.shape[1], device=numeric.device)
-        rows = (steps * (len(numeric) - 1)).long()
+        bins = self.edges.shape[1] - 1
+        rows = torch.arange(bins + 1, device=numeric.device) * (len(numeric) - 1) // bins
         self.edges.copy_(numeric.sort(dim=0).values[rows].T)
 
     def forward(self, numeric: torch.Tensor) -> torch.Tensor:
@@ -90,6 +90,8 @@ class PiecewiseLinear(nn.Module):
 
 class MultilayerPerceptron(nn.Module):
     """Numbers, their bins and embeddings, hidden layers, and L logits."""
+
+    offsets: torch.Tensor
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -115,7 +117,7 @@ class MultilayerPerceptron(nn.Module):
             inputs.append(self.bins(numeric))
         if self.embedding is not None:
             inputs.append(self.embedding(codes + self.offsets).flatten(start_dim=1))
-        hidden = self.hidden(torch.cat(inputs, dim=1))
+        hidden = self.hidden(torch.cat(inputs, dim=1) if len(inputs) > 1 else numeric)
         # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
         with torch.autocast(hidden.device.type, enabled=False):
             logits: torch.Tensor = self.output(hidden.to(self.output.weight.dtype))
@@ -153,7 +155,7 @@ def score_rows(model: MultilayerPerceptron, rows: Dataset, precision: str) -> to
     logits = []
     device = rows.numeric.device
     for numeric, codes in zip(
-        rows.numeric.split(SCORING_ROWS), rows.codes.split(SCORING_ROWS), strict=True
+        torch.split(rows.numeric, SCORING_ROWS), torch.split(rows.codes, SCORING_ROWS), strict=True
     ):
         missing = SCORING_ROWS - len(numeric)
         padded = nn.functional.pad(numeric, (0, 0, 0, missing))

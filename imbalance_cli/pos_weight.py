@@ -76,9 +76,10 @@ class PosWeights:
         """A sentence for each label that has only one side, and so weight 1."""
         sentences = []
         for counts in (label.counts for label in self.labels):
-            if not counts.positives or not counts.negatives:
-                side = "positives" if not counts.positives else "negatives"
-                sentences.append(f"label {counts.label!r} has no {side}: its weight is 1")
+            sides = {"no positives": counts.positives, "no negatives": counts.negatives}
+            lacking = " and ".join(lack for lack, count in sides.items() if not count)
+            if lacking:
+                sentences.append(f"label {counts.label!r} has {lacking}: its weight is 1")
         return sentences
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -15,6 +16,7 @@ from imbalance_cli.artifacts import load_run
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
+from imbalance_cli.evaluation import evaluate_scores
 from imbalance_cli.features import Preprocessing
 from imbalance_cli.losses import log_odds
 from imbalance_cli.model import MultilayerPerceptron, Shape, score_rows
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from imbalance_cli.evaluation import Evaluation, Resampling
     from imbalance_cli.readers import Table
 
 
@@ -70,18 +75,43 @@ class Predictor:
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits, on the host."""
-        return self.calibration.probabilities(self.log_odds_of(logits))
+        steps = self.calibration
+        log_odds = steps.slope * self.log_odds_of(logits) + steps.intercept
+        return torch.from_numpy(_sigmoid(log_odds.numpy()))
+
+    @property
+    def output_columns(self) -> list[str]:
+        """The columns of `frame`."""
+        kinds = ("probability", "decision")
+        return [f"{label}_{kind}" for label in self.labels for kind in kinds]
 
     def frame(self, probabilities: torch.Tensor) -> pl.DataFrame:
         """Return <label>_probability and <label>_decision of probabilities (N, L)."""
         decisions = (probabilities >= self.thresholds).to(torch.int8)
-        columns = {}
-        for name, values, cells in zip(
-            self.labels, probabilities.T, decisions.T, strict=True
-        ):
-            columns[f"{name}_probability"] = values.numpy()
-            columns[f"{name}_decision"] = cells.numpy()
-        return pl.DataFrame(columns)
+        pairs = zip(probabilities.T, decisions.T, strict=True)
+        columns = [column.numpy() for pair in pairs for column in pair]
+        return pl.DataFrame(dict(zip(self.output_columns, columns, strict=True)))
+
+    def evaluate(
+        self,
+        probabilities: torch.Tensor,
+        targets: torch.Tensor,
+        *,
+        part: str,
+        source: str,
+        resampling: Resampling,
+    ) -> Evaluation:
+        """Compute every number of a report on probabilities (N, L) and targets (N, L)."""
+        return evaluate_scores(
+            probabilities,
+            targets,
+            self.thresholds,
+            self.labels,
+            part=part,
+            source=source,
+            learnable=self.learnable,
+            resampling=resampling,
+        )
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 log-odds before calibration, on the host."""
@@ -158,3 +188,13 @@ class Predictor:
             undo_weights=document["undo_weights"],
             precision=document["precision"],
         )
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sigmoid of each value, by numpy.
+
+    torch.sigmoid rounds the last elements of a tensor, which do not fill a vector register,
+    differently, so that a row's probability would depend on how many rows there are.
+    """
+    decay = np.exp(-np.abs(values))
+    return np.where(values >= 0, 1.0, decay) / (1.0 + decay)

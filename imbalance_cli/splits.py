@@ -76,15 +76,18 @@ def cut(
         parts = _stratify(targets, chosen, random)
     for name, share, number in zip(PARTS, chosen, range(len(PARTS)), strict=True):
         if share > 0 and not (parts == number).any():
+            larger = (
+                "smaller split.valid and split.test" if number == 0 else f"a larger split.{name}"
+            )
             raise SplitError(
                 f"split: {len(targets)} rows cut by {strategy} leave no row for {name}",
-                hint=f"a larger split.{name}, or more rows",
+                hint=f"{larger}, or more rows",
             )
     train, valid, test = (np.flatnonzero(parts == part) for part in range(len(PARTS)))
     return Split(strategy, train, valid, test)
 
 
-def apportion(rows: int, shares: Sequence[float]) -> NDArray[np.intp]:
+def apportion(rows: int, shares: Sequence[float] | Floats) -> NDArray[np.intp]:
     """Return whole numbers of rows in proportion to the shares, by largest remainder.
 
     Args:
@@ -105,7 +108,8 @@ def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:
     """Return part numbers, `counts[p]` times p, each spread evenly over the sequence."""
     places = [(np.arange(count) + 0.5) / max(count, 1) for count in counts]
     parts = np.repeat(np.arange(len(places)), counts)
-    return parts[np.argsort(np.concatenate(places), kind="stable")]
+    result: Rows = parts[np.argsort(np.concatenate(places), kind="stable")]
+    return result
 
 
 def _choose(strategy: str, labels: int, groups: Rows | None, times: Floats | None) -> str:
@@ -167,7 +171,7 @@ def _stratify(
     rest = rest[np.argsort(signatures[rest], kind="stable")]
     taken = np.bincount(parts[parts >= 0], minlength=len(shares))
     needed = len(targets) * np.asarray(shares) / np.sum(shares) - taken
-    parts[rest] = interleave(_share_out(len(rest), needed, np.ones(len(shares)), shares))
+    parts[rest] = interleave(_share_out(len(rest), needed, taken, shares))
     result = np.empty_like(parts)
     result[order] = parts
     return result
@@ -178,9 +182,7 @@ def _hash_rows(codes: NDArray[np.int64], random: np.random.Generator) -> NDArray
     return codes @ random.integers(np.iinfo(np.int64).max, size=codes.shape[1])
 
 
-def _share_out(
-    rows: int, needed: Floats, have: NDArray[np.generic], shares: Sequence[float]
-) -> NDArray[np.intp]:
+def _share_out(rows: int, needed: Floats, have: Rows, shares: Sequence[float]) -> NDArray[np.intp]:
     """Share rows out by need; a part that has none of them yet gets one, if there are enough."""
     needed = np.maximum(needed, 0)
     counts = apportion(rows, needed if needed.sum() > 0 else np.asarray(shares))

@@ -114,7 +114,7 @@ def train(
             score=score,
             best_epoch=best_epoch,
             best_score=sign * best_score,
-            learning_rate=schedule.get_last_lr()[0],
+            learning_rate=float(schedule.get_last_lr()[0]),
             rows_per_second=len(train_rows) / seconds,
         )
         if settings.patience is not None and epoch - best_epoch >= settings.patience:
@@ -126,7 +126,7 @@ def choose_batch_size(settings: TrainingSection, rows: int) -> int:
     """Return the batch size; `auto` is the power of two that makes about 64 batches an epoch."""
     if settings.batch_size != "auto":
         return settings.batch_size
-    power = 2 ** round(math.log2(max(rows / BATCHES_AN_EPOCH, 1)))
+    power = 1 << round(math.log2(max(rows / BATCHES_AN_EPOCH, 1)))
     return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
 
 
@@ -187,7 +187,7 @@ def train_epoch(
         known = (~batch.targets.isnan()).sum()
         loss = weighted_bce(logits, batch.targets, pos_weight=pos_weight, reduction="sum")
         optimizer.zero_grad(set_to_none=True)
-        (loss / known.clamp(min=1)).backward()
+        torch.autograd.backward(loss / known.clamp(min=1))
         optimizer.step()
         schedule.step()
         total += loss.detach()

@@ -196,6 +196,8 @@ def read_counts(name: str) -> Counts:
             f"{name}: not counts: {problem}",
             hint="imbtrain weights PART --format json writes such a file",
         ) from error
+    if not labels:
+        raise WeightsError(f"{name}: not counts: no labels")
     _refuse_twice([counts.label for counts in labels], name)
     return Counts(rows, labels)
 

@@ -29,7 +29,7 @@ for _tag, _pattern, _first in (
     ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
     (
         "float",
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf)|\.nan)$",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
         list("-+.0123456789"),
     ),
     ("merge", r"^<<$", ["<"]),
@@ -42,7 +42,8 @@ def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 def _construct_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    return float(loader.construct_scalar(node).replace(".inf", "inf").replace(".nan", "nan"))
+    text = loader.construct_scalar(node).lower()
+    return float(text.replace(".", "") if text.endswith(("inf", "nan")) else text)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
@@ -80,8 +81,12 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
     return document, lines
 
 
-def parse_scalar(text: str) -> Any:  # noqa: ANN401  YAML holds any type
+def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any type
     """Parse one value as YAML; what starts as a glob does, and YAML reads as an alias, is text.
+
+    Args:
+        text: the value.
+        name: what it is for, for errors.
 
     Raises:
         ConfigError: it is not YAML.
@@ -93,7 +98,8 @@ def parse_scalar(text: str) -> Any:  # noqa: ANN401  YAML holds any type
     except (yaml.YAMLError, ValueError) as error:
         shown = repr(text[:LONGEST_SHOWN])
         raise ConfigError(
-            f"{shown} is not a YAML value", hint="put text with special characters in quotes"
+            f"{name}: {shown} is not a YAML value",
+            hint="put text with special characters in quotes",
         ) from error
 
 

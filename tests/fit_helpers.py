@@ -1,4 +1,4 @@
-"""What the tests of fit, evaluate and predict share: tables, configs, and the command in-process."""
+"""What the tests of fit, evaluate and predict share: tables, configs, the command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from imbalance_cli.cli.app import main
@@ -50,6 +51,7 @@ def _refuse_constant(name: str) -> None:
 
 def run_command(*arguments: object, stdin: bytes = b"") -> Outcome:
     """Run the command in this process, with streams of its own."""
+    torch.set_num_threads(1)  # nets this small only lose by more
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(out))
@@ -151,7 +153,7 @@ def make_config(train: object, **sections: Mapping[str, object]) -> dict[str, di
     config: dict[str, dict[str, Any]] = {
         "data": {"train": str(train) if not isinstance(train, list) else train},
         "model": {"hidden": [8]},
-        "training": {"epochs": 2, "device": "cpu"},
+        "training": {"epochs": 3, "learning_rate": 0.02, "device": "cpu"},
         "report": {"bootstrap": 10},
     }
     for name, section in sections.items():

@@ -29,10 +29,14 @@ from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.records import RecordBlock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import WriteFile
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BIG_ROWS = 20_000  # of two columns or more: beyond the 64 KB that are read record by record
+
+LONG_NAME = "feature_number_0\tfeature_number_1\tfeature_number_2\tfeatur..."
 
 CELLS = st.one_of(
     st.sampled_from(["", "0", "1", " ", "NA", "yes", "0.0", "é", "a b"]),
@@ -92,6 +96,14 @@ def found_counts(labels: list[LabelCounts]) -> list[tuple[int, int, int]]:
     return [(label.positives, label.negatives, label.missing) for label in labels]
 
 
+def outcome(read: Callable[[], list[list[str]]]) -> tuple[list[list[str]], str]:
+    """Return the rows that were read, or none and the error's message."""
+    try:
+        return read(), ""
+    except SourceError as error:
+        return [], error.message
+
+
 LABEL_CELLS = st.sampled_from(
     ["0", "1", "0", "1", "", "NA", " 1", "1.0", "0.0", "True", "no", "+1"]
 )
@@ -107,21 +119,20 @@ def test_polars_and_exact_records_agree_to_the_cell(text: Text) -> None:
         assert block.frame(columns).rows() == expected
 
 
-@given(st.text(st.sampled_from('01,"\n\r a'), min_size=1, max_size=20), st.integers(1, 3))
+@given(
+    st.lists(st.sampled_from([*'01,"\n a', "\r\n"]), min_size=1).map("".join), st.integers(1, 3)
+)
 def test_polars_and_exact_records_agree_on_any_text(text: str, width: int) -> None:
     columns = [f"c{i}" for i in range(width)]
     block = RecordBlock(text.encode() + b"\n", 2, columns, ",", "t.csv")
+    exact = outcome(lambda: [row for _, row in block.records()])
+    if "bad CSV" in exact[1]:  # text after a closing quote, where polars may read on
+        return
     for chosen in (columns, columns[:1], columns[-1:]):
-        try:
-            rows = [[row[columns.index(c)] for c in chosen] for _, row in block.records()]
-        except SourceError as error:
-            if "carriage return" in error.message:  # polars takes it for a part of the cell
-                return
-            with pytest.raises(SourceError) as caught:
-                block.frame(chosen)
-            assert caught.value.message == error.message
-        else:
-            assert [list(row) for row in block.frame(chosen).rows()] == rows
+        indices = [columns.index(column) for column in chosen]
+        expected = [[row[i] for i in indices] for row in exact[0]]
+        found = outcome(lambda: list(map(list, block.frame(chosen).rows())))  # noqa: B023  called here
+        assert found == (expected, exact[1])
 
 
 @given(texts())
@@ -293,7 +304,10 @@ def errors() -> dict[str, tuple[bytes, str]]:
         ),
         "long header with tabs": (
             b"\t".join(b"feature_number_%d" % i for i in range(40)) + b"\n",
-            f": line 1: one column, {LONG_NAME!r}: the cells seem to be separated by '\\t', not by ','",
+            (
+                f": line 1: one column, {LONG_NAME!r}: "
+                "the cells seem to be separated by '\\t', not by ','"
+            ),
         ),
         "latin1 header": ("y,é\n1,2\n".encode("latin1"), ": line 1: not UTF-8: byte 0xe9"),
         "latin1 cell": ("y,x\n1,2\n1,é\n".encode("latin1"), ": line 3: not UTF-8: byte 0xe9"),

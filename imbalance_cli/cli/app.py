@@ -90,6 +90,8 @@ def _explain(error: Exception, *, debug: bool) -> int:
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "imbtrain"
             return _fail(error.format_message(), f"{command} --help", WRONG_INPUT)
+        case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
+            return _explain(error.__cause__, debug=debug)
         case _:
             traceback.print_exception(error)
             problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
@@ -108,7 +110,9 @@ def _drop_unwritten() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 if __name__ == "__main__":

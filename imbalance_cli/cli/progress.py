@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -49,7 +49,7 @@ class LineProgress(QuietProgress):
 
     def __init__(self) -> None:
         self._epochs = 0
-        self._written_at = 0.0
+        self._written_at: float | None = None
         self._last: EpochResult | None = None
         self._shown = False
 
@@ -71,8 +71,9 @@ class LineProgress(QuietProgress):
     def epoch(self, result: EpochResult) -> None:
         """Write a line if the last one is old enough."""
         self._last, self._shown = result, False
-        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_LINES:
-            self._written_at = time.monotonic()
+        now = monotonic()
+        if self._written_at is None or now - self._written_at >= SECONDS_BETWEEN_LINES:
+            self._written_at = now
             self._write(result)
 
     def _write(self, result: EpochResult) -> None:
@@ -86,7 +87,7 @@ class BarProgress(QuietProgress):
     def __init__(self) -> None:
         self._progress = Progress(
             TextColumn("epoch {task.completed}/{task.total:.0f}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=None),  # what the numbers leave of the line
             TextColumn("{task.fields[scores]}"),
             TimeRemainingColumn(compact=True),
             console=Console(stderr=True, markup=False, emoji=False, highlight=False),
@@ -112,7 +113,8 @@ class BarProgress(QuietProgress):
 
     def epoch(self, result: EpochResult) -> None:
         """Move the bar."""
-        self._progress.update(self._task, completed=result.epoch, scores=describe_epoch(result))
+        scores = describe_epoch(result).replace("  ", " ")  # so that 80 columns hold a bar too
+        self._progress.update(self._task, completed=result.epoch, scores=scores)
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
@@ -127,7 +129,7 @@ def choose_progress(*, quiet: bool) -> QuietProgress:
 
 
 def describe_parts(rows: dict[str, int]) -> str:
-    """Return "train 17,466 rows, valid 3,742, test 3,743"."""
+    """Return "rows: train 17,466, valid 3,743, test 3,742"."""
     parts = [f"{part} {count:,}" for part, count in rows.items() if count]
     return f"rows: {', '.join(parts)}"
 

@@ -71,10 +71,14 @@ def _explain(name: str) -> Iterator[None]:
 
 
 def _csv_writer(file: BinaryIO, name: str) -> Callable[[pl.DataFrame], None]:
+    import polars as pl
+
     is_first = True
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal is_first
+        # a null is a blank cell, while "" would be quoted and make the column one of texts
+        frame = frame.with_columns(pl.col(pl.String).replace("", None))
         with _explain(name):
             file.write(frame.write_csv(include_header=is_first).encode())
         is_first = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.streams import STDIN, check_file
-from imbalance_cli.readers.typed import ArraySource, ParquetSource
+from imbalance_cli.readers.typed import ArraySource, ParquetSource, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,5 +92,5 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
         frame = pl.concat(frames)
     except pl.exceptions.PolarsError as error:
         names = ", ".join(source.name for source in sources)
-        raise SourceError(f"{names}: columns of different types: {error}") from error
+        raise SourceError(f"{names}: columns of different types: {first_line(error)}") from error
     return Table(", ".join(source.name for source in sources), frame, place)

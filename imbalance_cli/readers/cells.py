@@ -57,10 +57,10 @@ def parse_numbers(column: pl.Series) -> Parsed:
 
 def parse_dates(column: pl.Series) -> Parsed:
     """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC)."""
-    if column.dtype.is_temporal() and column.dtype not in {pl.Time, pl.Duration}:
+    if column.dtype.is_temporal() and column.dtype != pl.Time:
         return Parsed(_days(column.cast(pl.Datetime("us"))))
     cells = parse_texts(column)
-    if column.dtype.is_numeric() or column.dtype in {pl.Boolean, pl.Time}:
+    if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Time):
         return _report_bad(cells, _nothing(column))
     moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
     for form in MOMENTS:

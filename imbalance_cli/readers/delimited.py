@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.delimiters import none_too_long
+from imbalance_cli.readers.delimiters import DelimiterCount
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
 from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
 from imbalance_cli.readers.source import Batch, Tally, tally_frame
@@ -174,28 +174,13 @@ class DelimitedSource:
 
         A blank in the last column is a doubt: polars gives one too where a row is too short.
         """
-        import polars as pl
-
-        cells = dict.fromkeys(self.columns, pl.String) | dict.fromkeys(columns, pl.Int8)
-        table = pl.scan_csv(
-            path, schema=cells, separator=self.delimiter, extra_columns="raise", glob=False
-        )
-        counts = [
-            getattr(pl.col(column), statistic)().alias(f"{i}_{statistic}")
-            for i, column in enumerate(columns)
-            for statistic in ("sum", "null_count", "min", "max")
-        ]
-        last_blanks = pl.col(self.columns[-1]).null_count().alias("last_blanks")
-        try:
-            query = table.select(pl.len().alias("rows"), last_blanks, *counts)
-            found = query.collect(engine="streaming").row(0, named=True)
-        except pl.exceptions.PolarsError:
-            return None
-        if found["last_blanks"] or not found["rows"]:
-            return None
-        shape = found["rows"], len(self.columns)
-        if not none_too_long(path, self._body_offset, self.delimiter.encode(), *shape):
-            return None
+        delimiter = self.delimiter.encode()
+        with DelimiterCount(path, self._body_offset, delimiter) as delimiters:
+            found = self._scan_statistics(path, columns)
+            if not found or found["last_blanks"] or not found["rows"]:
+                return None
+            if not delimiters.matches(found["rows"], len(self.columns)):
+                return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]
         for i, column in enumerate(columns):
@@ -206,6 +191,26 @@ class DelimitedSource:
             cells_by_text = {"0": tally.rows - blanks - ones, "1": ones, "": blanks}
             tally.columns[column].add({text: n for text, n in cells_by_text.items() if n})
         return tally
+
+    def _scan_statistics(self, path: Path, columns: Sequence[str]) -> dict[str, int] | None:
+        """Return polars' statistics of the columns read as small integers, None if they are not."""
+        import polars as pl
+
+        cells = dict.fromkeys(self.columns, pl.String) | dict.fromkeys(columns, pl.Int8)
+        table = pl.scan_csv(
+            path, schema=cells, separator=self.delimiter, extra_columns="raise", glob=False
+        )
+        statistics = [
+            getattr(pl.col(column), statistic)().alias(f"{i}_{statistic}")
+            for i, column in enumerate(columns)
+            for statistic in ("sum", "null_count", "min", "max")
+        ]
+        last_blanks = pl.col(self.columns[-1]).null_count().alias("last_blanks")
+        query = table.select(pl.len().alias("rows"), last_blanks, *statistics)
+        try:
+            return query.collect(engine="streaming").row(0, named=True)
+        except pl.exceptions.PolarsError:
+            return None
 
 
 def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:

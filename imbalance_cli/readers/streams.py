@@ -32,8 +32,8 @@ def check_file(name: str) -> Path:
     if path.is_dir():
         raise SourceError(f"{name}: is a directory, not a file", hint="name a file in it")
     if not path.exists():
-        siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*") if p.is_file()]
-        raise SourceError(f"{name}: no such file", hint=nearest(name, siblings))
+        siblings = [sibling.name for sibling in path.parent.glob("*") if sibling.is_file()]
+        raise SourceError(f"{name}: no such file", hint=nearest(path.name, siblings))
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name}: the file is empty")
     return path

@@ -37,7 +37,7 @@ class ParquetSource:
             self.columns = self._table.collect_schema().names()
             self._rows: int = self._table.select(pl.len()).collect().item()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise SourceError(f"{name}: not a Parquet file: {_first_line(error)}") from error
+            raise SourceError(f"{name}: not a Parquet file: {first_line(error)}") from error
         if not self._rows:
             raise SourceError(f"{name}: no rows")
 
@@ -59,7 +59,7 @@ class ParquetSource:
                 yield _batch(part.collect(engine="streaming"), first)
             except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
                 raise SourceError(
-                    f"{self.name}: after row {first}: cannot be read: {_first_line(error)}"
+                    f"{self.name}: after row {first}: cannot be read: {first_line(error)}"
                 ) from error
 
 
@@ -80,7 +80,7 @@ class ArraySource:
         try:
             array = np.load(check_file(name), mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise SourceError(f"{name}: not a plain .npy array: {_first_line(error)}") from error
+            raise SourceError(f"{name}: not a plain .npy array: {first_line(error)}") from error
         if not isinstance(array, np.ndarray):
             raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
         if array.dtype.kind not in "buif":
@@ -104,7 +104,7 @@ class ArraySource:
         indices = [self.columns.index(column) for column in columns]
         for first in range(0, len(self._array), BATCH_ROWS):
             part = self._array[first : first + BATCH_ROWS, indices]
-            yield _batch(pl.DataFrame(part, schema=list(columns)), first)
+            yield _batch(pl.DataFrame(part, schema=list(columns), orient="row"), first)
 
 
 def _tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
@@ -126,7 +126,7 @@ def texts(frame: pl.DataFrame) -> pl.DataFrame:
 
     return frame.with_columns(
         pl.lit(str(dtype)).alias(name)
-        if dtype.is_nested() or dtype in {pl.Binary, pl.Duration, pl.Object}
+        if dtype.is_nested() or dtype.base_type() in {pl.Binary, pl.Duration, pl.Object}
         else pl.col(name).cast(pl.String).fill_null("")
         for name, dtype in frame.schema.items()
     )
@@ -136,5 +136,6 @@ def _batch(frame: pl.DataFrame, first: int) -> Batch:
     return Batch(frame, lambda row: f"row {first + row + 1}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's message."""
     return str(error).strip().split("\n")[0]

@@ -1,4 +1,4 @@
-"""fit, evaluate and predict: the only place that puts the rooms together.
+"""fit: from a config to a run and its report.
 
 Shapes: N rows, L labels.
 """
@@ -10,33 +10,34 @@ import datetime as dt
 import io
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 import torch
 
 from imbalance_cli import __version__
-from imbalance_cli.artifacts import CHECKPOINT, CONFIG, MODEL, RunDirectory
+from imbalance_cli.artifacts import (
+    CHECKPOINT,
+    CONFIG,
+    HISTORY,
+    METRICS_CSV,
+    METRICS_JSON,
+    MODEL,
+    PREDICTIONS,
+    RunDirectory,
+)
 from imbalance_cli.calibration import Calibration, fit_calibration
-from imbalance_cli.config import Config, load_config
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
-from imbalance_cli.evaluation import Evaluation, Resampling, evaluate_scores
+from imbalance_cli.evaluation import Evaluation, Resampling
 from imbalance_cli.features import Preprocessing, fit_preprocessing
-from imbalance_cli.labelled import (
-    LabelledTable,
-    apply_missing_policy,
-    match_columns,
-    positive_text,
-    read_labelled,
-)
-from imbalance_cli.labels import Counts, LabelCounts, encode_labels, select_labels
+from imbalance_cli.labelled import LabelledTable, read_labelled
+from imbalance_cli.labels import Counts, LabelCounts
 from imbalance_cli.losses import link
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model, score_rows
 from imbalance_cli.pos_weight import Strategy, weigh
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.readers import Table, open_source, read_table
 from imbalance_cli.report import documents
 from imbalance_cli.splits import PARTS
 from imbalance_cli.thresholds import Thresholds, choose_thresholds
@@ -44,9 +45,11 @@ from imbalance_cli.training import EpochResult, train
 from imbalance_cli.weight_files import read_pos_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from imbalance_cli.config import Config
 
 
 BINS = 16  # of the piecewise linear encoding of a number
@@ -72,21 +75,24 @@ class Observer(Protocol):
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
+    Nothing is written before all that training needs was found to be right.
+
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
     """
     device = choose_device(config.training.device)
+    run = RunDirectory(directory, overwrite=overwrite)
     roles, data = read_labelled(config)
     weights, learnable = _weigh_training_rows(config, roles.labels, data, observer)
     preprocessing = fit_preprocessing(data.table, roles.features, data.split.train)
     for note in preprocessing.notes:
         observer.warned(note)
     parts = _datasets(preprocessing, data, learnable, device)
-    run = RunDirectory(directory, overwrite=overwrite)
-    run.write(CONFIG, config.to_yaml().encode())
-
-    shape = _shape(config, preprocessing, parts["train"], len(roles.labels))
+    shape = _shape(config, preprocessing, parts["train"])
     model = _starting_model(config, shape, parts["train"], weights, learnable).to(device)
+
+    run.start()
+    run.write(CONFIG, config.to_yaml().encode())
     best_epoch = _train(model, parts, weights, config, run, observer)
 
     predictor = Predictor(
@@ -102,100 +108,30 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         precision=config.training.precision,
     )
     predictor, thresholds = _decide(predictor, parts["valid"], config)
-    held_out = "test" if len(data.split.test) else "valid"
-    if held_out == "valid":
-        observer.warned(
-            "there is no test part: the report is of the validation rows, on which the epoch, "
-            "the calibration and the thresholds were chosen, and so flatters the model"
-        )
-    evaluation, probabilities = _evaluate_part(
-        predictor, parts[held_out], held_out, data.table.name, config
+    part = _choose_held_out(data, observer)
+    logits = score_rows(model, parts[part], predictor.precision)
+    probabilities = predictor.probabilities_of(logits)
+    evaluation = predictor.evaluate(
+        probabilities,
+        parts[part].targets.cpu(),
+        part=part,
+        source=data.sources[part],
+        resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
+    _save_predictions(run, predictor, getattr(data.split, part), data, probabilities)
     _save(run, predictor, thresholds, config, evaluation, best_epoch)
-    _save_predictions(run, predictor, getattr(data.split, held_out), data, probabilities)
     return evaluation
-
-
-def evaluate(directory: Path, name: str, device: str, *, bootstrap: int | None) -> Evaluation:
-    """Evaluate a run on the labelled rows of a source.
-
-    Args:
-        directory: of the run.
-        name: the source.
-        device: as in a config.
-        bootstrap: replicates; None takes the run's own.
-
-    Raises:
-        ImbtrainError: the run or the source cannot be used.
-    """
-    predictor, config = load_predictor(directory, device)
-    source = open_source(name)
-    predictor.check_columns(source.columns, source.name)
-    select_labels(source.columns, predictor.labels, source.name)
-    table = read_table([source], [*predictor.preprocessing.columns, *predictor.labels])
-    targets = encode_labels(table, predictor.labels, positive_text(config.data))
-    targets, _ = apply_missing_policy(config.data, table, targets, predictor.labels)
-    return evaluate_scores(
-        predictor.probabilities(table),
-        torch.from_numpy(targets),
-        predictor.thresholds,
-        predictor.labels,
-        part="test",
-        source=source.name,
-        learnable=predictor.learnable,
-        resampling=Resampling(
-            config.report.bootstrap if bootstrap is None else bootstrap, config.report.confidence
-        ),
-    )
-
-
-def predict(directory: Path, name: str, device: str, keep: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Yield one row a row of a source, some rows at a time.
-
-    Args:
-        directory: of the run.
-        name: the source; label columns are not needed.
-        device: as in a config.
-        keep: columns of the source, by name or glob, to put before the predictions.
-
-    Raises:
-        ImbtrainError: the run or the source cannot be used.
-    """
-    predictor, _ = load_predictor(directory, device)
-    source = open_source(name)
-    predictor.check_columns(source.columns, source.name)
-    kept = match_columns(keep, source.columns, source.name, "--keep")
-    columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
-    for batch in source.batches(columns):
-        place = batch.place
-        table = Table(source.name, batch.frame, lambda row, at=place: f"{source.name}: {at(row)}")
-        predictions = prediction_frame(predictor, predictor.probabilities(table))
-        yield pl.concat([batch.frame.select(kept), predictions], how="horizontal")
-
-
-def prediction_frame(predictor: Predictor, probabilities: torch.Tensor) -> pl.DataFrame:
-    """Return <label>_probability and <label>_decision columns of probabilities (N, L)."""
-    columns: dict[str, NDArray[Any]] = {}
-    for i, label in enumerate(predictor.labels):
-        values = probabilities[:, i]
-        columns[f"{label}_probability"] = values.numpy()
-        columns[f"{label}_decision"] = (values >= predictor.thresholds[i]).to(torch.int8).numpy()
-    return pl.DataFrame(columns)
-
-
-def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:
-    """Read a run's predictor and its config."""
-    predictor = Predictor.load(directory, choose_device(device))
-    return predictor, load_config(str(directory / CONFIG))
 
 
 def default_directory(config: Config) -> Path:
     """Return where a run goes: output.directory / output.name, or a name with the time."""
     if config.output.name is not None:
         return Path(config.output.directory) / config.output.name
-    stem = Path(config.data.train[0]).name.split(".")[0] if config.data.train[0] != "-" else "stdin"
+    source = config.data.train[0]
+    stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
+    plain = "".join(character for character in stem if character not in "*?[]") or "run"
     now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path(config.output.directory) / f"{stem}-{now}"
+    return Path(config.output.directory) / f"{plain}-{now}"
 
 
 def _weigh_training_rows(
@@ -212,9 +148,7 @@ def _weigh_training_rows(
                 "and is left out of macro averages"
             )
     settings = config.weighting
-    if config.loss.name == "bce":
-        values = [1.0] * len(labels)
-    elif settings.from_ is not None:
+    if settings.from_ is not None:
         values = read_pos_weight(settings.from_, labels)
     else:
         strategy = Strategy(settings.strategy, settings.cap, settings.smoothing, settings.beta)
@@ -251,11 +185,11 @@ def _datasets(
     return parts
 
 
-def _shape(config: Config, preprocessing: Preprocessing, rows: Dataset, labels: int) -> Shape:
+def _shape(config: Config, preprocessing: Preprocessing, rows: Dataset) -> Shape:
     return Shape(
         numeric=rows.numeric.shape[1],
         cardinalities=preprocessing.cardinalities,
-        labels=labels,
+        labels=rows.targets.shape[1],
         hidden=list(config.model.hidden),
         activation=config.model.activation,
         dropout=config.model.dropout,
@@ -301,14 +235,16 @@ def _train(
     settings = config.training
     observer.started({part: len(rows) for part, rows in parts.items()}, settings.epochs)
     fields = [field.name for field in dataclasses.fields(EpochResult)]
-    run.append_line("history.csv", ",".join(fields))
-    best_epoch = 0
+    run.append_line(HISTORY, ",".join(fields))
+    best_epoch = saved_epoch = 0
     pos_weight = weights.to(parts["train"].targets.device)
     for result in train(model, parts["train"], parts["valid"], pos_weight, settings):
-        run.append_line("history.csv", ",".join(str(getattr(result, f)) for f in fields))
-        if result.is_best and result.epoch % settings.checkpoint_every == 0:
+        run.append_line(HISTORY, ",".join(str(getattr(result, f)) for f in fields))
+        due = not saved_epoch or result.epoch - saved_epoch >= settings.checkpoint_every
+        if result.is_best and due:
             run.write_tensors(f"{CHECKPOINT}/{MODEL}", model.state_dict())
             run.write_json(f"{CHECKPOINT}/state.json", dataclasses.asdict(result))
+            saved_epoch = result.epoch
         best_epoch = result.best_epoch
         observer.epoch(result)
     return best_epoch
@@ -316,31 +252,24 @@ def _train(
 
 def _decide(predictor: Predictor, valid: Dataset, config: Config) -> tuple[Predictor, Thresholds]:
     """Fit calibration and thresholds on the validation rows."""
-    log_odds = predictor.log_odds_of(score_rows(predictor.model, valid, predictor.precision))
+    logits = score_rows(predictor.model, valid, predictor.precision)
     targets = valid.targets.cpu()
-    calibration = fit_calibration(log_odds, targets, config.calibration.method)  # type: ignore[arg-type]
-    probabilities = calibration.probabilities(log_odds)
-    thresholds = choose_thresholds(probabilities, targets, config.thresholds)
-    decided = dataclasses.replace(predictor, calibration=calibration, thresholds=thresholds.values)
-    return decided, thresholds
+    method = config.calibration.method
+    calibration = fit_calibration(predictor.log_odds_of(logits), targets, method)  # type: ignore[arg-type]
+    calibrated = dataclasses.replace(predictor, calibration=calibration)
+    thresholds = choose_thresholds(calibrated.probabilities_of(logits), targets, config.thresholds)
+    return dataclasses.replace(calibrated, thresholds=thresholds.values), thresholds
 
 
-def _evaluate_part(
-    predictor: Predictor, rows: Dataset, part: str, source: str, config: Config
-) -> tuple[Evaluation, torch.Tensor]:
-    logits = score_rows(predictor.model, rows, predictor.precision)
-    probabilities = predictor.probabilities_of(logits)
-    evaluation = evaluate_scores(
-        probabilities,
-        rows.targets.cpu(),
-        predictor.thresholds,
-        predictor.labels,
-        part=part,
-        source=source,
-        learnable=predictor.learnable,
-        resampling=Resampling(config.report.bootstrap, config.report.confidence),
+def _choose_held_out(data: LabelledTable, observer: Observer) -> str:
+    """Return the part that the report is of: test, or valid where there is no test part."""
+    if len(data.split.test):
+        return "test"
+    observer.warned(
+        "there is no test part: the report is of the validation rows, on which the epoch, the "
+        "calibration and the thresholds were chosen, and so flatters the model"
     )
-    return evaluation, probabilities
+    return "valid"
 
 
 def _save(
@@ -352,8 +281,8 @@ def _save(
     best_epoch: int,
 ) -> None:
     run.write_tensors(MODEL, predictor.model.state_dict())
-    run.write("metrics.json", documents.to_json(evaluation, str(run.path)))
-    run.write("metrics.csv", documents.to_csv(evaluation))
+    run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
+    run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = predictor.to_document()
     for i, label in enumerate(document["labels"]):
         label["validation_positives"] = int(thresholds.positives[i])
@@ -381,11 +310,13 @@ def _save_predictions(
     data: LabelledTable,
     probabilities: torch.Tensor,
 ) -> None:
-    columns = {"row": rows} | {
-        label: data.targets[rows, i] for i, label in enumerate(predictor.labels)
-    }
-    targets = pl.DataFrame(columns).with_columns(pl.exclude("row").fill_nan(None).cast(pl.Int8))
-    frame = pl.concat([targets, prediction_frame(predictor, probabilities)], how="horizontal")
+    """Write the row numbers of the held-out rows, their targets and what was predicted."""
+    targets = data.targets[rows]
+    frame = pl.DataFrame({"row": rows}).with_columns(
+        pl.Series(f"{label}_target", targets[:, i]).fill_nan(None).cast(pl.Int8)
+        for i, label in enumerate(predictor.labels)
+    )
     content = io.BytesIO()
-    frame.write_parquet(content)
-    run.write("predictions.parquet", content.getvalue())
+    predictions = predictor.frame(probabilities)
+    pl.concat([frame, predictions], how="horizontal").write_parquet(content)
+    run.write(PREDICTIONS, content.getvalue())

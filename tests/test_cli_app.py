@@ -1,0 +1,212 @@
+"""The error boundary: exit codes, streams, and what a closed pipe does."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import imbalance_cli.labels
+from imbalance_cli import __version__
+from imbalance_cli.cli.app import app, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import RunCommand, WriteFile
+
+IMBTRAIN = [sys.executable, "-m", "imbalance_cli.cli.app"]
+
+
+def test_version_and_help(imbtrain: RunCommand) -> None:
+    done = imbtrain("--version")
+    assert (done.code, done.out.decode(), done.err) == (0, f"imbtrain {__version__}\n", "")
+    for arguments in ((), ("--help",), ("-h",)):
+        done = imbtrain(*arguments)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(b"Usage: imbtrain [OPTIONS] COMMAND")
+    assert imbtrain("weights", "--help").out.startswith(b"Usage: imbtrain weights [OPTIONS]")
+
+
+def test_a_wrong_argument_points_to_the_help(imbtrain: RunCommand) -> None:
+    for arguments, error, hint in (
+        (["wieghts"], "No such command 'wieghts'.", "imbtrain --help"),
+        (["--verbose"], "No such option: --verbose", "imbtrain --help"),
+        (["weights", "a.csv", "--smooth"], "--smooth", "imbtrain weights --help"),
+    ):
+        done = imbtrain(*arguments)
+        lines = done.err.splitlines()
+        assert (done.code, done.out) == (2, b"")
+        assert lines[0].startswith("error: ")
+        assert error in lines[0]
+        assert lines[1:] == [f"hint: {hint}"]
+
+
+@pytest.mark.parametrize(
+    "fault", [ZeroDivisionError("by\nnought"), EOFError("gone"), OSError(5, "io")]
+)
+def test_a_fault_of_ours_exits_1_with_a_traceback(
+    imbtrain: RunCommand, write: WriteFile, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(imbalance_cli.labels, "count_labels", fail)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"))
+    lines = done.err.splitlines()
+    assert (done.code, done.out) == (1, b"")
+    assert "Traceback (most recent call last):" in lines
+    assert lines[-2].startswith(
+        f"error: a fault of imbtrain {__version__}: {type(fault).__name__}: "
+    )
+    assert lines[-1] == "hint: please report it with the lines above"
+
+
+def test_an_interrupt_exits_130(
+    imbtrain: RunCommand, write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(imbalance_cli.labels, "count_labels", interrupt)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"))
+    assert (done.code, done.out, done.err.strip()) == (130, b"", "error: interrupted")
+    monkeypatch.setattr(sys.modules["imbalance_cli.cli.app"], "app", interrupt)
+    assert imbtrain("weights").code == 130
+
+
+def test_an_interrupt_signal_exits_130() -> None:
+    process = subprocess.Popen(
+        [*IMBTRAIN, "weights", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"y,x\n" + b"1,2\n" * 50_000)  # more than a pipe holds: it is reading
+    process.stdin.flush()
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out, err.decode().strip()) == (130, b"", "error: interrupted")
+
+
+def test_debug_shows_the_traceback(imbtrain: RunCommand) -> None:
+    plain, debug = imbtrain("weights", "no.csv"), imbtrain("weights", "no.csv", "--debug")
+    assert "Traceback" not in plain.err
+    assert "Traceback" in debug.err
+    assert debug.err.splitlines()[-1] == plain.err.splitlines()[-1]
+    assert (plain.code, debug.code) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["weights", "{}"], ["weights", "{}", "--format", "table"]]
+)
+def test_a_reader_that_leaves_early_ends_it_quietly(write: WriteFile, arguments: list[str]) -> None:
+    columns = ",".join(f"y_{i}" for i in range(5000))  # more output than a pipe holds
+    path = write("a.csv", f"{columns}\n{','.join(['1'] * 5000)}\n{','.join(['0'] * 5000)}\n")
+    process = subprocess.Popen(
+        [*IMBTRAIN, *[argument.format(path) for argument in arguments]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), error) == (0, b"")
+
+
+def test_a_pipe_closed_before_anything_is_written(write: WriteFile) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*IMBTRAIN, "weights", write("a.csv", "y\n1\n0\n")],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def run_in_shell(command: str, path: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with its streams as a shell sets them."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m imbalance_cli.cli.app weights {command}', sys.executable, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110  a mark
+def test_a_full_disk_is_said_in_one_line(write: WriteFile) -> None:
+    done = run_in_shell('"$1" > /dev/full', write("a.csv", "y\n1\n0\n"))
+    assert done.returncode == 2
+    assert done.stderr == "error: stdout: cannot be written: No space left on device\n"
+
+
+def test_closed_streams_are_said_in_one_line(write: WriteFile) -> None:
+    path = write("a.csv", "y\n1\n0\n")
+    done = run_in_shell('"$1" >&-', path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: stdout is closed")
+    done = run_in_shell("- <&-", path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: stdin is closed")
+
+
+def test_a_command_may_return_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["imbalance_cli.cli.app"], "app", lambda **_: 2)
+    assert main(["weights"]) == 2
+
+
+def test_every_command_is_registered() -> None:
+    names = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert {"weights", "fit", "evaluate", "predict"} <= names
+
+
+def test_no_stdout_at_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["--version"]) == 2
+    assert capsys.readouterr().err.startswith("error: stdout is closed\n")
+
+
+class Full(io.TextIOWrapper):
+    """A stdout that takes nothing more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("wb"))
+        self.fails = True
+
+    def flush(self) -> None:
+        """Fail, until the file behind is another one."""
+        if self.fails:
+            self.fails = False
+            raise BrokenPipeError
+
+
+@pytest.mark.parametrize("pipe_error", [BrokenPipeError(), SystemExit(1)])
+def test_a_closed_pipe_is_pointed_at_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipe_error: BaseException
+) -> None:
+    def leave(**_: object) -> None:
+        raise pipe_error
+
+    monkeypatch.setattr(sys.modules["imbalance_cli.cli.app"], "app", leave)
+    with Full(tmp_path / "out") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["weights"]) == 0
+        assert sys.stdout is stdout
+        os.write(stdout.fileno(), b"nobody reads this")
+        monkeypatch.undo()
+    assert (tmp_path / "out").read_bytes() == b""

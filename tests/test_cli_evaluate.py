@@ -1,0 +1,162 @@
+"""`imbtrain evaluate`: the numbers are scikit-learn's on what `imbtrain predict` writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from fit_helpers import make_columns, refuse, succeed, to_csv, write_csv
+from sklearn import metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fit_helpers import FittedRun
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write rows that no run has seen."""
+    return write_csv(tmp_path_factory.mktemp("fresh") / "fresh.csv", make_columns(500, seed=9))
+
+
+def test_numbers_equal_scikit_learn_on_predictions(multi_run: FittedRun, fresh: Path) -> None:
+    evaluation = succeed("evaluate", multi_run.path, fresh, "--format", "json").document
+    predictions = pl.read_csv(succeed("predict", multi_run.path, fresh).out)
+    targets = pl.read_csv(fresh)
+    macro = []
+    for entry in evaluation["splits"]["test"]["labels"]:
+        label = entry["label"]
+        known = targets[label].is_not_null()
+        y = targets[label].filter(known).to_numpy()
+        p = predictions[f"{label}_probability"].filter(known).to_numpy()
+        decided = predictions[f"{label}_decision"].filter(known).to_numpy()
+        assert entry["support"] == len(y)
+        assert entry["positives"] == y.sum()
+        assert (decided == (p >= entry["threshold"])).all()
+        for name, value in {
+            "average_precision": metrics.average_precision_score(y, p),
+            "roc_auc": metrics.roc_auc_score(y, p),
+        }.items():
+            assert entry[name]["value"] == pytest.approx(value, abs=1e-9)
+            assert entry[name]["low"] <= entry[name]["value"] <= entry[name]["high"]
+        for name, value in {
+            "recall": metrics.recall_score(y, decided),
+            "f1": metrics.f1_score(y, decided),
+            "mcc": metrics.matthews_corrcoef(y, decided),
+            "balanced_accuracy": metrics.balanced_accuracy_score(y, decided),
+            "brier": metrics.brier_score_loss(y, p),
+            "log_loss": metrics.log_loss(y, p),
+        }.items():
+            assert entry[name] == pytest.approx(value, abs=1e-9)
+        if decided.any():
+            wanted = metrics.precision_score(y, decided)
+            assert entry["precision"] == pytest.approx(wanted, abs=1e-9)
+        macro.append(metrics.average_precision_score(y, p))
+    averages = evaluation["splits"]["test"]["macro"]
+    assert averages["average_precision"] == pytest.approx(np.mean(macro), abs=1e-9)
+
+
+def test_held_out_rows_evaluate_to_what_fit_reported(single_run: FittedRun, tmp_path: Path) -> None:
+    rows = pl.read_parquet(single_run.path / "predictions.parquet")["row"].to_list()
+    held_out = tmp_path / "held_out.csv"
+    pl.read_csv(single_run.table, infer_schema=False)[rows].write_csv(held_out)
+    outcome = succeed("evaluate", single_run.path, held_out, "--format", "json")
+    [reported] = single_run.outcome.document["splits"]["test"]["labels"]
+    [evaluated] = outcome.document["splits"]["test"]["labels"]
+    assert evaluated == reported
+    assert outcome.err == ""
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "tsv", "csv.gz"])
+def test_other_formats_give_the_same(
+    single_run: FittedRun, fresh: Path, tmp_path: Path, suffix: str
+) -> None:
+    table = tmp_path / f"t.{suffix}"
+    match suffix:
+        case "parquet":
+            pl.read_csv(fresh).write_parquet(table)
+        case "tsv":
+            table.write_text(fresh.read_text().replace(",", "\t"))
+        case "csv.gz":
+            import gzip
+
+            table.write_bytes(gzip.compress(fresh.read_bytes()))
+    wanted = succeed("evaluate", single_run.path, fresh).out
+    assert succeed("evaluate", single_run.path, table).out == wanted
+
+
+def test_stdin_csv_and_table(single_run: FittedRun, fresh: Path) -> None:
+    outcome = succeed("evaluate", single_run.path, "-", stdin=fresh.read_bytes())
+    [row] = csv.DictReader(io.StringIO(outcome.text))
+    assert row["label"] == "y_often"
+    assert row["support"] == "500"
+    outcome = succeed(
+        "evaluate", single_run.path, "-", "--format", "table", stdin=fresh.read_bytes()
+    )
+    assert outcome.text.startswith("500 test rows of stdin")
+    assert f"run: {single_run.path}".replace("\n", "") in outcome.text.replace("\n", "")
+
+
+def test_bootstrap_replicates(single_run: FittedRun, fresh: Path) -> None:
+    arguments = ("evaluate", single_run.path, fresh, "--format", "json")
+    [entry] = succeed(*arguments, "--bootstrap", 0).document["splits"]["test"]["labels"]
+    assert entry["average_precision"]["value"] is not None
+    assert entry["average_precision"]["low"] is None
+    assert succeed(*arguments, "--bootstrap", 30).document["splits"]["test"]["replicates"] == 30
+    assert succeed(*arguments).document["splits"]["test"]["replicates"] == 10
+    refuse(*arguments, "--bootstrap", -1, says="--bootstrap")
+
+
+def test_a_label_without_positives_is_null(multi_run: FittedRun) -> None:
+    columns = make_columns(100) | {"y_some": ["0"] * 100}
+    outcome = succeed(
+        "evaluate", multi_run.path, "-", "--format", "json", stdin=to_csv(columns).encode()
+    )
+    entry = outcome.document["splits"]["test"]["labels"][1]
+    for name in ("average_precision", "roc_auc"):
+        assert entry[name] == {"value": None, "low": None, "high": None}
+    assert entry["recall"] is None
+    assert outcome.document["splits"]["test"]["macro"]["roc_auc"] is not None
+
+
+def test_rows_that_cannot_be_evaluated(
+    multi_run: FittedRun, single_run: FittedRun, tmp_path: Path
+) -> None:
+    columns = make_columns(50)
+
+    def write(**changes: list[str] | None) -> Path:
+        changed = {**columns, **changes}
+        return write_csv(
+            tmp_path / "t.csv", {name: cells for name, cells in changed.items() if cells}
+        )
+
+    run = multi_run.path
+    refuse("evaluate", run, write(y_rare=None), says="t.csv: no column 'y_rare'")
+    table = write(age=None, colour=None)
+    refuse("evaluate", run, table, says="without the feature columns 'age', 'colour'")
+    table = write(y_some=["2"] * 50)
+    refuse("evaluate", run, table, says="t.csv: line 2: column 'y_some': '2' is not a binary")
+    table = write(age=["old"] * 50)
+    refuse("evaluate", run, table, says="t.csv: line 2: column 'age': 'old' is not a number")
+    refuse("evaluate", run, tmp_path / "none.csv", says="no such file")
+    refuse("evaluate", single_run.table, table, says="not a run directory")
+    refuse("evaluate", tmp_path / "none", table, says="no such run directory")
+    refuse("evaluate", run, table, "--device", "gpu", says="'gpu' should be auto, cpu, cuda")
+    refuse("evaluate", run, table, "--device", "cuda:9", says="'cuda:9' is not there")
+
+
+def test_a_changed_run_is_refused(single_run: FittedRun, fresh: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(single_run.path, tmp_path / "run")
+    document = json.loads((path / "run.json").read_text())
+    document["labels"][0]["threshold"] = 0.9
+    (path / "run.json").write_text(json.dumps(document, indent=2))
+    says = f"{path}/run.json: was changed after the run was written"
+    for command in ("evaluate", "predict"):
+        refuse(command, path, fresh, says=says, hint="fit again")

@@ -1,0 +1,214 @@
+"""Every metric equals scikit-learn's, on random and degenerate inputs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import sklearn.metrics as reference
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from imbalance_cli.metrics import (
+    Confusion,
+    Ranking,
+    average_precision,
+    brier,
+    expected_calibration_error,
+    log_loss,
+    macro,
+    roc_auc,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+NAN = math.nan
+
+
+@st.composite
+def labelled_scores(draw: st.DrawFn) -> tuple[Floats, Floats]:
+    """Draw probabilities with many ties, and targets of which some are missing: (N, L) each."""
+    shape = draw(st.tuples(st.integers(1, 30), st.integers(1, 4)))
+    scores = draw(arrays(np.float64, shape, elements=st.sampled_from([0, 0.1, 0.25, 0.5, 0.9, 1])))
+    targets = draw(arrays(np.float64, shape, elements=st.sampled_from([0.0, 1.0, NAN])))
+    return scores, targets
+
+
+def expected(name: str, scores: Floats, targets: Floats, **options: Any) -> list[float]:  # noqa: ANN401 - as scikit-learn
+    """Return scikit-learn's metric of each label, without its missing cells; NaN if undefined."""
+    values = []
+    for p, y in zip(scores.T, targets.T, strict=True):
+        known = ~np.isnan(y)
+        p_known, y_known = p[known], y[known].astype(int)
+        classes = set(y_known.tolist())
+        needed = {"average_precision_score": {1}, "roc_auc_score": {0, 1}}.get(name, set())
+        if not classes or not needed <= classes:
+            values.append(NAN)
+            continue
+        values.append(float(getattr(reference, name)(y_known, p_known, **options)))
+    return values
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("average_precision_score", {}),
+        ("roc_auc_score", {}),
+        ("log_loss", {"labels": [0, 1]}),
+        ("brier_score_loss", {"labels": [0, 1]}),
+    ],
+)
+@settings(deadline=None, max_examples=100)
+@given(cells=labelled_scores())
+def test_equals_sklearn(name: str, options: dict[str, Any], cells: tuple[Floats, Floats]) -> None:
+    scores, targets = torch.from_numpy(cells[0]), torch.from_numpy(cells[1])
+    values = {
+        "average_precision_score": lambda: average_precision(Ranking.of(scores, targets)),
+        "roc_auc_score": lambda: roc_auc(Ranking.of(scores, targets)),
+        "log_loss": lambda: log_loss(scores, targets),
+        "brier_score_loss": lambda: brier(scores, targets),
+    }[name]()
+    np.testing.assert_allclose(
+        values.numpy(), expected(name, *cells, **options), rtol=1e-9, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_continuous_scores(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    scores = random.random((rows, 3))
+    targets = (random.random((rows, 3)) < 0.1).astype(float)
+    ranking = Ranking.of(torch.from_numpy(scores), torch.from_numpy(targets))
+    for metric, name in (
+        (average_precision, "average_precision_score"),
+        (roc_auc, "roc_auc_score"),
+    ):
+        np.testing.assert_allclose(
+            metric(ranking).numpy(), expected(name, scores, targets), rtol=1e-9
+        )
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**31), levels=st.integers(1, 50))
+def test_sample_weights(seed: int, levels: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, levels, 40) / levels
+    targets = (random.random(40) < 0.3).astype(float)
+    targets[:2] = 0, 1
+    weights = random.integers(0, 4, 40) * random.random(40)
+    weights[:2] = 1
+    ranking = Ranking.of(torch.from_numpy(scores[:, None]), torch.from_numpy(targets[:, None]))
+    order = np.argsort(-scores, kind="stable")
+    weighted = ranking.reweighted(torch.from_numpy(weights[order][None]))
+    for metric, theirs in (
+        (average_precision, reference.average_precision_score),
+        (roc_auc, reference.roc_auc_score),
+    ):
+        wanted = theirs(targets, scores, sample_weight=weights)
+        assert metric(weighted).item() == pytest.approx(wanted, abs=1e-9)
+
+
+def test_no_rows_is_undefined() -> None:
+    scores, targets = torch.empty(0, 2), torch.empty(0, 2)
+    ranking = Ranking.of(scores, targets)
+    values = [average_precision(ranking), roc_auc(ranking)]
+    values += [f(scores, targets) for f in (log_loss, brier, expected_calibration_error)]
+    for value in values:
+        assert value.shape == (2,)
+        assert value.isnan().all()
+    assert Ranking.of(torch.empty(0, 0), torch.empty(0, 0)).scores.shape == (0, 0)
+
+
+def test_nan_probability_is_not_taken_for_a_missing_cell() -> None:
+    p, y = torch.tensor([[NAN], [0.5]]), torch.tensor([[1.0], [0.0]])
+    assert log_loss(p, y).isnan().all()
+    assert brier(p, y).isnan().all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(cells=labelled_scores())
+def test_confusion_equals_sklearn(cells: tuple[Floats, Floats]) -> None:
+    scores, targets = cells
+    decisions = scores >= 0.5
+    confusion = Confusion.of(torch.from_numpy(decisions), torch.from_numpy(targets))
+    ours = {
+        "precision_score": confusion.precision(),
+        "recall_score": confusion.recall(),
+        "f1_score": confusion.f_beta(),
+        "fbeta_score": confusion.f_beta(2.0),
+        "matthews_corrcoef": confusion.mcc(),
+        "balanced_accuracy_score": confusion.balanced_accuracy(),
+    }
+    for label, (d, y) in enumerate(zip(decisions.T, targets.T, strict=True)):
+        known = ~np.isnan(y)
+        truth, decided = y[known].astype(int), d[known].astype(int)
+        both = len(set(truth.tolist())) == 2
+        defined = {
+            "precision_score": bool(decided.any()),
+            "recall_score": bool(truth.any()),
+            "f1_score": bool(truth.any()),
+            "fbeta_score": bool(truth.any()),
+            "matthews_corrcoef": both,
+            "balanced_accuracy_score": both,
+        }
+        options: dict[str, dict[str, float]] = {"fbeta_score": {"beta": 2.0}}
+        for name, values in ours.items():
+            if defined[name]:
+                wanted = getattr(reference, name)(truth, decided, **options.get(name, {}))
+                assert values[label].item() == pytest.approx(wanted, abs=1e-9), name
+            else:
+                assert values[label].isnan(), name
+
+
+def test_confusion_of_all_labels_together() -> None:
+    decisions = torch.tensor([[True, False], [True, True], [False, True]])
+    targets = torch.tensor([[1.0, 1.0], [0.0, NAN], [0.0, 1.0]])
+    total = Confusion.of(decisions, targets).total()
+    truth, decided = [1, 1, 0, 0, 1], [1, 0, 1, 0, 1]
+    assert total.precision().tolist() == [reference.precision_score(truth, decided)]
+    assert total.recall().tolist() == [reference.recall_score(truth, decided)]
+    assert total.specificity().tolist() == [0.5]
+
+
+def naive_ece(p: Floats, y: Floats, bins: int) -> float:
+    order = np.argsort(p, kind="stable")
+    gaps = [
+        abs(p[part].mean() - y[part].mean()) * len(part)
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]
+    return float(sum(gaps) / len(p))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10, 503])
+def test_calibration_error(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    p = random.random(rows)
+    y = (random.random(rows) < p).astype(float)
+    p_missing, y_missing = np.append(p, [0.1, 0.9]), np.append(y, [NAN, NAN])
+    value = expected_calibration_error(
+        torch.from_numpy(p_missing[:, None]), torch.from_numpy(y_missing[:, None])
+    )
+    assert value.item() == pytest.approx(naive_ece(p, y, 10), abs=1e-12)
+
+
+def test_calibration_error_of_ties_does_not_depend_on_the_order_of_rows() -> None:
+    """A constant prediction of the prevalence is calibrated, also if the positives come first."""
+    y = torch.cat([torch.ones(10, 1), torch.zeros(90, 1)])
+    p = torch.full((100, 1), 0.1)
+    assert expected_calibration_error(p, y).item() == pytest.approx(0, abs=1e-8)
+    assert expected_calibration_error(p, y.flip(0)).item() == pytest.approx(0, abs=1e-8)
+    assert expected_calibration_error(p + 0.2, y).item() == pytest.approx(0.2)
+
+
+def test_macro() -> None:
+    assert macro(torch.tensor([0.25, NAN, 0.75])) == 0.5
+    assert macro(torch.tensor([NAN])) is None
+    assert macro(torch.tensor([])) is None

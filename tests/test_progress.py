@@ -1,0 +1,155 @@
+"""How a fit shows on stderr: a bar on a terminal, lines elsewhere, or warnings only."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from fit_helpers import make_columns, write_config, write_csv
+
+from imbalance_cli.cli import progress
+from imbalance_cli.cli.progress import (
+    BarProgress,
+    LineProgress,
+    QuietProgress,
+    choose_progress,
+    describe_epoch,
+    describe_parts,
+)
+from imbalance_cli.training import EpochResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = {"train": 17466, "valid": 3743, "test": 0}
+
+
+def make_result(epoch: int = 3, *, rate: float = 71_234.0) -> EpochResult:
+    """Return an epoch."""
+    return EpochResult(
+        epoch=epoch,
+        loss=0.98765,
+        score=0.5,
+        best_epoch=2,
+        best_score=0.61,
+        learning_rate=0.001,
+        rows_per_second=rate,
+    )
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+def test_descriptions() -> None:
+    assert describe_parts(ROWS) == "rows: train 17,466, valid 3,743"
+    assert describe_epoch(make_result()) == "loss 0.9877  valid 0.5000  best 0.6100 @2  71k rows/s"
+    assert describe_epoch(make_result(rate=871.0)).endswith("  871 rows/s")
+    assert describe_epoch(make_result(rate=7_123_456.0)).endswith("  7,123k rows/s")
+
+
+def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with QuietProgress() as quiet:
+        quiet.started(ROWS, 100)
+        quiet.epoch(make_result())
+        quiet.warned("mind the gap")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "warning: mind the gap\n")
+
+
+def test_lines_come_every_few_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([10.0, 11.0, 12.0, 14.0, 15.0])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
+    with LineProgress() as lines:
+        lines.started(ROWS, 100)
+        for epoch in range(1, 6):
+            lines.epoch(make_result(epoch))
+    first, *epochs = capsys.readouterr().err.splitlines()
+    assert first == "rows: train 17,466, valid 3,743"
+    assert [line.split()[1] for line in epochs] == ["1/100", "4/100", "5/100"]
+    assert epochs[0].endswith(describe_epoch(make_result()))
+
+
+def test_the_last_epoch_is_not_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    with LineProgress() as lines:
+        lines.started(ROWS, 1)
+        lines.epoch(make_result(1))
+    assert capsys.readouterr().err.count("epoch") == 1
+    with LineProgress():
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(choose_progress(quiet=True)) is QuietProgress
+    assert type(choose_progress(quiet=False)) is LineProgress
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert type(choose_progress(quiet=False)) is BarProgress
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_bar_shows_all_of_it(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with BarProgress() as bar:
+        bar.warned("before [bold]the[/] bar")
+        bar.started(ROWS, 100)
+        for epoch in (1, 2, 3):
+            bar.epoch(make_result(epoch))
+        bar._progress.refresh()
+        bar.warned("over the bar")
+    text = terminal.getvalue()
+    assert "warning: before [bold]the[/] bar" in text
+    assert "rows: train 17,466, valid 3,743" in text
+    assert "epoch 3/100" in text
+    assert "warning: over the bar" in text
+    for part in ("loss 0.9877", "valid 0.5000", "best 0.6100 @2", "71k rows/s"):
+        assert part in text
+    assert "…" not in text
+
+
+def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", make_columns())
+    config = write_config(tmp_path / "c.yaml", table)
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "imbalance_cli.cli.app", "fit", str(config)]
+    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*command, "--run-dir", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=environment,
+    ) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(leader, 4096)
+            except OSError:  # the other side was closed
+                break
+            if not piece:
+                break
+            shown += piece
+        assert process.stdout is not None
+        out = process.stdout.read()
+        assert process.wait(timeout=60) == 0
+    os.close(leader)
+    assert out.startswith(b"label,support,")
+    assert b"\x1b" not in out
+    assert b"epoch " in shown
+    assert b"\x1b[" in shown
+    assert "━".encode() in shown or "╸".encode() in shown

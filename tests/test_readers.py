@@ -1,0 +1,104 @@
+"""Sources by suffix, tallies of cell texts, and tables of several sources."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally, Tally, is_missing, tally_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import WriteFile
+
+
+@pytest.mark.parametrize("suffix", [".txt", "", ".csv.bz2", ".gz"])
+def test_an_unknown_suffix_is_refused(write: WriteFile, suffix: str) -> None:
+    path = write(f"data{suffix}", "y\n1\n")
+    with pytest.raises(SourceError, match="no reader for the suffix") as caught:
+        open_source(path)
+    assert "or pipe CSV in and name the source -" in str(caught.value.hint)
+    assert repr(".bz2" if "bz2" in suffix else suffix) in caught.value.message
+
+
+def test_a_directory_and_a_missing_file_without_a_suffix(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is a directory"):
+        open_source(str(tmp_path))
+    with pytest.raises(SourceError, match="no such file"):
+        open_source(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("text", ["", " ", "NA", "na", " NaN ", "null", "NULL", "nan"])
+def test_missing_texts(text: str) -> None:
+    assert is_missing(text)
+
+
+@pytest.mark.parametrize("text", ["0", "None", "n/a", "-", "?"])
+def test_other_texts_are_not_missing(text: str) -> None:
+    assert not is_missing(text)
+
+
+def test_a_tally_keeps_the_first_texts_and_says_that_there_were_more() -> None:
+    tally = ColumnTally()
+    texts = [f"t{i}" for i in range(DISTINCT_LIMIT + 2)]
+    assert tally.add(dict.fromkeys(texts, 1)) == texts[:DISTINCT_LIMIT]
+    assert tally.overflow
+    assert tally.add({"t0": 4, "other": 1}) == []
+    assert tally.counts["t0"] == 5
+
+
+def test_a_frame_is_tallied_in_the_order_of_appearance() -> None:
+    frame = pl.DataFrame({"text": ["b", "a", "b", "", "c"], "len": ["1"] * 5, "other": ["x"] * 5})
+    tally = Tally.empty(["text", "len"])
+    fresh = tally_frame(frame, tally)
+    assert fresh == [
+        ("text", "b", 0),
+        ("text", "a", 1),
+        ("text", "", 3),
+        ("text", "c", 4),
+        ("len", "1", 0),
+    ]
+    assert list(tally.columns["text"].counts.items()) == [("b", 2), ("a", 1), ("", 1), ("c", 1)]
+    assert tally.rows == 5
+    assert tally_frame(frame, tally) == []
+    assert tally.columns["len"].counts == {"1": 10}
+
+
+def test_a_table_of_several_sources_knows_where_each_row_stands(write: WriteFile) -> None:
+    first = write("a.csv", 'y,x\n1,"two\nlines"\n0,b\n')
+    second = write("b.csv", "x,y\nc,1\nd,0\n")
+    table = read_table([open_source(first), open_source(second)], ["x", "y"])
+    assert table.name == f"{first}, {second}"
+    assert table.frame.rows() == [("two\nlines", "1"), ("b", "0"), ("c", "1"), ("d", "0")]
+    places = [table.place(row) for row in range(4)]
+    lines = [(first, 2), (first, 4), (second, 2), (second, 3)]
+    assert places == [f"{name}: line {line}" for name, line in lines]
+
+
+def test_a_table_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"y\n1\n0\n")))
+    table = read_table([open_source("-")], ["y"])
+    assert (table.name, table.frame["y"].to_list()) == ("stdin", ["1", "0"])
+    assert table.place(1) == "stdin: line 3"
+
+
+def test_sources_that_do_not_fit_together(write: WriteFile, tmp_path: Path) -> None:
+    first, second = write("a.csv", "y,x\n1,2\n"), write("b.csv", "y\n1\n")
+    with pytest.raises(SourceError, match=r"b\.csv: no column 'x', which .*a\.csv has"):
+        read_table([open_source(first), open_source(second)], ["x", "y"])
+    pl.DataFrame({"y": [1], "x": [2]}).write_parquet(tmp_path / "c.parquet")
+    with pytest.raises(SourceError, match="columns of different types") as caught:
+        read_table([open_source(first), open_source(str(tmp_path / "c.parquet"))], ["x", "y"])
+    assert "\n" not in caught.value.message
+
+
+def test_batches_of_a_header_alone_are_refused(write: WriteFile) -> None:
+    with pytest.raises(SourceError, match="a header and no rows"):
+        read_table([open_source(write("a.csv", "y,x\n"))], ["y"])

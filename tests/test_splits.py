@@ -1,0 +1,256 @@
+"""Parts are disjoint, cover all rows, and keep what each strategy promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_cli.config import SplitSection
+from imbalance_cli.errors import SplitError
+from imbalance_cli.splits import Split, apportion, cut, interleave
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Strategy = Literal["auto", "random", "stratified", "iterative", "grouped", "time"]
+
+
+def simulate(rows: int, labels: int, seed: int, missing: float = 0.0) -> NDArray[np.float64]:
+    """Return targets (N, L) of falling prevalence."""
+    random = np.random.default_rng(seed)
+    prevalence = 0.4 / np.arange(1, labels + 1) ** 1.5
+    targets = (random.random((rows, labels)) < prevalence).astype(float)
+    targets[random.random((rows, labels)) < missing] = np.nan
+    return targets
+
+
+def parts(split: Split) -> list[NDArray[np.intp]]:
+    return [split.train, split.valid, split.test]
+
+
+def check_covers(split: Split, rows: int) -> None:
+    """Each row is in one part, and each part is in the order of the table."""
+    assert np.array_equal(np.sort(np.concatenate(parts(split))), np.arange(rows))
+    assert all((np.diff(part) > 0).all() for part in parts(split))
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    rows=st.integers(30, 300),
+    labels=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+    missing=st.sampled_from([0.0, 0.2]),
+    shares=st.sampled_from([(0.15, 0.15), (0.1, 0.3), (0.2, 0.0), (0.4, 0.4)]),
+    strategy=st.sampled_from(["auto", "random", "iterative"]),
+)
+def test_parts_are_disjoint_cover_and_repeat(
+    rows: int,
+    labels: int,
+    seed: int,
+    missing: float,
+    shares: tuple[float, float],
+    strategy: Strategy,
+) -> None:
+    targets = simulate(rows, labels, seed, missing)
+    section = SplitSection(strategy=strategy, valid=shares[0], test=shares[1], seed=seed)
+    split = cut(targets, section)
+    check_covers(split, rows)
+    assert abs(len(split.valid) - rows * shares[0]) <= 1
+    assert abs(len(split.test) - rows * shares[1]) <= 1
+    again = cut(targets, section)
+    assert all(np.array_equal(a, b) for a, b in zip(parts(split), parts(again), strict=True))
+
+
+def test_another_seed_is_another_split() -> None:
+    targets = simulate(200, 2, seed=0)
+    first, second = (cut(targets, SplitSection(seed=seed)) for seed in (0, 1))
+    assert not np.array_equal(first.test, second.test)
+
+
+@settings(deadline=None, max_examples=100)
+@given(positives=st.integers(3, 60), negatives=st.integers(10, 300), seed=st.integers(0, 1000))
+def test_stratified_shares(positives: int, negatives: int, seed: int) -> None:
+    """Each class is shared out to the row, but for the positive that a part must not be without."""
+    targets = np.repeat([1.0, 0.0], [positives, negatives])[:, None]
+    split = cut(targets, SplitSection(seed=seed))
+    assert split.strategy == "stratified"
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        assert (targets[part] == 1).any()
+        slack = 1 if positives >= 7 else 2  # of 3 to 6, train gives one to each other part
+        assert abs((targets[part] == 1).sum() - share * positives) <= slack
+        assert abs(len(part) - share * len(targets)) <= 1
+
+
+def test_missing_targets_are_shared_out_too() -> None:
+    targets = simulate(1000, 1, seed=0, missing=0.3)
+    split = cut(targets, SplitSection())
+    missing = np.isnan(targets).sum()
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        assert abs(np.isnan(targets[part]).sum() - share * missing) <= 2
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows=st.integers(60, 300), labels=st.integers(2, 8), seed=st.integers(0, 1000))
+def test_iterative_gives_the_rarest_label_to_each_part(rows: int, labels: int, seed: int) -> None:
+    targets = simulate(rows, labels, seed)
+    split = cut(targets, SplitSection())
+    assert split.strategy == "iterative"
+    positives = (targets == 1).sum(axis=0)
+    rarest = int(np.where(positives > 0, positives, rows).argmin())
+    if positives[rarest] >= 3:
+        assert all((targets[part, rarest] == 1).any() for part in parts(split))
+
+
+@settings(deadline=None, max_examples=60)
+@given(counts=st.lists(st.integers(3, 20), min_size=2, max_size=8), seed=st.integers(0, 1000))
+def test_iterative_gives_labels_that_do_not_overlap_to_each_part(
+    counts: list[int], seed: int
+) -> None:
+    classes = np.repeat(np.arange(len(counts) + 1), [*counts, 100])
+    targets = (classes[:, None] == np.arange(len(counts))).astype(float)
+    for part in parts(cut(targets, SplitSection(seed=seed))):
+        assert (targets[part].sum(axis=0) >= 1).all()
+
+
+def test_iterative_shares_of_every_label() -> None:
+    targets = simulate(20_000, 12, seed=3)
+    split = cut(targets, SplitSection())
+    total = (targets == 1).sum(axis=0)
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        np.testing.assert_allclose((targets[part] == 1).sum(axis=0) / total, share, atol=0.03)
+
+
+def test_a_part_that_has_one_already_does_not_keep_the_other() -> None:
+    """Of a label's three positives one went to train with a rarer label: one to each other part."""
+    for seed in range(20):
+        targets = np.zeros((100, 2))
+        targets[0, 0] = 1  # the rarer label, whose one row goes to train
+        targets[:3, 1] = 1
+        split = cut(targets, SplitSection(seed=seed))
+        assert 0 in split.train
+        assert all(targets[part, 1].sum() == 1 for part in parts(split))
+
+
+@settings(deadline=None, max_examples=60)
+@given(groups=st.lists(st.integers(1, 12), min_size=12, max_size=40), seed=st.integers(0, 1000))
+def test_groups_never_straddle(groups: list[int], seed: int) -> None:
+    numbers = np.repeat(np.arange(len(groups)), groups)
+    numbers = np.random.default_rng(seed).permutation(numbers)
+    targets = simulate(len(numbers), 2, seed)
+    split = cut(targets, SplitSection(seed=seed), groups=numbers)
+    assert split.strategy == "grouped"
+    check_covers(split, len(numbers))
+    train, valid, test = (set(numbers[part].tolist()) for part in parts(split))
+    assert not train & valid
+    assert not train & test
+    assert not valid & test
+
+
+def test_groups_are_shared_out() -> None:
+    numbers = np.repeat(np.arange(500), 10)
+    targets = simulate(5000, 3, seed=0)
+    split = cut(targets, SplitSection(), groups=numbers)
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        np.testing.assert_allclose(len(part) / 5000, share, atol=0.02)
+        np.testing.assert_allclose(
+            targets[part].sum(axis=0) / targets.sum(axis=0), share, atol=0.02
+        )
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    times=st.lists(st.integers(0, 60), min_size=40, max_size=200, unique_by=None),
+    shares=st.sampled_from([(0.15, 0.15), (0.3, 0.3), (0.3, 0.0)]),
+)
+def test_train_ends_before_valid_and_valid_before_test(
+    times: list[int], shares: tuple[float, float]
+) -> None:
+    moments = np.array(times, np.float64)
+    section = SplitSection(valid=shares[0], test=shares[1])
+    try:
+        split = cut(np.zeros((len(times), 1)), section, times=moments)
+    except SplitError:
+        assert len(set(times)) < 40  # so many ties that a part is empty
+        return
+    assert split.strategy == "time"
+    check_covers(split, len(times))
+    assert moments[split.train].max() < moments[split.valid].min()
+    if len(split.test):
+        assert moments[split.valid].max() < moments[split.test].min()
+
+
+def test_shares_that_are_given() -> None:
+    split = cut(simulate(100, 1, 0), SplitSection(), shares=(0.5, 0.5, 0.0))
+    assert [len(part) for part in parts(split)] == [50, 50, 0]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "labels", "given_", "message"),
+    [
+        ("auto", 1, {"groups", "times"}, "data.group and data.time"),
+        ("grouped", 1, set(), "needs a column of groups"),
+        ("time", 1, set(), "needs a column of times"),
+        ("random", 1, {"groups"}, "would cut through the groups"),
+        ("time", 1, {"groups", "times"}, "would cut through the groups"),
+        ("stratified", 2, set(), "for one label, and there are 2"),
+    ],
+)
+def test_strategy_that_does_not_fit(
+    strategy: Strategy, labels: int, given_: set[str], message: str
+) -> None:
+    with pytest.raises(SplitError, match=message) as caught:
+        cut(
+            simulate(50, labels, 0),
+            SplitSection(strategy=strategy),
+            groups=np.arange(50) if "groups" in given_ else None,
+            times=np.arange(50.0) if "times" in given_ else None,
+        )
+    assert caught.value.hint
+
+
+def test_parts_that_would_be_empty() -> None:
+    with pytest.raises(SplitError, match="leave no row for train") as caught:
+        cut(np.zeros((10, 1)), SplitSection(), times=np.zeros(10))
+    assert caught.value.hint == "smaller split.valid and split.test, or more rows"
+    with pytest.raises(SplitError, match="leave no row for test") as caught:
+        cut(np.zeros((10, 1)), SplitSection(test=0.01), times=np.arange(10.0))
+    assert caught.value.hint == "a larger split.test, or more rows"
+    with pytest.raises(SplitError, match="2 groups cannot fill 3 parts"):
+        cut(np.zeros((10, 1)), SplitSection(), groups=np.repeat([0, 1], 5))
+    with pytest.raises(SplitError, match="no row for"):
+        cut(np.zeros((2, 1)), SplitSection(strategy="random"))
+
+
+def test_groups_of_a_strategy_that_is_named() -> None:
+    split = cut(
+        simulate(60, 1, 0),
+        SplitSection(strategy="grouped"),
+        groups=np.repeat(np.arange(20), 3),
+        times=np.arange(60.0),
+    )
+    assert split.strategy == "grouped"
+
+
+@settings(deadline=None, max_examples=200)
+@given(rows=st.integers(0, 10_000), shares=st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_apportion(rows: int, shares: list[float]) -> None:
+    if sum(shares) < 1e-6:
+        shares = [1.0, *shares]
+    counts = apportion(rows, shares)
+    assert counts.sum() == rows
+    assert (np.abs(counts - rows * np.array(shares) / sum(shares)) < 1 + 1e-6).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(counts=st.lists(st.integers(0, 40), min_size=1, max_size=5))
+def test_interleave_is_even(counts: list[int]) -> None:
+    sequence = interleave(counts)
+    assert np.bincount(sequence, minlength=len(counts)).tolist() == counts
+    for part, count in enumerate(counts):
+        seen = np.cumsum(sequence == part)
+        ideal = count / max(sum(counts), 1) * np.arange(1, len(sequence) + 1)
+        assert (np.abs(seen - ideal) <= len(counts)).all()

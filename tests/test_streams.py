@@ -1,0 +1,140 @@
+"""Bytes from files, compressed files and stdin, cut where a record ends."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers import open_source, streams
+from imbalance_cli.readers.streams import check_file, mapped_windows, open_bytes, record_blocks
+
+if TYPE_CHECKING:
+    from conftest import WriteFile
+
+CONTENT = b"y,x\n" + b"".join(b"%d,text %d\n" % (i % 2, i * i) for i in range(20_000))
+
+
+def read_all(name: str) -> int:
+    """Count the rows of a source."""
+    return open_source(name).tally(["y"]).rows
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_compressed_files_give_the_bytes_that_went_in(write: WriteFile, frames: int) -> None:
+    assert open_bytes(write("a.csv.gz", gzip.compress(CONTENT) * frames)).read() == CONTENT * frames
+    name = write("a.csv.zst", zstandard.compress(CONTENT) * frames)
+    with open_bytes(name) as stream:
+        assert stream.readable()
+        assert stream.read(5) + stream.read() == CONTENT * frames
+
+
+@pytest.mark.parametrize("cut", [3, 1000, -1])
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_a_cut_off_compressed_file_is_refused(write: WriteFile, suffix: str, cut: int) -> None:
+    packed = gzip.compress(CONTENT) if suffix == "gz" else zstandard.compress(CONTENT)
+    name = write(f"a.csv.{suffix}", packed[:cut])
+    with pytest.raises(SourceError) as caught:
+        read_all(name)
+    assert caught.value.message.startswith(f"{name}: the compressed file ends too early: ")
+    assert caught.value.hint == "copy or download it again"
+
+
+def test_a_zstd_file_cut_in_a_later_frame_is_refused(write: WriteFile) -> None:
+    packed = zstandard.compress(CONTENT)
+    with pytest.raises(SourceError, match="ends too early: the last frame is cut off"):
+        read_all(write("a.csv.zst", packed + packed[:-1]))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_a_broken_compressed_file_is_refused(write: WriteFile, suffix: str) -> None:
+    packed = bytearray(gzip.compress(CONTENT) if suffix == "gz" else zstandard.compress(CONTENT))
+    packed[len(packed) // 2 : len(packed) // 2 + 40] = bytes(40)
+    for content in (bytes(packed), b"y,x\n1,a\n"):
+        name = write(f"a.csv.{suffix}", content)
+        with pytest.raises(SourceError) as caught:
+            read_all(name)
+        assert caught.value.message.startswith(f"{name}: cannot be read: ")
+        assert "\n" not in caught.value.message
+
+
+def test_an_empty_compressed_file_is_empty(write: WriteFile) -> None:
+    for name, content in (("a.csv.gz", gzip.compress(b"")), ("a.csv.zst", zstandard.compress(b""))):
+        with pytest.raises(SourceError, match="the file is empty"):
+            open_source(write(name, content))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path, write: WriteFile) -> None:
+    write("flights.csv", "y\n1\n")
+    for name, message, hint in (
+        (tmp_path, "is a directory, not a file", "name a file in it"),
+        (tmp_path / "fligths.csv", "no such file", "did you mean 'flights.csv'?"),
+        (tmp_path / "nothing-like-it", "no such file", None),
+        (tmp_path / "no" / "such" / "place.csv", "no such file", None),
+        (Path(write("empty.csv", "")), "the file is empty", None),
+    ):
+        with pytest.raises(SourceError) as caught:
+            check_file(str(name))
+        assert caught.value.message == f"{name}: {message}"
+        assert caught.value.hint == hint
+
+
+def test_a_file_that_may_not_be_read(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    name = write("a.csv", "y\n1\n")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SourceError, match="cannot be read: Permission denied"):
+        open_bytes(name)
+
+
+def test_a_fault_of_ours_while_reading_stays_one() -> None:
+    class Faulty(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise ZeroDivisionError(size)
+
+    with pytest.raises(ZeroDivisionError):
+        streams.read_bytes(Faulty(), "a.csv")(1)
+
+
+def test_a_closed_stdin_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SourceError, match="stdin is closed"):
+        open_source("-")
+
+
+@given(
+    st.lists(st.sampled_from(['"a\nb"', '"x""\n\n"', "c", "", '"', "d,e"]), max_size=12),
+    st.integers(1, 30),
+    st.sampled_from(["", "\n"]),
+)
+def test_blocks_are_the_bytes_and_end_outside_quotes(lines: list[str], size: int, end: str) -> None:
+    content = ("\n".join(lines) + end).encode()
+    blocks = list(record_blocks(io.BytesIO(content).read, size, "a.csv"))
+    assert b"".join(blocks) in {content, content + b"\n"}
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert all(block.count(b'"') % 2 == 0 for block in blocks[:-1])
+
+
+def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LONGEST_RECORD", 100)
+    with pytest.raises(SourceError, match="a record is longer than 0 MB"):
+        list(record_blocks(io.BytesIO(b'1,2\n1,"' + b"x\n" * 300).read, 10, "a.csv"))
+
+
+def test_windows_of_a_file_are_its_bytes(write: WriteFile) -> None:
+    path = Path(write("a.csv", CONTENT))
+    for first, size in ((0, 1), (7, 4096), (4, 5000), (1, 10**7)):
+        content = CONTENT[: 20 if size == 1 else None]
+        path.write_bytes(content)
+        assert b"".join(map(bytes, mapped_windows(path, first, size))) == content[first:]

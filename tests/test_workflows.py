@@ -1,0 +1,167 @@
+"""fit, evaluate and predict as functions: what observers are told, and in what order."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from fit_helpers import LABELS, make_columns, make_config, write_csv
+
+from imbalance_cli import workflows
+from imbalance_cli.artifacts import RunDirectory
+from imbalance_cli.config import Config
+from imbalance_cli.errors import OutputError
+from imbalance_cli.workflows.fitting import MOST_BINNED, _choose_bins, count_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fit_helpers import FittedRun
+
+    from imbalance_cli.training import EpochResult
+
+
+@dataclasses.dataclass
+class Notes:
+    """An observer that keeps what it is told."""
+
+    rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    epochs: list[EpochResult] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Keep the rows."""
+        assert epochs
+        self.rows = rows
+
+    def epoch(self, result: EpochResult) -> None:
+        """Keep the epoch."""
+        self.epochs.append(result)
+
+    def warned(self, sentence: str) -> None:
+        """Keep the warning; none comes once training began, but for the report's own."""
+        assert not self.epochs or "no test part" in sentence
+        self.warnings.append(sentence)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a table."""
+    return write_csv(tmp_path_factory.mktemp("workflows") / "table.csv", make_columns())
+
+
+def load(table: Path, **sections: Mapping[str, object]) -> Config:
+    """Return a config for the table."""
+    config = make_config(table, **sections)
+    config["data"]["train"] = [config["data"]["train"]]
+    return Config.model_validate(config)
+
+
+def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    evaluation = workflows.fit(load(table), tmp_path / "run", notes, overwrite=False)
+    assert notes.rows == {"train": 280, "valid": 60, "test": 60}
+    assert [result.epoch for result in notes.epochs] == [1, 2, 3]
+    assert notes.warnings == []
+    assert [label.label for label in evaluation.labels] == LABELS
+    assert evaluation.part == "test"
+
+
+def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    training = {"epochs": 60, "patience": 3, "learning_rate": 0.05}
+    workflows.fit(load(table, training=training), tmp_path / "run", notes, overwrite=False)
+    last = notes.epochs[-1]
+    assert last.epoch == last.best_epoch + 3 < 60
+    predictor, _ = workflows.applying.load_predictor(tmp_path / "run", "cpu")
+    saved = torch.nn.utils.parameters_to_vector(predictor.model.parameters())
+    assert saved.isfinite().all()
+
+
+@pytest.mark.parametrize(("every", "wanted"), [(1, None), (1000, 1)])
+def test_a_checkpoint_is_due_at_most_every_few_epochs(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, wanted: int | None
+) -> None:
+    written: list[int] = []
+    write_json = RunDirectory.write_json
+
+    def note(self: RunDirectory, name: str, document: dict[str, object]) -> None:
+        if name.endswith("state.json"):
+            epoch = document["epoch"]
+            assert isinstance(epoch, int)
+            written.append(epoch)
+        write_json(self, name, document)
+
+    monkeypatch.setattr(RunDirectory, "write_json", note)
+    notes = Notes()
+    training = {"epochs": 6, "checkpoint_every": every}
+    workflows.fit(load(table, training=training), tmp_path / "run", notes, overwrite=False)
+    best = [result.epoch for result in notes.epochs if result.is_best]
+    assert written == (best if wanted is None else [wanted])
+
+
+def test_starting_scores_stand_for_the_prevalence(table: Path, tmp_path: Path) -> None:
+    config = load(
+        table,
+        training={"learning_rate": 1e-12, "epochs": 1},
+        calibration={"method": "analytic"},
+    )
+    evaluation = workflows.fit(config, tmp_path / "run", Notes(), overwrite=False)
+    [frame] = workflows.predict(tmp_path / "run", str(table), "cpu", ())
+    for label in evaluation.labels:
+        assert label.prevalence is not None
+        mean = frame[f"{label.label}_probability"].mean()
+        assert mean == pytest.approx(label.prevalence, rel=0.35)
+
+
+def test_the_undone_weights_change_the_scale_and_not_the_order(table: Path, tmp_path: Path) -> None:
+    values = {}
+    for method in ("analytic", "none"):
+        config = load(table, calibration={"method": method})
+        values[method] = workflows.fit(config, tmp_path / method, Notes(), overwrite=False)
+    for undone, plain in zip(values["analytic"].labels, values["none"].labels, strict=True):
+        assert undone.average_precision.value == plain.average_precision.value
+        assert undone.brier is not None
+        assert plain.brier is not None
+        assert undone.brier < plain.brier
+
+
+def test_nothing_is_written_by_a_run_that_cannot_start(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        workflows.fit(load(table), tmp_path / "file" / "run", Notes(), overwrite=False)
+
+
+def test_predict_reads_nothing_before_it_is_asked(single_run: FittedRun) -> None:
+    frames = workflows.predict(single_run.path, "no-such-file.csv", "cpu", ())
+    with pytest.raises(Exception, match="no such file"):
+        next(frames)
+
+
+def test_counting_targets() -> None:
+    targets = np.array([[1, 0], [1, np.nan], [0, np.nan]], np.float32)
+    counts = count_targets(targets, ["a", "b"])
+    assert counts.rows == 3
+    assert [(c.label, c.positives, c.negatives, c.missing) for c in counts.labels] == [
+        ("a", 2, 1, 0),
+        ("b", 0, 1, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("embedding", "continuous", "bins"),
+    [
+        ("auto", 5, 16),
+        ("auto", 0, 0),
+        ("auto", MOST_BINNED + 1, 0),
+        ("piecewise_linear", MOST_BINNED + 1, 16),
+        ("piecewise_linear", 0, 0),
+        ("none", 5, 0),
+    ],
+)
+def test_which_numbers_are_binned(embedding: str, continuous: int, bins: int) -> None:
+    assert _choose_bins(embedding, continuous) == bins
