@@ -27,7 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/cog --check -p "import subprocess, sys" README.md
 
 test: check
-	$(BIN)/python -m pytest --cov --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --numprocesses 2  # two processes, not four threads
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

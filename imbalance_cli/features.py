@@ -104,12 +104,13 @@ class Preprocessing:
     Attributes:
         numeric: in the order of the columns.
         categorical: in the order of the columns.
-        notes: sentences about columns that were dropped.
+        dropped: columns left out, since they are constant in the training rows (categories of
+            fewer than RARE rows count as one).
     """
 
     numeric: list[NumericFeature]
     categorical: list[CategoricalFeature]
-    notes: list[str] = dataclasses.field(default_factory=list)
+    dropped: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
@@ -189,16 +190,13 @@ def fit_preprocessing(
     """
     numeric: list[NumericFeature] = []
     categorical: list[CategoricalFeature] = []
-    notes: list[str] = []
+    dropped: list[str] = []
     for column in columns:
         kind, parsed = _read_kind(table, column)
         if kind == "category":
             category = _fit_category(column, parsed.values.gather(rows))
             if category is None:
-                notes.append(
-                    f"column {column!r} has no two categories of {RARE} or more training rows, "
-                    "missing and all rarer ones being one each: dropped"
-                )
+                dropped.append(column)
             else:
                 categorical.append(category)
             continue
@@ -207,12 +205,12 @@ def fit_preprocessing(
             _refuse_row_numbers(table, column, values)
         feature = _fit_numeric(column, kind, values[rows])
         if feature is None:
-            notes.append(f"column {column!r} is constant in the training rows: dropped")
+            dropped.append(column)
         else:
             numeric.append(feature)
     if not numeric and not categorical:
         raise FeatureError(f"{table.name}: no feature is left: every column is a label or constant")
-    return Preprocessing(numeric, categorical, notes)
+    return Preprocessing(numeric, categorical, dropped)
 
 
 def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:

@@ -82,7 +82,7 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
 
 
 def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any type
-    """Parse one value as YAML; what starts as a glob does, and YAML reads as an alias, is text.
+    """Parse one value as YAML; a glob that starts with *, and - for stdin, are text.
 
     Args:
         text: the value.
@@ -91,7 +91,7 @@ def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any t
     Raises:
         ConfigError: it is not YAML.
     """
-    if text.startswith("*"):
+    if text == "-" or text.startswith("*"):  # to YAML a list of nothing, and an alias
         return text
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
@@ -110,11 +110,12 @@ def _not_yaml(error: Exception, text: str, name: str) -> ConfigError:
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
     place = "" if line is None else f"line {line}: "
-    is_alias = "undefined alias" in problem
-    return ConfigError(
-        f"{name}: {place}not YAML: {problem}",
-        hint="put a glob in quotes: '*_name'" if is_alias else None,
-    )
+    hints = {
+        "undefined alias": "put a glob in quotes: '*_name'",
+        "sequence entries are not allowed": "put - in quotes: '-'",
+    }
+    hint = next((hint for part, hint in hints.items() if part in problem), None)
+    return ConfigError(f"{name}: {place}not YAML: {problem}", hint=hint)
 
 
 def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:

@@ -1,4 +1,4 @@
-"""The Platt step equals independent fits, keeps the order of scores, and stays away if no help."""
+"""The Platt step equals independent fits, keeps the order of scores, and stays where it helps."""
 
 from __future__ import annotations
 

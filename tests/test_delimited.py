@@ -119,9 +119,7 @@ def test_polars_and_exact_records_agree_to_the_cell(text: Text) -> None:
         assert block.frame(columns).rows() == expected
 
 
-@given(
-    st.lists(st.sampled_from([*'01,"\n a', "\r\n"]), min_size=1).map("".join), st.integers(1, 3)
-)
+@given(st.lists(st.sampled_from([*'01,"\n a', "\r\n"]), min_size=1).map("".join), st.integers(1, 3))
 def test_polars_and_exact_records_agree_on_any_text(text: str, width: int) -> None:
     columns = [f"c{i}" for i in range(width)]
     block = RecordBlock(text.encode() + b"\n", 2, columns, ",", "t.csv")

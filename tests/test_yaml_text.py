@@ -35,6 +35,7 @@ from imbalance_cli.yaml_text import parse_mapping, parse_scalar
         ("[a, 1]", ["a", 1]),
         ("{a: 1}", {"a": 1}),
         ("*_id", "*_id"),
+        ("-", "-"),
         ("y_*", "y_*"),
     ],
 )
@@ -111,7 +112,14 @@ def test_what_is_wrong_is_said_with_its_line(text: str, message: str) -> None:
     assert len(caught.value.message) < 200
 
 
-def test_an_unquoted_glob_gets_a_hint() -> None:
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("data:\n  labels: *_late\n", "put a glob in quotes: '*_name'"),
+        ("data:\n  train: -\n", "put - in quotes: '-'"),
+    ],
+)
+def test_what_needs_quotes_gets_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_mapping("data:\n  labels: *_late\n", "c.yaml")
-    assert caught.value.hint == "put a glob in quotes: '*_name'"
+        parse_mapping(text, "c.yaml")
+    assert caught.value.hint == hint

@@ -33,7 +33,7 @@ from imbalance_cli.device import choose_device
 from imbalance_cli.evaluation import Evaluation, Resampling
 from imbalance_cli.features import Preprocessing, fit_preprocessing
 from imbalance_cli.labelled import LabelledTable, read_labelled
-from imbalance_cli.labels import Counts, LabelCounts
+from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.losses import link
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model, score_rows
 from imbalance_cli.pos_weight import Strategy, weigh
@@ -85,8 +85,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     roles, data = read_labelled(config)
     weights, learnable = _weigh_training_rows(config, roles.labels, data, observer)
     preprocessing = fit_preprocessing(data.table, roles.features, data.split.train)
-    for note in preprocessing.notes:
-        observer.warned(note)
+    if preprocessing.dropped:
+        names = list_names(preprocessing.dropped)
+        observer.warned(f"constant in the training rows, and so dropped: {names}")
     parts = _datasets(preprocessing, data, learnable, device)
     shape = _shape(config, preprocessing, parts["train"])
     model = _starting_model(config, shape, parts["train"], weights, learnable).to(device)
