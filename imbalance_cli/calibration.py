@@ -38,9 +38,9 @@ class Calibration:
         ones = torch.ones(labels, dtype=torch.float64, device=device)
         return cls(ones, torch.zeros_like(ones), torch.zeros_like(ones, dtype=torch.bool))
 
-    def probabilities(self, log_odds: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 probabilities of log-odds (N, L)."""
-        return torch.sigmoid(self.slope * log_odds.double() + self.intercept)
+    def apply(self, log_odds: torch.Tensor) -> torch.Tensor:
+        """Return calibrated log-odds, (N, L) float64, of log-odds (N, L)."""
+        return self.slope * log_odds.double() + self.intercept
 
 
 def fit_calibration(

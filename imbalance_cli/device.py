@@ -31,8 +31,8 @@ def choose_device(name: str) -> torch.device:
     }[device.type]
     if (device.index or 0) >= there:
         raise ConfigError(
-            f"training.device: {name!r} is not there: {there} {device.type} devices were found",
-            hint="training.device: auto",
+            f"device {name!r} is not there: {there} {device.type} devices were found",
+            hint="auto takes what is there",
         )
     return device
 

@@ -75,8 +75,7 @@ class Predictor:
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits, on the host."""
-        steps = self.calibration
-        log_odds = steps.slope * self.log_odds_of(logits) + steps.intercept
+        log_odds = self.calibration.apply(self.log_odds_of(logits))
         return torch.from_numpy(_sigmoid(log_odds.numpy()))
 
     @property

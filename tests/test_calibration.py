@@ -75,7 +75,7 @@ def test_auto_fits_where_it_helps_and_only_there() -> None:
     assert calibration.slope[0] == 1
     assert calibration.intercept[0] == 0
     assert calibration.slope[1].item() == pytest.approx(0.4, abs=0.03)
-    before, after = log_loss(torch.sigmoid(u), y), log_loss(calibration.probabilities(u), y)
+    before, after = log_loss(torch.sigmoid(u), y), log_loss(torch.sigmoid(calibration.apply(u)), y)
     assert after[0] == before[0]
     assert after[1] < before[1]
 
@@ -84,7 +84,7 @@ def test_auto_fits_where_it_helps_and_only_there() -> None:
 def test_other_methods_change_nothing(method: Method) -> None:
     u, y = simulate(1000, 0.4, 1.0)
     calibration = fit_calibration(u, y, method)
-    assert torch.equal(calibration.probabilities(u), torch.sigmoid(u))
+    assert torch.equal(torch.sigmoid(calibration.apply(u)), torch.sigmoid(u))
     assert not calibration.fitted.any()
 
 
@@ -99,7 +99,7 @@ def test_order_of_scores_is_kept(slope: float, intercept: float, rows: int, meth
     u, y = simulate(rows, slope, intercept)
     calibration = fit_calibration(u, y, method)
     assert (calibration.slope > 0).all()
-    p = calibration.probabilities(u)[:, 0]
+    p = torch.sigmoid(calibration.apply(u))[:, 0]
     assert (p[u[:, 0].argsort()].diff() >= 0).all()
 
 
@@ -139,4 +139,4 @@ def test_steps_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_identity() -> None:
     calibration = Calibration.identity(3, torch.device("cpu"))
     u = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(calibration.probabilities(u), torch.sigmoid(u.double()))
+    assert torch.equal(torch.sigmoid(calibration.apply(u)), torch.sigmoid(u.double()))

@@ -493,7 +493,7 @@ def test_divergence_stops_with_what_to_change(config: Path, tmp_path: Path) -> N
         ("split.strategy=grouped", "split.strategy grouped needs a column of groups", "data.group"),
         ("split.strategy=stratified", "is for one label, and there are 3", "iterative"),
         ("split.valid=0.0", "split.valid is 0", "0.15"),
-        ("training.device=cuda:7", "training.device: 'cuda:7' is not there", "auto"),
+        ("training.device=cuda:7", "device 'cuda:7' is not there", "auto"),
         ("weighting.from=no.json", "no.json", ""),
     ],
 )

@@ -71,6 +71,26 @@ def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
     assert evaluation.part == "test"
 
 
+def test_features_called_like_labels_are_named(table: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    config = load(table, data={"train": str(table), "labels": ["y_often"]})
+    workflows.fit(config, tmp_path / "run", notes, overwrite=False)
+    (warning,) = notes.warnings
+    assert warning.startswith("used as features, though they are called like labels: ")
+    assert all(label in warning for label in LABELS if label != "y_often")
+
+
+def test_labels_without_a_positive_in_a_part_are_named(tmp_path: Path) -> None:
+    columns = make_columns()
+    columns["y_once"] = ["1", "1", *["0"] * 398]
+    path = write_csv(tmp_path / "table.csv", columns)
+    notes = Notes()
+    evaluation = workflows.fit(load(path), tmp_path / "run", notes, overwrite=False)
+    assert len(notes.warnings) == 1
+    assert notes.warnings[0].split(":")[0].endswith("part for y_once")
+    assert evaluation.labels[-1].average_precision.value is None or "valid" in notes.warnings[0]
+
+
 def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> None:
     notes = Notes()
     training = {"epochs": 60, "patience": 3, "learning_rate": 0.05}

@@ -32,8 +32,8 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
 from imbalance_cli.evaluation import Evaluation, Resampling
 from imbalance_cli.features import Preprocessing, fit_preprocessing
-from imbalance_cli.labelled import LabelledTable, read_labelled
-from imbalance_cli.labels import Counts, LabelCounts, list_names
+from imbalance_cli.labelled import LabelledTable, Roles, read_labelled
+from imbalance_cli.labels import Counts, LabelCounts, list_names, select_labels
 from imbalance_cli.losses import link
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model, score_rows
 from imbalance_cli.pos_weight import Strategy, weigh
@@ -84,6 +84,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     run = RunDirectory(directory, overwrite=overwrite)
     roles, data = read_labelled(config)
     weights, learnable = _weigh_training_rows(config, roles.labels, data, observer)
+    _warn_of_labels(roles, data, learnable, observer)
     preprocessing = fit_preprocessing(data.table, roles.features, data.split.train)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
@@ -155,6 +156,28 @@ def _weigh_training_rows(
         strategy = Strategy(settings.strategy, settings.cap, settings.smoothing, settings.beta)
         values = [label.pos_weight for label in weigh(counts, strategy, "train").labels]
     return torch.tensor(values, dtype=torch.float32), learnable
+
+
+def _warn_of_labels(
+    roles: Roles, data: LabelledTable, learnable: Sequence[bool], observer: Observer
+) -> None:
+    """Name features that look like labels, and labels that a part has no positive of."""
+    alike = select_labels(roles.features, (), data.table.name)
+    if alike:
+        observer.warned(
+            f"used as features, though they are called like labels: {list_names(alike)}; "
+            "data.exclude leaves them out"
+        )
+    for part, outcome in (
+        ("valid", "it gets no threshold of its own"),
+        ("test", "its average precision and recall are undefined"),
+    ):
+        rows = getattr(data.split, part)
+        has_positive = (data.targets[rows] == 1).any(axis=0)
+        without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
+        if len(rows) and len(without):
+            names = list_names([roles.labels[label] for label in without])
+            observer.warned(f"no positive in the {part} part for {names}: {outcome}")
 
 
 def count_targets(targets: NDArray[np.float32], labels: Sequence[str]) -> Counts:
