@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.delimiters import DelimiterCount
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
 from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
 from imbalance_cli.readers.source import Batch, Tally, tally_frame
@@ -172,15 +171,13 @@ class DelimitedSource:
     def _scan(self, path: Path, columns: Sequence[str]) -> Tally | None:
         """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
 
-        A blank in the last column is a doubt: polars gives one too where a row is too short.
+        A row that is too short has a blank in the last column, and one that is too long has a cell
+        in the column after it, so both are doubts. A row that is too long by a blank cell after
+        the last column goes unseen here; it changes no count.
         """
-        delimiter = self.delimiter.encode()
-        with DelimiterCount(path, self._body_offset, delimiter) as delimiters:
-            found = self._scan_statistics(path, columns)
-            if not found or found["last_blanks"] or not found["rows"]:
-                return None
-            if not delimiters.matches(found["rows"], len(self.columns)):
-                return None
+        found = self._scan_statistics(path, columns)
+        if not found or found["last_blanks"] or found["surplus"] or not found["rows"]:
+            return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]
         for i, column in enumerate(columns):
@@ -196,17 +193,29 @@ class DelimitedSource:
         """Return polars' statistics of the columns read as small integers, None if they are not."""
         import polars as pl
 
-        cells = dict.fromkeys(self.columns, pl.String) | dict.fromkeys(columns, pl.Int8)
+        surplus = "\0surplus"  # no column is called so
+        cells = dict.fromkeys([*self.columns, surplus], pl.String)
         table = pl.scan_csv(
-            path, schema=cells, separator=self.delimiter, extra_columns="raise", glob=False
+            path,
+            schema=cells | dict.fromkeys(columns, pl.Int8),
+            separator=self.delimiter,
+            has_header=False,
+            skip_lines=self._first_line - 1,
+            missing_columns="insert",
+            extra_columns="raise",
+            glob=False,
         )
         statistics = [
             getattr(pl.col(column), statistic)().alias(f"{i}_{statistic}")
             for i, column in enumerate(columns)
             for statistic in ("sum", "null_count", "min", "max")
         ]
-        last_blanks = pl.col(self.columns[-1]).null_count().alias("last_blanks")
-        query = table.select(pl.len().alias("rows"), last_blanks, *statistics)
+        query = table.select(
+            pl.len().alias("rows"),
+            pl.col(self.columns[-1]).null_count().alias("last_blanks"),
+            pl.col(surplus).count().alias("surplus"),
+            *statistics,
+        )
         try:
             return query.collect(engine="streaming").row(0, named=True)
         except pl.exceptions.PolarsError:
