@@ -6,7 +6,6 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,13 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
-from imbalance_cli.labels import encode_labels, list_names, no_label_found, select_labels
+from imbalance_cli.labels import (
+    encode_labels,
+    list_names,
+    match_columns,
+    no_label_found,
+    select_labels,
+)
 from imbalance_cli.readers import Table, open_source, read_table
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.splits import PARTS, Split, cut
@@ -121,7 +126,7 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
             )
         if column in labels:
             raise ConfigError(f"data.{key}: {column!r} is a label")
-    excluded = match_columns(data.exclude, source.columns, source.name, "data.exclude")
+    excluded = match_columns(data.exclude, source.columns, f"data.exclude: {source.name}")
     both = [label for label in labels if label in excluded]
     if both:
         raise ConfigError(f"data.exclude: {both[0]!r} is a label")
@@ -281,23 +286,3 @@ def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[st
         "and each part needs one of both",
         hint="more rows, larger split.valid and split.test, or another split.seed",
     )
-
-
-def match_columns(
-    patterns: Sequence[str], columns: Sequence[str], name: str, key: str
-) -> list[str]:
-    """Choose columns by name or glob.
-
-    Raises:
-        ConfigError: a pattern matches none.
-    """
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        matches = [pattern] if pattern in columns else fnmatch.filter(columns, pattern)
-        if not matches:
-            raise ConfigError(
-                f"{key}: {name} has no column {pattern!r}; the columns are {list_names(columns)}",
-                hint=nearest(pattern, columns),
-            )
-        chosen |= dict.fromkeys(matches)
-    return list(chosen)

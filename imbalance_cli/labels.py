@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import LabelError, nearest
+from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, nearest
 from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 
 if TYPE_CHECKING:
@@ -101,13 +101,33 @@ def select_labels(columns: Sequence[str], patterns: Sequence[str], name: str) ->
     if not patterns:
         named = [c for c in columns if c in LABEL_NAMES or c.startswith(LABEL_PREFIX)]
         return named or None
+    return match_columns(patterns, columns, name, LabelError)
+
+
+def match_columns(
+    patterns: Sequence[str],
+    columns: Sequence[str],
+    where: str,
+    error: type[ImbtrainError] = ConfigError,
+) -> list[str]:
+    """Choose columns by name or glob, in the order of the patterns.
+
+    Args:
+        patterns: a column's name means that column alone, whatever it would match as a glob.
+        columns: all columns of the source.
+        where: the source, and what asked for the columns, for errors.
+        error: what is raised.
+
+    Raises:
+        ImbtrainError: an `error`, if a pattern matches no column.
+    """
     chosen: dict[str, None] = {}
     for pattern in patterns:
         is_name = pattern in columns
-        matches = [c for c in columns if c == pattern or (not is_name and _glob(c, pattern))]
+        matches = [pattern] if is_name else [c for c in columns if fnmatch.fnmatchcase(c, pattern)]
         if not matches:
-            raise LabelError(
-                f"{name}: no column {pattern!r}; the columns are {list_names(columns)}",
+            raise error(
+                f"{where}: no column {pattern!r}; the columns are {list_names(columns)}",
                 hint=nearest(pattern, columns),
             )
         chosen |= dict.fromkeys(matches)
@@ -264,7 +284,3 @@ def _quote(text: str) -> str:
 def _is_bare(column: ColumnTally) -> bool:
     known = {text.strip() for text in column.counts if not is_missing(text)}
     return known <= BARE_TEXTS and not column.overflow
-
-
-def _glob(column: str, pattern: str) -> bool:
-    return any(mark in pattern for mark in "*?[") and fnmatch.fnmatchcase(column, pattern)

@@ -14,10 +14,10 @@ from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceE
 from imbalance_cli.labelled import (
     LabelledTable,
     Roles,
-    match_columns,
     positive_text,
     read_labelled,
 )
+from imbalance_cli.labels import match_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -247,7 +247,7 @@ def test_columns_that_are_not_there(table: Path, key: str) -> None:
 
 def test_excluded_columns_that_are_not_there(table: Path) -> None:
     error = fail(ConfigError, table, data={"exclude": ["colour", "ctiy"]})
-    assert error.message.startswith(f"data.exclude: {table} has no column 'ctiy'")
+    assert error.message.startswith(f"data.exclude: {table}: no column 'ctiy'")
     assert error.hint == "did you mean 'city'?"
     error = fail(ConfigError, table, data={"exclude": ["y_*"]})
     assert error.message == "data.exclude: 'y_often' is a label"
@@ -293,7 +293,7 @@ def test_a_split_too_small_for_its_label(tmp_path: Path) -> None:
 
 def test_columns_by_name_or_glob() -> None:
     columns = ["id", "x*", "x1", "y"]
-    assert match_columns(["y", "x*", "i?"], columns, "t.csv", "--keep") == ["y", "x*", "id"]
-    assert match_columns(["x[0-9]", "y", "y"], columns, "t.csv", "--keep") == ["x1", "y"]
-    with pytest.raises(ConfigError, match=r"--keep: t\.csv has no column 'z\*'"):
-        match_columns(["z*"], columns, "t.csv", "--keep")
+    assert match_columns(["y", "x*", "i?"], columns, "--keep: t.csv") == ["y", "x*", "id"]
+    assert match_columns(["x[0-9]", "y", "y"], columns, "--keep: t.csv") == ["x1", "y"]
+    with pytest.raises(ConfigError, match=r"--keep: t\.csv: no column 'z\*'"):
+        match_columns(["z*"], columns, "--keep: t.csv")

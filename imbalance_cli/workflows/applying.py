@@ -12,8 +12,8 @@ from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Evaluation, Resampling
-from imbalance_cli.labelled import apply_missing_policy, match_columns, positive_text
-from imbalance_cli.labels import encode_labels, select_labels
+from imbalance_cli.labelled import apply_missing_policy, positive_text
+from imbalance_cli.labels import encode_labels, match_columns, select_labels
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import Table, open_source, read_table
 
@@ -69,7 +69,7 @@ def predict(directory: Path, name: str, device: str, keep: Sequence[str]) -> Ite
     predictor, _ = load_predictor(directory, device)
     source = open_source(name)
     predictor.check_columns(source.columns, source.name)
-    kept = match_columns(keep, source.columns, source.name, "--keep")
+    kept = match_columns(keep, source.columns, f"--keep: {source.name}")
     taken = [column for column in kept if column in predictor.output_columns]
     if taken:
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
