@@ -383,6 +383,24 @@ def test_a_header_with_a_newline_a_blank_name_and_spaces(write: WriteFile) -> No
         count_labels(open_source(write("h.csv", 'y,"two\nlines"\nx,1\n')))
 
 
+def test_a_byte_order_mark_inside_a_file_is_a_part_of_its_cell() -> None:
+    block = RecordBlock("\ufeffa,1\nb,0\n".encode(), 2, ["x", "y"], ",", "t.csv")
+    assert block.frame(["x", "y"]).rows() == [("\ufeffa", "1"), ("b", "0")]
+
+
+def test_a_label_shifted_by_an_unquoted_delimiter_is_refused(write: WriteFile) -> None:
+    rows = "7,plain,0\n" * BIG_ROWS
+    path = write("t.csv", "id,text,y\n" + rows + "8,ratio 0,1,\n")
+    with pytest.raises(SourceError, match="4 cells where the header has 3"):
+        count_labels(open_source(path))
+
+
+def test_texts_with_quoted_delimiters_are_still_scanned(write: WriteFile) -> None:
+    rows = '7,"one, two",0\n8,"a ""quote"", and more",1\n' * BIG_ROWS
+    counts = count_labels(open_source(write("t.csv", "id,text,y\n" + rows)))
+    assert (counts.labels[0].positives, counts.labels[0].negatives) == (BIG_ROWS, BIG_ROWS)
+
+
 def test_a_file_whose_name_looks_like_a_glob(write: WriteFile) -> None:
     write("part1.csv", "y,x\n" + "1,a\n" * BIG_ROWS)
     path = write("part[1].csv", "y,x\n" + "0,b\n" * BIG_ROWS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SMALL = 64 * 2**10  # below this, loading polars costs more than reading the records one by one
 BLOCK = 16 * 2**20
+SAMPLED_ROWS = 100
 LONGEST_HEADER = 16 * 2**20
 OTHER_DELIMITERS = ";\t|,"
 
@@ -172,12 +174,18 @@ class DelimitedSource:
         """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
 
         A row that is too short has a blank in the last column, and one that is too long has a cell
-        in the column after it, so both are doubts. A row that is too long by a blank cell after
-        the last column goes unseen here; it changes no count.
+        in the column after it, so both are doubts. Where that cell is blank it cannot be seen, so
+        delimiters are counted in tables with texts, which may hold an unquoted one.
         """
         found = self._scan_statistics(path, columns)
         if not found or found["last_blanks"] or found["surplus"] or not found["rows"]:
             return None
+        if self._has_texts(columns):
+            from imbalance_cli.readers.delimiters import none_too_long
+
+            shape = found["rows"], len(self.columns)
+            if not none_too_long(path, self._body_offset, self.delimiter.encode(), *shape):
+                return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]
         for i, column in enumerate(columns):
@@ -188,6 +196,19 @@ class DelimitedSource:
             cells_by_text = {"0": tally.rows - blanks - ones, "1": ones, "": blanks}
             tally.columns[column].add({text: n for text, n in cells_by_text.items() if n})
         return tally
+
+    def _has_texts(self, labels: Sequence[str]) -> bool:
+        """Say whether the first rows hold, beside the labels, a cell that is not a number."""
+        head = self._body[: self._body.rfind(b"\n") + 1]
+        indices = [i for i, column in enumerate(self.columns) if column not in labels]
+        rows = parse_records(head, self._first_line, self.delimiter, self.name)
+        try:
+            for _, cells in itertools.islice(rows, SAMPLED_ROWS):
+                for i in indices:
+                    float(cells[i] or 0)
+        except (ValueError, IndexError, SourceError):
+            return True
+        return False
 
     def _scan_statistics(self, path: Path, columns: Sequence[str]) -> dict[str, int] | None:
         """Return polars' statistics of the columns read as small integers, None if they are not."""

@@ -9,7 +9,6 @@ import itertools
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.delimiters import count_byte, rows_have_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,6 +105,8 @@ class RecordBlock:
 
     def _is_ragged(self, frame: pl.DataFrame) -> bool:
         """Say whether a row is too long, which polars cuts off, or too short, which it fills up."""
+        from imbalance_cli.readers.delimiters import count_byte, rows_have_width
+
         delimiter, columns = self.delimiter.encode(), len(self.columns)
         is_filled = not (frame[self.columns[-1]] == "").any()
         if is_filled and count_byte(self.data, delimiter) == frame.height * (columns - 1):
