@@ -29,9 +29,11 @@ FORMAT_VERSION = 1
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
+WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 ENTRIES = frozenset(
-    {CONFIG, MODEL, RUN, CHECKPOINT, METRICS_JSON, METRICS_CSV, HISTORY, PREDICTIONS}
+    {CONFIG, MODEL, RUN, CHECKPOINT, METRICS_JSON, METRICS_CSV, HISTORY, PREDICTIONS, WRITER}
 )
+NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
 PARTIAL = ".partial"
 FIT_AGAIN = "imbtrain fit CONFIG --run-dir makes one"
 
@@ -68,6 +70,7 @@ class RunDirectory:
                     shutil.rmtree(entry)
                 else:
                     entry.unlink()
+            (self.path / WRITER).write_text(f"{os.getpid()}\n")
             (self.path / CHECKPOINT).mkdir()
 
     def write(self, name: str, content: bytes) -> None:
@@ -105,13 +108,18 @@ class RunDirectory:
     def finish(self, document: dict[str, Any]) -> None:
         """Write run.json, which makes the directory a run."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        if (self.path / HISTORY).exists():
+            self._checksums[HISTORY] = _sha256(_read(self.path / HISTORY))
+        files = [name for name in self._checksums if name in ENTRIES]
         whole = {
             "format_version": FORMAT_VERSION,
             "created": now,
             **document,
-            "checksums": {name: self._checksums[name] for name in (CONFIG, MODEL)},
+            "checksums": {name: self._checksums[name] for name in sorted(files)},
         }
         self.write_json(RUN, whole | {"checksum": _sha256(_to_json(whole))})
+        with _explain(self.path):
+            (self.path / WRITER).unlink()
 
 
 def load_run(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -142,6 +150,8 @@ def load_run(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise _changed(path / RUN)
     contents = {}
     for name, checksum in document["checksums"].items():
+        if name not in NEEDED and not (path / name).exists():
+            continue
         contents[name] = _read(path / name)
         if _sha256(contents[name]) != checksum:
             raise _changed(path / name)
@@ -167,12 +177,27 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{path}: holds {strange[0]!r}, which is no part of a run", hint="another --run-dir"
         )
+    writer = _living_writer(path)
+    if writer is not None:
+        raise OutputError(
+            f"{path}: process {writer} is writing a run there", hint="another --run-dir"
+        )
     if not overwrite:
         kind = "a run" if RUN in names else "an unfinished run"
         raise OutputError(
             f"{path}: holds {kind} already",
             hint="--overwrite replaces it; or another --run-dir",
         )
+
+
+def _living_writer(path: Path) -> int | None:
+    """Return the process that is writing a run, or None if there is none or it is dead."""
+    try:
+        process = int((path / WRITER).read_text())
+        os.kill(process, 0)  # signal 0 only asks whether the process is there
+    except (OSError, ValueError, OverflowError):
+        return None
+    return None if process == os.getpid() else process
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ class LabelEvaluation:
         positives: of them.
         prevalence: their share.
         learnable: whether training had both classes; else it is left out of macro averages.
-        threshold: the probability from which a row is decided positive.
+        threshold: the probability from which a row is decided positive; None where not learnable.
     """
 
     label: str
@@ -70,7 +70,7 @@ class LabelEvaluation:
     positives: int
     prevalence: float | None
     learnable: bool
-    threshold: float
+    threshold: float | None
     average_precision: Estimate
     roc_auc: Estimate
     precision: float | None
@@ -189,6 +189,8 @@ def evaluate_scores(
         values: dict[str, Any] = {name: _number(point[name][i]) for name in AVERAGED}
         for name, (low, high) in intervals.items():
             values[name] = Estimate(values[name], _number(low[i]), _number(high[i]))
+        if not learnable[i]:  # its scores are a constant, and say nothing
+            values = dict.fromkeys(AVERAGED) | dict.fromkeys(intervals, Estimate(None))
         entries.append(
             LabelEvaluation(
                 label=label,
@@ -196,7 +198,7 @@ def evaluate_scores(
                 positives=positives[i],
                 prevalence=positives[i] / support[i] if support[i] else None,
                 learnable=learnable[i],
-                threshold=float(thresholds[i]),
+                threshold=float(thresholds[i]) if learnable[i] else None,
                 **values,
             )
         )

@@ -90,6 +90,7 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
     data = config.data
     names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     sources = {part: _open(names[part], part) for part in PARTS if names[part]}
+    _refuse_shared_files(sources)
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
     tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
@@ -104,6 +105,19 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
         for part in PARTS
     }
     return roles, LabelledTable(table, targets, split, shown)
+
+
+def _refuse_shared_files(sources: dict[str, list[Source]]) -> None:
+    """Raise where a file is given for two parts, since its rows would be in both."""
+    parts: dict[str, str] = {}
+    for part, opened in sources.items():
+        for source in opened:
+            path = str(Path(source.name).resolve())
+            if parts.setdefault(path, part) != part:
+                raise SplitError(
+                    f"data.{part}: {source.name} is in data.{parts[path]} as well",
+                    hint="leave one of them out, and the part is cut from train",
+                )
 
 
 def assign_roles(data: DataSection, source: Source) -> Roles:
@@ -284,5 +298,7 @@ def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[st
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "
         "and each part needs one of both",
-        hint="more rows, larger split.valid and split.test, or another split.seed",
+        hint="more rows, or parts of other sizes"
+        if split.strategy in {"time", "given"}
+        else "more rows, larger split.valid and split.test, or another split.seed",
     )

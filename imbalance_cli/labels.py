@@ -157,6 +157,7 @@ def count_labels(
         SourceError: the source cannot be read.
     """
     labels = select_labels(source.columns, patterns, source.name)
+    check_positive(positive)
     tally = source.tally(labels or source.columns)
     if labels is None:
         labels = source.columns
@@ -164,6 +165,19 @@ def count_labels(
         if others:
             raise no_label_found(source, others)
     return counts_of_tally(tally, source.name, positive)
+
+
+def check_positive(positive: str | None) -> None:
+    """Raise if the text that means 1 is one that stands for a missing value.
+
+    Raises:
+        LabelError: it is.
+    """
+    if positive is not None and is_missing(positive):
+        raise LabelError(
+            f"the positive value is {positive!r}, which stands for a missing cell",
+            hint="name another text that means 1, or leave it out",
+        )
 
 
 def no_label_found(source: Source, others: Sequence[str] = ()) -> LabelError:
@@ -211,6 +225,7 @@ def encode_labels(table: Table, labels: Sequence[str], positive: str | None) -> 
     from imbalance_cli.readers.source import tally_frame
     from imbalance_cli.readers.typed import texts
 
+    check_positive(positive)
     tally = Tally.empty(labels)
     frame = texts(table.frame.select(labels))
     for label, text, row in tally_frame(frame, tally):

@@ -85,11 +85,21 @@ class Predictor:
         return [f"{label}_{kind}" for label in self.labels for kind in kinds]
 
     def frame(self, probabilities: torch.Tensor) -> pl.DataFrame:
-        """Return <label>_probability and <label>_decision of probabilities (N, L)."""
+        """Return <label>_probability and <label>_decision of probabilities (N, L).
+
+        Both are null for a label that could not be learned.
+        """
         decisions = (probabilities >= self.thresholds).to(torch.int8)
-        pairs = zip(probabilities.T, decisions.T, strict=True)
-        columns = [column.numpy() for pair in pairs for column in pair]
-        return pl.DataFrame(dict(zip(self.output_columns, columns, strict=True)))
+        columns = []
+        for i, can_learn in enumerate(self.learnable):
+            for name, values in zip(
+                self.output_columns[2 * i : 2 * i + 2],
+                (probabilities[:, i], decisions[:, i]),
+                strict=True,
+            ):
+                column = pl.Series(name, values.numpy())
+                columns.append(column if can_learn else column.clear(len(column)))
+        return pl.DataFrame(columns)
 
     def evaluate(
         self,

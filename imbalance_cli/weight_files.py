@@ -199,6 +199,14 @@ def read_counts(name: str) -> Counts:
     if not labels:
         raise WeightsError(f"{name}: not counts: no labels")
     _refuse_twice([counts.label for counts in labels], name)
+    for counts in labels:
+        cells = counts.positives + counts.negatives + counts.missing
+        if cells != rows:
+            raise WeightsError(
+                f"{name}: label {counts.label!r} has {cells} positives, negatives and missing "
+                f"cells in {rows} rows",
+                hint="the file was changed; count its part again",
+            )
     return Counts(rows, labels)
 
 

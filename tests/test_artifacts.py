@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,6 +109,17 @@ def test_an_unfinished_run_is_replaced_only_when_asked(tmp_path: Path) -> None:
     make_run(run.path, overwrite=True)
 
 
+def test_a_run_that_is_being_written_is_never_touched(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert not (run.path / artifacts.WRITER).exists()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as writer:
+        (run.path / artifacts.WRITER).write_text(f"{writer.pid}\n")
+        with pytest.raises(OutputError, match=f"process {writer.pid} is writing a run there"):
+            RunDirectory(run.path, overwrite=True)
+        writer.kill()
+    make_run(run.path, overwrite=True)  # a dead process writes no more
+
+
 def test_a_run_behind_a_link_is_replaced(tmp_path: Path) -> None:
     make_run(tmp_path / "there")
     (tmp_path / "link").symlink_to("there")
@@ -179,6 +192,10 @@ CHANGES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     (MODEL, lambda content: content[:-1] + b"\x01", "its checksum differs"),
     (MODEL, lambda _content: b"", "its checksum differs"),
     (CONFIG, lambda content: content + b"# seen\n", "its checksum differs"),
+    (artifacts.METRICS_JSON, lambda content: content + b" ", "its checksum differs"),
+    (artifacts.METRICS_CSV, lambda content: content + b"\n", "its checksum differs"),
+    (artifacts.HISTORY, lambda content: content + b"9,9\n", "its checksum differs"),
+    (artifacts.PREDICTIONS, lambda content: content[1:], "its checksum differs"),
     (RUN, lambda content: edit(json.loads(content), best_epoch=99), "its checksum differs"),
     (RUN, lambda content: edit(json.loads(content), checksum=None), "its checksum differs"),
     (RUN, lambda content: edit(json.loads(content), best_epoch=float("nan")), "checksum differs"),
@@ -208,7 +225,7 @@ def test_a_changed_run_is_refused(
     assert message in caught.value.message
 
 
-def test_other_files_may_change(single_run: FittedRun, tmp_path: Path) -> None:
+def test_other_files_may_be_away(single_run: FittedRun, tmp_path: Path) -> None:
     path = shutil.copytree(single_run.path, tmp_path / "run")
     (path / artifacts.METRICS_JSON).unlink()
     shutil.rmtree(path / CHECKPOINT)

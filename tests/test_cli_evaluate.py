@@ -124,6 +124,7 @@ def test_a_label_without_positives_is_null(multi_run: FittedRun) -> None:
         assert entry[name] == {"value": None, "low": None, "high": None}
     assert entry["recall"] is None
     assert outcome.document["splits"]["test"]["macro"]["roc_auc"] is not None
+    assert outcome.err.startswith("warning: no positive in these rows for 'y_some'")
 
 
 def test_rows_that_cannot_be_evaluated(

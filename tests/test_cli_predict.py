@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from fit_helpers import LABELS, make_columns, refuse, run_command, succeed, to_csv, write_csv
+from fit_helpers import (
+    LABELS,
+    fit_run,
+    make_columns,
+    refuse,
+    run_command,
+    succeed,
+    to_csv,
+    write_csv,
+)
 
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.errors import OutputError
@@ -284,3 +293,23 @@ def test_a_closed_pipe_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Closed()))
     with pytest.raises(BrokenPipeError), open_rows(None) as write:
         write(pl.DataFrame({"a": [1]}))
+
+
+def test_a_label_that_was_never_learned_is_blank(tmp_path: Path) -> None:
+    columns = make_columns()
+    never = columns | {"y_never": ["0"] * 400}
+    run = fit_run(tmp_path, never)
+    shown = predict(run, write_csv(tmp_path / "new.csv", columns))
+    assert shown["y_never_probability"].null_count() == shown.height == 400
+    assert shown["y_never_decision"].null_count() == 400
+    assert shown["y_often_decision"].null_count() == 0
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_source_is_not_overwritten(multi_run: FittedRun, tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"rows.{suffix}"
+    frame = pl.DataFrame({name: make_columns(5)[name] for name in FEATURES})
+    frame.write_csv(source) if suffix == "csv" else frame.write_parquet(source)
+    before = source.read_bytes()
+    refuse("predict", multi_run.path, source, "-o", source, says="is the source itself")
+    assert source.read_bytes() == before

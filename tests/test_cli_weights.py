@@ -115,7 +115,7 @@ def test_a_table_of_huge_counts_and_long_names_keeps_every_digit(
     monkeypatch.setenv("COLUMNS", "80")
     label = "y_a_label_with_a_long_name_[bold]:smile:"
     entry = {"label": label, "positives": 12_345_678_901, "negatives": 98_765_432_109, "missing": 7}
-    path = write("c.json", json.dumps({"rows": 10**12, "labels": [entry]}))
+    path = write("c.json", json.dumps({"rows": 111_111_111_017, "labels": [entry]}))
     shown = imbtrain("weights", "--merge", path, "--format", "table").out.decode()
     assert "12,345,678,901" in shown
     assert "98,765,432,109" in shown

@@ -11,6 +11,7 @@ import torch
 
 from imbalance_cli.evaluation import (
     AVERAGED,
+    Estimate,
     Evaluation,
     Resampling,
     bootstrap_intervals,
@@ -94,7 +95,7 @@ def test_macro_and_micro_leave_out_what_cannot_be_learned() -> None:
 def test_undefined_is_none() -> None:
     p = torch.full((4, 3), 0.2, dtype=torch.float64)
     y = torch.tensor([[0.0, NAN, 1.0]] * 4)
-    evaluation = evaluate(p, y, [False, False, False])
+    evaluation = evaluate(p, y, [True, True, True])
     none, missing, _ = evaluation.labels
     assert none.average_precision.value is None
     assert none.average_precision.low is None
@@ -103,9 +104,18 @@ def test_undefined_is_none() -> None:
     assert missing.prevalence is None
     assert missing.brier is None
     assert missing.support == 0
+    assert tuple(evaluation.macro) == AVERAGED
+
+
+def test_a_label_that_was_not_learned_has_no_numbers() -> None:
+    p, y = simulate(50, 2, seed=2)
+    evaluation = evaluate(p, y, [False, False])
+    for label in evaluation.labels:
+        assert label.positives > 0
+        assert {getattr(label, name) for name in AVERAGED} == {None, Estimate(None)}
+        assert label.threshold is None
     assert set(evaluation.macro.values()) == {None}
     assert set(evaluation.micro.values()) == {None}
-    assert tuple(evaluation.macro) == AVERAGED
 
 
 def test_to_dict_is_plain_data() -> None:

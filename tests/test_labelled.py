@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,7 +131,10 @@ def test_given_parts_stay_what_they_are(tmp_path: Path, columns: Columns, table:
     assert data.table.place(300) == f"{held_out}: line 2"
     assert data.table.place(379) == f"{held_out}: line 81"
 
-    _, data = read(table, data={"test": [str(held_out)], "valid": [str(held_out)]})
+    with pytest.raises(SplitError, match=r"data\.test: .*held_out\.csv is in data\.valid as well"):
+        read(table, data={"test": [str(held_out)], "valid": [str(held_out)]})
+    valid = shutil.copy(held_out, tmp_path / "valid.csv")
+    _, data = read(table, data={"test": [str(held_out)], "valid": [str(valid)]})
     assert data.split.strategy == "given"
     assert data.split.train.tolist() == list(range(300))
     assert data.split.valid.tolist() == list(range(300, 380))

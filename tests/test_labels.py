@@ -269,3 +269,9 @@ def test_an_error_in_encoding_names_the_file_and_line(write: WriteFile) -> None:
     with pytest.raises(LabelError) as caught:
         encode_labels(table, ["y"], None)
     assert caught.value.message == f"{second}: line 3: column 'y': 'maybe' is not a binary label"
+
+
+@pytest.mark.parametrize("positive", ["", " ", "NA", "nan", "Null"])
+def test_a_missing_cell_cannot_be_the_positive_value(write: WriteFile, positive: str) -> None:
+    error = error_of(write("a.csv", "y,x\n1,a\n,b\n"), "y", positive=positive)
+    assert "stands for a missing cell" in error.message

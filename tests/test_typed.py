@@ -150,7 +150,7 @@ def test_nan_in_an_array_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "problem"),
     [
-        (np.array([{"a": 1}, None], dtype=object), "not a plain .npy array: "),
+        (np.array([{"a": 1}, None], dtype=object), "not a plain .npy array of numbers"),
         (np.array(["0", "1"]), "an array of <U1, where numbers are needed"),
         (np.array([1j]), "an array of complex128, where numbers are needed"),
         (np.array(1), "an array of shape (), where (rows,) or (rows, columns) is read"),
@@ -170,7 +170,7 @@ def test_arrays_that_are_no_table(tmp_path: Path, array: np.ndarray, problem: st
 def test_files_that_are_no_array(write: WriteFile, tmp_path: Path) -> None:
     np.save(tmp_path / "whole.npy", np.zeros(1000))
     for content in (b"y\n1\n", b"\x93NUMPY", (tmp_path / "whole.npy").read_bytes()[:500]):
-        with pytest.raises(SourceError, match=r"cut\.npy: not a plain \.npy array: "):
+        with pytest.raises(SourceError, match=r"cut\.npy: not a plain \.npy array of numbers"):
             open_source(write("cut.npy", content))
     np.savez(tmp_path / "t.npz", y=np.zeros(3))
     (tmp_path / "t.npz").rename(tmp_path / "t.npy")

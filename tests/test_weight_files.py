@@ -242,3 +242,11 @@ def test_counts_that_are_not_there(tmp_path: Path) -> None:
         read_counts(str(tmp_path / "no.json"))
     with pytest.raises(WeightsError, match="cannot be read: Is a directory"):
         read_counts(str(tmp_path))
+
+
+def test_counts_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
+    entry = {"label": "y", "positives": 2, "negatives": 3, "missing": 1}
+    path = tmp_path / "counts.json"
+    path.write_text(json.dumps({"rows": 7, "labels": [entry]}))
+    with pytest.raises(WeightsError, match="'y' has 6 positives, negatives and missing cells in 7"):
+        read_counts(str(path))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report
+from imbalance_cli.cli.console import default_format, show_report, warn
 
 
 def evaluate(
@@ -41,4 +41,11 @@ def evaluate(
     from imbalance_cli import workflows
 
     evaluation = workflows.evaluate(run, source, device, bootstrap=bootstrap)
+    without = [
+        repr(label.label)
+        for label in evaluation.labels
+        if label.learnable and label.average_precision.value is None
+    ]
+    if without:
+        warn(f"no positive in these rows for {', '.join(without)}: its scores are undefined")
     show_report(evaluation, run, output_format or default_format())

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.rows import open_rows
+from imbalance_cli.errors import OutputError
 
 
 def predict(
@@ -40,6 +41,8 @@ def predict(
     """Write a probability and a decision a label for every row, in the order of the rows."""
     from imbalance_cli import workflows
 
+    if output is not None and output.resolve() == Path(source).resolve():
+        raise OutputError(f"{output}: is the source itself", hint="another -o")
     frames = workflows.predict(run, source, device, keep or ())
     with open_rows(output) as write:
         for frame in frames:

@@ -80,7 +80,8 @@ class ArraySource:
         try:
             array = np.load(check_file(name), mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise SourceError(f"{name}: not a plain .npy array: {first_line(error)}") from error
+            # numpy's own words would advise to load it as a pickle
+            raise SourceError(f"{name}: not a plain .npy array of numbers") from error
         if not isinstance(array, np.ndarray):
             raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
         if array.dtype.kind not in "buif":

@@ -53,7 +53,7 @@ def _label_cells(label: LabelEvaluation) -> list[str]:
         _number(label.f1),
         _number(label.precision),
         _number(label.recall),
-        f"{label.threshold:.3g}",
+        UNDEFINED if label.threshold is None else f"{label.threshold:.3g}",
     ]
 
 

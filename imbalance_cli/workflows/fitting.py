@@ -132,8 +132,9 @@ def default_directory(config: Config) -> Path:
     source = config.data.train[0]
     stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
     plain = "".join(character for character in stem if character not in "*?[]") or "run"
-    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path(config.output.directory) / f"{plain}-{now}"
+    now = dt.datetime.now().astimezone()
+    stamp = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
+    return Path(config.output.directory) / f"{plain}-{stamp}"
 
 
 def _weigh_training_rows(
