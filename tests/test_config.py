@@ -122,6 +122,9 @@ def test_overrides(write: WriteFile) -> None:
         ("training.epochs=x", "c.yaml: training.epochs (--set): 'x' should be a whole number"),
         ("training.device=gpu", "c.yaml: training.device (--set): 'gpu' should be auto, cpu, cuda"),
         ("loss.name=focal", "c.yaml: loss.name (--set): 'focal' is not supported yet"),
+        ("data={}", "c.yaml: data.train: is needed and not given"),
+        ("data={labls: y}", "c.yaml: 2 values are wrong: data.train: is needed and not given; "),
+        ("training={epochs: x}", "c.yaml: training.epochs (--set): 'x' should be a whole number"),
     ],
 )
 def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str) -> None:
@@ -139,7 +142,7 @@ def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str)
         ("data:\n", "data.train: is needed and not given", ""),
         ("data: {labels: y}\n", "data.train: is needed and not given", ""),
         ("data: {train: []}\n", "data.train (line 1): [] should hold something", ""),
-        ("data: {train: 5}\n", "data.train (line 1): 5 should be a list", ""),
+        ("data: {train: 5}\n", "data.train (line 1): 5 should be a path or a list of them", ""),
         ("data: {train: [a, 5]}\n", "data.train.1 (line 1): 5 should be text", ""),
         ("data: x\n", "data (line 1): 'x' should be a mapping of keys", ""),
         (SMALLEST + "3: {}\n", "3: 3 should be text, as all keys are", ""),
@@ -152,8 +155,8 @@ def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str)
         (SMALLEST + "training: {epochs: 0}\n", "0 should be greater than or equal to 1", ""),
         (SMALLEST + "training: {seed: -1}\n", "-1 should be greater than or equal to 0", ""),
         (SMALLEST + "training: {learning_rate: .inf}\n", "inf should be a finite number", ""),
-        (SMALLEST + "training: {batch_size: big}\n", "should be a whole number or be 'auto'", ""),
-        (SMALLEST + "split: {strategy: even}\n", "'even' should be 'auto', 'random', 'strat", ""),
+        (SMALLEST + "training: {batch_size: big}\n", "should be a whole number or be auto", ""),
+        (SMALLEST + "split: {strategy: even}\n", "'even' should be one of auto, random, strat", ""),
         (SMALLEST + "split: {valid: 1}\n", "split.valid (line 2): 1 should be less than 1", ""),
         (SMALLEST + "split: {valid: 0.6, test: 0.4}\n", "split.valid + split.test is 1, which", ""),
         (
@@ -185,6 +188,160 @@ def test_wrong_configs(write: WriteFile, text: str, message: str, hint: str) -> 
     assert hint in (error.hint or "")
 
 
+def test_an_override_takes_the_place_of_everything_below_it(write: WriteFile) -> None:
+    error = fail(write, SMALLEST + "training:\n  epoch: 5\n", "training={epoch: 6}")
+    assert error.message == "c.yaml: training.epoch (--set): no such key"
+
+
+def test_a_merged_key_is_named_in_full(write: WriteFile) -> None:
+    text = SMALLEST + "training: &t {epochs: 1}\nmodel: {<<: *t}\n"
+    error = fail(write, text)
+    assert error.message == "c.yaml: model.epochs (line 3): no such key"
+    assert error.hint is not None
+    assert error.hint.startswith("the keys are hidden, activation")
+    error = fail(write, SMALLEST + "split: &s {seed: x}\ntraining: {<<: *s}\n")
+    assert "training.seed (line 3): 'x' should be a whole number" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        (
+            "weighting: {beta: 0.9}",
+            "weighting.beta (line 2): 0.9 goes with weighting.strategy effective, not ratio",
+            "weighting.strategy: effective, or leave weighting.beta out",
+        ),
+        (
+            "weighting: {beta: 0.9, strategy: none}\nloss: {name: bce}",
+            "weighting.beta (line 2): 0.9 goes with weighting.strategy effective, not none",
+            "weighting.strategy: effective, or leave weighting.beta out",
+        ),
+        (
+            "thresholds: {false_positive_cost: 2.0}",
+            "thresholds.false_positive_cost (line 2): 2.0 goes with thresholds.objective cost, "
+            "not f1",
+            "thresholds.objective: cost, or leave thresholds.false_positive_cost out",
+        ),
+        (
+            "thresholds: {false_negative_cost: 2.0, objective: half}",
+            "thresholds.false_negative_cost (line 2): 2.0 goes with thresholds.objective cost, "
+            "not half",
+            "thresholds.objective: cost, or leave thresholds.false_negative_cost out",
+        ),
+    ],
+)
+def test_values_that_do_nothing_are_refused(
+    write: WriteFile, text: str, problem: str, hint: str
+) -> None:
+    error = fail(write, SMALLEST + text)
+    assert error.message == f"c.yaml: {problem}"
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("override", "problem", "hint"),
+    [
+        (
+            "training.monitor=roc",
+            "'roc' should be one of average_precision, roc_auc, brier, log_loss",
+            "did you mean 'roc_auc'?",
+        ),
+        ("training.monitor=f1", "'f1' should be one of average_precision, roc_auc, brier", None),
+        ("loss.name=weighted", "'weighted' should be one of bce, weighted_bce", "'weighted_bce'"),
+        (
+            "model.numeric_embedding=piecewise",
+            "'piecewise' should be one of auto, none, piecewise_linear",
+            "'piecewise_linear'",
+        ),
+        (
+            "calibration.method=plat",
+            "'plat' should be one of auto, analytic, platt, none",
+            "'platt'",
+        ),
+        (
+            "thresholds.objective=costs",
+            "'costs' should be one of f1, f2, mcc, balanced_accuracy, cost, half",
+            "'cost'",
+        ),
+        ("training.sampler=shufle", "'shufle' should be shuffle", "'shuffle'"),
+        ("data.encoding=bin", "'bin' should be one of auto, binary", "'binary'"),
+        ("split.strategy=[a]", "['a'] should be one of auto, random, stratified", None),
+    ],
+)
+def test_a_typo_is_told_what_works_today(
+    write: WriteFile, override: str, problem: str, hint: str | None
+) -> None:
+    error = fail(write, SMALLEST, override)
+    key, _, _ = override.partition("=")
+    assert error.message.startswith(f"c.yaml: {key} (--set): {problem}")
+    assert error.hint is None if hint is None else hint in str(error.hint)
+
+
+BOMB = "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}' if i else 'lol'] * 9)}]\n" for i in range(7)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {train: *a6}",
+        "data: {train: a, positive: *a6}",
+        "data: {train: a, tag_separator: {a: {b: *a6}}}",
+        "training: *a6",
+        f"data: {{train: {{a: {'x' * 9999}}}}}",
+        f"data: {{train: a, encoding: {'x' * 9999}}}",
+        f"data: {{train: a, {'x' * 9999}: 1}}",
+        f"data: {{train: a, sample_weight: {'x' * 9999}}}",
+        f"data: {{train: a}}\ntraining: {{epochs: {'-' + '9' * 4000}}}",
+    ],
+)
+def test_a_huge_value_is_cut(write: WriteFile, text: str) -> None:
+    error = fail(write, BOMB + text)
+    assert "..." in error.message
+    assert len(error.message) < 3000  # each of the bomb's own keys is wrong too
+    assert max(len(part) for part in error.message.split("; ")) < 300
+
+
+def test_a_huge_override_is_cut(write: WriteFile) -> None:
+    for override in ("x" * 9999, "data.train." + "x" * 9999 + "=3", "x." + "y" * 9999 + "=["):
+        assert len(fail(write, SMALLEST, override).message) < 300
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("data.train=null", "null should be a path or a list of them"),
+        ("data.train={a: 1}", "{'a': 1} should be a path or a list of them"),
+        ("data.valid=true", "true should be a path or a list of them"),
+        ("data.test={a: [null, false]}", "{'a': [null, false]} should be a path or a list of them"),
+        ("data.labels={a: 1}", "{'a': 1} should be a name or a list of them"),
+        ("data.exclude=false", "false should be a name or a list of them"),
+        ("training.epochs=null", "null should be a whole number"),
+        ("training.batch_size='a should b'", "'a should b' should be a whole number or be auto"),
+    ],
+)
+def test_values_are_shown_as_yaml_spells_them(
+    write: WriteFile, override: str, problem: str
+) -> None:
+    key, _, _ = override.partition("=")
+    assert fail(write, SMALLEST, override).message == f"c.yaml: {key} (--set): {problem}"
+
+
+def test_null_names_are_none_given(write: WriteFile) -> None:
+    config = load(write, "data: {train: a.csv, labels: null, exclude:, valid:, test: ~}")
+    assert config == load(write, SMALLEST)
+    assert config.data.labels == config.data.exclude == []
+
+
+@pytest.mark.parametrize("name", ["a/b", "/a", "a\\b", ".", "..", ""])
+def test_the_name_of_a_run_is_no_path(write: WriteFile, name: str) -> None:
+    error = fail(write, SMALLEST, f"output.name='{name}'")
+    assert error.message == (
+        f"c.yaml: output.name (--set): {name!r} should be a name, without / or \\"
+    )
+
+
 def test_all_wrong_values_are_named_at_once(write: WriteFile) -> None:
     text = (
         "data:\n  train: 5\n  labls: y\ntraining:\n  epochs: many\n  batch_size: big\n"
@@ -193,10 +350,10 @@ def test_all_wrong_values_are_named_at_once(write: WriteFile) -> None:
     error = fail(write, text)
     assert error.message.startswith("c.yaml: 6 values are wrong: ")
     for part in (
-        "data.train (line 2): 5 should be a list",
+        "data.train (line 2): 5 should be a path or a list of them",
         "data.labls (line 3): no such key",
         "training.epochs (line 5): 'many' should be a whole number",
-        "training.batch_size (line 6): 'big' should be a whole number or be 'auto'",
+        "training.batch_size (line 6): 'big' should be a whole number or be auto",
         "model.hidden.1 (line 7): 'x' should be a whole number",
         "los (line 8): no such key",
     ):
@@ -218,7 +375,6 @@ def test_all_wrong_values_are_named_at_once(write: WriteFile) -> None:
         ("loss.tau=2.0", "1.0"),
         ("model.numeric_embedding=periodic", "auto, none, piecewise_linear"),
         ("model.members=3", "1"),
-        ("training.monitor=f1", "average_precision, roc_auc, brier, log_loss"),
         ("training.sampler=balanced", "shuffle"),
         ("training.folds=5", "null"),
         ("calibration.method=isotonic", "auto, analytic, platt, none"),
@@ -237,7 +393,13 @@ def test_what_does_nothing_yet_is_refused_by_name(
 
 
 def test_a_default_that_does_nothing_yet_may_be_written_out(write: WriteFile) -> None:
-    load(write, load(write, SMALLEST).to_yaml())
+    saved = load(write, SMALLEST).to_yaml()
+    for key in ("beta: 0.9999", "false_positive_cost: 1.0", "false_negative_cost: 1.0"):
+        assert key in saved
+    load(write, saved)
+    load(write, saved, "loss.name=bce", "weighting.strategy=none")
+    load(write, saved, "weighting.strategy=effective", "weighting.beta=0.9")
+    load(write, saved, "thresholds.objective=cost", "thresholds.false_negative_cost=9.0")
 
 
 def test_what_is_allowed_is_what_the_rooms_can_do() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from imbalance_cli.errors import ConfigError
-from imbalance_cli.yaml_text import parse_mapping, parse_scalar
+from imbalance_cli.yaml_text import parse_mapping, parse_scalar, show_value
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,9 @@ def test_a_node_that_holds_itself_ends() -> None:
         ("a:\n  b: 1\n  b: 2\n", "c.yaml: line 3: a.b is given twice, first on line 2"),
         ("a: 1\na: 2\n", "c.yaml: line 2: a is given twice, first on line 1"),
         ("a: *b\n", "c.yaml: line 1: not YAML: found undefined alias 'b'"),
+        ("x" * 9999, "c.yaml: a mapping of sections is needed, not 'xxxxx"),
+        (f"{'x' * 9999}: 1\n{'x' * 9999}: 2\n", "c.yaml: line 2: xxxxx"),
+        (f"a: *{'x' * 9999}\n", "c.yaml: line 1: not YAML: found undefined alias 'xxxxx"),
         ("a: !!python/name:os.system x\n", "c.yaml: line 1: not YAML: could not determine"),
     ],
 )
@@ -109,7 +112,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, message: str) -> None:
         parse_mapping(text, "c.yaml")
     assert caught.value.message.startswith(message)
     assert "\n" not in caught.value.message
-    assert len(caught.value.message) < 200
+    assert len(caught.value.message) < 250
 
 
 @pytest.mark.parametrize(
@@ -123,3 +126,30 @@ def test_what_needs_quotes_gets_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_mapping(text, "c.yaml")
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ([False, {"a": None}], "[false, {'a': null}]"),
+        ("true", "'true'"),
+        ("it's", '"it\'s"'),
+        (0.5, "0.5"),
+        ("x" * 78, repr("x" * 78)),
+    ],
+)
+def test_a_value_is_shown_as_yaml_spells_it(value: object, shown: str) -> None:
+    assert show_value(value) == shown
+
+
+def test_a_huge_value_is_shown_in_part() -> None:
+    bomb: list[object] = ["lol"] * 9
+    for _ in range(30):
+        bomb = [bomb] * 9
+    itself: list[object] = []
+    itself.append(itself)
+    for value in (bomb, itself, {"a": bomb}, "x" * 10**6, 10**4000, ["x" * 50] * 50):
+        assert "..." in show_value(value)
+        assert len(show_value(value)) <= 80
