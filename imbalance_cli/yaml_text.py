@@ -1,11 +1,14 @@
 """YAML as people expect it: 1.2 scalars, no duplicate keys, and the line of every key.
 
+Values are shown as YAML spells them, and never more of them than fits in an error.
+
 PyYAML follows YAML 1.1, where `no` is false, `1e-3` is a string and `010` is 8.
 """
 
 from __future__ import annotations
 
 import re
+import reprlib
 from typing import Any
 
 import yaml
@@ -15,7 +18,8 @@ from imbalance_cli.errors import ConfigError
 KeyPath = tuple[str | int, ...]
 
 DEEPEST = 3  # keys of a path: section, key, item
-LONGEST_SHOWN = 60  # characters of a value in an error
+LONGEST_SHOWN = 80  # characters of a value in an error
+LONGEST_PROBLEM = 150  # characters of what PyYAML says, which may hold a name of any length
 
 
 class _Loader(yaml.SafeLoader):
@@ -50,6 +54,34 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
 
+class _Shown(reprlib.Repr):
+    """A repr that stops early: aliases make gigabytes of a few hundred bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxlong = self.maxother = LONGEST_SHOWN
+
+    def repr_NoneType(self, _value: None, _level: int) -> str:  # noqa: N802  reprlib looks it up
+        return "null"
+
+    def repr_bool(self, value: bool, _level: int) -> str:  # noqa: FBT001  as reprlib calls it
+        return "true" if value else "false"
+
+
+_SHOWN = _Shown()
+
+
+def show_value(value: object) -> str:
+    """Return a value for an error: quoted where it is text, and cut where it is long."""
+    return cut(_SHOWN.repr(value))
+
+
+def cut(text: str, longest: int = LONGEST_SHOWN) -> str:
+    """Return the text, its end replaced by ... where it is longer than `longest`."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Parse a YAML document that is a mapping.
 
@@ -75,7 +107,7 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
         kinds = {type(None): "nothing", list: "a list"}
         raise ConfigError(
             f"{name}: a mapping of sections is needed, not "
-            f"{kinds.get(type(document)) or repr(document)[:LONGEST_SHOWN]}",
+            f"{kinds.get(type(document)) or show_value(document)}",
             hint="data: {train: table.csv, labels: [y]}",
         )
     return document, lines
@@ -96,9 +128,8 @@ def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any t
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, ValueError) as error:
-        shown = repr(text[:LONGEST_SHOWN])
         raise ConfigError(
-            f"{name}: {shown} is not a YAML value",
+            f"{name}: {show_value(text)} is not a YAML value",
             hint="put text with special characters in quotes",
         ) from error
 
@@ -115,7 +146,7 @@ def _not_yaml(error: Exception, text: str, name: str) -> ConfigError:
         "sequence entries are not allowed": "put - in quotes: '-'",
     }
     hint = next((hint for part, hint in hints.items() if part in problem), None)
-    return ConfigError(f"{name}: {place}not YAML: {problem}", hint=hint)
+    return ConfigError(f"{name}: {place}not YAML: {cut(problem, LONGEST_PROBLEM)}", hint=hint)
 
 
 def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
@@ -129,7 +160,7 @@ def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name:
         for key, value in node.value:
             here = (*path, str(key.value))
             if here in lines and key.value != "<<":
-                dotted = ".".join(map(str, here))
+                dotted = cut(".".join(map(str, here)))
                 raise ConfigError(
                     f"{name}: line {key.start_mark.line + 1}: {dotted} is given twice, "
                     f"first on line {lines[here]}"

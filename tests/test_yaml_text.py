@@ -102,7 +102,7 @@ def test_a_node_that_holds_itself_ends() -> None:
         ("a: 1\na: 2\n", "c.yaml: line 2: a is given twice, first on line 1"),
         ("a: *b\n", "c.yaml: line 1: not YAML: found undefined alias 'b'"),
         ("x" * 9999, "c.yaml: a mapping of sections is needed, not 'xxxxx"),
-        (f"{'x' * 9999}: 1\n{'x' * 9999}: 2\n", "c.yaml: line 2: xxxxx"),
+        (f"{'x' * 999}: 1\n{'x' * 999}: 2\n", "c.yaml: line 2: xxxxx"),
         (f"a: *{'x' * 9999}\n", "c.yaml: line 1: not YAML: found undefined alias 'xxxxx"),
         ("a: !!python/name:os.system x\n", "c.yaml: line 1: not YAML: could not determine"),
     ],

@@ -1,0 +1,105 @@
+"""Reading a config: a YAML file or stdin, and what --set changes in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from imbalance_cli.config.refusals import (
+    refuse_contradictions,
+    refuse_not_yet,
+    refuse_second_reader,
+    wrong_values,
+)
+from imbalance_cli.config.sections import Config, WeightingSection
+from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.yaml_text import KeyPath, cut, parse_mapping, parse_scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST_NAME = 200  # characters of a path in an error
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config.
+
+    Args:
+        name: a YAML file, or "-" for stdin.
+        overrides: "section.key=value", as given to --set.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or holds wrong keys or values; all of them
+            are named at once.
+    """
+    shown = "stdin" if name == "-" else name
+    document, lines = parse_mapping(_read(name), shown)
+    places = {path: f"line {line}" for path, line in lines.items()}
+    for key in document:
+        if document[key] is None:  # a section whose keys are all commented out
+            document[key] = {}
+    for override in overrides:
+        _override(document, override, places)
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as error:
+        raise wrong_values(error.errors(), places, shown) from error
+    refuse_not_yet(config, places, shown)
+    refuse_contradictions(config, places, shown)
+    refuse_second_reader(config, is_stdin=name == "-")
+    if config.loss.name == "bce":
+        config = config.model_copy(update={"weighting": WeightingSection(strategy="none")})
+    return config
+
+
+def _read(name: str) -> str:
+    try:
+        if name == "-":
+            return _read_stdin()
+        path = Path(name)
+        if path.is_dir():
+            raise ConfigError(f"{name}: is a directory, not a YAML file")
+        if not path.exists():
+            siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*.y*ml")]
+            raise ConfigError(f"{name}: no such file", hint=nearest(name, siblings))
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{'stdin' if name == '-' else name}: not UTF-8 text: byte {error.start + 1} is "
+            f"0x{error.object[error.start]:02x}",
+            hint="a config is a YAML file",
+        ) from error
+    except OSError as error:
+        shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
+        raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from error
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:
+        raise ConfigError("stdin is closed", hint="pipe a config in, or name a file")
+    return sys.stdin.buffer.read().decode()
+
+
+def _override(document: dict[str, Any], override: str, places: dict[KeyPath, str]) -> None:
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    shown = cut(override)
+    if not equals or not all(keys):
+        raise ConfigError(
+            f"--set {shown}: not of the form section.key=value",
+            hint="--set training.epochs=5",
+        )
+    section: Any = document
+    for depth, key in enumerate(keys[:-1], start=1):
+        section = section.setdefault(key, {})
+        places.setdefault(tuple(keys[:depth]), "--set")
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {shown}: {cut('.'.join(keys[:depth]))} holds no keys")
+    section[keys[-1]] = parse_scalar(text, f"--set {cut(dotted)}")
+    replaced = tuple(keys)
+    for path in [p for p in places if p[: len(replaced)] == replaced]:
+        del places[path]
+    places[replaced] = "--set"

@@ -1,0 +1,217 @@
+"""What is refused in a config, and in which words.
+
+A key that is not there is refused with the nearest name. Keys and values of the plan that do
+nothing yet are refused by name in `_NOT_YET`, so that a config never asks for what it does not get.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from imbalance_cli.config.sections import Config, WeightingSection
+from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.yaml_text import KeyPath, cut, show_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+EXPECTED = {  # in words of the config, by pydantic's type of error
+    "bool_type": "be true or false",
+    "float_type": "be a number",
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "invalid_key": "be text, as all keys are",
+    "list_type": "be a list",
+    "model_type": "be a mapping of keys",
+    "string_type": "be text",
+    "too_short": "hold something",
+}
+
+_NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
+    # what works today, by key; anything else is refused by name
+    ("data", "encoding"): ("auto", "binary"),
+    ("data", "sample_weight"): (None,),
+    ("loss", "name"): ("bce", "weighted_bce"),
+    ("loss", "gamma"): (2.0,),
+    ("loss", "alpha"): (None,),
+    ("loss", "gamma_positive"): (1.0,),
+    ("loss", "gamma_negative"): (4.0,),
+    ("loss", "margin"): (0.05,),
+    ("loss", "tau"): (1.0,),
+    ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
+    ("model", "members"): (1,),
+    ("training", "sampler"): ("shuffle",),
+    ("training", "folds"): (None,),
+    ("calibration", "method"): ("auto", "analytic", "platt", "none"),
+    ("thresholds", "objective"): ("f1", "f2", "mcc", "balanced_accuracy", "cost", "half"),
+    ("thresholds", "target"): (None,),
+}
+
+_GOES_WITH: dict[tuple[str, str], tuple[str, str]] = {
+    # the key of the same section and its value without which a key does nothing
+    ("weighting", "beta"): ("strategy", "effective"),
+    ("thresholds", "false_positive_cost"): ("objective", "cost"),
+    ("thresholds", "false_negative_cost"): ("objective", "cost"),
+}
+
+
+def wrong_values(
+    errors: Iterable[ErrorDetails], places: Mapping[KeyPath, str], name: str
+) -> ConfigError:
+    """Return one error for all values that pydantic refused, each with its path and line."""
+    problems: dict[KeyPath, list[str]] = {}
+    hints: dict[KeyPath, str] = {}
+    stands: dict[KeyPath, str] = {}
+    for error in errors:
+        path = _key_path(error["loc"])
+        problem, hint = _describe(error, path)
+        if path in problems:  # another member of a union: "'big' should be a number or be auto"
+            problem = problem.removeprefix(f"{show_value(error['input'])} should ")
+        problems.setdefault(path, []).append(problem)
+        hints |= {path: hint} if hint else {}
+        stands[path] = "" if error["type"] == "missing" else _place(path, places)
+    lines = [
+        f"{_dotted(path)}{stands[path]}: {' or '.join(dict.fromkeys(found))}"
+        for path, found in problems.items()
+    ]
+    count = f"{len(lines)} values are wrong: " if len(lines) > 1 else ""
+    told = [f"{_dotted(p)}: {h}" if len(hints) > 1 else h for p, h in hints.items()]
+    return ConfigError(f"{name}: {count}{'; '.join(lines)}", hint="; ".join(told) or None)
+
+
+def _key_path(loc: KeyPath) -> KeyPath:
+    """Drop what pydantic adds to the section, key and item for the members of a union."""
+    return loc[:3] if isinstance(loc[-1], int) else loc[:2]
+
+
+def _place(path: KeyPath, places: Mapping[KeyPath, str]) -> str:
+    """Return where a key stands, or what holds it: a merged key has no line of its own."""
+    known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in places), None)
+    return "" if known is None else f" ({places[known]})"
+
+
+def _describe(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
+    value = error["input"]
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        hint = nearest(cut(str(path[-1])), known)
+        return "no such key", hint or f"the keys are {', '.join(known)}"
+    if error["type"] == "missing":
+        return "is needed and not given", None
+    if error["type"] == "literal_error":
+        works = _works_today(path, error["ctx"]["expected"])
+        hint = nearest(cut(value), works) if isinstance(value, str) else None
+        choice = f"one of {', '.join(works)}" if len(works) > 1 else works[0]
+        return f"{show_value(value)} should be {choice}", hint
+    expected = EXPECTED.get(error["type"])
+    if expected is None:
+        expected = "be " + error["msg"].removeprefix("Input should be ")
+    return f"{show_value(value)} should {expected}", None
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """Return the keys of the section at `path`."""
+    section: type[BaseModel] = Config
+    for key in path:
+        annotation = section.model_fields[str(key)].annotation
+        section = annotation if isinstance(annotation, type) else Config
+    return [field.alias or key for key, field in section.model_fields.items()]
+
+
+def _works_today(path: KeyPath, expected: str) -> list[str]:
+    """Return the choices of a key that work today, of those that pydantic lists in quotes."""
+    choices = re.findall(r"'([^']*)'", expected)
+    section, key = map(str, path)
+    works = _NOT_YET.get((section, key), choices)
+    return [choice for choice in choices if choice in works]
+
+
+def refuse_not_yet(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+    """Raise for a value that is part of the plan and does nothing yet.
+
+    Raises:
+        ConfigError: it names the value, and what works today.
+    """
+    for (section, key), works in _NOT_YET.items():
+        value = getattr(getattr(config, section), key)
+        if value not in works:
+            place = _place((section, key), places)
+            shown = ", ".join("null" if w is None else str(w) for w in works)
+            raise ConfigError(
+                f"{name}: {section}.{key}{place}: {show_value(value)} is not supported yet",
+                hint=f"works today: {shown}",
+            )
+
+
+def refuse_contradictions(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+    """Raise for what one key alone cannot show.
+
+    Raises:
+        ConfigError: two keys contradict each other, a key does nothing beside another one, or the
+            parts leave nothing to train on.
+    """
+    weighting = config.weighting
+    plain = WeightingSection()
+    changed = [
+        key
+        for key in ("strategy", "cap", "smoothing", "beta")
+        if key in weighting.model_fields_set
+        and (key == "strategy" or getattr(weighting, key) != getattr(plain, key))
+    ]
+    if weighting.from_ is not None and changed:
+        raise ConfigError(
+            f"{name}: weighting.from and weighting.{changed[0]} would count the imbalance twice",
+            hint="give weighting.from alone, or a strategy",
+        )
+    if config.loss.name == "bce" and (
+        weighting.from_ is not None or (changed and weighting.strategy != "none")
+    ):
+        key = "from" if weighting.from_ is not None else changed[0]
+        raise ConfigError(
+            f"{name}: loss.name bce takes no weights, and weighting.{key} asks for them",
+            hint="loss.name: weighted_bce, or weighting.strategy: none",
+        )
+    _refuse_idle(config, places, name)
+    held_out = config.split.valid + config.split.test
+    if held_out >= 1:
+        raise ConfigError(
+            f"{name}: split.valid + split.test is {held_out:g}, which leaves nothing to train on"
+        )
+
+
+def _refuse_idle(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+    for (section, key), (other, needed) in _GOES_WITH.items():
+        given = getattr(config, section)
+        value, chosen = getattr(given, key), getattr(given, other)
+        # a saved config writes every key out, so a default is no request
+        if chosen != needed and value != type(given).model_fields[key].default:
+            raise ConfigError(
+                f"{name}: {section}.{key}{_place((section, key), places)}: {value} goes with "
+                f"{section}.{other} {needed}, not {chosen}",
+                hint=f"{section}.{other}: {needed}, or leave {section}.{key} out",
+            )
+
+
+def refuse_second_reader(config: Config, *, is_stdin: bool) -> None:
+    """Raise where more than one thing would be read from stdin.
+
+    Raises:
+        ConfigError: it names them.
+    """
+    readers = ["the config"] if is_stdin else []
+    for part in ("train", "valid", "test"):
+        readers += [f"data.{part}"] * (getattr(config.data, part) or []).count("-")
+    readers += ["weighting.from"] if config.weighting.from_ == "-" else []
+    if len(readers) > 1:
+        raise ConfigError(
+            f"stdin can be read once, and {' and '.join(readers)} would read it",
+            hint="name a file instead of -",
+        )
+
+
+def _dotted(path: KeyPath) -> str:
+    return cut(".".join(str(key) for key in path))

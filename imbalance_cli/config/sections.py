@@ -1,0 +1,210 @@
+"""The sections of a config; every key, its default and its range stand here."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+from pydantic_core import PydanticCustomError
+
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+
+
+def _as_paths(value: object) -> object:
+    if not isinstance(value, (str, list)):
+        raise PydanticCustomError("paths", "Input should be a path or a list of them")
+    return [value] if isinstance(value, str) else value
+
+
+def _as_names(value: object) -> object:
+    if value is None:  # none given, as for every other key of data
+        return []
+    if not isinstance(value, (str, list)):
+        raise PydanticCustomError("names", "Input should be a name or a list of them")
+    return [value] if isinstance(value, str) else value
+
+
+def _check_name(name: str) -> str:
+    # a path would put the run outside of output.directory, and no file system takes a null byte
+    if name in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
+        raise PydanticCustomError("name", "Input should be a name, without / or \\")
+    return name
+
+
+def _check_device(name: str) -> str:
+    if not DEVICES.fullmatch(name):
+        raise PydanticCustomError("device", "Input should be auto, cpu, cuda, cuda:N or mps")
+    return name
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Paths = Annotated[list[str], BeforeValidator(_as_paths)]
+Names = Annotated[list[str], BeforeValidator(_as_names)]
+RunName = Annotated[str, AfterValidator(_check_name)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
+Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss"]
+MONITORS: tuple[Monitor, ...] = get_args(Monitor)
+
+
+class Section(BaseModel):
+    """A section: unknown keys are refused, and a value has the type it is written as."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class DataSection(Section):
+    """What is read, and what its columns mean."""
+
+    train: Annotated[Paths, Field(min_length=1)]
+    valid: Paths | None = None
+    test: Paths | None = None
+    labels: Names = Field(default_factory=list)
+    encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto"
+    tag_separator: str = ";"
+    positive: str | int | float | bool | None = None
+    exclude: Names = Field(default_factory=list)
+    missing_labels: Literal["mask", "negative", "drop", "error"] = "mask"
+    sample_weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+
+class SplitSection(Section):
+    """How the rows are cut into train, valid and test."""
+
+    strategy: Literal["auto", "random", "stratified", "iterative", "grouped", "time"] = "auto"
+    valid: Share = 0.15
+    test: Share = 0.15
+    seed: Seed = 0
+
+
+class WeightingSection(Section):
+    """How pos_weight is made from the counts of the training rows."""
+
+    strategy: Literal["ratio", "sqrt", "effective", "balanced", "none"] = "ratio"
+    cap: Positive | None = None
+    smoothing: NonNegative = 0.0
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    from_: str | None = Field(default=None, alias="from")
+
+
+class LossSection(Section):
+    """The loss and its parameters."""
+
+    name: Literal[
+        "bce",
+        "weighted_bce",
+        "focal",
+        "class_balanced",
+        "asymmetric",
+        "logit_adjusted",
+        "distribution_balanced",
+    ] = "weighted_bce"
+    gamma: NonNegative = 2.0
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    gamma_positive: NonNegative = 1.0
+    gamma_negative: NonNegative = 4.0
+    margin: Share = 0.05
+    tau: NonNegative = 1.0
+
+
+class ModelSection(Section):
+    """The network: a multilayer perceptron with one logit a label."""
+
+    hidden: list[Count] = Field(default_factory=lambda: [256, 256])
+    activation: Literal["relu", "gelu", "silu", "selu"] = "relu"
+    dropout: Share = 0.1
+    numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic"] = "auto"
+    members: Count = 1
+
+
+class TrainingSection(Section):
+    """How the network is trained."""
+
+    epochs: Count = 100
+    batch_size: Count | Literal["auto"] = "auto"
+    learning_rate: Positive = 0.001
+    weight_decay: NonNegative = 0.0001
+    schedule: Literal["cosine", "coslog4", "constant"] = "cosine"
+    monitor: Monitor = "average_precision"
+    patience: Count | None = 15
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    folds: Annotated[int, Field(ge=2)] | None = None
+    seed: Seed = 0
+    device: Annotated[str, AfterValidator(_check_device)] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint_every: Count = 1
+
+
+class CalibrationSection(Section):
+    """How scores become probabilities, after the loss's own inverse link."""
+
+    method: Literal["auto", "analytic", "platt", "isotonic", "temperature", "none"] = "auto"
+
+
+class ThresholdsSection(Section):
+    """How the decision threshold of each label is chosen on the validation rows."""
+
+    objective: Literal[
+        "f1",
+        "f2",
+        "mcc",
+        "balanced_accuracy",
+        "cost",
+        "recall_at_precision",
+        "precision_at_recall",
+        "top_k",
+        "half",
+    ] = "f1"
+    minimum_positives: Annotated[int, Field(ge=0)] = 10
+    false_positive_cost: Positive = 1.0
+    false_negative_cost: Positive = 1.0
+    target: float | None = None
+
+
+class ReportSection(Section):
+    """What the report holds beside the point estimates."""
+
+    bootstrap: Annotated[int, Field(ge=0)] = 200
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    plots: bool = True
+
+
+class OutputSection(Section):
+    """Where the run directory goes."""
+
+    directory: str = "runs"
+    name: RunName | None = None
+
+
+class Config(Section):
+    """A whole config."""
+
+    data: DataSection
+    split: SplitSection = Field(default_factory=SplitSection)
+    weighting: WeightingSection = Field(default_factory=WeightingSection)
+    loss: LossSection = Field(default_factory=LossSection)
+    model: ModelSection = Field(default_factory=ModelSection)
+    training: TrainingSection = Field(default_factory=TrainingSection)
+    calibration: CalibrationSection = Field(default_factory=CalibrationSection)
+    thresholds: ThresholdsSection = Field(default_factory=ThresholdsSection)
+    report: ReportSection = Field(default_factory=ReportSection)
+    output: OutputSection = Field(default_factory=OutputSection)
+
+    def to_yaml(self) -> str:
+        """Return every key with its value, as YAML that `load_config` reads back."""
+        document = self.model_dump(by_alias=True, mode="json")
+        if self.weighting.from_ is not None:
+            del document["weighting"]["strategy"]
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
