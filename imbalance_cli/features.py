@@ -42,6 +42,7 @@ CLIP = 3.0
 LARGEST = float(np.finfo(np.float32).max)
 MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
 ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
+EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
 TEXT_LENGTH = 40  # characters, on average, that no category name has
 
 
@@ -203,6 +204,7 @@ def fit_preprocessing(
         values = _values(parsed, table, column)
         if kind == "number":
             _refuse_row_numbers(table, column, values)
+            _refuse_long_numbers(table, column, values)
         feature = _fit_numeric(column, kind, values[rows])
         if feature is None:
             dropped.append(column)
@@ -279,6 +281,15 @@ def _refuse_row_numbers(table: Table, column: str, values: NDArray[np.float64]) 
             f"{last:g}, each once",
             hint=f"data.exclude: [{column}]",
         )
+
+
+def _refuse_long_numbers(table: Table, column: str, values: NDArray[np.float64]) -> None:
+    """Raise for whole numbers too long to tell apart as floats, which are ids if they differ."""
+    if not (np.abs(values) >= EXACT_INTEGERS).any():
+        return
+    cells = parse_texts(_cells(table, column))
+    if cells.drop_nulls().str.contains(r"^[-+]?\d+$").all():
+        _refuse_ids(table, column, cells, len(cells) - cells.null_count())
 
 
 def _fit_numeric(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from fit_helpers import multi_run, single_run  # noqa: F401  fixtures
+from small_runs import multi_run, single_run  # noqa: F401  fixtures
 
 from imbalance_cli.cli.app import main
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
 
 def make_run(path: Path, *, overwrite: bool = False) -> RunDirectory:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from fit_helpers import make_columns, refuse, succeed, to_csv, write_csv
 from sklearn import metrics
+from small_runs import make_columns, refuse, succeed, to_csv, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import yaml
-from fit_helpers import (
+from safetensors.numpy import load_file
+from small_runs import (
     LABELS,
     fit_run,
     make_columns,
@@ -26,14 +27,13 @@ from fit_helpers import (
     write_config,
     write_csv,
 )
-from safetensors.numpy import load_file
 
 from imbalance_cli.config import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
 METRICS = {
     "average_precision",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from fit_helpers import (
+from small_runs import (
     LABELS,
     fit_run,
     make_columns,
@@ -27,7 +27,7 @@ from imbalance_cli.errors import OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
 OUTPUT = [f"{label}_{kind}" for label in LABELS for kind in ("probability", "decision")]
 FEATURES = ["amount", "age", "colour", "city"]

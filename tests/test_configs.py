@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fit_helpers import succeed
+from small_runs import succeed
 
 from imbalance_cli.config import load_config
 

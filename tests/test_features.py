@@ -118,6 +118,14 @@ def test_what_says_nothing_is_dropped_and_named() -> None:
     assert fitted.dropped == ["same", "word", "rare", "late"]
 
 
+def test_long_numbers_that_differ_are_ids() -> None:
+    ids = [str(10**25 + i) for i in range(60)]
+    with pytest.raises(FeatureError, match="'x' looks like an id: 60 distinct values"):
+        fit(make_table(x=ids))
+    large = make_table(x=[f"{1e20 * (i % 7)}" for i in range(60)])
+    assert fit(large).continuous == 1
+
+
 def test_only_constants() -> None:
     with pytest.raises(FeatureError, match="no feature is left"):
         fit(make_table(same=[3.0] * 4))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from fit_helpers import LABELS, make_columns, make_config, write_csv
+from small_runs import LABELS, make_columns, make_config, write_csv
 
 from imbalance_cli.config import Config
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceError, SplitError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fit_helpers import Columns
+    from small_runs import Columns
 
 
 def read(train: object, **sections: Mapping[str, object]) -> tuple[Roles, LabelledTable]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from fit_helpers import LABELS
+from small_runs import LABELS
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import open_source, read_table
 
 if TYPE_CHECKING:
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
 CPU = torch.device("cpu")
 

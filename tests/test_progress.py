@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from fit_helpers import make_columns, write_config, write_csv
+from small_runs import make_columns, write_config, write_csv
 
 from imbalance_cli.cli import progress
 from imbalance_cli.cli.progress import (

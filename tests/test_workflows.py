@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from fit_helpers import LABELS, make_columns, make_config, write_csv
+from small_runs import LABELS, make_columns, make_config, write_csv
 
 from imbalance_cli import workflows
 from imbalance_cli.artifacts import RunDirectory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fit_helpers import FittedRun
+    from small_runs import FittedRun
 
     from imbalance_cli.training import EpochResult
 
