@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.errors import OutputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from imbalance_cli.evaluation import Evaluation
 
@@ -63,11 +63,15 @@ def _replace(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def stdout_console() -> Console:
-    """Return a rich console on stdout that shows emoji codes and markup in names as they are."""
+def draw(drawing: RenderableType) -> None:
+    """Draw on stdout, emoji codes and markup in names as they are, lines without blank ends."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(drawing)
+    for line in captured.get().removesuffix("\n").split("\n"):
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def show_report(evaluation: Evaluation, run: Path, output_format: str) -> None:
@@ -77,7 +81,7 @@ def show_report(evaluation: Evaluation, run: Path, output_format: str) -> None:
     if output_format == "table":
         from imbalance_cli.report.terminal import draw_report
 
-        stdout_console().print(draw_report(evaluation, str(run)))
+        draw(draw_report(evaluation, str(run)))
     elif output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from imbalance_cli.cli.console import default_format, stdout_console, warn, write_result
+from imbalance_cli.cli.console import default_format, draw, warn, write_result
 from imbalance_cli.errors import OutputError, WeightsError
 
 
@@ -88,7 +88,7 @@ def weights(
     if chosen == "table":
         from imbalance_cli.report.weights import draw_weights
 
-        stdout_console().print(draw_weights(result))
+        draw(draw_weights(result))
     else:
         write_result(encode(result, chosen), output)
 
