@@ -6,7 +6,6 @@ from, and one of itself.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -17,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 import safetensors.torch
 
-from imbalance_cli.errors import OutputError, RunError
+from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import torch
@@ -53,7 +51,7 @@ class RunDirectory:
         self.path = path
         self._overwrite = overwrite
         self._checksums: dict[str, str] = {}
-        with _explain(path):
+        with explain_write(path):
             _check_place(path, overwrite=overwrite)
 
     def start(self) -> None:
@@ -62,7 +60,7 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
-        with _explain(self.path):
+        with explain_write(self.path):
             _check_place(self.path, overwrite=self._overwrite)  # again: reading took its time
             self.path.mkdir(parents=True, exist_ok=True)
             for entry in self.path.iterdir():
@@ -81,7 +79,7 @@ class RunDirectory:
         """
         target = self.path / name
         temporary = target.with_name(f".{target.name}{PARTIAL}")
-        with _explain(target):
+        with explain_write(target):
             temporary.write_bytes(content)
             temporary.replace(target)
         self._checksums[name] = _sha256(content)
@@ -102,7 +100,7 @@ class RunDirectory:
             OutputError: it cannot be written.
         """
         target = self.path / name
-        with _explain(target), target.open("a", encoding="utf-8") as file:
+        with explain_write(target), target.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def finish(self, document: dict[str, Any]) -> None:
@@ -118,7 +116,7 @@ class RunDirectory:
             "checksums": {name: self._checksums[name] for name in sorted(files)},
         }
         self.write_json(RUN, whole | {"checksum": _sha256(_to_json(whole))})
-        with _explain(self.path):
+        with explain_write(self.path):
             (self.path / WRITER).unlink()
 
 
@@ -198,15 +196,6 @@ def _living_writer(path: Path) -> int | None:
     except (OSError, ValueError, OverflowError):
         return None
     return None if process == os.getpid() else process
-
-
-@contextlib.contextmanager
-def _explain(path: Path) -> Iterator[None]:
-    """Turn an OSError into an OutputError."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import dataclasses
 from typing import Literal
 
 import torch
-from torch.nn.functional import logsigmoid
+
+from imbalance_cli.losses import weighted_bce
 
 Method = Literal["auto", "analytic", "platt", "none"]
 
@@ -101,4 +102,4 @@ def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
 
 def _losses(log_odds: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return -(y * logsigmoid(log_odds) + (1 - y) * logsigmoid(-log_odds))
+    return weighted_bce(log_odds, y, reduction="none")

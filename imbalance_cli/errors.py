@@ -16,11 +16,12 @@ Every message says what is wrong, where, and the value seen; the hint says what 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class ImbtrainError(Exception):
@@ -77,3 +78,26 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return "did you mean ...?" for the known name closest to `name`, or None if none is."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else None
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return the text, its end replaced by ... where it is longer than `longest`."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+@contextlib.contextmanager
+def explain_write(target: object) -> Iterator[None]:
+    """Turn a failed write into an OutputError; a reader that went away stays what it is.
+
+    Args:
+        target: what is written to, for the error.
+
+    Raises:
+        OutputError: an OSError was raised inside.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

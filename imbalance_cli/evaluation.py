@@ -25,6 +25,8 @@ from imbalance_cli.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+RANKED = {"average_precision": average_precision, "roc_auc": roc_auc}
+"""The metrics of the ranking alone, which get an interval."""
 LEAST_FOR_INTERVAL = 2  # positives, and negatives; resampling one row says nothing
 
 
@@ -173,15 +175,8 @@ def evaluate_scores(
     """
     ranking = Ranking.of(probabilities, targets)
     confusion = Confusion.of(probabilities >= thresholds, targets)
-    statistics = {"average_precision": average_precision, "roc_auc": roc_auc}
-    intervals = bootstrap_intervals(ranking, statistics, resampling)
-    point = {name: statistic(ranking) for name, statistic in statistics.items()}
-    point |= _decision_metrics(confusion)
-    point |= {
-        "brier": brier(probabilities, targets),
-        "log_loss": log_loss(probabilities, targets),
-        "ece": expected_calibration_error(probabilities, targets),
-    }
+    intervals = bootstrap_intervals(ranking, RANKED, resampling)
+    point = _point_estimates(ranking, confusion, probabilities, targets)
     support = (~targets.isnan()).sum(dim=0).tolist()
     positives = (targets == 1).sum(dim=0).tolist()
     entries = []
@@ -267,13 +262,19 @@ def _resample(
     return torch.zeros_like(uniform).scatter_(1, slots, counts)
 
 
-def _decision_metrics(confusion: Confusion) -> dict[str, torch.Tensor]:
-    return {
+def _point_estimates(
+    ranking: Ranking, confusion: Confusion, probabilities: torch.Tensor, targets: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Return each metric of AVERAGED, (L,), NaN where undefined."""
+    return {name: statistic(ranking) for name, statistic in RANKED.items()} | {
         "precision": confusion.precision(),
         "recall": confusion.recall(),
         "f1": confusion.f_beta(),
         "mcc": confusion.mcc(),
         "balanced_accuracy": confusion.balanced_accuracy(),
+        "brier": brier(probabilities, targets),
+        "log_loss": log_loss(probabilities, targets),
+        "ece": expected_calibration_error(probabilities, targets),
     }
 
 
@@ -281,14 +282,8 @@ def _micro(
     probabilities: torch.Tensor, targets: torch.Tensor, thresholds: torch.Tensor
 ) -> dict[str, float | None]:
     cells, known = probabilities.reshape(-1, 1), targets.reshape(-1, 1)
-    ranking = Ranking.of(cells, known)
-    values = {"average_precision": average_precision(ranking), "roc_auc": roc_auc(ranking)}
-    values |= _decision_metrics(Confusion.of(probabilities >= thresholds, targets).total())
-    values |= {
-        "brier": brier(cells, known),
-        "log_loss": log_loss(cells, known),
-        "ece": expected_calibration_error(cells, known),
-    }
+    confusion = Confusion.of(probabilities >= thresholds, targets).total()
+    values = _point_estimates(Ranking.of(cells, known), confusion, cells, known)
     return {name: _number(values[name][0]) for name in AVERAGED}
 
 

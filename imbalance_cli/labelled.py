@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
 from imbalance_cli.labels import (
@@ -21,7 +20,7 @@ from imbalance_cli.labels import (
     no_label_found,
     select_labels,
 )
-from imbalance_cli.readers import Table, open_source, read_table
+from imbalance_cli.readers import Table, open_source, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.splits import PARTS, Split, cut
 
@@ -94,7 +93,7 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
     tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
-    table = _stack(list(tables.values()))
+    table = stack_tables(list(tables.values()), ", ".join(table.name for table in tables.values()))
     targets = encode_labels(table, roles.labels, positive_text(data))
     targets, kept = apply_missing_policy(data, table, targets, roles.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
@@ -171,24 +170,6 @@ def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
                 f"which {first.name} has",
                 hint=nearest(missing[0], source.columns),
             )
-
-
-def _stack(tables: Sequence[Table]) -> Table:
-    """Put tables with the same columns below each other."""
-    if len(tables) == 1:
-        return tables[0]
-    starts = np.cumsum([0, *[table.frame.height for table in tables]])
-
-    def place(row: int) -> str:
-        number = int(np.searchsorted(starts, row, side="right")) - 1
-        return tables[number].place(row - int(starts[number]))
-
-    try:
-        frame = pl.concat([table.frame for table in tables])
-    except pl.exceptions.PolarsError as error:
-        names = " and ".join(table.name for table in tables)
-        raise SourceError(f"{names}: columns of different types: {error}") from error
-    return Table(", ".join(table.name for table in tables), frame, place)
 
 
 def apply_missing_policy(

@@ -160,7 +160,8 @@ class Confusion:
         square = beta**2
         weighted = (1 + square) * self.true_positives
         errors = square * self.false_negatives + self.false_positives
-        return _undefined_without(self.true_positives + self.false_negatives, weighted, errors)
+        has_positives = self.true_positives + self.false_negatives > 0
+        return (weighted / (weighted + errors)).where(has_positives, torch.nan)
 
     def balanced_accuracy(self) -> torch.Tensor:
         """Return (...,): the mean of recall and specificity."""
@@ -184,12 +185,6 @@ def macro(values: torch.Tensor) -> float | None:
 
 def _ratio(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     return part / whole.where(whole != 0, torch.inf)
-
-
-def _undefined_without(
-    positives: torch.Tensor, hits: torch.Tensor, errors: torch.Tensor
-) -> torch.Tensor:
-    return (hits / (hits + errors)).where(positives > 0, torch.nan)
 
 
 def _share_ties(rising: torch.Tensor, hits: torch.Tensor) -> torch.Tensor:

@@ -75,8 +75,8 @@ class Predictor:
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits, on the host."""
-        log_odds = self.calibration.apply(self.log_odds_of(logits))
-        return torch.from_numpy(_sigmoid(log_odds.numpy()))
+        calibrated = self.calibration.apply(self.log_odds_of(logits))
+        return torch.from_numpy(_sigmoid(calibrated.numpy()))
 
     @property
     def output_columns(self) -> list[str]:
@@ -90,16 +90,13 @@ class Predictor:
         Both are null for a label that could not be learned.
         """
         decisions = (probabilities >= self.thresholds).to(torch.int8)
-        columns = []
-        for i, can_learn in enumerate(self.learnable):
-            for name, values in zip(
-                self.output_columns[2 * i : 2 * i + 2],
-                (probabilities[:, i], decisions[:, i]),
-                strict=True,
-            ):
-                column = pl.Series(name, values.numpy())
-                columns.append(column if can_learn else column.clear(len(column)))
-        return pl.DataFrame(columns)
+        pairs = zip(probabilities.T, decisions.T, self.learnable, strict=True)
+        values = [
+            column if can_learn else column.clear(len(column))
+            for *pair, can_learn in pairs
+            for column in (pl.Series(tensor.numpy()) for tensor in pair)
+        ]
+        return pl.DataFrame(dict(zip(self.output_columns, values, strict=True)))
 
     def evaluate(
         self,

@@ -6,6 +6,7 @@ written as torch.save writes it, and torch.load(weights_only=True) reads it.
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
 import json
@@ -320,7 +321,7 @@ def _parse_json(text: str, name: str) -> dict[str, Any]:
 
 
 def _refuse_twice(labels: Sequence[str], name: str) -> None:
-    twice = [label for label in labels if labels.count(label) > 1]
+    twice = [label for label, count in collections.Counter(labels).items() if count > 1]
     if twice:
         raise WeightsError(f"{name}: label {twice[0]!r} is there twice")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, shorten
 
 KeyPath = tuple[str | int, ...]
 
@@ -78,8 +78,8 @@ def show_value(value: object) -> str:
 
 
 def cut(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Return the text, its end replaced by ... where it is longer than `longest`."""
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    """Return the text as an error shows it."""
+    return shorten(text, longest)
 
 
 def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:

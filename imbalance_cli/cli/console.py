@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import OutputError
+from imbalance_cli.errors import explain_write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,7 @@ def write_result(content: bytes, output: Path | None) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
+    with explain_write(output or "stdout"):
         if output is None:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
@@ -43,10 +43,6 @@ def write_result(content: bytes, output: Path | None) -> None:
             output.write_bytes(content)
         else:
             _replace(output.resolve(), content)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{output or 'stdout'}: cannot be written: {error.strerror}") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

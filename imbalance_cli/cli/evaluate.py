@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from imbalance_cli.cli.console import default_format, show_report, warn
+from imbalance_cli.cli.options import Debug, Device, ReportFormat, Run
 
 
 def evaluate(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN", help="A run directory that fit left.", show_default=False),
-    ],
+    run: Run,
     source: Annotated[
         str,
         typer.Argument(
             metavar="SOURCE", help="Labelled rows; - for CSV on stdin.", show_default=False
         ),
     ],
-    output_format: Annotated[
-        Literal["table", "csv", "json"] | None,
-        typer.Option(
-            "--format",
-            help="How to write the report.  [default: table on a terminal, csv in a pipe]",
-        ),
-    ] = None,
+    output_format: ReportFormat = None,
     bootstrap: Annotated[
         int | None,
         typer.Option(
             min=0, help="Bootstrap replicates; 0 for none.  [default: report.bootstrap of the run]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+    device: Device = "auto",
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Report per label how a run does on labelled rows."""
     from imbalance_cli import workflows

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from imbalance_cli.cli.console import default_format, show_report
+from imbalance_cli.cli.options import Debug, ReportFormat
 
 
 def fit(
@@ -31,17 +32,11 @@ def fit(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run that is there.")
     ] = False,
-    output_format: Annotated[
-        Literal["table", "csv", "json"] | None,
-        typer.Option(
-            "--format",
-            help="How to write the report.  [default: table on a terminal, csv in a pipe]",
-        ),
-    ] = None,
+    output_format: ReportFormat = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows

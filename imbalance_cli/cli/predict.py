@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
+from imbalance_cli.cli.options import Debug, Device, Run
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.errors import OutputError
 
 
 def predict(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN", help="A run directory that fit left.", show_default=False),
-    ],
+    run: Run,
     source: Annotated[
         str,
         typer.Argument(
@@ -35,8 +33,8 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+    device: Device = "auto",
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write a probability and a decision a label for every row, in the order of the rows."""
     from imbalance_cli import workflows

@@ -12,8 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from imbalance_cli.cli.console import warn
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from imbalance_cli.training import EpochResult
 
 SECONDS_BETWEEN_LINES = 3.0
@@ -25,12 +23,7 @@ class QuietProgress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing is left open."""
 
     def started(self, rows: dict[str, int], epochs: int) -> None:
@@ -53,12 +46,7 @@ class LineProgress(QuietProgress):
         self._last: EpochResult | None = None
         self._shown = False
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Write the last epoch, if its line was held back."""
         if self._last is not None and not self._shown:
             self._write(self._last)
@@ -95,12 +83,7 @@ class BarProgress(QuietProgress):
         )
         self._task = self._progress.add_task("fit", start=False, visible=False, scores="")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take the bar away."""
         self._progress.stop()
 

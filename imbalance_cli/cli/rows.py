@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from imbalance_cli.errors import OutputError
+from imbalance_cli.errors import OutputError, explain_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,16 +58,14 @@ def open_rows(output: Path | None) -> Iterator[Callable[[pl.DataFrame], None]]:
 
 @contextlib.contextmanager
 def _explain(name: str) -> Iterator[None]:
-    """Turn a failed write into an OutputError; a reader that went away stays what it is."""
+    """Turn a failed write into an OutputError, polars' own errors too."""
     import polars as pl
 
     try:
-        yield
-    except BrokenPipeError:
-        raise
-    except (OSError, pl.exceptions.PolarsError) as error:
-        problem = error.strerror if isinstance(error, OSError) else None
-        raise OutputError(f"{name}: cannot be written: {problem or error}") from error
+        with explain_write(name):
+            yield
+    except pl.exceptions.PolarsError as error:
+        raise OutputError(f"{name}: cannot be written: {error}") from error
 
 
 def _csv_writer(file: BinaryIO, name: str) -> Callable[[pl.DataFrame], None]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imbalance_cli.cli.console import default_format, draw, warn, write_result
+from imbalance_cli.cli.options import Debug
 from imbalance_cli.errors import OutputError, WeightsError
 
 
@@ -56,7 +57,7 @@ def weights(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  read by the boundary
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Count positives and negatives per label and derive pos_weight."""
     from imbalance_cli.labels import add_counts, count_labels

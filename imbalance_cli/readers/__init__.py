@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from imbalance_cli.readers.source import Source
+    from imbalance_cli.readers.source import Batch, Source
 
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet", ".npy")
 
@@ -68,29 +70,38 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
     Raises:
         SourceError: a record cannot be read, or a source lacks a column.
     """
-    import polars as pl
-
-    frames: list[pl.DataFrame] = []
-    places: list[tuple[int, str, Callable[[int], str]]] = []
-    rows = 0
+    tables: list[Table] = []
     for source in sources:
         missing = [column for column in columns if column not in source.columns]
         if missing:
             raise SourceError(
                 f"{source.name}: no column {missing[0]!r}, which {sources[0].name} has"
             )
-        for batch in source.batches(columns):
-            frames.append(batch.frame)
-            places.append((rows, source.name, batch.place))
-            rows += batch.frame.height
+        tables += [batch_table(batch, source.name) for batch in source.batches(columns)]
+    return stack_tables(tables, ", ".join(source.name for source in sources))
+
+
+def batch_table(batch: Batch, name: str) -> Table:
+    """Return a batch of the source called `name` as a table."""
+    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}")
+
+
+def stack_tables(tables: Sequence[Table], name: str) -> Table:
+    """Put tables with the same columns below each other.
+
+    Raises:
+        SourceError: a column is of different types.
+    """
+    import polars as pl
+
+    starts = list(itertools.accumulate((table.frame.height for table in tables), initial=0))
 
     def place(row: int) -> str:
-        first, name, within = next(p for p in reversed(places) if p[0] <= row)
-        return f"{name}: {within(row - first)}"
+        number = bisect.bisect_right(starts, row) - 1
+        return tables[number].place(row - starts[number])
 
     try:
-        frame = pl.concat(frames)
+        frame = pl.concat([table.frame for table in tables])
     except pl.exceptions.PolarsError as error:
-        names = ", ".join(source.name for source in sources)
-        raise SourceError(f"{names}: columns of different types: {first_line(error)}") from error
-    return Table(", ".join(source.name for source in sources), frame, place)
+        raise SourceError(f"{name}: columns of different types: {first_line(error)}") from error
+    return Table(name, frame, place)

@@ -15,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import SourceError
+from imbalance_cli.errors import SourceError, shorten
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
 from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
 from imbalance_cli.readers.source import Batch, Tally, tally_frame
@@ -28,6 +28,7 @@ SMALL = 64 * 2**10  # below this, loading polars costs more than reading the rec
 BLOCK = 16 * 2**20
 SAMPLED_ROWS = 100
 LONGEST_HEADER = 16 * 2**20
+LONGEST_SHOWN = 60  # characters of a name in an error
 OTHER_DELIMITERS = ";\t|,"
 
 
@@ -53,6 +54,7 @@ class DelimitedSource:
         self._body_offset = len(header)
         self._first_line = 1 + header.count(b"\n")
         self.columns = self._parse_header(header)
+        self._positions = {column: i for i, column in enumerate(self.columns)}
         is_big = len(self._body) + len(header) >= SMALL
         is_plain = not name.lower().endswith((".gz", ".zst")) and Path(name).is_file()
         self._scannable = Path(name) if is_big and is_plain else None
@@ -138,10 +140,9 @@ class DelimitedSource:
             line += data.count(b"\n")
 
     def _tally_records(self, block: RecordBlock, tally: Tally) -> None:
-        indices = {column: self.columns.index(column) for column in tally.columns}
         records = list(block.records())
         for column, column_tally in tally.columns.items():
-            cells = [row[indices[column]] for _, row in records]
+            cells = [row[self._positions[column]] for _, row in records]
             for text in column_tally.add(collections.Counter(cells)):
                 column_tally.places[text] = f"line {records[cells.index(text)][0]}"
         tally.rows += len(records)
@@ -165,7 +166,7 @@ class DelimitedSource:
 
     def _add_ones(self, tally: Tally, rows: int, ones: Sequence[int]) -> None:
         for column, column_tally in tally.columns.items():
-            positives = ones[self.columns.index(column)]
+            positives = ones[self._positions[column]]
             counts = {"0": rows - positives, "1": positives}
             column_tally.add({text: count for text, count in counts.items() if count})
         tally.rows += rows
@@ -251,8 +252,9 @@ def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
     """
     others = [other for other in OTHER_DELIMITERS if other != delimiter and other in columns[0]]
     if len(columns) == 1 and others:
+        shown = shorten(columns[0], LONGEST_SHOWN)
         raise SourceError(
-            f"{name}: line 1: one column, {_shorten(columns[0])!r}: the cells seem to be "
+            f"{name}: line 1: one column, {shown!r}: the cells seem to be "
             f"separated by {others[0]!r}, not by {delimiter!r}",
             hint="commas for .csv and stdin, tabs for .tsv",
         )
@@ -267,8 +269,3 @@ def _first_record_end(data: bytes) -> int:
             break
         start = end
     return end
-
-
-def _shorten(text: str) -> str:
-    longest = 60
-    return text if len(text) <= longest else text[: longest - 3] + "..."

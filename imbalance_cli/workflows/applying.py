@@ -15,13 +15,11 @@ from imbalance_cli.evaluation import Evaluation, Resampling
 from imbalance_cli.labelled import apply_missing_policy, positive_text
 from imbalance_cli.labels import encode_labels, match_columns, select_labels
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.readers import Table, open_source, read_table
+from imbalance_cli.readers import batch_table, open_source, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from imbalance_cli.readers.source import Batch
 
 
 def evaluate(directory: Path, name: str, device: str, *, bootstrap: int | None) -> Evaluation:
@@ -75,7 +73,7 @@ def predict(directory: Path, name: str, device: str, keep: Sequence[str]) -> Ite
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
-        predictions = predictor.frame(predictor.probabilities(_as_table(batch, source.name)))
+        predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
         yield pl.concat([batch.frame.select(kept), predictions], how="horizontal")
 
 
@@ -89,7 +87,3 @@ def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:
         raise ConfigError(f"device: {device!r} should be auto, cpu, cuda, cuda:N or mps")
     predictor = Predictor.load(directory, choose_device(device))
     return predictor, load_config(str(directory / CONFIG))
-
-
-def _as_table(batch: Batch, name: str) -> Table:
-    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}")
