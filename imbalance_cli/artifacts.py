@@ -15,25 +15,32 @@ from typing import TYPE_CHECKING, Any
 
 import safetensors
 import safetensors.torch
+import torch
 
 from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
-
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
+COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 ENTRIES = frozenset(
-    {CONFIG, MODEL, RUN, CHECKPOINT, METRICS_JSON, METRICS_CSV, HISTORY, PREDICTIONS, WRITER}
+    {
+        *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER),
+        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV),
+    }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
 PARTIAL = ".partial"
-FIT_AGAIN = "imbtrain fit CONFIG --run-dir makes one"
+MAKES = {
+    "model": "imbtrain fit CONFIG --run-dir makes one",
+    "comparison": "imbtrain compare CONFIG --run-dir makes one",
+}
+"""The kinds of runs, and what to do for one."""
 
 
 class RunDirectory:
@@ -86,7 +93,11 @@ class RunDirectory:
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Write tensors as safetensors."""
-        on_host = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        # clones, since tensors that share memory are refused
+        on_host = {
+            key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, tensor in tensors.items()
+        }
         self.write(name, safetensors.torch.save(on_host))
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
@@ -103,14 +114,15 @@ class RunDirectory:
         with explain_write(target), target.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def finish(self, document: dict[str, Any]) -> None:
-        """Write run.json, which makes the directory a run."""
+    def finish(self, document: dict[str, Any], kind: str = "model") -> None:
+        """Write run.json, which makes the directory a run of a kind."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         if (self.path / HISTORY).exists():
             self._checksums[HISTORY] = _sha256(_read(self.path / HISTORY))
         files = [name for name in self._checksums if name in ENTRIES]
         whole = {
             "format_version": FORMAT_VERSION,
+            "kind": kind,
             "created": now,
             **document,
             "checksums": {name: self._checksums[name] for name in sorted(files)},
@@ -120,32 +132,41 @@ class RunDirectory:
             (self.path / WRITER).unlink()
 
 
-def load_run(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read a run.
 
     Args:
         path: its directory.
+        kind: what it must be of.
 
     Returns:
         The document in run.json and the tensors of the model.
 
     Raises:
-        RunError: it is no run, unfinished, of another format version, or was changed.
+        RunError: it is no run, unfinished, of another kind or format version, or was changed.
     """
     if not path.exists():
         raise RunError(f"{path}: no such run directory")
     if not (path / RUN).is_file():
         if (path / CHECKPOINT).is_dir():
-            raise RunError(f"{path}: the run was not finished: there is no {RUN}", hint=FIT_AGAIN)
-        raise RunError(f"{path}: not a run directory: there is no {RUN}", hint=FIT_AGAIN)
+            raise RunError(f"{path}: the run was not finished: there is no {RUN}", hint=MAKES[kind])
+        raise RunError(f"{path}: not a run directory: there is no {RUN}", hint=MAKES[kind])
     document = _read_document(path / RUN)
     version = document.get("format_version")
     if version != FORMAT_VERSION:
         raise RunError(
-            f"{path / RUN}: format version {version}, and this imbtrain reads {FORMAT_VERSION}"
+            f"{path / RUN}: format version {version}, and this imbtrain reads {FORMAT_VERSION}",
+            hint=MAKES[kind],
         )
     if not _is_as_written(document):
         raise _changed(path / RUN)
+    if document["kind"] != kind:
+        raise RunError(
+            f"{path}: is a {document['kind']}, and a {kind} is needed",
+            hint=f"imbtrain fit --from-compare {path} --choose NAME makes a model of it"
+            if document["kind"] == "comparison"
+            else MAKES[kind],
+        )
     contents = {}
     for name, checksum in document["checksums"].items():
         if name not in NEEDED and not (path / name).exists():

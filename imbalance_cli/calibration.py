@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from imbalance_cli.losses import weighted_bce
+from imbalance_cli.losses import compute_loss
 
 Method = Literal["auto", "analytic", "platt", "none"]
 
@@ -102,4 +102,4 @@ def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
 
 def _losses(log_odds: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return weighted_bce(log_odds, y, reduction="none")
+    return compute_loss(log_odds, y, reduction="none")

@@ -65,12 +65,14 @@ class LabelledTable:
         targets: (N, L) float32, NaN where missing.
         split: the rows of each part.
         sources: the names of what each part was read from.
+        groups: (N,) the number of each row's group, where there are groups.
     """
 
     table: Table
     targets: NDArray[np.float32]
     split: Split
     sources: dict[str, str]
+    groups: NDArray[np.intp] | None = None
 
 
 def positive_text(data: DataSection) -> str | None:
@@ -97,13 +99,15 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
     targets = encode_labels(table, roles.labels, positive_text(data))
     targets, kept = apply_missing_policy(data, table, targets, roles.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
-    split = _split(config, roles, table, targets, np.repeat(np.arange(len(PARTS)), heights), kept)
+    groups = None if roles.group is None else _group_numbers(table, roles.group)
+    given = np.repeat(np.arange(len(PARTS)), heights)
+    split = _split(config, roles, table, targets, given, kept, groups=groups)
     _check_split(split, targets, roles.labels)
     shown = {
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
     }
-    return roles, LabelledTable(table, targets, split, shown)
+    return roles, LabelledTable(table, targets, split, shown, groups)
 
 
 def _refuse_shared_files(sources: dict[str, list[Source]]) -> None:
@@ -203,6 +207,8 @@ def _split(
     targets: NDArray[np.float32],
     given: NDArray[np.intp],
     kept: NDArray[np.bool_],
+    *,
+    groups: NDArray[np.intp] | None,
 ) -> Split:
     """Cut the rows of the train sources; rows of given parts stay where they are."""
     is_given = {part: bool((given == PARTS.index(part)).any()) for part in PARTS}
@@ -211,7 +217,6 @@ def _split(
         0.0 if is_given["test"] else config.split.test,
     ]
     rows = np.flatnonzero((given == 0) & kept)
-    groups = None if roles.group is None else _group_numbers(table, roles.group)
     times = None if roles.time is None else _read_times(table, roles.time)
     if sum(shares) == 0:
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))

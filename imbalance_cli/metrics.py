@@ -23,6 +23,7 @@ class Ranking:
         negatives: (L, N) weight of the row where its target is 0, else 0.
         first: (L, N) where the row's run of equal scores begins.
         last: (L, N) where it ends.
+        order: (L, N) the row's number before it was sorted.
     """
 
     scores: torch.Tensor
@@ -30,6 +31,7 @@ class Ranking:
     negatives: torch.Tensor
     first: torch.Tensor
     last: torch.Tensor
+    order: torch.Tensor
 
     @classmethod
     def of(cls, scores: torch.Tensor, targets: torch.Tensor) -> Ranking:
@@ -44,7 +46,8 @@ class Ranking:
         ends = torch.ones_like(changes)
         ends[:, :-1] = changes[:, 1:]
         last = torch.where(ends, index, rows).flip(1).cummin(dim=1).values.flip(1)
-        return cls(falling, (ordered == 1).double(), (ordered == 0).double(), first, last)
+        positives, negatives = (ordered == 1).double(), (ordered == 0).double()
+        return cls(falling, positives, negatives, first, last, order)
 
     def reweighted(self, weights: torch.Tensor) -> Ranking:
         """Return the same ranking with rows weighted by (L, N) in sorted order."""

@@ -1,12 +1,14 @@
-"""The network: a multilayer perceptron with one logit a label.
+"""The networks: M multilayer perceptrons of one shape, each with one logit a label.
 
-Shapes: B batch, F numeric features, C embedded categorical features, E numbers an embedding,
-T bins, L labels.
+Shapes: M members, B batch, F numeric features, C embedded categorical features, E numbers an
+embedding, T bins, L labels. Every parameter has a leading axis of members; rows are (B, F), the
+same for all members, or (M, B, F).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +29,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 EMBEDDING_WIDTH = 8
 SCORING_ROWS = 4096  # scored at a time, always so many: a row's score then depends on it alone
+INPUTS_MULTIPLE = 4
+"""Of other widths, Intel MKL rounds a row's products by its place among the rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,78 +84,160 @@ class PiecewiseLinear(nn.Module):
         self.edges.copy_(numeric.sort(dim=0).values[rows].T)
 
     def forward(self, numeric: torch.Tensor) -> torch.Tensor:
-        """Return (B, features * T) numbers in [0, 1]; bins of no width give 0."""
-        numeric = numeric[:, : len(self.edges)]
+        """Return (..., features * T) numbers in [0, 1]; bins of no width give 0."""
+        numeric = numeric[..., : len(self.edges)]
         low, high = self.edges[:, :-1], self.edges[:, 1:]
         width = high - low
         reach = (numeric[..., None] - low) / width.where(width > 0, torch.inf)
-        return reach.clamp(0, 1).flatten(start_dim=1)
+        return reach.clamp(0, 1).flatten(start_dim=-2)
 
 
-class MultilayerPerceptron(nn.Module):
-    """Numbers, their bins and embeddings, hidden layers, and L logits."""
+class MemberLinear(nn.Module):
+    """M linear layers: weights (M, out, in) as torch.nn.Linear has them, biases (M, out)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        layers = [nn.Linear(inputs, outputs) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return (M, B, out); of one member, (B, in) stays (B, out)."""
+        if len(self.weight) == 1:
+            weight = self.weight.squeeze(0)
+            if not self.training and (missing := -weight.shape[1] % INPUTS_MULTIPLE):
+                rows, weight = (nn.functional.pad(part, (0, missing)) for part in (rows, weight))
+            return nn.functional.linear(rows, weight, self.bias.squeeze(0))
+        rows = rows.expand(len(self.weight), *rows.shape[-2:])
+        return torch.baddbmm(self.bias[:, None, :], rows, self.weight.mT)
+
+
+class MemberEmbedding(nn.Module):
+    """M embeddings of all categorical features together: (M, indices of all features, E)."""
 
     offsets: torch.Tensor
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, members: int, cardinalities: Sequence[int]) -> None:
         super().__init__()
+        tables = [nn.Embedding(sum(cardinalities), EMBEDDING_WIDTH) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([table.weight.detach() for table in tables]))
+        starts = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return (..., C * E) of indices (..., C); a member looks up its own table."""
+        members, size, _ = self.weight.shape
+        rows = codes + self.offsets
+        if members > 1:
+            rows = rows + size * torch.arange(members, device=codes.device)[:, None, None]
+        return nn.functional.embedding(rows, self.weight.flatten(0, 1)).flatten(start_dim=-2)
+
+
+class MultilayerPerceptron(nn.Module):
+    """M networks: numbers, their bins and embeddings, hidden layers, and L logits each.
+
+    Args:
+        shape: of each.
+        members: M.
+    """
+
+    def __init__(self, shape: Shape, members: int = 1) -> None:
+        super().__init__()
+        self.shape, self.members = shape, members
         self.bins = PiecewiseLinear(shape.continuous, shape.bins) if shape.bins else None
-        embedded = sum(shape.cardinalities)
-        self.embedding = nn.Embedding(embedded, EMBEDDING_WIDTH) if embedded else None
-        offsets = [sum(shape.cardinalities[:i]) for i in range(len(shape.cardinalities))]
-        self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int64), persistent=False)
+        self.embedding = (
+            MemberEmbedding(members, shape.cardinalities) if shape.cardinalities else None
+        )
         width = shape.numeric + shape.continuous * shape.bins
         width += len(shape.cardinalities) * EMBEDDING_WIDTH
-        layers: list[nn.Module] = []
-        for hidden in shape.hidden:
-            layers += [nn.Linear(width, hidden), ACTIVATIONS[shape.activation]()]
-            layers += [nn.Dropout(shape.dropout)] if shape.dropout else []
-            width = hidden
-        self.hidden = nn.Sequential(*layers)
-        self.output = nn.Linear(width, shape.labels)
+        widths = [width, *shape.hidden]
+        self.hidden = nn.ModuleList(
+            MemberLinear(members, *pair) for pair in itertools.pairwise(widths)
+        )
+        self.activation = ACTIVATIONS[shape.activation]()
+        self.dropout = nn.Dropout(shape.dropout)
+        self.output = MemberLinear(members, widths[-1], shape.labels)
 
     def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return logits, (B, L), of numbers (B, F) and indices (B, C)."""
+        """Return logits, (M, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
         inputs = [numeric]
         if self.bins is not None:
             inputs.append(self.bins(numeric))
         if self.embedding is not None:
-            inputs.append(self.embedding(codes + self.offsets).flatten(start_dim=1))
-        hidden = self.hidden(torch.cat(inputs, dim=1) if len(inputs) > 1 else numeric)
+            embedded = self.embedding(codes)
+            inputs = [part.expand(*embedded.shape[:-1], -1) for part in inputs] + [embedded]
+        rows = torch.cat(inputs, dim=-1) if len(inputs) > 1 else numeric
+        for layer in self.hidden:
+            rows = self.dropout(self.activation(layer(rows)))
         # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits: torch.Tensor = self.output(hidden.to(self.output.weight.dtype))
-        return logits
+        with torch.autocast(rows.device.type, enabled=False):
+            logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype))
+        return logits.reshape(self.members, -1, self.shape.labels)
+
+    def part(self, start: int, stop: int) -> MultilayerPerceptron:
+        """Return some members: a model whose parameters are this one's memory."""
+        if (start, stop) == (0, self.members):
+            return self
+        with torch.device("meta"):
+            part = MultilayerPerceptron(self.shape, stop - start)
+        own = {name for name, _ in self.named_parameters()}
+        state = {
+            name: tensor.detach()[start:stop] if name in own else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        part.load_state_dict(state, assign=True)
+        return part.requires_grad_()
+
+    def member(self, index: int) -> MultilayerPerceptron:
+        """Return one member, as `part` does."""
+        return self.part(index, index + 1)
+
+    def alone(self) -> list[MultilayerPerceptron]:
+        """Return each member, as `part` does."""
+        return [self.member(index) for index in range(self.members)]
 
 
 def build_model(
-    shape: Shape, seed: int, output_bias: Sequence[float] | None = None
+    shape: Shape, seeds: Sequence[int], output_bias: torch.Tensor | None = None
 ) -> MultilayerPerceptron:
-    """Build a network whose start depends on the seed alone.
+    """Build M networks, each of which starts as its seed alone says.
 
     Args:
-        shape: of the network.
-        seed: of the weights.
-        output_bias: the logits it starts at, (L,).
+        shape: of each network.
+        seeds: of their weights, (M,).
+        output_bias: the logits they start at, (M, L).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # of the CPU alone, unlike torch.manual_seed
-        model = MultilayerPerceptron(shape)
+        starts = []
+        for seed in seeds:
+            torch.default_generator.manual_seed(seed)  # of the CPU alone, unlike torch.manual_seed
+            starts.append(MultilayerPerceptron(shape))
+    with torch.device("meta"):
+        model = MultilayerPerceptron(shape, len(seeds))
+    parameters = [dict(start.named_parameters()) for start in starts]
+    stacked = {name: torch.cat([p[name].detach() for p in parameters]) for name in parameters[0]}
+    model.load_state_dict(starts[0].state_dict() | stacked, assign=True)
     if output_bias is not None:
         with torch.no_grad():
             model.output.weight.mul_(0.1)  # so that the bias, not chance, decides the first scores
-            model.output.bias.copy_(torch.tensor(output_bias))
-    return model
+            model.output.bias.copy_(output_bias)
+    return model.requires_grad_()
 
 
 @torch.no_grad()
 def score_rows(model: MultilayerPerceptron, rows: Dataset, precision: str) -> torch.Tensor:
-    """Return the logits of rows, (N, L) float32.
+    """Return the logits of rows, (M, N, L) float32.
 
-    Rows go through the network SCORING_ROWS at a time, the last ones filled up with zeros, since
-    matrix products round differently for other numbers of rows.
+    Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
+    matrix products round differently for other numbers of rows. On the CPU a member is scored by
+    itself, so that its scores are the same to the bit as those of the network trained alone.
     """
-    model.eval()
+    device = rows.numeric.device
+    networks = model.alone() if device.type == "cpu" else [model]
+    return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
+
+
+def _score_blocks(model: MultilayerPerceptron, rows: Dataset, precision: str) -> torch.Tensor:
     logits = []
     device = rows.numeric.device
     for numeric, codes in zip(
@@ -161,5 +247,5 @@ def score_rows(model: MultilayerPerceptron, rows: Dataset, precision: str) -> to
         padded = nn.functional.pad(numeric, (0, 0, 0, missing))
         padded_codes = nn.functional.pad(codes, (0, 0, 0, missing))
         with autocast(device, precision):
-            logits.append(model(padded, padded_codes)[: len(numeric)].float())
-    return torch.cat(logits)
+            logits.append(model(padded, padded_codes)[:, : len(numeric)].float())
+    return torch.cat(logits, dim=1)

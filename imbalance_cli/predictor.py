@@ -1,6 +1,6 @@
 """A fitted model as it is used: from table rows to calibrated probabilities and decisions.
 
-Shapes: N rows, L labels.
+Shapes: M members, N rows, L labels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_scores
 from imbalance_cli.features import Preprocessing
-from imbalance_cli.losses import log_odds
+from imbalance_cli.links import mean_log_odds
+from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape, score_rows
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation, Resampling
     from imbalance_cli.readers import Table
 
+LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
+ONE_THREAD = 32768  # torch computes fewer elements than these in one thread
+REGISTER = 16  # float32 in the widest vector register
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
@@ -37,26 +42,24 @@ class Predictor:
 
     Attributes:
         preprocessing: fitted features.
-        model: the network.
-        shape: of the network.
+        model: the networks, whose probabilities are averaged.
         labels: names, (L,).
         learnable: whether training had both classes, (L,).
-        pos_weight: what the loss was weighted with, (L,).
+        loss: what the networks were trained with, its parameters (M, 1, L).
         calibration: of the log-odds.
         thresholds: (L,) float64.
-        undo_weights: whether probabilities come from the inverse link (else from plain sigmoid).
+        undo_loss: whether probabilities come from the inverse link (else from plain sigmoid).
         precision: what the network computes in.
     """
 
     preprocessing: Preprocessing
     model: MultilayerPerceptron
-    shape: Shape
     labels: list[str]
     learnable: list[bool]
-    pos_weight: torch.Tensor
+    loss: Loss
     calibration: Calibration
     thresholds: torch.Tensor
-    undo_weights: bool = True
+    undo_loss: bool = True
     precision: str = "float32"
 
     def probabilities(self, table: Table) -> torch.Tensor:
@@ -74,9 +77,12 @@ class Predictor:
         return self.probabilities_of(logits)
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 probabilities of logits, on the host."""
-        calibrated = self.calibration.apply(self.log_odds_of(logits))
-        return torch.from_numpy(_sigmoid(calibrated.numpy()))
+        """Return (N, L) float64 probabilities of logits (M, N, L), on the host."""
+        return self.probabilities_of_odds(self.log_odds_of(logits))
+
+    def probabilities_of_odds(self, odds: torch.Tensor) -> torch.Tensor:
+        """Return (N, L) float64 probabilities of log-odds before calibration (N, L)."""
+        return torch.from_numpy(_sigmoid(self.calibration.apply(odds).numpy()))
 
     @property
     def output_columns(self) -> list[str]:
@@ -120,9 +126,14 @@ class Predictor:
         )
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 log-odds before calibration, on the host."""
-        host = logits.cpu()
-        return log_odds(host, self.pos_weight) if self.undo_weights else host.double()
+        """Return (N, L) float64 log-odds of logits (M, N, L) before calibration, on the host."""
+        return mean_log_odds_by_row(logits.cpu(), self.loss if self.undo_loss else Loss())
+
+    def of_members(self, members: Sequence[int]) -> Predictor:
+        """Return the same with the losses of some members, for logits that they alone made."""
+        parameters = self.loss.parameters().items()
+        chosen = {name: value[list(members)] for name, value in parameters}
+        return dataclasses.replace(self, loss=Loss(**chosen))
 
     def check_columns(self, columns: Sequence[str], name: str) -> None:
         """Raise if a feature column is not there.
@@ -145,7 +156,7 @@ class Predictor:
                 {
                     "label": label,
                     "learnable": self.learnable[i],
-                    "pos_weight": float(self.pos_weight[i]),
+                    "pos_weight": self._pos_weights(i),
                     "threshold": float(self.thresholds[i]),
                     "calibration": {
                         "slope": float(self.calibration.slope[i]),
@@ -156,10 +167,23 @@ class Predictor:
                 for i, label in enumerate(self.labels)
             ],
             "features": self.preprocessing.to_dict(),
-            "shape": self.shape.to_dict(),
-            "undo_weights": self.undo_weights,
+            "shape": self.model.shape.to_dict(),
+            "members": self.model.members,
+            "undo_loss": self.undo_loss,
             "precision": self.precision,
         }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the weights of the networks and the parameters of the loss, by name."""
+        parameters = self.loss.parameters().items()
+        return self.model.state_dict() | {f"{LOSS}{name}": value for name, value in parameters}
+
+    def _pos_weights(self, label: int) -> list[float]:
+        """Return what each member's loss weighed a label's positives with, (M,)."""
+        if self.loss.pos_weight is None:
+            return [1.0] * self.model.members
+        weights: list[float] = self.loss.pos_weight[:, 0, label].tolist()
+        return weights
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> Predictor:
@@ -168,11 +192,23 @@ class Predictor:
         Raises:
             RunError: it cannot be read.
         """
-        document, tensors = load_run(path)
+        return cls.from_document(*load_run(path), device)
+
+    @classmethod
+    def from_document(
+        cls, document: dict[str, Any], tensors: dict[str, torch.Tensor], device: torch.device
+    ) -> Predictor:
+        """Return what `to_document` and `tensors` were made of, on a device."""
         labels = document["labels"]
-        shape = Shape(**document["shape"])
-        model = MultilayerPerceptron(shape)
-        model.load_state_dict(tensors)
+        model = MultilayerPerceptron(Shape(**document["shape"]), document["members"])
+        model.load_state_dict(
+            {name: value for name, value in tensors.items() if not name.startswith(LOSS)}
+        )
+        parameters = {
+            name.removeprefix(LOSS): value
+            for name, value in tensors.items()
+            if name.startswith(LOSS)
+        }
         steps = [label["calibration"] for label in labels]
 
         def numbers(values: list[float]) -> torch.Tensor:
@@ -181,19 +217,33 @@ class Predictor:
         return cls(
             preprocessing=Preprocessing.from_dict(document["features"]),
             model=model.to(device).eval(),
-            shape=shape,
             labels=[label["label"] for label in labels],
             learnable=[label["learnable"] for label in labels],
-            pos_weight=numbers([label["pos_weight"] for label in labels]),
+            loss=Loss(**parameters),
             calibration=Calibration(
                 numbers([step["slope"] for step in steps]),
                 numbers([step["intercept"] for step in steps]),
                 torch.tensor([step["fitted"] for step in steps], dtype=torch.bool),
             ),
             thresholds=numbers([label["threshold"] for label in labels]),
-            undo_weights=document["undo_weights"],
+            undo_loss=document["undo_loss"],
             precision=document["precision"],
         )
+
+
+def mean_log_odds_by_row(logits: torch.Tensor, loss: Loss) -> torch.Tensor:
+    """Return `mean_log_odds` of (M, N, L), each row's the same however many rows there are.
+
+    torch rounds the elements that do not fill a vector register, and those where two threads meet,
+    differently from the others. So rows go through it in blocks of one size, small enough for one
+    thread, that fill every register; or, where that cannot be, one by one.
+    """
+    members, rows, labels = logits.shape
+    size = 1 << max(ONE_THREAD // (members * labels), 1).bit_length() - 1
+    size = 1 if size * members * labels % REGISTER else size
+    padded = torch.nn.functional.pad(logits, (0, 0, 0, -rows % size))
+    blocks = [mean_log_odds(block.contiguous(), loss) for block in torch.split(padded, size, dim=1)]
+    return torch.cat(blocks)[:rows]
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:

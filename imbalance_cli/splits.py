@@ -63,17 +63,9 @@ def cut(
         SplitError: the strategy does not fit what was given, or a part would be empty.
     """
     chosen = shares or (1 - settings.valid - settings.test, settings.valid, settings.test)
-    strategy = _choose(settings.strategy, targets.shape[1], groups, times)
+    strategy = choose_strategy(settings.strategy, targets.shape[1], groups, times)
     random = np.random.default_rng(settings.seed)
-    if strategy == "time" and times is not None:
-        parts = _cut_by_time(times, chosen)
-    elif strategy == "grouped" and groups is not None:
-        parts = _cut_groups(targets, groups, chosen, random)
-    elif strategy == "random":
-        parts = np.empty(len(targets), np.intp)
-        parts[random.permutation(len(targets))] = interleave(apportion(len(targets), chosen))
-    else:
-        parts = _stratify(targets, chosen, random)
+    parts = _assign(targets, chosen, strategy, groups, times, random)
     for name, share, number in zip(PARTS, chosen, range(len(PARTS)), strict=True):
         if share > 0 and not (parts == number).any():
             larger = (
@@ -85,6 +77,130 @@ def cut(
             )
     train, valid, test = (np.flatnonzero(parts == part) for part in range(len(PARTS)))
     return Split(strategy, train, valid, test)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """The rows of one fold.
+
+    Attributes:
+        train: what its members learn from.
+        valid: what early stopping looks at.
+        held_out: what they are scored on; every row is held out in one fold.
+    """
+
+    train: Rows
+    valid: Rows
+    held_out: Rows
+
+
+def cut_folds(
+    targets: Floats,
+    rows: Rows,
+    settings: SplitSection,
+    *,
+    number: int,
+    labels: Sequence[str],
+    groups: NDArray[np.intp] | None = None,
+    share: float | None = None,
+    valid: Rows | None = None,
+) -> list[Fold]:
+    """Cut rows into folds that are held out in turn.
+
+    The epoch of a member is chosen on rows that are neither trained on nor held out, so that
+    nothing about the held-out rows has been looked at.
+
+    Args:
+        targets: (N, L) of all rows, NaN where missing.
+        rows: the row numbers to cut.
+        settings: strategy and seed.
+        number: of folds.
+        labels: the names, (L,), for errors.
+        groups: (N,) group numbers; no group is in two folds.
+        share: of the rows not held out that stop the training early; split.valid if None.
+        valid: early stopping rows of every fold, where they were given apart from `rows`.
+
+    Raises:
+        SplitError: a label has fewer positives or negatives than there are folds.
+    """
+    _refuse_too_many_folds(targets[rows], number, labels)
+    strategy = choose_strategy(settings.strategy, targets.shape[1], groups)
+    random = np.random.default_rng(settings.seed)
+
+    def assign(part: Rows, shares: Sequence[float]) -> Rows:
+        its_groups = None if groups is None else np.unique(groups[part], return_inverse=True)[1]
+        return _assign(targets[part], shares, strategy, its_groups, None, random)
+
+    fold_of_row = assign(rows, [1 / number] * number)
+    stopping = settings.valid if share is None else share
+    folds = []
+    for fold in range(number):
+        rest, held_out = rows[fold_of_row != fold], rows[fold_of_row == fold]
+        if valid is not None:
+            folds.append(Fold(rest, valid, held_out))
+            continue
+        stops = assign(rest, (1 - stopping, stopping)) == 1
+        folds.append(Fold(rest[~stops], rest[stops], held_out))
+    if any(not len(part) for fold in folds for part in (fold.train, fold.valid, fold.held_out)):
+        raise SplitError(
+            f"training.folds: {number} folds of {len(rows)} rows by {strategy} leave a part empty",
+            hint="fewer folds, or a larger split.valid",
+        )
+    _refuse_one_sided(targets, folds)
+    return folds
+
+
+def _refuse_one_sided(targets: Floats, folds: Sequence[Fold]) -> None:
+    """Raise where a fold has no label that can be both learned and stopped by."""
+    for number, fold in enumerate(folds, start=1):
+        both = [
+            (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
+            for rows in (fold.train, fold.valid)
+        ]
+        if not np.logical_and.reduce(both).any():
+            raise SplitError(
+                f"training.folds: beside what fold {number} of {len(folds)} holds out, no label "
+                "has a positive and a negative both to learn from and to stop by",
+                hint="a larger split.valid, another number of folds, or another split.seed",
+            )
+
+
+def _refuse_too_many_folds(targets: Floats, number: int, labels: Sequence[str]) -> None:
+    """Raise where a label cannot have a positive and a negative in every fold."""
+    sides = {"positives": (targets == 1).sum(axis=0), "negatives": (targets == 0).sum(axis=0)}
+    least = np.minimum(*sides.values())
+    least = np.where(least == 0, len(targets) + 1, least)  # cannot be learned, whatever the folds
+    rarest = int(least.argmin())
+    if number <= least[rarest]:
+        return
+    side = min(sides, key=lambda name: int(sides[name][rarest]))
+    most = int(least[rarest])
+    shown = side.removesuffix("s") if most == 1 else side
+    raise SplitError(
+        f"training.folds: {number} folds, and label {labels[rarest]!r} has {most} {shown} to share "
+        "among them",
+        hint=f"at most {most} folds" if most > 1 else f"data.exclude: [{labels[rarest]}]",
+    )
+
+
+def _assign(
+    targets: Floats,
+    shares: Sequence[float],
+    strategy: str,
+    groups: Rows | None,
+    times: Floats | None,
+    random: np.random.Generator,
+) -> Rows:
+    """Return the part of each row, (N,), by a strategy that fits what is given."""
+    if strategy == "time" and times is not None:
+        return _cut_by_time(times, shares)
+    if strategy == "grouped" and groups is not None:
+        return _cut_groups(targets, groups, shares, random)
+    if strategy == "random":
+        parts = np.empty(len(targets), np.intp)
+        parts[random.permutation(len(targets))] = interleave(apportion(len(targets), shares))
+        return parts
+    return _stratify(targets, shares, random)
 
 
 def apportion(rows: int, shares: Sequence[float] | Floats) -> NDArray[np.intp]:
@@ -112,7 +228,14 @@ def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:
     return result
 
 
-def _choose(strategy: str, labels: int, groups: Rows | None, times: Floats | None) -> str:
+def choose_strategy(
+    strategy: str, labels: int, groups: Rows | None, times: Floats | None = None
+) -> str:
+    """Return what `auto` stands for, given what there is.
+
+    Raises:
+        SplitError: the strategy does not fit what was given.
+    """
     if strategy == "auto":
         if groups is not None and times is not None:
             raise SplitError(

@@ -1,7 +1,11 @@
-"""The training loop: a generator that yields an EpochResult an epoch.
+"""The training loop: a generator that yields an EpochResult an epoch, of all members at once.
 
-Shapes: B batch, L labels. Rows live on the device, a batch is a gather, and the host waits for the
-device once an epoch.
+Shapes: M members, B batch, L labels. Rows live on the device, a batch is a gather, and the host
+waits for the device once an epoch.
+
+On a GPU all members take each step together, as one batched product; on the CPU, where that gains
+nothing, they take turns, an epoch each, and a member's numbers are those of the network trained
+alone, to the bit.
 """
 
 from __future__ import annotations
@@ -15,22 +19,66 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import autocast, generator
 from imbalance_cli.errors import TrainingError
-from imbalance_cli.losses import inverse_link, weighted_bce
+from imbalance_cli.links import inverse_link
+from imbalance_cli.losses import Loss, loss_and_slope, stack_losses
 from imbalance_cli.metrics import Ranking, average_precision, brier, log_loss, macro, roc_auc
 from imbalance_cli.model import score_rows
+from imbalance_cli.optimization import build_optimizer, choose_batch_size
+from imbalance_cli.sampling import draw_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from imbalance_cli.config import TrainingSection
-    from imbalance_cli.dataset import Dataset
     from imbalance_cli.model import MultilayerPerceptron
 
-BATCHES_AN_EPOCH = 64
-SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
 LOWER_IS_BETTER = ("brier", "log_loss")
+CPU = torch.device("cpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """What one network learns from, and how.
+
+    Attributes:
+        train: the row numbers it learns from, int64 on the device.
+        valid: those that early stopping looks at.
+        loss: its parameters broadcast to (L,).
+        seed: of the order of the rows and of dropout.
+        rates: how often each of `train` is drawn, on the host; None takes each once an epoch.
+        name: in errors.
+    """
+
+    train: torch.Tensor
+    valid: torch.Tensor
+    loss: Loss
+    seed: int
+    rates: torch.Tensor | None = None
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberResult:
+    """What an epoch came to for one member.
+
+    Attributes:
+        loss: mean training loss a known cell.
+        score: the monitored metric on the validation rows, macro.
+        best_epoch: the epoch with the best score so far.
+        best_score: its score.
+        is_training: whether it goes on.
+        epoch: the last it took part in, from which the numbers are.
+    """
+
+    loss: float
+    score: float
+    best_epoch: int
+    best_score: float
+    is_training: bool = True
+    epoch: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,99 +87,213 @@ class EpochResult:
 
     Attributes:
         epoch: from 1 up.
-        loss: mean training loss a known cell.
-        score: the monitored metric on the validation rows, macro.
-        best_epoch: the epoch with the best score so far.
-        best_score: its score.
+        members: (M,) results.
         learning_rate: at the end of the epoch.
-        rows_per_second: of training, without validation.
+        rows_per_second: of training, without validation, of all members together.
     """
 
     epoch: int
-    loss: float
-    score: float
-    best_epoch: int
-    best_score: float
+    members: tuple[MemberResult, ...]
     learning_rate: float
     rows_per_second: float
 
     @property
+    def loss(self) -> float:
+        """The mean training loss of the members."""
+        return sum(member.loss for member in self.members) / len(self.members)
+
+    @property
+    def score(self) -> float:
+        """The mean score of the members."""
+        return sum(member.score for member in self.members) / len(self.members)
+
+    @property
+    def best_score(self) -> float:
+        """The mean of the members' best scores."""
+        return sum(member.best_score for member in self.members) / len(self.members)
+
+    @property
     def is_best(self) -> bool:
-        """Whether this epoch is the best so far."""
-        return self.epoch == self.best_epoch
+        """Whether this epoch is the best so far for any member."""
+        return any(member.best_epoch == self.epoch for member in self.members)
 
 
 def train(
     model: MultilayerPerceptron,
-    train_rows: Dataset,
-    valid_rows: Dataset,
-    pos_weight: torch.Tensor,
+    rows: Dataset,
+    members: Sequence[Member],
     settings: TrainingSection,
+    *,
+    together: bool | None = None,
 ) -> Iterator[EpochResult]:
-    """Train a model in place; when the generator ends, it holds the weights of the best epoch.
+    """Train M networks in place; when the generator ends, each has the weights of its best epoch.
 
     Args:
         model: on the device of the rows.
-        train_rows: what it learns from.
-        valid_rows: what early stopping looks at.
-        pos_weight: (L,) float32, on the device.
+        rows: all rows that any member learns from or is validated on.
+        members: (M,) what each learns from.
         settings: epochs, batches, optimiser, schedule, monitor and patience.
+        together: whether all members take each step as one product; None does so on a GPU.
 
     Raises:
-        TrainingError: there is nothing to learn, the network's scores are no longer finite, or the
+        TrainingError: there is nothing to learn, a network's scores are no longer finite, or the
             monitored metric is undefined.
     """
-    device = train_rows.targets.device
-    if train_rows.targets.isnan().all():
+    known = ~rows.targets.isnan().all(dim=1)
+    if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
-    batch_size = choose_batch_size(settings, len(train_rows))
-    steps = math.ceil(len(train_rows) / batch_size)
-    optimizer, schedule = build_optimizer(model, settings, steps)
-    shuffling = generator(device, settings.seed)
-    dropout_seeds = generator(torch.device("cpu"), settings.seed)
-    best_epoch, best_score = 0, -math.inf
-    best_weights: dict[str, torch.Tensor] = {}
-    sign = -1 if settings.monitor in LOWER_IS_BETTER else 1
+    if together is None:
+        together = rows.targets.device.type != "cpu"
+    valid = _select_once([member.valid for member in members], rows)
+    if together:
+        groups = [_Group(model, rows, members, valid, settings)]
+    else:
+        trios = zip(model.alone(), members, valid, strict=True)
+        groups = [_Group(net, rows, [member], [its], settings) for net, member, its in trios]
     for epoch in range(1, settings.epochs + 1):
+        active = [group for group in groups if group.is_training]
         began = time.perf_counter()
-        order = torch.randperm(len(train_rows), generator=shuffling, device=device)
-        batches = train_rows.batches(order, batch_size)
-        with _seeded_dropout(device, dropout_seeds):
-            mean_loss = train_epoch(
-                model, batches, pos_weight, optimizer, schedule, precision=settings.precision
-            )
-        loss = float(mean_loss)
+        for group in active:
+            group.train_epoch()
         seconds = time.perf_counter() - began
-        logits = score_rows(model, valid_rows, settings.precision)
-        _check_finite(loss, logits, epoch, settings)
-        score = validation_score(logits, valid_rows.targets, pos_weight, settings.monitor)
-        if sign * score > best_score:
-            best_epoch, best_score = epoch, sign * score
-            best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        for group in active:
+            group.validate(epoch)
         yield EpochResult(
             epoch=epoch,
-            loss=loss,
-            score=score,
-            best_epoch=best_epoch,
-            best_score=sign * best_score,
-            learning_rate=float(schedule.get_last_lr()[0]),
-            rows_per_second=len(train_rows) / seconds,
+            members=tuple(result for group in groups for result in group.results),
+            learning_rate=float(active[0].schedule.get_last_lr()[0]),
+            rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
         )
-        if settings.patience is not None and epoch - best_epoch >= settings.patience:
+        if not any(group.is_training for group in groups):
             break
-    model.load_state_dict(best_weights)
+    for group in groups:
+        group.restore_best()
+    model.eval()  # its members are already
 
 
-def choose_batch_size(settings: TrainingSection, rows: int) -> int:
-    """Return the batch size; `auto` is the power of two that makes about 64 batches an epoch."""
-    if settings.batch_size != "auto":
-        return settings.batch_size
-    power = 1 << round(math.log2(max(rows / BATCHES_AN_EPOCH, 1)))
-    return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
+class _Group:
+    """Members that take each step together."""
+
+    def __init__(
+        self,
+        model: MultilayerPerceptron,
+        rows: Dataset,
+        members: Sequence[Member],
+        valid: Sequence[Dataset],
+        settings: TrainingSection,
+    ) -> None:
+        self.model, self.rows, self.members, self.settings = model, rows, members, settings
+        self._valid = valid
+        device = rows.targets.device
+        self.loss = stack_losses([member.loss for member in members], rows.targets.shape[1])
+        self.loss = self.loss.to(device)
+        most = max(len(member.train) for member in members)
+        self.steps = math.ceil(most / choose_batch_size(settings, most))
+        self.optimizer, self.schedule = build_optimizer(model, settings, self.steps)
+        self._random = [
+            generator(device if member.rates is None else CPU, member.seed) for member in members
+        ]
+        self._dropout_seeds = generator(CPU, members[0].seed)
+        self._networks = model.alone()
+        self._losses = torch.full((len(members),), math.nan)
+        self._best: list[dict[str, torch.Tensor]] = [{} for _ in members]
+        worst = math.inf if settings.monitor in LOWER_IS_BETTER else -math.inf
+        self.results = [MemberResult(math.nan, math.nan, 0, worst) for _ in members]
+
+    @property
+    def is_training(self) -> bool:
+        """Whether any member goes on."""
+        return any(result.is_training for result in self.results)
+
+    def train_epoch(self) -> None:
+        """Pass once over each member's rows."""
+        with _seeded_dropout(self.rows.targets.device, self._dropout_seeds):
+            losses = train_epoch(
+                self.model,
+                self._batches(),
+                self.loss,
+                self.optimizer,
+                self.schedule,
+                precision=self.settings.precision,
+            )
+        self._losses = losses.cpu()  # the one wait for the device
+
+    def validate(self, epoch: int) -> None:
+        """Score each member's validation rows, and keep what is its best so far."""
+        sign = -1 if self.settings.monitor in LOWER_IS_BETTER else 1
+        for m, (network, member) in enumerate(zip(self._networks, self.members, strict=True)):
+            before = self.results[m]
+            if not before.is_training:
+                continue
+            logits = score_rows(network, self._valid[m], self.settings.precision)[0]
+            loss = float(self._losses[m])
+            _check_finite(loss, logits, epoch, member.name, self.settings)
+            monitor = self.settings.monitor
+            score = validation_score(logits, self._valid[m].targets, member.loss, monitor)
+            best_epoch, best_score = before.best_epoch, before.best_score
+            if sign * score > sign * best_score:
+                best_epoch, best_score = epoch, score
+                self._best[m] = {
+                    name: parameter.detach().clone()
+                    for name, parameter in network.named_parameters()
+                }
+            patience = self.settings.patience
+            goes_on = epoch < self.settings.epochs and (
+                patience is None or epoch - best_epoch < patience
+            )
+            self.results[m] = MemberResult(loss, score, best_epoch, best_score, goes_on, epoch)
+
+    @torch.no_grad()
+    def restore_best(self) -> None:
+        """Give each member the weights of its best epoch."""
+        for network, best in zip(self._networks, self._best, strict=True):
+            for name, parameter in network.named_parameters():
+                parameter.copy_(best[name])
+
+    def _batches(self) -> Iterator[Dataset]:
+        """Yield batches of an epoch, (B, ...) of one member and (M, B, ...) of several.
+
+        A member's rows are cut into as many batches as the others', of equal size give or take
+        one; what is short of the longest is filled up with rows whose targets are missing.
+        """
+        orders = [
+            member.train[_order(member, random).to(member.train.device)].tensor_split(self.steps)
+            for member, random in zip(self.members, self._random, strict=True)
+        ]
+        for batch in zip(*orders, strict=True):
+            if len(batch) == 1:
+                yield self.rows.select(batch[0])
+            else:
+                yield _stack_rows(self.rows, batch)
+
+
+def _order(member: Member, random: torch.Generator) -> torch.Tensor:
+    """Return an epoch's order of a member's rows, (N,) from 0 up."""
+    if member.rates is not None:
+        return draw_rows(member.rates, random)
+    return torch.randperm(len(member.train), generator=random, device=random.device)
+
+
+def _stack_rows(rows: Dataset, numbers: Sequence[torch.Tensor]) -> Dataset:
+    """Return rows of several members, (M, B, ...), the shorter ones filled up."""
+    padded = torch.nn.utils.rnn.pad_sequence(list(numbers), batch_first=True, padding_value=-1)
+    flat = rows.select(padded.clamp(min=0).flatten())
+    targets = flat.targets.masked_fill((padded < 0).flatten()[:, None], math.nan)
+    parts = (flat.numeric, flat.codes, targets)
+    return Dataset(*(part.reshape(*padded.shape, -1) for part in parts))
+
+
+def _select_once(numbers: Sequence[torch.Tensor], rows: Dataset) -> list[Dataset]:
+    """Return the rows of each tensor of numbers; members with the same tensor share them."""
+    selected: dict[int, Dataset] = {}
+    for rows_of_member in numbers:
+        if id(rows_of_member) not in selected:
+            selected[id(rows_of_member)] = rows.select(rows_of_member)
+    return [selected[id(rows_of_member)] for rows_of_member in numbers]
 
 
 def validation_score(
-    logits: torch.Tensor, targets: torch.Tensor, pos_weight: torch.Tensor, monitor: str
+    logits: torch.Tensor, targets: torch.Tensor, loss: Loss, monitor: str
 ) -> float:
     """Return the monitored metric of (N, L), macro over the labels where it is defined.
 
@@ -139,8 +301,8 @@ def validation_score(
         TrainingError: it is defined for no label.
     """
     if logits.device.type == "mps":  # which has no float64
-        logits, targets, pos_weight = logits.cpu(), targets.cpu(), pos_weight.cpu()
-    score = macro(MONITORS[monitor](logits, targets, pos_weight))
+        logits, targets = logits.cpu(), targets.cpu()
+    score = macro(MONITORS[monitor](logits, targets, loss.to(logits.device)))
     if score is None:
         raise TrainingError(
             f"{monitor} on the validation rows is undefined: no learnable label has both a "
@@ -150,47 +312,34 @@ def validation_score(
     return score
 
 
-def build_optimizer(
-    model: MultilayerPerceptron, settings: TrainingSection, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW and its learning rate schedule over all epochs of `steps` batches."""
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=next(model.parameters()).device.type in {"cpu", "cuda"},
-    )
-    factor = SCHEDULES[settings.schedule]
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: factor(step / (steps * settings.epochs))
-    )
-    return optimizer, schedule
-
-
 def train_epoch(
     model: MultilayerPerceptron,
-    batches: Iterable[Dataset],
-    pos_weight: torch.Tensor,
+    batches: Iterator[Dataset],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     *,
     precision: str,
 ) -> torch.Tensor:
-    """Pass once over the batches and return the mean loss a known cell, a scalar on the device."""
+    """Pass once over the batches and return each member's mean loss a known cell, (M,).
+
+    The backward pass begins at the logits, with the slope of each member's mean loss.
+    """
     model.train()
-    device = pos_weight.device
-    total = torch.zeros((), device=device)
-    cells = torch.zeros((), dtype=torch.int64, device=device)
+    device = model.output.weight.device
+    total = torch.zeros(model.members, device=device)
+    cells = torch.zeros(model.members, dtype=torch.int64, device=device)
     for batch in batches:
         with autocast(device, precision):
             logits = model(batch.numeric, batch.codes)
-        known = (~batch.targets.isnan()).sum()
-        loss = weighted_bce(logits, batch.targets, pos_weight=pos_weight, reduction="sum")
+        targets = batch.targets.reshape(logits.shape)
+        known = (~targets.isnan()).sum(dim=(1, 2))
+        losses, slopes = loss_and_slope(logits, targets, loss)
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss / known.clamp(min=1))
+        torch.autograd.backward(logits, slopes / known.clamp(min=1)[:, None, None])
         optimizer.step()
         schedule.step()
-        total += loss.detach()
+        total += losses.sum(dim=(1, 2))
         cells += known
     return total / cells
 
@@ -206,38 +355,25 @@ def _seeded_dropout(device: torch.device, seeds: torch.Generator) -> Iterator[No
         yield
 
 
-def _check_finite(loss: float, logits: torch.Tensor, epoch: int, settings: TrainingSection) -> None:
+def _check_finite(
+    loss: float, logits: torch.Tensor, epoch: int, name: str, settings: TrainingSection
+) -> None:
     if math.isfinite(loss) and logits.isfinite().all():
         return
     value = f"the loss is {loss:g}"
     if math.isfinite(loss):  # its last step made the weights infinite
         value = "the scores of validation rows are not finite"
     raise TrainingError(
-        f"training diverged in epoch {epoch}: {value}",
+        f"training{name and ' of '}{name} diverged in epoch {epoch}: {value}",
         hint=f"lower training.learning_rate (now {settings.learning_rate:g}), "
         "or cap the weights: weighting.cap",
     )
 
 
-def _cosine(progress: float) -> float:
-    return (1 + math.cos(math.pi * progress)) / 2
-
-
-def _coslog4(progress: float) -> float:
-    """Holzmueller et al. 2024: four cosine cycles whose lengths double."""
-    return (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress))) / 2
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "cosine": _cosine,
-    "coslog4": _coslog4,
-    "constant": lambda _progress: 1.0,
-}
-
-Monitor = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Monitor = Callable[[torch.Tensor, torch.Tensor, Loss], torch.Tensor]
 MONITORS: dict[str, Monitor] = {
-    "average_precision": lambda z, y, _w: average_precision(Ranking.of(z, y)),
-    "roc_auc": lambda z, y, _w: roc_auc(Ranking.of(z, y)),
-    "brier": lambda z, y, w: brier(inverse_link(z, w), y),
-    "log_loss": lambda z, y, w: log_loss(inverse_link(z, w), y),
+    "average_precision": lambda z, y, _loss: average_precision(Ranking.of(z, y)),
+    "roc_auc": lambda z, y, _loss: roc_auc(Ranking.of(z, y)),
+    "brier": lambda z, y, loss: brier(inverse_link(z, loss), y),
+    "log_loss": lambda z, y, loss: log_loss(inverse_link(z, loss), y),
 }

@@ -15,10 +15,14 @@ import torch
 import yaml
 
 from imbalance_cli.cli.app import main
+from imbalance_cli.config import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.training import EpochResult
 
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for
 COLOURS = ["red", "green", "blue"]
@@ -165,6 +169,24 @@ def write_config(path: Path, train: object, **sections: Mapping[str, object]) ->
     """Write `make_config` as YAML."""
     path.write_text(yaml.safe_dump(make_config(train, **sections)), encoding="utf-8")
     return path
+
+
+def load_sections(folder: Path, train: object, **sections: Mapping[str, object]) -> Config:
+    """Return `make_config` as the command reads it."""
+    return load_config(str(write_config(folder / "loaded.yaml", train, **sections)))
+
+
+class Silent:
+    """An observer that keeps nothing."""
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Say nothing of the rows."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """Say nothing of the epoch."""
+
+    def warned(self, sentence: str) -> None:
+        """Say nothing of what was noticed."""
 
 
 @dataclasses.dataclass(frozen=True)

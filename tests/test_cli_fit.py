@@ -98,10 +98,13 @@ def test_saved_config_is_the_config(multi_run: FittedRun) -> None:
 
 def test_run_json(multi_run: FittedRun) -> None:
     document = multi_run.document
-    assert document["format_version"] == 1
+    assert document["format_version"] == 2
     assert [entry["label"] for entry in document["labels"]] == LABELS
     assert document["loss"] == "weighted_bce"
-    assert 1 <= document["best_epoch"] <= 3
+    [trained] = document["trained"]
+    assert trained == {"seed": 0, "fold": 0, "best_epoch": trained["best_epoch"]}
+    assert 1 <= trained["best_epoch"] <= 3
+    assert document["members"] == 1
     assert set(document["versions"]) == {"imbtrain", "python", "torch", "numpy", "polars"}
     whole = {path.name for path in multi_run.path.iterdir() if path.is_file()}
     assert set(document["checksums"]) == whole - {"run.json"}
@@ -132,16 +135,31 @@ def test_metrics_on_stdout_are_those_in_the_run(multi_run: FittedRun) -> None:
 
 
 def test_history_has_a_line_an_epoch(multi_run: FittedRun) -> None:
+    best_epoch = multi_run.document["trained"][0]["best_epoch"]
     with (multi_run.path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "epoch",
+        "member",
+        "loss",
+        "score",
+        "best_epoch",
+        "best_score",
+        "is_training",
+        "learning_rate",
+        "rows_per_second",
+    ]
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert {row["member"] for row in rows} == {"0"}
+    assert [row["is_training"] for row in rows] == ["True", "True", "False"]
     best = max(rows, key=lambda row: float(row["score"]))
-    assert int(best["epoch"]) == multi_run.document["best_epoch"]
+    assert int(best["epoch"]) == best_epoch == int(rows[-1]["best_epoch"])
     state = json.loads((multi_run.path / "checkpoint" / "state.json").read_text())
-    assert state["epoch"] == multi_run.document["best_epoch"]
+    assert state["epoch"] == best_epoch
     saved = load_file(multi_run.path / "checkpoint" / "model.safetensors")
     final = load_file(multi_run.path / "model.safetensors")
-    assert all((saved[name] == final[name]).all() for name in final)
+    assert set(final) == {*saved, "loss.pos_weight"}
+    assert all((saved[name] == final[name]).all() for name in saved)
 
 
 def test_predictions_are_of_the_held_out_rows(multi_run: FittedRun) -> None:
@@ -285,7 +303,7 @@ def test_pos_weight_is_negatives_over_positives_of_training_rows(tmp_path: Path)
     for entry in run.document["labels"]:
         cells = train[entry["label"]]
         wanted = cells.count("0") / cells.count("1")
-        assert entry["pos_weight"] == pytest.approx(wanted, rel=1e-6)
+        assert entry["pos_weight"] == [pytest.approx(wanted, rel=1e-6)]
 
 
 def test_held_out_labels_do_not_touch_the_weights(tmp_path: Path) -> None:
@@ -319,13 +337,13 @@ def test_strategies_reach_the_run(
     data = {"labels": ["y_often"], "exclude": OTHERS}
     run = fit_run(tmp_path, make_columns(), data=data, weighting=weighting)
     [entry] = run.document["labels"]
-    ratio = single_run.document["labels"][0]["pos_weight"]
-    assert entry["pos_weight"] == pytest.approx(weight or ratio**0.5, rel=1e-6)
+    [ratio] = single_run.document["labels"][0]["pos_weight"]
+    assert entry["pos_weight"] == [pytest.approx(weight or ratio**0.5, rel=1e-6)]
 
 
 def test_bce_has_no_weights_and_can_be_used(tmp_path: Path) -> None:
     run = fit_run(tmp_path, make_columns(), loss={"name": "bce"})
-    assert [entry["pos_weight"] for entry in run.document["labels"]] == [1.0, 1.0, 1.0]
+    assert [entry["pos_weight"] for entry in run.document["labels"]] == [[1.0], [1.0], [1.0]]
     succeed("evaluate", run.path, run.table)
 
 
@@ -338,7 +356,7 @@ def test_weights_from_a_file(table: Path, tmp_path: Path, file_format: str) -> N
     succeed("fit", config, "--run-dir", tmp_path / "run", "--set", "training.epochs=1")
     document = json.loads((tmp_path / "run" / "run.json").read_text())
     for entry, label in zip(document["labels"], wanted, strict=True):
-        assert entry["pos_weight"] == pytest.approx(label["pos_weight"], rel=1e-6)
+        assert entry["pos_weight"] == [pytest.approx(label["pos_weight"], rel=1e-6)]
 
 
 def test_weights_from_a_pipe(table: Path, config: Path, tmp_path: Path) -> None:
@@ -346,7 +364,7 @@ def test_weights_from_a_pipe(table: Path, config: Path, tmp_path: Path) -> None:
     arguments = ("--run-dir", tmp_path / "run", "--set", "weighting.from=-")
     succeed("fit", config, *arguments, stdin=weights)
     document = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert [entry["pos_weight"] for entry in document["labels"]][1:] == [3.0, 3.0]
+    assert [entry["pos_weight"] for entry in document["labels"]][1:] == [[3.0], [3.0]]
 
 
 def test_weights_of_other_labels(table: Path, config: Path, tmp_path: Path) -> None:
@@ -382,7 +400,7 @@ def test_a_label_no_one_can_learn(tmp_path: Path, cell: str, side: str) -> None:
     assert part["macro"]["roc_auc"] == pytest.approx(mean)
     mean = (often["brier"] + some["brier"]) / 2
     assert part["macro"]["brier"] == pytest.approx(mean)
-    assert run.document["labels"][2]["pos_weight"] == 1.0
+    assert run.document["labels"][2]["pos_weight"] == [1.0]
     succeed("evaluate", run.path, run.table)
 
 
@@ -481,7 +499,12 @@ def test_divergence_stops_with_what_to_change(config: Path, tmp_path: Path) -> N
     ("override", "says", "hint"),
     [
         ("training.epoch=5", "training.epoch (--set): no such key", "did you mean 'epochs'?"),
-        ("loss.name=focal", "'focal' is not supported yet", "works today: bce, weighted_bce"),
+        ("loss.name=focl", "'focl' should be one of bce, weighted_bce, focal", "'focal'"),
+        ("data.encoding=tags", "'tags' is not supported yet", "works today: auto, binary"),
+        ("loss.gamma=1.0", "1.0 goes with loss.name focal", "loss.name: focal"),
+        ("training.sampler=balanced", "would count the imbalance twice", "weighting.strategy"),
+        ("training.folds=400", "400 folds, and label 'y_rare' has ", "at most "),
+        ("model.members=0", "0 should be greater than or equal to 1", ""),
         ("data.labels=y_oftn", "no column 'y_oftn'", "did you mean 'y_often'?"),
         ("data.labels=colour", "is not a binary label", "--positive"),
         ("data.labels=[age]", "column 'age'", ""),
@@ -563,7 +586,7 @@ def test_configs_that_are_none(tmp_path: Path) -> None:
     refuse("fit", tmp_path, says="is a directory, not a YAML file")
     refuse("fit", "-", says="stdin: a mapping of sections is needed, not nothing")
     refuse("fit", "-", stdin=b"a: [", says="stdin: line 1: not YAML")
-    refuse("fit", says="Missing argument 'CONFIG'")
+    refuse("fit", says="CONFIG is missing", hint="imbtrain fit CONFIG")
 
 
 def test_places_that_are_taken(single_run: FittedRun, config: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from imbalance_cli.calibration import Method
 from imbalance_cli.config import MONITORS, Config, WeightingSection, load_config
+from imbalance_cli.config.sections import LossSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.training import MONITORS as TRAINING_MONITORS
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from conftest import WriteFile
 
 SMALLEST = "data: {train: a.csv}\n"
+LOSSES = get_args(LossSection.model_fields["name"].annotation)
+LOSS_KEYS = {
+    "gamma": ["focal", "class_balanced", "distribution_balanced"],
+    "alpha": ["focal"],
+    "gamma_positive": ["asymmetric"],
+    "gamma_negative": ["asymmetric"],
+    "margin": ["asymmetric"],
+    "tau": ["logit_adjusted"],
+}
 
 
 def load(write: WriteFile, text: str, *overrides: str) -> Config:
@@ -62,9 +72,27 @@ def test_a_section_without_keys_is_its_defaults(write: WriteFile) -> None:
     assert config.model.dropout == 0.5
 
 
-@pytest.mark.parametrize(
-    "text", ["", "weighting: {cap: 5.0, strategy: sqrt}\n", "loss: {name: bce}\n"]
-)
+SAVED = [
+    "",
+    "weighting: {cap: 5.0, strategy: sqrt}\n",
+    "weighting: {beta: 0.9, strategy: effective, smoothing: 1.0}\n",
+    "loss: {name: bce}\n",
+    "loss: {name: bce}\ntraining: {sampler: balanced, folds: 3}\nmodel: {members: 4}\n",
+    "loss: {name: focal}\n",
+    "loss: {name: focal, gamma: 1.0, alpha: 0.25}\n",
+    "loss: {name: focal}\nweighting: {strategy: ratio}\n",
+    "loss: {name: focal}\nweighting: {from: w.json}\n",
+    "loss: {name: class_balanced}\n",
+    "loss: {name: class_balanced, gamma: 0.0}\nweighting: {beta: 0.9, cap: 3.0}\n",
+    "loss: {name: asymmetric, gamma_positive: 0.0, gamma_negative: 1.0, margin: 0.1}\n",
+    "loss: {name: asymmetric}\nweighting: {strategy: balanced}\n",
+    "loss: {name: logit_adjusted, tau: 2.0}\n",
+    "loss: {name: distribution_balanced, gamma: 0.5}\n",
+    "loss: {name: logit_adjusted}\nweighting: {strategy: sqrt, allow_double_counting: true}\n",
+]
+
+
+@pytest.mark.parametrize("text", SAVED)
 def test_saved_yaml_gives_the_same_config(write: WriteFile, text: str) -> None:
     config = load(write, SMALLEST + text + "output: {name: é}\n", "data.positive=no")
     again = load(write, config.to_yaml())
@@ -77,6 +105,96 @@ def test_saved_yaml_with_weights_from_a_file(write: WriteFile) -> None:
     config = load(write, SMALLEST + "weighting: {from: w.json}\n")
     assert config.weighting.from_ == "w.json"
     assert load(write, config.to_yaml()) == config
+
+
+PLAIN = ("bce", "focal", "asymmetric", "logit_adjusted", "distribution_balanced")
+
+
+def test_every_loss_is_saved_in_some_test() -> None:
+    assert {loss for text in SAVED for loss in LOSSES if f"name: {loss}" in text} == {*LOSSES} - {
+        "weighted_bce"
+    }
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("section", ["", "weighting: {}\n", "weighting: {cap: null}\n"])
+def test_weights_of_each_loss_that_are_not_asked_for(
+    write: WriteFile, loss: str, section: str
+) -> None:
+    config = load(write, SMALLEST + f"loss: {{name: {loss}}}\n" + section)
+    wanted = {"weighted_bce": "ratio", "class_balanced": "effective"}.get(loss, "none")
+    assert config.weighting == WeightingSection.model_validate({"strategy": wanted})
+    assert config.weighting.gives_weights == (loss not in PLAIN)
+
+
+@pytest.mark.parametrize("strategy", ["ratio", "sqrt", "effective", "balanced", "none"])
+@pytest.mark.parametrize("loss", ["weighted_bce", "focal", "asymmetric"])
+def test_losses_that_take_any_weights(write: WriteFile, loss: str, strategy: str) -> None:
+    config = load(write, SMALLEST, f"loss.name={loss}", f"weighting.strategy={strategy}")
+    assert config.weighting.strategy == strategy
+    assert config.weighting.gives_weights == (strategy != "none")
+    assert load(write, SMALLEST, f"loss.name={loss}", "weighting.from=w.csv").weighting.from_
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        ("loss: {name: focal}\nweighting: {strategy: ratio}\ntraining: {sampler: balanced}", 0),
+        ("training: {sampler: balanced}", 1),
+        ("weighting: {from: w.json}\ntraining: {sampler: balanced}", 2),
+        ("loss: {name: class_balanced}\ntraining: {sampler: balanced}", 3),
+        ("loss: {name: logit_adjusted}\ntraining: {sampler: balanced}", 4),
+        ("loss: {name: distribution_balanced}\ntraining: {sampler: balanced}", 5),
+        ("loss: {name: logit_adjusted}\nweighting: {strategy: sqrt}", 6),
+        ("loss: {name: distribution_balanced}\nweighting: {from: w.json}", 7),
+        ("loss: {name: focal, alpha: 0.25}\nweighting: {strategy: ratio}", 8),
+        ("loss: {name: focal, alpha: 0.25}\nweighting: {from: w.json}", 9),
+        ("loss: {name: focal, alpha: 0.25}\ntraining: {sampler: balanced}", 10),
+    ],
+)
+def test_double_counting_is_refused_unless_allowed(
+    write: WriteFile, text: str, beside: int
+) -> None:
+    sampler = "training.sampler balanced"
+    pairs = [
+        ("weighting.strategy ratio", sampler),
+        ("weighting.strategy ratio", sampler),
+        ("weighting.from", sampler),
+        ("loss.name class_balanced", sampler),
+        ("loss.name logit_adjusted", sampler),
+        ("loss.name distribution_balanced", sampler),
+        ("weighting.strategy sqrt", "loss.name logit_adjusted"),
+        ("weighting.from", "loss.name distribution_balanced"),
+        ("weighting.strategy ratio", "loss.alpha"),
+        ("weighting.from", "loss.alpha"),
+        ("loss.alpha", sampler),
+    ]
+    first, second = pairs[beside]
+    error = fail(write, SMALLEST + text)
+    assert error.message == f"c.yaml: {first} and {second} would count the imbalance twice"
+    keys = first.split()[0], second.split()[0]
+    ways, _, last = str(error.hint).rpartition("; or ")
+    assert last == "weighting.allow_double_counting: true"
+    assert ways in {
+        f"leave {keys[0]} or {keys[1]} out",
+        f"weighting.strategy: none, or leave {keys[1]} out",
+    }
+    config = load(write, SMALLEST + text, "weighting.allow_double_counting=true")
+    assert config.weighting.allow_double_counting
+    assert load(write, config.to_yaml()) == config
+
+
+def test_hint_against_the_default_weights_and_the_sampler_can_be_followed(
+    write: WriteFile,
+) -> None:
+    load(write, SMALLEST, "training.sampler=balanced", "weighting.strategy=none")
+    load(write, SMALLEST, "training.sampler=balanced", "loss.name=focal")
+
+
+@pytest.mark.parametrize("loss", ["logit_adjusted", "distribution_balanced", "bce", "focal"])
+def test_nothing_is_counted_twice_by_one_correction(write: WriteFile, loss: str) -> None:
+    load(write, SMALLEST, f"loss.name={loss}", "weighting.strategy=none")
+    load(write, SMALLEST, f"loss.name={loss}")
 
 
 @pytest.mark.parametrize("weighting", ["", "weighting: {}\n", "weighting: {strategy: none}\n"])
@@ -121,7 +239,7 @@ def test_overrides(write: WriteFile) -> None:
         ("training=3", "c.yaml: training (--set): 3 should be a mapping of keys"),
         ("training.epochs=x", "c.yaml: training.epochs (--set): 'x' should be a whole number"),
         ("training.device=gpu", "c.yaml: training.device (--set): 'gpu' should be auto, cpu, cuda"),
-        ("loss.name=focal", "c.yaml: loss.name (--set): 'focal' is not supported yet"),
+        ("data.encoding=tags", "c.yaml: data.encoding (--set): 'tags' is not supported yet"),
         ("data={}", "c.yaml: data.train: is needed and not given"),
         ("data={labls: y}", "c.yaml: 2 values are wrong: data.train: is needed and not given; "),
         ("training={epochs: x}", "c.yaml: training.epochs (--set): 'x' should be a whole number"),
@@ -179,6 +297,46 @@ def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str)
             "loss.name bce takes no weights, and weighting.from asks",
             "",
         ),
+        (
+            SMALLEST + "weighting: {cap: 3}\nloss: {name: bce}\n",
+            "loss.name bce takes no weights, and weighting.cap asks for them",
+            "loss.name: weighted_bce, or leave weighting.cap out",
+        ),
+        (
+            SMALLEST + "weighting: {strategy: ratio}\nloss: {name: class_balanced}\n",
+            "loss.name class_balanced weighs by effective numbers, and weighting.strategy asks",
+            "loss.name: focal takes any weights",
+        ),
+        (
+            SMALLEST + "weighting: {strategy: none}\nloss: {name: class_balanced}\n",
+            "loss.name class_balanced weighs by effective numbers, and weighting.strategy asks",
+            "leave weighting.strategy out",
+        ),
+        (
+            SMALLEST + "weighting: {from: w.json}\nloss: {name: class_balanced}\n",
+            "loss.name class_balanced weighs by effective numbers, and weighting.from asks",
+            "",
+        ),
+        (
+            SMALLEST + "weighting: {cap: 3}\nloss: {name: focal}\n",
+            "loss.name focal takes no weights unless asked to, and weighting.cap says nothing",
+            "weighting.strategy beside it, or leave weighting.cap out",
+        ),
+        (
+            SMALLEST + "weighting: {beta: 0.9}\nloss: {name: logit_adjusted}\n",
+            "loss.name logit_adjusted takes no weights unless asked to, and weighting.beta says",
+            "",
+        ),
+        (
+            "data: {train: a, time: day}\ntraining: {folds: 3}\n",
+            "training.folds deals the rows out at random, and data.time asks to train on the past",
+            "leave training.folds out, or data.time",
+        ),
+        (
+            SMALLEST + "split: {strategy: time}\ntraining: {folds: 3}\n",
+            "training.folds deals the rows out at random",
+            "",
+        ),
     ],
 )
 def test_wrong_configs(write: WriteFile, text: str, message: str, hint: str) -> None:
@@ -186,6 +344,56 @@ def test_wrong_configs(write: WriteFile, text: str, message: str, hint: str) -> 
     assert error.message.startswith("c.yaml: ")
     assert message in error.message
     assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("loss.gamma=-0.1", "-0.1 should be greater than or equal to 0"),
+        ("loss.gamma=.inf", "inf should be a finite number"),
+        ("loss.gamma=.nan", "nan should be a finite number"),
+        ("loss.gamma_positive=-1", "-1 should be greater than or equal to 0"),
+        ("loss.gamma_negative=-1e-9", "-1e-09 should be greater than or equal to 0"),
+        ("loss.margin=-0.1", "-0.1 should be greater than or equal to 0"),
+        ("loss.margin=1.0", "1.0 should be less than 1"),
+        ("loss.margin=.nan", "nan should be "),
+        ("loss.tau=-1", "-1 should be greater than or equal to 0"),
+        ("loss.tau=.inf", "inf should be a finite number"),
+        ("loss.alpha=0", "0 should be greater than 0"),
+        ("loss.alpha=1.0", "1.0 should be less than 1"),
+        ("loss.alpha=-0.5", "-0.5 should be greater than 0"),
+        ("weighting.beta=1.0", "1.0 should be less than 1"),
+        ("weighting.beta=-0.1", "-0.1 should be greater than or equal to 0"),
+        ("weighting.cap=0", "0 should be greater than 0"),
+        ("weighting.cap=.inf", "inf should be a finite number"),
+        ("weighting.smoothing=-1", "-1 should be greater than or equal to 0"),
+        ("weighting.allow_double_counting=1", "1 should be true or false"),
+        ("model.members=0", "0 should be greater than or equal to 1"),
+        ("model.members=1.5", "1.5 should be a whole number"),
+        ("model.members=true", "true should be a whole number"),
+        ("training.folds=1", "1 should be greater than or equal to 2"),
+        ("training.folds=0", "0 should be greater than or equal to 2"),
+        ("training.folds=two", "'two' should be a whole number"),
+    ],
+)
+def test_ranges(write: WriteFile, override: str, problem: str) -> None:
+    key, _, _ = override.partition("=")
+    assert fail(write, SMALLEST, override).message.startswith(f"c.yaml: {key} (--set): {problem}")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["loss.name=focal", "loss.gamma=0"],
+        ["loss.name=asymmetric", "loss.margin=0", "loss.gamma_positive=0"],
+        ["loss.name=logit_adjusted", "loss.tau=0"],
+        ["loss.name=class_balanced", "weighting.beta=0.0"],
+        ["model.members=1", "training.folds=2"],
+        ["training.folds=null"],
+    ],
+)
+def test_the_ends_of_the_ranges_are_inside(write: WriteFile, overrides: list[str]) -> None:
+    load(write, SMALLEST, *overrides)
 
 
 def test_an_override_takes_the_place_of_everything_below_it(write: WriteFile) -> None:
@@ -206,6 +414,24 @@ def test_a_merged_key_is_named_in_full(write: WriteFile) -> None:
 @pytest.mark.parametrize(
     ("text", "problem", "hint"),
     [
+        *(
+            (
+                f"loss: {{{key}: 0.5, name: {loss}}}",
+                f"loss.{key} (line 2): 0.5 goes with loss.name {' or '.join(needed)}, not {loss}",
+                f"loss.name: {needed[0]}, or leave loss.{key} out",
+            )
+            for key, needed in LOSS_KEYS.items()
+            for loss in LOSSES
+            if loss not in needed
+        ),
+        *(
+            (
+                f"weighting: {{{key}: 3.0, strategy: none}}",
+                f"weighting.{key} (line 2): 3.0 goes with weighting.strategy ratio or sqrt or ",
+                f"weighting.strategy: ratio, or leave weighting.{key} out",
+            )
+            for key in ("cap", "smoothing")
+        ),
         (
             "weighting: {beta: 0.9}",
             "weighting.beta (line 2): 0.9 goes with weighting.strategy effective, not ratio",
@@ -261,7 +487,7 @@ def test_values_that_do_nothing_are_refused(
             "'costs' should be one of f1, f2, mcc, balanced_accuracy, cost, half",
             "'cost'",
         ),
-        ("training.sampler=shufle", "'shufle' should be shuffle", "'shuffle'"),
+        ("training.sampler=shufle", "'shufle' should be one of shuffle, balanced", "'shuffle'"),
         ("data.encoding=bin", "'bin' should be one of auto, binary", "'binary'"),
         ("split.strategy=[a]", "['a'] should be one of auto, random, stratified", None),
     ],
@@ -362,17 +588,7 @@ def test_all_wrong_values_are_named_at_once(write: WriteFile) -> None:
     [
         ("data.encoding=tags", "auto, binary"),
         ("data.sample_weight=w", "null"),
-        ("loss.name=focal", "bce, weighted_bce"),
-        ("loss.gamma=1.0", "2.0"),
-        ("loss.alpha=0.25", "null"),
-        ("loss.gamma_positive=0.0", "1.0"),
-        ("loss.gamma_negative=1.0", "4.0"),
-        ("loss.margin=0.1", "0.05"),
-        ("loss.tau=2.0", "1.0"),
         ("model.numeric_embedding=periodic", "auto, none, piecewise_linear"),
-        ("model.members=3", "1"),
-        ("training.sampler=balanced", "shuffle"),
-        ("training.folds=5", "null"),
         ("calibration.method=isotonic", "auto, analytic, platt, none"),
         ("thresholds.objective=top_k", "f1, f2, mcc, balanced_accuracy, cost, half"),
         ("thresholds.target=0.9", "null"),

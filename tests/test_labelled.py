@@ -105,6 +105,17 @@ def test_groups_stay_together(table: Path, columns: Columns) -> None:
     assert len(set.union(*households)) == sum(map(len, households))
 
 
+def test_groups_are_numbered_in_all_rows(table: Path, columns: Columns) -> None:
+    _, data = read(table, data={"group": "household"})
+    assert data.groups is not None
+    assert len(data.groups) == 300
+    pairs = set(zip(columns["household"], data.groups.tolist(), strict=True))
+    assert len(pairs) == 60
+    assert {number for _, number in pairs} == set(range(60))
+    _, data = read(table)
+    assert data.groups is None
+
+
 def test_time_goes_forward(table: Path, columns: Columns) -> None:
     _, data = read(table, data={"time": "day"})
     assert data.split.strategy == "time"

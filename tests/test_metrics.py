@@ -115,6 +115,13 @@ def test_sample_weights(seed: int, levels: int) -> None:
         assert metric(weighted).item() == pytest.approx(wanted, abs=1e-9)
 
 
+def test_the_order_of_a_ranking_is_that_of_its_rows() -> None:
+    scores = torch.tensor([[0.1, 0.5], [0.9, 0.5], [0.4, 0.7]])
+    ranking = Ranking.of(scores, torch.zeros(3, 2))
+    assert ranking.order.tolist() == [[1, 2, 0], [2, 0, 1]]
+    assert torch.equal(scores.double().T.gather(1, ranking.order), ranking.scores)
+
+
 def test_no_rows_is_undefined() -> None:
     scores, targets = torch.empty(0, 2), torch.empty(0, 2)
     ranking = Ranking.of(scores, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pty
@@ -21,7 +22,7 @@ from imbalance_cli.cli.progress import (
     describe_epoch,
     describe_parts,
 )
-from imbalance_cli.training import EpochResult
+from imbalance_cli.training import EpochResult, MemberResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,17 +30,12 @@ if TYPE_CHECKING:
 ROWS = {"train": 17466, "valid": 3743, "test": 0}
 
 
-def make_result(epoch: int = 3, *, rate: float = 71_234.0) -> EpochResult:
-    """Return an epoch."""
-    return EpochResult(
-        epoch=epoch,
-        loss=0.98765,
-        score=0.5,
-        best_epoch=2,
-        best_score=0.61,
-        learning_rate=0.001,
-        rows_per_second=rate,
-    )
+def make_result(epoch: int = 3, *, rate: float = 71_234.0, going: int = 1) -> EpochResult:
+    """Return an epoch of one member that goes on, or of several of which two have stopped."""
+    member = MemberResult(loss=0.98768, score=0.5, best_epoch=2, best_score=0.61, epoch=epoch)
+    stopped = dataclasses.replace(member, best_epoch=1, is_training=False, epoch=2)
+    members = (member,) * going + (stopped,) * (2 if going != 1 else 0)
+    return EpochResult(epoch, members, learning_rate=0.001, rows_per_second=rate)
 
 
 class Terminal(io.StringIO):
@@ -55,6 +51,19 @@ def test_descriptions() -> None:
     assert describe_epoch(make_result()) == "loss 0.9877  valid 0.5000  best 0.6100 @2  71k rows/s"
     assert describe_epoch(make_result(rate=871.0)).endswith("  871 rows/s")
     assert describe_epoch(make_result(rate=7_123_456.0)).endswith("  7,123k rows/s")
+
+
+def test_description_of_several_members() -> None:
+    """The numbers are means; it says how many members have not stopped."""
+    good, bad = (
+        MemberResult(loss=loss, score=loss / 2, best_epoch=3, best_score=loss / 4)
+        for loss in (0.5, 0.25)
+    )
+    stopped = dataclasses.replace(bad, is_training=False, epoch=2)
+    result = EpochResult(3, (good, stopped), learning_rate=0.001, rows_per_second=2000.0)
+    assert describe_epoch(result) == "loss 0.3750  valid 0.1875  best 0.0938  1/2 on  2k rows/s"
+    result = dataclasses.replace(result, members=(stopped, stopped))
+    assert "best 0.0625  0/2 on" in describe_epoch(result)
 
 
 def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,8 +107,11 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(choose_progress(quiet=False)) is BarProgress
 
 
+@pytest.mark.parametrize(("going", "best"), [(1, "@2"), (3, "3/5 on"), (23, "23/25 on")])
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_bar_shows_all_of_it(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_the_bar_shows_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, columns: int, going: int, best: str
+) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -109,7 +121,7 @@ def test_the_bar_shows_all_of_it(monkeypatch: pytest.MonkeyPatch, columns: int) 
         bar.warned("before [bold]the[/] bar")
         bar.started(ROWS, 100)
         for epoch in (1, 2, 3):
-            bar.epoch(make_result(epoch))
+            bar.epoch(make_result(epoch, going=going))
         bar._progress.refresh()
         bar.warned("over the bar")
     text = terminal.getvalue()
@@ -117,9 +129,10 @@ def test_the_bar_shows_all_of_it(monkeypatch: pytest.MonkeyPatch, columns: int) 
     assert "rows: train 17,466, valid 3,743" in text
     assert "epoch 3/100" in text
     assert "warning: over the bar" in text
-    for part in ("loss 0.9877", "valid 0.5000", "best 0.6100 @2", "71k rows/s"):
+    for part in ("loss 0.9877", "valid 0.5000", f"best 0.6100 {best}", "71k rows/s"):
         assert part in text
     assert "…" not in text
+    assert "━" in text or "╸" in text
 
 
 def test_a_bar_on_a_terminal(tmp_path: Path) -> None:

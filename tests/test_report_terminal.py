@@ -15,7 +15,9 @@ from imbalance_cli.report import documents
 from imbalance_cli.report.terminal import draw_report
 
 
-def make_evaluation(labels: list[str], *, replicates: int = 20, known: bool = True) -> Evaluation:
+def make_evaluation(
+    labels: list[str], *, replicates: int = 20, known: bool = True, part: str = "test"
+) -> Evaluation:
     """Evaluate random scores; the last label has no positive and was not learned."""
     random = torch.Generator().manual_seed(0)
     probabilities = torch.rand((400, len(labels)), generator=random, dtype=torch.float64)
@@ -30,7 +32,7 @@ def make_evaluation(labels: list[str], *, replicates: int = 20, known: bool = Tr
         targets,
         torch.full((len(labels),), 0.5),
         labels,
-        part="test",
+        part=part,
         source="t.csv",
         learnable=learnable,
         resampling=Resampling(replicates),
@@ -52,6 +54,14 @@ def test_a_row_a_label_commonest_first() -> None:
     assert names.index("many") < names.index("few") < names.index("none")
     assert names.index("none") < names.index("macro") < names.index("micro")
     assert lines[-1].rstrip() == "run: runs/a"
+
+
+def test_part_is_named_as_it_is_spoken() -> None:
+    for part, spoken in (("valid", "valid"), ("out_of_fold", "out-of-fold")):
+        evaluation = make_evaluation(["few", "none"], part=part)
+        assert draw(evaluation)[0].rstrip() == f"400 {spoken} rows of t.csv"
+        document = json.loads(documents.to_json(evaluation, "runs/a"))
+        assert list(document["splits"]) == [part]
 
 
 def test_numbers_are_those_of_the_evaluation() -> None:

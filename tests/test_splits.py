@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imbalance_cli.config import SplitSection
 from imbalance_cli.errors import SplitError
-from imbalance_cli.splits import Split, apportion, cut, interleave
+from imbalance_cli.splits import Fold, Split, apportion, cut, cut_folds, interleave
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -254,3 +254,222 @@ def test_interleave_is_even(counts: list[int]) -> None:
         seen = np.cumsum(sequence == part)
         ideal = count / max(sum(counts), 1) * np.arange(1, len(sequence) + 1)
         assert (np.abs(seen - ideal) <= len(counts)).all()
+
+
+# folds
+
+
+def check_folds(folds: list[Fold], pool: NDArray[np.intp], *, stops_are_of_the_pool: bool) -> None:
+    """Each row of the pool is held out once, and a fold's parts have no row in common."""
+    held_out = np.concatenate([fold.held_out for fold in folds])
+    assert np.array_equal(np.sort(held_out), np.sort(pool))
+    for fold in folds:
+        train, valid, held = (set(p.tolist()) for p in (fold.train, fold.valid, fold.held_out))
+        assert train
+        assert valid
+        assert not train & valid
+        assert not train & held
+        assert not valid & held
+        if stops_are_of_the_pool:
+            assert train | valid | held == set(pool.tolist())
+        else:
+            assert train | held == set(pool.tolist())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(80, 300),
+    labels=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    missing_and_test=st.sampled_from([(0.0, 0.0), (0.0, 0.3), (0.2, 0.0), (0.2, 0.3)]),
+    number=st.integers(2, 6),
+    strategy=st.sampled_from(["auto", "random", "iterative"]),
+)
+def test_folds_hold_every_row_of_the_pool_out_once_and_repeat(
+    rows: int,
+    labels: int,
+    seed: int,
+    missing_and_test: tuple[float, float],
+    number: int,
+    strategy: Strategy,
+) -> None:
+    missing, test = missing_and_test
+    targets = simulate(rows, labels, seed, missing)
+    pool = np.sort(np.random.default_rng(seed).permutation(rows)[: int(rows * (1 - test))])
+    section = SplitSection(strategy=strategy, test=test, seed=seed)
+    names = [f"y{label}" for label in range(labels)]
+    sides = np.array([(targets[pool] == side).sum(axis=0) for side in (0, 1)]).min(axis=0)
+    rarest = min((int(count) for count in sides if count), default=0)
+    refused = ""
+    share = 0.15 / (1 - test)
+    try:
+        folds = cut_folds(targets, pool, section, number=number, labels=names, share=share)
+    except SplitError as error:
+        refused = error.message
+    if refused:
+        assert number > rarest or "no label has a positive" in refused
+        return
+    assert number <= rarest
+    assert len(folds) == number
+    check_folds(folds, pool, stops_are_of_the_pool=True)
+    for fold in folds:
+        assert abs(len(fold.held_out) - len(pool) / number) <= 1
+        rest = len(fold.train) + len(fold.valid)
+        assert abs(len(fold.valid) - rest * share) <= 1
+    again = cut_folds(targets, pool, section, number=number, labels=names, share=share)
+    for one, other in zip(folds, again, strict=True):
+        assert np.array_equal(one.train, other.train)
+        assert np.array_equal(one.valid, other.valid)
+        assert np.array_equal(one.held_out, other.held_out)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    positives=st.lists(st.integers(5, 40), min_size=1, max_size=6),
+    number=st.integers(2, 5),
+    seed=st.integers(0, 1000),
+)
+def test_positives_of_labels_that_do_not_overlap_are_spread_over_the_folds(
+    positives: list[int], number: int, seed: int
+) -> None:
+    classes = np.repeat(np.arange(len(positives) + 1), [*positives, 100])
+    targets = (classes[:, None] == np.arange(len(positives))).astype(float)
+    rows = np.arange(len(targets))
+    section = SplitSection(seed=seed)
+    folds = cut_folds(
+        targets, rows, section, number=number, labels=list("abcdef"[: len(positives)])
+    )
+    held = np.array([targets[fold.held_out].sum(axis=0) for fold in folds])
+    assert (held >= 1).all()
+    assert (np.abs(held - np.array(positives) / number) <= 1).all()
+    for fold in folds:
+        assert (targets[fold.train].sum(axis=0) >= 1).all()
+        assert (targets[fold.valid].sum(axis=0) >= 1).all()
+
+
+def test_positives_of_labels_that_overlap_are_spread_over_the_folds() -> None:
+    targets = simulate(20_000, 12, seed=3)
+    folds = cut_folds(
+        targets, np.arange(20_000), SplitSection(), number=5, labels=[f"y{i}" for i in range(12)]
+    )
+    total = (targets == 1).sum(axis=0)
+    for fold in folds:
+        np.testing.assert_allclose(
+            (targets[fold.held_out] == 1).sum(axis=0) / total, 0.2, atol=0.03
+        )
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=20, max_size=50),
+    number=st.integers(2, 4),
+    seed=st.integers(0, 1000),
+)
+def test_no_group_is_in_two_parts_of_a_fold(sizes: list[int], number: int, seed: int) -> None:
+    groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    targets = np.random.default_rng(seed + 1).integers(2, size=(len(groups), 2)).astype(float)
+    pool = np.flatnonzero(groups % 7 != 3)  # some groups are elsewhere, as those of a test part
+    names = ["a", "b"]
+    try:
+        folds = cut_folds(
+            targets, pool, SplitSection(seed=seed), number=number, labels=names, groups=groups
+        )
+    except SplitError:
+        assert len(pool) < 60
+        return
+    check_folds(folds, pool, stops_are_of_the_pool=True)
+    for fold in folds:
+        parts_of_groups = [
+            set(groups[part].tolist()) for part in (fold.train, fold.valid, fold.held_out)
+        ]
+        assert sum(map(len, parts_of_groups)) == len(set.union(*parts_of_groups))
+
+
+def test_given_validation_rows_stop_every_fold() -> None:
+    targets = simulate(200, 2, seed=0)
+    pool, valid = np.arange(150), np.arange(150, 200)
+    folds = cut_folds(targets, pool, SplitSection(), number=3, labels=["a", "b"], valid=valid)
+    assert all(np.array_equal(fold.valid, valid) for fold in folds)
+    check_folds(folds, pool, stops_are_of_the_pool=False)
+
+
+@pytest.mark.parametrize("side", [1.0, 0.0])
+def test_too_many_folds_name_the_label_and_the_most_that_work(side: float) -> None:
+    targets = np.full((60, 3), 1 - side)
+    targets[:30, 0] = side
+    targets[10:14, 1] = side
+    targets[50:, 2] = np.nan
+    targets[:20, 2] = side
+    rows, names = np.arange(60), ["wide", "tight", "half"]
+    with pytest.raises(SplitError) as caught:
+        cut_folds(targets, rows, SplitSection(), number=5, labels=names)
+    kind = "positives" if side else "negatives"
+    assert caught.value.message == (
+        f"training.folds: 5 folds, and label 'tight' has 4 {kind} to share among them"
+    )
+    assert caught.value.hint == "at most 4 folds"
+    folds = cut_folds(targets, rows, SplitSection(), number=4, labels=names)
+    assert [int((targets[fold.held_out, 1] == 1.0).sum()) for fold in folds if side] in (
+        [],
+        [1] * 4,
+    )
+    with pytest.raises(SplitError, match="'tight' has 4"):
+        cut_folds(targets, rows, SplitSection(), number=10**30, labels=names)
+
+
+def test_only_rows_of_the_pool_count_towards_the_most_folds() -> None:
+    targets = np.zeros((60, 1))
+    targets[::3] = 1  # 20 of them, 5 in the pool
+    with pytest.raises(SplitError, match="label 'y' has 5 positives"):
+        cut_folds(targets, np.arange(15), SplitSection(), number=6, labels=["y"])
+
+
+def test_a_label_with_one_positive_cannot_be_cross_fitted() -> None:
+    targets = simulate(60, 2, seed=0)
+    targets[:, 1] = 0
+    targets[5, 1] = 1
+    with pytest.raises(SplitError, match="label 'b' has 1 positive to share") as caught:
+        cut_folds(targets, np.arange(60), SplitSection(), number=2, labels=["a", "b"])
+    assert caught.value.hint == "data.exclude: [b]"
+
+
+@pytest.mark.parametrize("side", [0.0, 1.0])
+def test_a_label_that_cannot_be_learned_limits_no_folds(side: float) -> None:
+    targets = np.column_stack([np.tile([0.0, 1.0], 30), np.full(60, side), np.full(60, np.nan)])
+    folds = cut_folds(targets, np.arange(60), SplitSection(), number=20, labels=["a", "b", "c"])
+    check_folds(folds, np.arange(60), stops_are_of_the_pool=True)
+
+
+@pytest.mark.parametrize(("positives", "number"), [(2, 2), (3, 2)])
+def test_a_fold_that_nothing_could_be_learned_in_is_refused(positives: int, number: int) -> None:
+    """A positive is needed to learn from and one to stop by, beside those that are held out."""
+    targets = np.zeros((100, 1))
+    targets[:positives] = 1
+    with pytest.raises(SplitError, match="no label has a positive and a negative both") as caught:
+        cut_folds(targets, np.arange(100), SplitSection(), number=number, labels=["y"])
+    assert caught.value.message.startswith("training.folds: beside what fold ")
+    assert caught.value.hint == (
+        "a larger split.valid, another number of folds, or another split.seed"
+    )
+
+
+def test_fewer_groups_than_folds_are_refused() -> None:
+    groups, targets = np.repeat([0, 1], 30), np.tile([[0.0], [1.0]], (30, 1))
+    with pytest.raises(SplitError, match="2 groups cannot fill 3 parts"):
+        cut_folds(targets, np.arange(60), SplitSection(), number=3, labels=["y"], groups=groups)
+
+
+def test_folds_that_leave_no_row_to_stop_by() -> None:
+    targets = np.tile([[0.0], [1.0]], (30, 1))
+    section = SplitSection(valid=0.0)
+    with pytest.raises(SplitError, match="3 folds of 60 rows by stratified leave a part empty"):
+        cut_folds(targets, np.arange(60), section, number=3, labels=["y"])
+
+
+def test_another_seed_cuts_other_folds() -> None:
+    targets = simulate(200, 1, seed=0)
+    first, second = (
+        cut_folds(targets, np.arange(200), SplitSection(seed=seed), number=2, labels=["y"])
+        for seed in (0, 1)
+    )
+    assert not np.array_equal(first[0].held_out, second[0].held_out)

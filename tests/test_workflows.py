@@ -14,7 +14,8 @@ from imbalance_cli import workflows
 from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
-from imbalance_cli.workflows.fitting import MOST_BINNED, _choose_bins, count_targets
+from imbalance_cli.workflows.networks import MOST_BINNED, _choose_bins
+from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +72,33 @@ def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
     assert evaluation.part == "test"
 
 
+def test_an_observer_is_told_of_all_members_of_all_folds(table: Path, tmp_path: Path) -> None:
+    notes = Notes()
+    config = load(table, model={"members": 2}, training={"folds": 3, "epochs": 2})
+    evaluation = workflows.fit(config, tmp_path / "run", notes, overwrite=False)
+    assert [result.epoch for result in notes.epochs] == [1, 2]
+    assert all(len(result.members) == 6 for result in notes.epochs)
+    last = notes.epochs[-1]
+    assert not any(member.is_training for member in last.members)
+    scores = [member.score for member in last.members]
+    assert last.score == pytest.approx(sum(scores) / 6)
+    assert last.best_score >= last.score
+    assert len(set(scores)) > 1
+    assert notes.warnings == []
+    assert evaluation.part == "test"
+    assert sum(notes.rows.values()) == 400
+
+
+def test_report_without_a_test_part_says_what_it_flatters_by(table: Path, tmp_path: Path) -> None:
+    for folds, part, chosen_on in ((None, "valid", "the epoch, "), (2, "out_of_fold", "")):
+        notes = Notes()
+        config = load(table, split={"test": 0.0}, training={"folds": folds, "epochs": 1})
+        evaluation = workflows.fit(config, tmp_path / part, notes, overwrite=False)
+        assert evaluation.part == part
+        [warning] = notes.warnings
+        assert f"on which {chosen_on}the calibration and the thresholds were chosen" in warning
+
+
 def test_features_called_like_labels_are_named(table: Path, tmp_path: Path) -> None:
     notes = Notes()
     config = load(table, data={"train": str(table), "labels": ["y_often"]})
@@ -96,7 +124,9 @@ def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> Non
     training = {"epochs": 60, "patience": 3, "learning_rate": 0.05}
     workflows.fit(load(table, training=training), tmp_path / "run", notes, overwrite=False)
     last = notes.epochs[-1]
-    assert last.epoch == last.best_epoch + 3 < 60
+    [member] = last.members
+    assert last.epoch == member.epoch == member.best_epoch + 3 < 60
+    assert not member.is_training
     predictor, _ = workflows.applying.load_predictor(tmp_path / "run", "cpu")
     saved = torch.nn.utils.parameters_to_vector(predictor.model.parameters())
     assert saved.isfinite().all()

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imbalance_cli import __version__
+from imbalance_cli.cli.compare import compare
 from imbalance_cli.cli.evaluate import evaluate
 from imbalance_cli.cli.fit import fit
 from imbalance_cli.cli.predict import predict
+from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
 from imbalance_cli.errors import ImbtrainError
 
@@ -30,8 +32,10 @@ app = typer.Typer(
 )
 app.command()(weights)
 app.command()(fit)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(stability)
 
 
 def _print_version(wanted: bool) -> None:

@@ -118,10 +118,15 @@ def describe_parts(rows: dict[str, int]) -> str:
 
 
 def describe_epoch(result: EpochResult) -> str:
-    """Return the loss, the score, the best score and the speed of an epoch."""
+    """Return the loss, the score, the best score and the speed of an epoch, means of members."""
+    if len(result.members) == 1:
+        best = f"@{result.members[0].best_epoch}"
+    else:
+        going = sum(member.is_training for member in result.members)
+        best = f" {going}/{len(result.members)} on"  # short, so that 80 columns hold a bar too
     return (
         f"loss {result.loss:.4f}  valid {result.score:.4f}  "
-        f"best {result.best_score:.4f} @{result.best_epoch}  {_speed(result.rows_per_second)}"
+        f"best {result.best_score:.4f} {best}  {_speed(result.rows_per_second)}"
     )
 
 

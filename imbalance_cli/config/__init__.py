@@ -1,5 +1,14 @@
 """The config: typed sections, read from YAML and checked as a whole."""
 
+from imbalance_cli.config.candidates import (
+    BASELINE,
+    DEFAULT_LOSSES,
+    DEFAULT_STRATEGIES,
+    LOSSES,
+    STRATEGIES,
+    CandidateConfig,
+    list_candidates,
+)
 from imbalance_cli.config.loading import load_config
 from imbalance_cli.config.sections import (
     DEVICES,
@@ -11,15 +20,24 @@ from imbalance_cli.config.sections import (
     TrainingSection,
     WeightingSection,
 )
+from imbalance_cli.config.weighting import resolve_weighting
 
 __all__ = [
+    "BASELINE",
+    "DEFAULT_LOSSES",
+    "DEFAULT_STRATEGIES",
     "DEVICES",
+    "LOSSES",
     "MONITORS",
+    "STRATEGIES",
+    "CandidateConfig",
     "Config",
     "DataSection",
     "SplitSection",
     "ThresholdsSection",
     "TrainingSection",
     "WeightingSection",
+    "list_candidates",
     "load_config",
+    "resolve_weighting",
 ]

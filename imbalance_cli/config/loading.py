@@ -14,7 +14,8 @@ from imbalance_cli.config.refusals import (
     refuse_second_reader,
     wrong_values,
 )
-from imbalance_cli.config.sections import Config, WeightingSection
+from imbalance_cli.config.sections import Config
+from imbalance_cli.config.weighting import resolve_weighting
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.yaml_text import KeyPath, cut, parse_mapping, parse_scalar
 
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 LONGEST_NAME = 200  # characters of a path in an error
 
 
-def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
+def load_config(name: str, overrides: Sequence[str] = (), *, for_any_loss: bool = False) -> Config:
     """Read and check a config.
 
     Args:
         name: a YAML file, or "-" for stdin.
         overrides: "section.key=value", as given to --set.
+        for_any_loss: whether it is for all losses in turn, so that keys of any may be given.
 
     Raises:
         ConfigError: it cannot be read, is not YAML, or holds wrong keys or values; all of them
@@ -48,10 +50,10 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     except ValidationError as error:
         raise wrong_values(error.errors(), places, shown) from error
     refuse_not_yet(config, places, shown)
-    refuse_contradictions(config, places, shown)
+    if not for_any_loss:
+        config = resolve_weighting(config, shown)
+    refuse_contradictions(config, places, shown, for_any_loss=for_any_loss)
     refuse_second_reader(config, is_stdin=name == "-")
-    if config.loss.name == "bce":
-        config = config.model_copy(update={"weighting": WeightingSection(strategy="none")})
     return config
 
 

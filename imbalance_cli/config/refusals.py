@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.sections import Config, WeightingSection
+from imbalance_cli.config.sections import LOSS_PARAMETERS, Config
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.yaml_text import KeyPath, cut, show_value
 
@@ -35,28 +35,27 @@ _NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     # what works today, by key; anything else is refused by name
     ("data", "encoding"): ("auto", "binary"),
     ("data", "sample_weight"): (None,),
-    ("loss", "name"): ("bce", "weighted_bce"),
-    ("loss", "gamma"): (2.0,),
-    ("loss", "alpha"): (None,),
-    ("loss", "gamma_positive"): (1.0,),
-    ("loss", "gamma_negative"): (4.0,),
-    ("loss", "margin"): (0.05,),
-    ("loss", "tau"): (1.0,),
     ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
-    ("model", "members"): (1,),
-    ("training", "sampler"): ("shuffle",),
-    ("training", "folds"): (None,),
     ("calibration", "method"): ("auto", "analytic", "platt", "none"),
     ("thresholds", "objective"): ("f1", "f2", "mcc", "balanced_accuracy", "cost", "half"),
     ("thresholds", "target"): (None,),
 }
 
-_GOES_WITH: dict[tuple[str, str], tuple[str, str]] = {
-    # the key of the same section and its value without which a key does nothing
-    ("weighting", "beta"): ("strategy", "effective"),
-    ("thresholds", "false_positive_cost"): ("objective", "cost"),
-    ("thresholds", "false_negative_cost"): ("objective", "cost"),
+_GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    # the key of the same section and its values without which a key does nothing
+    ("weighting", "cap"): ("strategy", ("ratio", "sqrt", "effective", "balanced")),
+    ("weighting", "smoothing"): ("strategy", ("ratio", "sqrt", "effective", "balanced")),
+    ("weighting", "beta"): ("strategy", ("effective",)),
+    ("thresholds", "false_positive_cost"): ("objective", ("cost",)),
+    ("thresholds", "false_negative_cost"): ("objective", ("cost",)),
+} | {
+    ("loss", key): ("name", tuple(name for name, keys in LOSS_PARAMETERS.items() if key in keys))
+    for key in dict.fromkeys(key for keys in LOSS_PARAMETERS.values() for key in keys)
 }
+
+
+OF_A_LOSS = ("loss", "weighting")
+"""The sections whose keys go with one loss or another."""
 
 
 def wrong_values(
@@ -147,35 +146,19 @@ def refuse_not_yet(config: Config, places: Mapping[KeyPath, str], name: str) -> 
             )
 
 
-def refuse_contradictions(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+def refuse_contradictions(
+    config: Config, places: Mapping[KeyPath, str], name: str, *, for_any_loss: bool = False
+) -> None:
     """Raise for what one key alone cannot show.
 
     Raises:
-        ConfigError: two keys contradict each other, a key does nothing beside another one, or the
+        ConfigError: a key does nothing beside another one, folds would train on the future, or the
             parts leave nothing to train on.
     """
-    weighting = config.weighting
-    plain = WeightingSection()
-    changed = [
-        key
-        for key in ("strategy", "cap", "smoothing", "beta")
-        if key in weighting.model_fields_set
-        and (key == "strategy" or getattr(weighting, key) != getattr(plain, key))
-    ]
-    if weighting.from_ is not None and changed:
-        raise ConfigError(
-            f"{name}: weighting.from and weighting.{changed[0]} would count the imbalance twice",
-            hint="give weighting.from alone, or a strategy",
-        )
-    if config.loss.name == "bce" and (
-        weighting.from_ is not None or (changed and weighting.strategy != "none")
-    ):
-        key = "from" if weighting.from_ is not None else changed[0]
-        raise ConfigError(
-            f"{name}: loss.name bce takes no weights, and weighting.{key} asks for them",
-            hint="loss.name: weighted_bce, or weighting.strategy: none",
-        )
-    _refuse_idle(config, places, name)
+    for section, key in _GOES_WITH:
+        if not (for_any_loss and section in OF_A_LOSS):
+            _refuse_idle(config, section, key, places, name)
+    refuse_folds_in_time(config, name)
     held_out = config.split.valid + config.split.test
     if held_out >= 1:
         raise ConfigError(
@@ -183,17 +166,33 @@ def refuse_contradictions(config: Config, places: Mapping[KeyPath, str], name: s
         )
 
 
-def _refuse_idle(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
-    for (section, key), (other, needed) in _GOES_WITH.items():
-        given = getattr(config, section)
-        value, chosen = getattr(given, key), getattr(given, other)
-        # a saved config writes every key out, so a default is no request
-        if chosen != needed and value != type(given).model_fields[key].default:
-            raise ConfigError(
-                f"{name}: {section}.{key}{_place((section, key), places)}: {value} goes with "
-                f"{section}.{other} {needed}, not {chosen}",
-                hint=f"{section}.{other}: {needed}, or leave {section}.{key} out",
-            )
+def refuse_folds_in_time(config: Config, name: str) -> None:
+    """Raise where folds would be trained on rows that come after those held out.
+
+    Raises:
+        ConfigError: it names both keys.
+    """
+    if config.training.folds and (config.data.time or config.split.strategy == "time"):
+        raise ConfigError(
+            f"{name}: training.folds deals the rows out at random, and data.time asks to train on "
+            "the past alone",
+            hint="leave training.folds out, or data.time",
+        )
+
+
+def _refuse_idle(
+    config: Config, section: str, key: str, places: Mapping[KeyPath, str], name: str
+) -> None:
+    other, needed = _GOES_WITH[section, key]
+    given = getattr(config, section)
+    value, chosen = getattr(given, key), getattr(given, other)
+    # a saved config writes every key out, so a default is no request
+    if chosen not in needed and value != type(given).model_fields[key].default:
+        raise ConfigError(
+            f"{name}: {section}.{key}{_place((section, key), places)}: {value} goes with "
+            f"{section}.{other} {' or '.join(needed)}, not {chosen}",
+            hint=f"{section}.{other}: {needed[0]}, or leave {section}.{key} out",
+        )
 
 
 def refuse_second_reader(config: Config, *, is_stdin: bool) -> None:

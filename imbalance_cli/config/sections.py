@@ -53,6 +53,24 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
+StrategyName = Literal["ratio", "sqrt", "effective", "balanced", "none"]
+LossName = Literal[
+    "bce",
+    "weighted_bce",
+    "focal",
+    "class_balanced",
+    "asymmetric",
+    "logit_adjusted",
+    "distribution_balanced",
+]
+LOSS_PARAMETERS = {
+    "focal": ("gamma", "alpha"),
+    "class_balanced": ("gamma",),
+    "asymmetric": ("gamma_positive", "gamma_negative", "margin"),
+    "logit_adjusted": ("tau",),
+    "distribution_balanced": ("gamma",),
+}
+"""Which keys of the loss section each loss reads."""
 Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
@@ -92,25 +110,23 @@ class SplitSection(Section):
 class WeightingSection(Section):
     """How pos_weight is made from the counts of the training rows."""
 
-    strategy: Literal["ratio", "sqrt", "effective", "balanced", "none"] = "ratio"
+    strategy: StrategyName = "ratio"
     cap: Positive | None = None
     smoothing: NonNegative = 0.0
     beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
     from_: str | None = Field(default=None, alias="from")
+    allow_double_counting: bool = False
+
+    @property
+    def gives_weights(self) -> bool:
+        """Whether any label may get a weight other than 1."""
+        return self.from_ is not None or self.strategy != "none"
 
 
 class LossSection(Section):
     """The loss and its parameters."""
 
-    name: Literal[
-        "bce",
-        "weighted_bce",
-        "focal",
-        "class_balanced",
-        "asymmetric",
-        "logit_adjusted",
-        "distribution_balanced",
-    ] = "weighted_bce"
+    name: LossName = "weighted_bce"
     gamma: NonNegative = 2.0
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     gamma_positive: NonNegative = 1.0
@@ -201,6 +217,15 @@ class Config(Section):
     thresholds: ThresholdsSection = Field(default_factory=ThresholdsSection)
     report: ReportSection = Field(default_factory=ReportSection)
     output: OutputSection = Field(default_factory=OutputSection)
+
+    def with_repeats(self, folds: int, members: int) -> Config:
+        """Return the same config, to be trained in so many folds, so often in each."""
+        return self.model_copy(
+            update={
+                "training": self.training.model_copy(update={"folds": folds}),
+                "model": self.model.model_copy(update={"members": members}),
+            }
+        )
 
     def to_yaml(self) -> str:
         """Return every key with its value, as YAML that `load_config` reads back."""

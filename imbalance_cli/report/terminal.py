@@ -35,8 +35,9 @@ def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
                 *(_number(values[key]) for key in ("roc_auc", "f1", "precision", "recall")),
                 "",
             )
+    part = evaluation.part.replace("_", "-")
     return Group(
-        Text(f"{evaluation.rows:,} {evaluation.part} rows of {evaluation.source}", style="bold"),
+        Text(f"{evaluation.rows:,} {part} rows of {evaluation.source}", style="bold"),
         table,
         *(Text(sentence, style="dim") for sentence in _sentences(evaluation)),
         Text(f"run: {run}"),

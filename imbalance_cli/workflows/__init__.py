@@ -1,6 +1,8 @@
-"""fit, evaluate and predict: the only place that puts the rooms together."""
+"""fit, compare, evaluate and predict: the only place that puts the rooms together."""
 
 from imbalance_cli.workflows.applying import evaluate, predict
-from imbalance_cli.workflows.fitting import Observer, default_directory, fit
+from imbalance_cli.workflows.comparing import choose, compare
+from imbalance_cli.workflows.fitting import default_directory, fit
+from imbalance_cli.workflows.preparing import Observer
 
-__all__ = ["Observer", "default_directory", "evaluate", "fit", "predict"]
+__all__ = ["Observer", "choose", "compare", "default_directory", "evaluate", "fit", "predict"]

@@ -1,0 +1,88 @@
+"""`imbtrain compare`: does any correction help on this table?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imbalance_cli.cli.console import default_format, draw, write_result
+from imbalance_cli.cli.options import (
+    ConfigFile,
+    Debug,
+    Overrides,
+    Overwrite,
+    Quiet,
+    ReportFormat,
+    RunDir,
+)
+
+DEFAULT_FOLDS = 5
+
+
+def compare(
+    config: ConfigFile,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="bce, weighted_bce, focal, class_balanced, asymmetric, logit_adjusted, "
+            "distribution_balanced, balanced_sampler; bce is always among them.  [default: all "
+            "but class_balanced and distribution_balanced]",
+            show_default=False,
+        ),
+    ] = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Weights of weighted_bce, as of imbtrain weights.  [default: "
+            "ratio,sqrt,effective]",
+            show_default=False,
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="How many.  [default: training.folds, or 5]", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Networks a fold, whose probabilities are averaged.  [default: model.members]",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    overwrite: Overwrite = False,
+    output_format: ReportFormat = None,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Train candidate losses on the same folds and say what the held-out rows say of them."""
+    from imbalance_cli import workflows
+    from imbalance_cli.cli.progress import choose_progress
+    from imbalance_cli.config import load_config
+    from imbalance_cli.report import comparison as drawing
+
+    base = load_config(config, overrides or (), for_any_loss=True)
+    changed = base.with_repeats(
+        folds=folds or base.training.folds or DEFAULT_FOLDS, members=seeds or base.model.members
+    )
+    directory = run_dir or workflows.default_directory(changed, "compare")
+    with choose_progress(quiet=quiet) as progress:
+        comparison = workflows.compare(
+            changed, _names(losses), _names(strategies), directory, progress, overwrite=overwrite
+        )
+    chosen = output_format or default_format()
+    if chosen == "table":
+        draw(drawing.draw_comparison(comparison, str(directory)))
+    elif chosen == "csv":
+        write_result(drawing.to_csv(comparison), None)
+    else:
+        write_result((directory / "comparison.json").read_bytes(), None)
+
+
+def _names(text: str | None) -> list[str]:
+    return [] if text is None else [name.strip() for name in text.split(",")]

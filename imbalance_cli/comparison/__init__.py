@@ -1,0 +1,23 @@
+"""Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
+
+from imbalance_cli.comparison.comparing import compare_candidates
+from imbalance_cli.comparison.results import (
+    LOWER_IS_BETTER,
+    METRICS,
+    Candidate,
+    CandidateComparison,
+    Compared,
+    Comparison,
+    LabelComparison,
+)
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "Candidate",
+    "CandidateComparison",
+    "Compared",
+    "Comparison",
+    "LabelComparison",
+    "compare_candidates",
+]

@@ -1,0 +1,197 @@
+"""The metrics of one candidate, and of its replicates in a bootstrap that is the same for all.
+
+Shapes: N rows, L labels, M metrics, R replicates, B bins of probability, U units that are drawn
+(rows, or whole groups). One draw of units serves every candidate and every label, so that what is
+hard about a draw cancels in the differences. The macro average is column L, after the labels.
+What is undefined is NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.comparison.results import METRICS
+from imbalance_cli.evaluation import LEAST_FOR_INTERVAL, Resampling
+from imbalance_cli.metrics import (
+    Confusion,
+    Ranking,
+    average_precision,
+    brier,
+    expected_calibration_error,
+    log_loss,
+    roc_auc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imbalance_cli.comparison.results import Candidate
+
+BINS = 10  # of the calibration error
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """The rows, and what is drawn of them.
+
+    Attributes:
+        targets: (N, L).
+        units: (N,) the unit that each row is drawn with, from 0.
+        size: U.
+        learnable: (L,).
+        kept: (L,) learnable and of both classes, which the macro average is over.
+        enough: (L + 1,) whether resampling says anything.
+    """
+
+    targets: torch.Tensor
+    units: torch.Tensor
+    size: int
+    learnable: torch.Tensor
+    kept: torch.Tensor
+    enough: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, targets: torch.Tensor, learnable: Sequence[bool], groups: torch.Tensor | None
+    ) -> Sample:
+        """Describe targets (N, L), given which labels are learnable and the groups (N,)."""
+        units = torch.arange(len(targets), device=targets.device)
+        if groups is not None:
+            units = torch.unique(groups.to(targets.device), return_inverse=True)[1]
+        size = int(units.max()) + 1 if len(units) else 0
+        classes = []
+        for side in (1, 0):  # the units that have a positive, and those that have a negative
+            cells = (targets == side).double()
+            found = cells.new_zeros(size, targets.shape[1]).index_add_(0, units, cells) > 0
+            classes.append(found.sum(dim=0))
+        fewest = torch.minimum(*classes)
+        trained = torch.tensor(list(learnable), dtype=torch.bool, device=targets.device)
+        kept = trained & (fewest > 0)
+        enough = trained & (fewest >= LEAST_FOR_INTERVAL)
+        return cls(targets, units, size, trained, kept, torch.cat([enough, enough.any()[None]]))
+
+    def draw(self, resampling: Resampling) -> Iterator[torch.Tensor]:
+        """Yield (N,) how often each row was drawn, the same for every caller."""
+        random = torch.Generator(self.targets.device).manual_seed(resampling.seed)
+        for _ in range(resampling.replicates):
+            drawn = torch.randint(
+                self.size, (self.size,), generator=random, device=self.targets.device
+            )
+            yield drawn.bincount(minlength=self.size).double()[self.units]
+
+
+@dataclasses.dataclass(frozen=True)
+class SortedRows:
+    """A candidate's rows sorted once a label; a replicate reweights them.
+
+    Attributes:
+        ranking: by probability; rows of missing target last.
+        residuals: (L, N) probability less target in that order, 0 where missing.
+        before: (L, B + 1) where the run of equal probabilities begins that a cut of bins falls in.
+        after: (L, B + 1) where it ends.
+        share: (L, B + 1) how much of the run lies before the cut.
+        sums: (4 L, N) true positives, false positives, Brier and log loss of each cell.
+    """
+
+    ranking: Ranking
+    residuals: torch.Tensor
+    before: torch.Tensor
+    after: torch.Tensor
+    share: torch.Tensor
+    sums: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, probabilities: torch.Tensor, decisions: torch.Tensor, targets: torch.Tensor
+    ) -> SortedRows:
+        """Sort the rows of one candidate, (N, L) each."""
+        known = ~targets.isnan()
+        p, y = probabilities.double(), targets.double()
+        ranking = Ranking.of(p.where(known, -torch.inf), y)
+        cells = p.reshape(1, -1), y.reshape(1, -1)  # the metric of one cell is its loss
+        losses = [f(*cells).reshape(p.shape).where(known, 0.0) for f in (brier, log_loss)]
+        hits = [(decisions & (y == side)).double() for side in (1, 0)]
+        # as tensor_split cuts the rising probabilities; the ranking falls
+        size, bins = known.sum(dim=0)[:, None], torch.arange(BINS + 1, device=p.device)
+        cuts = size - (bins * (size // BINS) + bins.minimum(size % BINS))
+        at = cuts.clamp(max=len(p) - 1)
+        before, after = ranking.first.gather(1, at), ranking.last.gather(1, at) + 1
+        return cls(
+            ranking=ranking,
+            residuals=(p - y).where(known, 0.0).T.gather(1, ranking.order),
+            before=before,
+            after=after,
+            share=(cuts - before).double() / (after - before),
+            sums=torch.cat([*hits, *losses], dim=1).T.contiguous(),
+        )
+
+    def metrics(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return (M, L) of rows that count (N,) times, NaN where one class has none."""
+        order = self.ranking.order
+        weights = counts.index_select(0, order.flatten()).reshape(order.shape)
+        drawn = self.ranking.reweighted(weights)
+        positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
+        true, false, squares, losses = (self.sums @ counts).reshape(4, -1)
+        confusion = Confusion(true, false, positives - true, negatives - false)
+        total = positives + negatives
+        values = torch.stack(
+            [
+                average_precision(drawn),
+                roc_auc(drawn),
+                confusion.f_beta(),
+                confusion.mcc(),
+                squares / total,
+                losses / total,
+                self._gaps(weights) / total,
+            ]
+        )
+        return values.where((positives > 0) & (negatives > 0), torch.nan)
+
+    def _gaps(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return (L,) the summed gaps of the bins, which stay those of the data.
+
+        A run of equal probabilities that a cut divides gives each bin its share of the whole run,
+        so that the order of its rows makes no difference.
+        """
+        sums = torch.nn.functional.pad((self.residuals * weights).cumsum(dim=1), (1, 0))
+        before, after = sums.gather(1, self.before), sums.gather(1, self.after)
+        return (before + self.share * (after - before)).diff(dim=1).abs().sum(dim=1)
+
+
+def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
+    """Return (M, L + 1)."""
+    p, y = candidate.probabilities, sample.targets
+    ranking, confusion = Ranking.of(p, y), Confusion.of(candidate.decisions, y)
+    values = torch.stack(
+        [
+            average_precision(ranking),
+            roc_auc(ranking),
+            confusion.f_beta(),
+            confusion.mcc(),
+            brier(p, y),
+            log_loss(p, y),
+            expected_calibration_error(p, y, BINS),
+        ]
+    )
+    average = values[:, sample.kept].mean(dim=1, keepdim=True)
+    return torch.cat([values.where(sample.learnable, torch.nan), average], dim=1)
+
+
+def replicate_values(candidate: Candidate, sample: Sample, resampling: Resampling) -> torch.Tensor:
+    """Return (R, M, L + 1): all metrics of every replicate."""
+    kept, replicates = sample.kept, resampling.replicates
+    shape = (replicates, len(METRICS), len(kept) + 1)
+    draws = torch.full(shape, torch.nan, dtype=torch.float64, device=kept.device)
+    if not (replicates and sample.enough.any()):
+        return draws
+    rows = SortedRows.of(
+        candidate.probabilities[:, kept], candidate.decisions[:, kept], sample.targets[:, kept]
+    )
+    for i, counts in enumerate(sample.draw(resampling)):
+        values = rows.metrics(counts)
+        draws[i, :, :-1][:, kept] = values
+        draws[i, :, -1] = values.nanmean(dim=1)
+    return draws.where(sample.enough, torch.nan)

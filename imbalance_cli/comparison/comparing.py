@@ -1,0 +1,153 @@
+"""Candidates against the baseline: differences, their paired intervals, and the verdicts.
+
+Shapes: N rows, L labels, M metrics, R bootstrap replicates. The macro average is column L, after
+the labels. What is undefined is NaN here and None in the Comparison.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.comparison.bootstrap import Sample, point_values, replicate_values
+from imbalance_cli.comparison.conclusions import conclude
+from imbalance_cli.comparison.results import (
+    LOWER_IS_BETTER,
+    METRICS,
+    CandidateComparison,
+    Compared,
+    Comparison,
+    LabelComparison,
+)
+from imbalance_cli.comparison.verdicts import judge, standard_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.comparison.results import Candidate
+    from imbalance_cli.comparison.verdicts import Verdict
+    from imbalance_cli.evaluation import Resampling
+
+ROUNDING = 1e-12  # a smaller difference is of the arithmetic, not of the candidates
+
+
+def compare_candidates(
+    candidates: Sequence[Candidate],
+    targets: torch.Tensor,
+    labels: Sequence[str],
+    *,
+    learnable: Sequence[bool],
+    groups: torch.Tensor | None,
+    baseline: str,
+    resampling: Resampling,
+) -> Comparison:
+    """Compute every metric of every candidate, and its difference to the baseline.
+
+    Args:
+        candidates: predictions for the same rows; the baseline is one of them.
+        targets: (N, L), NaN where missing.
+        labels: the names, (L,).
+        learnable: whether each label had both classes in training, (L,).
+        groups: (N,) the group of each row, which are then drawn whole; None draws rows.
+        baseline: the name of the candidate to compare with.
+        resampling: how intervals are made.
+    """
+    sample = Sample.of(targets, learnable, groups)
+    points = [point_values(candidate, sample) for candidate in candidates]
+    draws = [replicate_values(candidate, sample, resampling) for candidate in candidates]
+    base = [candidate.name for candidate in candidates].index(baseline)
+    others, kept = len(candidates) - 1, int(sample.kept.sum())
+    limits = [standard_errors(others * kept)] * len(labels) + [standard_errors(others)]
+    support, positives = (~targets.isnan()).sum(dim=0).tolist(), (targets == 1).sum(dim=0).tolist()
+    entries = []
+    for i, candidate in enumerate(candidates):
+        against = None if i == base else (points[base], draws[base])
+        *tables, macro = _table((points[i], draws[i]), against, limits, resampling.confidence)
+        found = zip(labels, support, positives, learnable, tables, strict=True)
+        entries.append(
+            CandidateComparison(
+                name=candidate.name,
+                loss=candidate.loss,
+                strategy=candidate.strategy,
+                sampler=candidate.sampler,
+                macro=macro,
+                labels=[LabelComparison(*numbers) for numbers in found],
+            )
+        )
+    comparison = Comparison(
+        rows=len(targets),
+        baseline=baseline,
+        confidence=resampling.confidence,
+        replicates=resampling.replicates,
+        resampled="rows" if groups is None else "groups",
+        metrics=METRICS,
+        candidates=entries,
+        conclusions=[],
+    )
+    return dataclasses.replace(comparison, conclusions=conclude(comparison))
+
+
+def _table(
+    own: tuple[torch.Tensor, torch.Tensor],
+    against: tuple[torch.Tensor, torch.Tensor] | None,
+    limits: Sequence[float],
+    confidence: float,
+) -> list[dict[str, Compared]]:
+    """Return the metrics of each label, and of the macro average last.
+
+    Args:
+        own: the candidate's values, (M, L + 1), and their replicates, (R, M, L + 1).
+        against: the baseline's; None for the baseline itself.
+        limits: (L + 1,) standard errors.
+        confidence: of the intervals.
+    """
+    value, draws = own
+    low, high = _interval(draws, confidence)
+    columns = [value, low, high, *[torch.full_like(value, torch.nan)] * 3]
+    gain = torch.full_like(value, torch.nan)
+    if against is not None:
+        difference, paired = value - against[0], draws - against[1]
+        columns[3:] = [difference, *_interval(paired, confidence)]
+        real = difference.where(difference.abs() > ROUNDING, 0.0)
+        error = _spread(paired)
+        signs = [-1.0 if name in LOWER_IS_BETTER else 1.0 for name in METRICS]
+        gain = value.new_tensor(signs)[:, None] * (real / error).where(real != 0, 0.0)
+        gain = gain.where(~error.isnan(), torch.nan)
+    numbers, gains = torch.stack(columns, dim=-1).tolist(), gain.tolist()
+    return [
+        {
+            name: _compared(numbers[m][j], judge(gains[m][j], limits[j]))
+            for m, name in enumerate(METRICS)
+        }
+        for j in range(value.shape[1])
+    ]
+
+
+def _interval(draws: torch.Tensor, confidence: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (M, L + 1) low and high of (R, M, L + 1)."""
+    if not len(draws):
+        nothing = torch.full_like(draws.sum(dim=0), torch.nan)
+        return nothing, nothing
+    tail = (1 - confidence) / 2
+    quantiles = draws.new_tensor([tail, 1 - tail])
+    # one metric at a time: torch refuses the quantiles of more than 16 million numbers
+    ends = [draws[:, m].nanquantile(quantiles, dim=0) for m in range(draws.shape[1])]
+    low, high = torch.stack(ends, dim=1)
+    return low, high
+
+
+def _spread(draws: torch.Tensor) -> torch.Tensor:
+    """Return the standard deviation over replicates, (M, L + 1); NaN where fewer than two."""
+    defined = (~draws.isnan()).sum(dim=0)
+    squares = ((draws - draws.nanmean(dim=0)) ** 2).nansum(dim=0)
+    return (squares / (defined - 1).clamp(min=1)).sqrt().where(defined > 1, torch.nan)
+
+
+def _compared(numbers: Sequence[float], verdict: Verdict | None) -> Compared:
+    """Return six numbers in the order of Compared, NaN as None."""
+    value, low, high, *paired = (x if math.isfinite(x) else None for x in numbers)
+    difference, difference_low, difference_high = paired
+    return Compared(value, low, high, difference, difference_low, difference_high, verdict)

@@ -1,0 +1,86 @@
+"""What a comparison says, in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from imbalance_cli.comparison.results import LOWER_IS_BETTER
+from imbalance_cli.comparison.verdicts import standard_errors
+
+if TYPE_CHECKING:
+    from imbalance_cli.comparison.results import Compared, Comparison
+
+NAMED = 3  # candidates that a sentence lists before it says how many more
+
+
+def conclude(comparison: Comparison) -> list[str]:
+    """Return what the evidence says, in plain sentences."""
+    found = {candidate.name: candidate.macro for candidate in comparison.candidates}
+    baseline = found.pop(comparison.baseline)
+    if not found:
+        return [f"{comparison.baseline} is the only candidate: there is nothing to compare."]
+    if baseline["average_precision"].value is None:
+        return ["No learned label has positives and negatives: there is nothing to compare."]
+    tuned = next(c for c in comparison.candidates if c.name == comparison.baseline).loss == "bce"
+    sentences = [
+        *_verdicts("average_precision", "Average precision", found, comparison.baseline),
+        *_verdicts("f1", "F1", found, "tuned thresholds" if tuned else comparison.baseline),
+        *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline),
+    ]
+    if baseline["average_precision"].low is None:
+        why = "were asked for" if not comparison.replicates else "can be made from so few positives"
+        return [*sentences, f"No intervals {why}: these differences may be chance."]
+    least = f"{standard_errors(len(found)):.2f} standard errors"
+    allowed = f"{len(found)} comparisons" if len(found) > 1 else "one comparison"
+    made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
+    return [
+        *sentences,
+        f"Beats, worse: by over {least}, which allows for {allowed}.",
+        f"Intervals: {made}; they do not cover training again with other seeds.",
+    ]
+
+
+def _verdicts(
+    metric: str, title: str, found: dict[str, dict[str, Compared]], rival: str
+) -> list[str]:
+    """Return which candidates beat the rival on a metric, if any, and which are worse."""
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    results = {name: macro[metric] for name, macro in found.items()}
+    ranked = sorted(results, key=lambda name: sign * _difference(results[name]), reverse=True)
+    better = [name for name in ranked if results[name].verdict == "better"]
+    worse = [name for name in reversed(ranked) if results[name].verdict == "worse"]
+    best, *also = better or ranked
+    if better:
+        first = f"{best} beats {rival} by {_amount(results[best], sign, '')}"
+    elif results[best].verdict is None:  # nothing was resampled
+        first = f"the best correction, {best}, is {_amount(results[best], 1, '+')} from {rival}"
+    else:
+        amount = _amount(results[best], 1, "+")
+        first = f"no correction beats {rival} here; the best, {best}, is {amount}"
+    sentences = [f"{title}: {first}."]
+    if better and also:
+        sentences.append(f"{title}, also better: {_names(also)}.")
+    if worse:
+        sentences.append(f"{title}, clearly worse: {_names(worse)}.")
+    return sentences
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _difference(compared: Compared) -> float:
+    return compared.difference or 0.0
+
+
+def _amount(compared: Compared, sign: int, plus: str) -> str:
+    """Return a difference with its interval, with two digits that say something, 3 to 6 places."""
+    ends = [compared.difference_low, compared.difference_high]
+    numbers = [sign * _difference(compared), *sorted(sign * x for x in ends if x is not None)]
+    widest = max(map(abs, numbers)) or 1.0
+    places = min(max(3, 1 - math.floor(math.log10(widest))), 6)
+    # zero has no minus, also where rounding made it
+    amount, *interval = (f"{round(x, places) + 0.0:{plus}.{places}f}" for x in numbers)
+    return amount + (f" ({' to '.join(interval)})" if interval else "")

@@ -1,0 +1,116 @@
+"""The configs that `compare` tries: one base, with every loss, strategy and sampler in turn."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, get_args
+
+from imbalance_cli.config.refusals import refuse_folds_in_time
+from imbalance_cli.config.sections import (
+    LOSS_PARAMETERS,
+    LossName,
+    LossSection,
+    StrategyName,
+    WeightingSection,
+)
+from imbalance_cli.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.config.sections import Config
+
+BASELINE = "bce"
+BALANCED_SAMPLER = "balanced_sampler"
+LOSSES = (*get_args(LossName), BALANCED_SAMPLER)
+STRATEGIES: tuple[str, ...] = get_args(StrategyName)
+DEFAULT_LOSSES = (
+    BASELINE,
+    "weighted_bce",
+    "focal",
+    "asymmetric",
+    "logit_adjusted",
+    BALANCED_SAMPLER,
+)
+DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateConfig:
+    """A config to try, and what it is called."""
+
+    name: str
+    config: Config
+
+
+def list_candidates(
+    base: Config, losses: Sequence[str], strategies: Sequence[str]
+) -> list[CandidateConfig]:
+    """Return the configs to try, the baseline first.
+
+    Args:
+        base: everything but the loss, the weighting and the sampler; parameters of losses and of
+            weights are read from it.
+        losses: of LOSSES; plain `bce` is always among them.
+        strategies: of STRATEGIES, each a candidate of `weighted_bce`.
+
+    Raises:
+        ConfigError: a name is unknown, strategies are given without the loss that takes them, or
+            the base brings weights of its own.
+    """
+    refuse_folds_in_time(base, "compare")
+    _check_names("--losses", losses, LOSSES)
+    _check_names("--strategies", strategies, STRATEGIES)
+    if base.weighting.from_ is not None:
+        raise ConfigError(
+            f"weighting.from: {base.weighting.from_}: compare makes the weights, by --strategies",
+            hint="leave weighting.from out",
+        )
+    if strategies and losses and "weighted_bce" not in losses:
+        raise ConfigError(
+            "--strategies are candidates of weighted_bce, which --losses leaves out",
+            hint=f"--losses {','.join([*losses, 'weighted_bce'])}",
+        )
+    chosen = dict.fromkeys([BASELINE, *(losses or DEFAULT_LOSSES)])
+    candidates = []
+    for loss in chosen:
+        if loss == "weighted_bce":
+            candidates += [
+                _change(base, f"{loss}:{strategy}", loss, strategy=strategy)
+                for strategy in dict.fromkeys(strategies or DEFAULT_STRATEGIES)
+            ]
+        elif loss == BALANCED_SAMPLER:
+            candidates.append(_change(base, loss, BASELINE, sampler="balanced"))
+        else:
+            strategy = "effective" if loss == "class_balanced" else "none"
+            candidates.append(_change(base, loss, loss, strategy=strategy))
+    return candidates
+
+
+def _change(
+    base: Config, name: str, loss: str, *, strategy: str = "none", sampler: str = "shuffle"
+) -> CandidateConfig:
+    """Return the base with a loss and what goes with it; all that does not keeps its default."""
+    parameters = {key: getattr(base.loss, key) for key in LOSS_PARAMETERS.get(loss, ())}
+    keys = [] if strategy == "none" else ["cap", "smoothing"]
+    keys += ["beta"] if strategy == "effective" else []
+    weights = {key: getattr(base.weighting, key) for key in keys}
+    return CandidateConfig(
+        name,
+        base.model_copy(
+            update={
+                "loss": LossSection.model_validate({"name": loss, **parameters}),
+                "weighting": WeightingSection.model_validate({"strategy": strategy, **weights}),
+                "training": base.training.model_copy(update={"sampler": sampler}),
+            }
+        ),
+    )
+
+
+def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"{option}: {name!r} should be one of {', '.join(known)}",
+                hint=nearest(name, known),
+            )

@@ -1,0 +1,58 @@
+"""Balanced drawing: rows with rare labels more often, and by how much that shifts the odds.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import torch
+
+LARGEST_RATE = 50.0
+"""No row is drawn more than so many times as often as another: the few positives of a very rare
+label would else fill every batch, and be learned by heart."""
+
+
+def balanced_rates(targets: torch.Tensor) -> torch.Tensor:
+    """Return how often to draw each row, (N,) float64, where 1 is a row without a positive.
+
+    A positive counts for negatives / positives of its label, at most LARGEST_RATE; a row for the
+    rarest of its positives. With one label whose positives are fewer than its negatives both
+    classes are drawn alike often, up to that bound; common positives count as negatives do.
+
+    Args:
+        targets: (N, L), NaN where missing.
+    """
+    positives = (targets == 1).sum(dim=0).double()
+    negatives = (targets == 0).sum(dim=0).double()
+    rates = (negatives / positives.clamp(min=1)).clamp(1.0, LARGEST_RATE)
+    return torch.where(targets == 1, rates, 1.0).amax(dim=1)
+
+
+def prior_shift(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return by how much weighing or drawing rows multiplies each label's odds, (L,).
+
+    It is the mean weight of the positives over that of the negatives, 1 where a label lacks either.
+    Exact for one label; with several, a row's weight also depends on its other labels, and this is
+    the shift on average.
+
+    Args:
+        targets: (N, L), NaN where missing.
+        weights: (N, L), or (N, 1) for rows.
+    """
+    positive, negative = (targets == 1).double(), (targets == 0).double()
+    weights = weights.double()
+    shift = (
+        ((weights * positive).sum(dim=0) / positive.sum(dim=0))
+        / ((weights * negative).sum(dim=0) / negative.sum(dim=0))
+    )  # fmt: skip
+    return shift.nan_to_num(1.0).float()
+
+
+def draw_rows(rates: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return as many row numbers as there are rates, drawn with replacement, (N,) on the host.
+
+    torch.multinomial takes no more than 2^24 rows; this takes any number.
+    """
+    heights = rates.cumsum(dim=0)
+    points = torch.rand(len(rates), generator=random, dtype=torch.float64) * heights[-1]
+    return torch.searchsorted(heights, points, right=True).clamp(max=len(rates) - 1)

@@ -1,0 +1,299 @@
+"""compare: the same folds for every candidate, and what the held-out rows say of each.
+
+Shapes: M members, N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from imbalance_cli.artifacts import (
+    COMPARISON_CSV,
+    COMPARISON_JSON,
+    CONFIG,
+    MODEL,
+    PREDICTIONS,
+    RunDirectory,
+    load_run,
+)
+from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
+from imbalance_cli.config import BASELINE, Config, list_candidates
+from imbalance_cli.errors import RunError, nearest
+from imbalance_cli.evaluation import Resampling
+from imbalance_cli.predictor import Predictor
+from imbalance_cli.report import comparison as drawing
+from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.workflows.fitting import (
+    choose_held_out,
+    decide,
+    default_directory,
+    describe,
+    make_predictor,
+    score_held_out,
+    train_networks,
+    warn_of_flattery,
+)
+from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
+from imbalance_cli.workflows.preparing import prepare
+from imbalance_cli.workflows.saving import HeldOut, describe_model, report_run, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from imbalance_cli.config import CandidateConfig
+    from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.training import MemberResult
+    from imbalance_cli.workflows.networks import Networks
+    from imbalance_cli.workflows.preparing import Observer, Prepared
+
+HELD_OUT = "held_out"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A candidate after training.
+
+    Attributes:
+        name: what it is called.
+        config: that it was trained by.
+        networks: where its members came from.
+        results: the last result of each.
+        predictor: its model, without calibration and thresholds yet.
+        odds: (N, L) log-odds of the held-out rows, fold after fold.
+    """
+
+    name: str
+    config: Config
+    networks: Networks
+    results: Sequence[MemberResult]
+    predictor: Predictor
+    odds: torch.Tensor
+
+
+def compare(
+    config: Config,
+    losses: Sequence[str],
+    strategies: Sequence[str],
+    directory: Path,
+    observer: Observer,
+    *,
+    overwrite: bool,
+) -> Comparison:
+    """Train every candidate on the same folds, compare them, and save all their models.
+
+    Args:
+        config: everything but the loss; training.folds and model.members say how often each
+            candidate is trained.
+        losses: of config.LOSSES; none for the default ones.
+        strategies: of the weights of weighted_bce; none for the default ones.
+        directory: of the run.
+        observer: who is told how it goes.
+        overwrite: whether a run that is there may be replaced.
+
+    Raises:
+        ImbtrainError: the config, the data or the place of the run cannot be used.
+    """
+    candidates = list_candidates(config, losses, strategies)
+    run = RunDirectory(directory, overwrite=overwrite)
+    prepared = prepare(config, observer, folds=config.training.folds)
+    refuse_too_many(config, prepared, models=len(candidates))
+    plans = [plan_networks(c.config, prepared, name=c.name) for c in candidates]
+    model = start_model(config, prepared, plans)
+
+    run.start()
+    run.write(CONFIG, config.to_yaml().encode())
+    members = [member for plan in plans for member in plan.members]
+    results = train_networks(model, prepared, members, config.training, run=run, observer=observer)
+
+    trained = _take_apart(candidates, plans, model, results, prepared)
+    judged = [_judge(one, prepared) for one in trained]
+    groups = prepared.data.groups
+    comparison = compare_candidates(
+        judged,
+        prepared.held_out_targets(),
+        prepared.labels,
+        learnable=prepared.learnable,
+        groups=None if groups is None else torch.from_numpy(groups[prepared.held_out]),
+        baseline=BASELINE,
+        resampling=Resampling(config.report.bootstrap, config.report.confidence),
+    )
+    run.write(PREDICTIONS, _predictions(judged, prepared))
+    _save(run, trained, prepared, comparison)
+    return comparison
+
+
+def choose(
+    comparison: Path, name: str, directory: Path | None, observer: Observer, *, overwrite: bool
+) -> tuple[Evaluation, Path]:
+    """Make a run of one candidate of a comparison, without training again.
+
+    Args:
+        comparison: the run that `compare` left.
+        name: of the candidate.
+        directory: of the new run; None takes what the config of the comparison says.
+        observer: who is told what the numbers should be read with.
+        overwrite: whether a run that is there may be replaced.
+
+    Returns:
+        The evaluation, and where the run is.
+
+    Raises:
+        ImbtrainError: the comparison has no such candidate, or a place cannot be used.
+    """
+    document, tensors = load_run(comparison, "comparison")
+    found = {candidate["name"]: candidate for candidate in document["candidates"]}
+    if name not in found:
+        raise RunError(
+            f"{comparison}: no candidate {name!r}; there are {', '.join(found)}",
+            hint=nearest(name, list(found)),
+        )
+    config = Config.model_validate(found[name]["config"])
+    own = _unprefix(tensors, name)
+    model = found[name]["model"]
+    predictor = Predictor.from_document(
+        model, {k: v for k, v in own.items() if k != HELD_OUT}, torch.device("cpu")
+    )
+    thresholds = Thresholds(
+        predictor.thresholds,
+        torch.tensor([label["validation_positives"] for label in model["labels"]]),
+        torch.tensor([label["threshold_pooled"] for label in model["labels"]]),
+    )
+    shared = _unprefix(tensors, HELD_OUT)
+    held_out = HeldOut(
+        part=document[HELD_OUT]["part"],
+        source=document[HELD_OUT]["source"],
+        rows=shared["rows"].numpy(),
+        targets=shared["targets"],
+        probabilities=own[HELD_OUT],
+    )
+    path = directory or default_directory(config)
+    run = RunDirectory(path, overwrite=overwrite)
+    run.start()
+    run.write(CONFIG, config.to_yaml().encode())
+    warn_of_flattery(held_out.part, observer)
+    return report_run(run, predictor, thresholds, config, held_out, model["trained"]), path
+
+
+def _take_apart(
+    candidates: Sequence[CandidateConfig],
+    plans: Sequence[Networks],
+    model: MultilayerPerceptron,
+    results: Sequence[MemberResult],
+    prepared: Prepared,
+) -> list[Trained]:
+    """Return each candidate with its own members and their scores."""
+    trained, start = [], 0
+    for candidate, plan in zip(candidates, plans, strict=True):
+        stop = start + len(plan.members)
+        networks = model.part(start, stop)
+        predictor = make_predictor(networks, prepared, plan, candidate.config)
+        odds = score_held_out(predictor, prepared, plan)
+        own = results[start:stop]
+        trained.append(Trained(candidate.name, candidate.config, plan, own, predictor, odds))
+        start = stop
+    return trained
+
+
+def _judge(one: Trained, prepared: Prepared) -> Candidate:
+    """Return a candidate with what it says of the held-out rows."""
+    probabilities, decisions = _decide_across_folds(one, prepared)
+    strategy = one.config.weighting.strategy
+    return Candidate(
+        name=one.name,
+        loss=one.config.loss.name,
+        strategy=None if strategy == "none" else strategy,
+        sampler=one.config.training.sampler,
+        probabilities=probabilities,
+        decisions=decisions,
+    )
+
+
+def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return probabilities and decisions, (N, L), by calibration and thresholds of other folds.
+
+    So nothing about a row, not even its threshold, was chosen with its target in sight.
+    """
+    targets = prepared.held_out_targets()
+    fold = torch.repeat_interleave(
+        torch.arange(len(prepared.folds)),
+        torch.tensor([len(fold.held_out) for fold in prepared.folds]),
+    )
+    probabilities = torch.empty_like(one.odds)
+    decisions = torch.empty_like(one.odds, dtype=torch.bool)
+    for number in range(len(prepared.folds)):
+        here, others = fold == number, fold != number
+        decided, _ = decide(one.predictor, one.odds[others], targets[others], one.config)
+        probabilities[here] = decided.probabilities_of_odds(one.odds[here])
+        decisions[here] = probabilities[here] >= decided.thresholds
+    return probabilities, decisions
+
+
+def _save(
+    run: RunDirectory,
+    trained: Sequence[Trained],
+    prepared: Prepared,
+    comparison: Comparison,
+) -> None:
+    """Write the comparison, and of each candidate all that a run of it needs."""
+    documents: list[dict[str, Any]] = []
+    tensors: dict[str, torch.Tensor] = {}
+    targets = prepared.held_out_targets()
+    for one in trained:
+        predictor, thresholds = decide(one.predictor, one.odds, targets, one.config)
+        held_out = choose_held_out(predictor, prepared, one.odds)
+        members = describe(one.networks, one.results)
+        documents.append(
+            {
+                "name": one.name,
+                "config": one.config.model_dump(by_alias=True, mode="json"),
+                "model": describe_model(predictor, thresholds, one.config, members),
+            }
+        )
+        own = predictor.tensors() | {HELD_OUT: held_out.probabilities}
+        tensors |= {f"{one.name}/{key}": value for key, value in own.items()}
+    tensors[f"{HELD_OUT}/rows"] = torch.from_numpy(held_out.rows)
+    tensors[f"{HELD_OUT}/targets"] = held_out.targets
+    run.write_tensors(MODEL, tensors)
+    extra = {"folds": len(prepared.folds), "seeds": trained[0].config.model.members}
+    run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
+    run.write(COMPARISON_CSV, drawing.to_csv(comparison))
+    where = {"part": held_out.part, "source": held_out.source}
+    run.finish(
+        {"candidates": documents, HELD_OUT: where, "versions": versions()}, kind="comparison"
+    )
+
+
+def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
+    """Return row numbers, folds, targets and what every candidate said, as Parquet."""
+    columns: dict[str, object] = {
+        "row": prepared.held_out,
+        "fold": np.repeat(
+            np.arange(len(prepared.folds)), [len(fold.held_out) for fold in prepared.folds]
+        ),
+    }
+    for label, column in zip(prepared.labels, prepared.held_out_targets().T, strict=True):
+        columns[f"{label}_target"] = pl.Series(column.numpy()).fill_nan(None).cast(pl.Int8)
+    for candidate in judged:
+        for i, label in enumerate(prepared.labels):
+            start = f"{candidate.name}/{label}"
+            columns[f"{start}_probability"] = candidate.probabilities[:, i].numpy()
+            columns[f"{start}_decision"] = candidate.decisions[:, i].to(torch.int8).numpy()
+    content = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(content)
+    return content.getvalue()
+
+
+def _unprefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with a prefix and /, without it."""
+    start = f"{prefix}/"
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }

@@ -1,0 +1,236 @@
+"""From a config and its rows to networks that are ready to be trained.
+
+Shapes: M members, N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from imbalance_cli import losses
+from imbalance_cli.device import available_memory
+from imbalance_cli.errors import ConfigError
+from imbalance_cli.links import link
+from imbalance_cli.model import MultilayerPerceptron, Shape, build_model
+from imbalance_cli.pos_weight import Strategy, weigh
+from imbalance_cli.sampling import balanced_rates, prior_shift
+from imbalance_cli.training import Member
+from imbalance_cli.workflows.preparing import count_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.labels import Counts
+    from imbalance_cli.workflows.preparing import Prepared
+
+BINS = 16  # of the piecewise linear encoding of a number
+MOST_BINNED = 256  # `auto` encodes no more numbers than these, since the input grows by BINS each
+COPIES = 5  # of every parameter while it trains: itself, gradient, two moments of Adam, the best
+BYTES = 4  # of a float32
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The members of one model, and where each came from.
+
+    Attributes:
+        members: (M,) what each learns from.
+        folds: (M,) the number of each member's fold.
+        starts: (M, L) the logits each starts at.
+    """
+
+    members: list[Member]
+    folds: list[int]
+    starts: torch.Tensor
+
+
+def plan_networks(
+    config: Config, prepared: Prepared, *, given: Sequence[float] | None = None, name: str = ""
+) -> Networks:
+    """Return model.members networks a fold, each with its own seed and its fold's own weights.
+
+    Args:
+        config: of the loss, the weights, the sampler and the seed.
+        prepared: the rows.
+        given: (L,) weights from a file, instead of the config's strategy.
+        name: of the model, in errors.
+
+    Raises:
+        ConfigError: they do not fit the memory; it says how many would.
+    """
+    refuse_too_many(config, prepared, models=1)
+    members, folds, starts = [], [], []
+    for number, fold in enumerate(prepared.folds):
+        train, valid = (
+            torch.from_numpy(rows).to(prepared.device) for rows in (fold.train, fold.valid)
+        )
+        targets = prepared.rows.targets[train].cpu()
+        counts = count_targets(targets.numpy(), prepared.labels)
+        rates = balanced_rates(targets) if config.training.sampler == "balanced" else None
+        loss = make_loss(config, counts, targets, rates=rates, given=given)
+        start = link(_prevalence(counts), loss)
+        for index in range(config.model.members):
+            seed = config.training.seed + index
+            parts = [name, f"fold {number + 1}" if prepared.is_cross_fitted else ""]
+            parts += [f"seed {seed}"] if config.model.members > 1 else []
+            shown = ", ".join(part for part in parts if part)
+            members.append(Member(train, valid, loss, seed, rates, shown))
+            folds.append(number)
+            starts.append(start)
+    return Networks(members, folds, torch.stack(starts))
+
+
+def make_loss(
+    config: Config,
+    counts: Counts,
+    targets: torch.Tensor,
+    *,
+    rates: torch.Tensor | None,
+    given: Sequence[float] | None,
+) -> losses.Loss:
+    """Return the loss that a config asks for.
+
+    Args:
+        config: of the loss and the weights.
+        counts: of the training rows.
+        targets: of the training rows, (N, L).
+        rates: how often each is drawn, (N,); None for alike.
+        given: (L,) weights from a file, instead of the config's strategy.
+    """
+    settings = config.loss
+    pos_weight = None
+    if given is not None:
+        pos_weight = torch.tensor(given)
+    elif config.weighting.gives_weights or settings.name == "weighted_bce":
+        w = config.weighting
+        weighted = weigh(counts, Strategy(w.strategy, w.cap, w.smoothing, w.beta), "train")
+        pos_weight = torch.tensor([label.pos_weight for label in weighted.labels])
+    loss = _choose_loss(config, counts, pos_weight)
+    _refuse_unusable(loss, counts)
+    if rates is None and loss.rarity is None:
+        return loss
+    weights = torch.ones(1, 1) if rates is None else rates[:, None]
+    if loss.rarity is not None:
+        weights = weights * losses.cell_weights(targets, loss.rarity)
+    return dataclasses.replace(loss, prior_shift=prior_shift(targets, weights))
+
+
+def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None) -> losses.Loss:
+    settings = config.loss
+    match settings.name:
+        case "bce":
+            return losses.bce()
+        case "weighted_bce" if pos_weight is not None:
+            return losses.weighted_bce(pos_weight)
+        case "focal":
+            return losses.focal(settings.gamma, settings.alpha, pos_weight)
+        case "class_balanced":  # the weights are effective numbers: the config sees to it
+            return losses.focal(settings.gamma, None, pos_weight)
+        case "asymmetric":
+            exponents = settings.gamma_positive, settings.gamma_negative
+            return losses.asymmetric(*exponents, settings.margin, pos_weight)
+        case "logit_adjusted":
+            loss = losses.logit_adjusted(_prevalence(counts), settings.tau)
+        case _:
+            positives = torch.tensor([float(max(label.positives, 1)) for label in counts.labels])
+            known = torch.tensor([label.positives + label.negatives for label in counts.labels])
+            known = known.clamp(min=2).maximum(positives + 1)  # where there is nothing to learn
+            loss = losses.distribution_balanced(positives, known, settings.gamma)
+    return dataclasses.replace(loss, pos_weight=pos_weight)
+
+
+def _refuse_unusable(loss: losses.Loss, counts: Counts) -> None:
+    """Raise for numbers that are in range, but no longer once they are float32."""
+    labels = [label.label for label in counts.labels]
+    for name, value in loss.to(torch.float32).parameters().items():
+        wrong = ~value.isfinite()
+        if name in ("pos_weight", "factor"):
+            wrong |= value <= 0
+        elif name == "margin":
+            wrong |= value >= 1
+        if wrong.any():
+            first = int(wrong.expand(len(labels)).int().argmax())
+            seen = float(value.expand(len(labels))[first])
+            raise ConfigError(
+                f"the loss's {name.replace('_', ' ')} for label {labels[first]!r} is {seen:g} in "
+                "float32: nothing can be learned with it",
+                hint="numbers nearer to 1 in weighting and loss, or in the file of weights",
+            )
+
+
+def _prevalence(counts: Counts) -> torch.Tensor:
+    """Return each label's share of positives, (L,) float64, never 0 or 1."""
+    positives = torch.tensor([float(label.positives) for label in counts.labels])
+    known = torch.tensor([float(label.positives + label.negatives) for label in counts.labels])
+    return (positives.double() + 0.5) / (known.double() + 1.0)
+
+
+def start_model(
+    config: Config, prepared: Prepared, networks: Sequence[Networks]
+) -> MultilayerPerceptron:
+    """Build the networks; their scores stand for each label's prevalence before they learn."""
+    shape = _shape(config, prepared)
+    members = [member for plan in networks for member in plan.members]
+    starts = torch.cat([plan.starts for plan in networks])
+    model = build_model(shape, [member.seed for member in members], starts)
+    if model.bins is not None:
+        learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+        model.bins.fit(prepared.rows.numeric[torch.from_numpy(learned).to(prepared.device)].cpu())
+    with torch.no_grad():
+        model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
+    return model.to(prepared.device)
+
+
+def _shape(config: Config, prepared: Prepared) -> Shape:
+    preprocessing = prepared.preprocessing
+    return Shape(
+        numeric=prepared.rows.numeric.shape[1],
+        cardinalities=preprocessing.cardinalities,
+        labels=len(prepared.labels),
+        hidden=list(config.model.hidden),
+        activation=config.model.activation,
+        dropout=config.model.dropout,
+        continuous=preprocessing.continuous,
+        bins=_choose_bins(config.model.numeric_embedding, preprocessing.continuous),
+    )
+
+
+def _choose_bins(embedding: str, continuous: int) -> int:
+    if embedding == "none" or not continuous:
+        return 0
+    return BINS if embedding == "piecewise_linear" or continuous <= MOST_BINNED else 0
+
+
+def refuse_too_many(config: Config, prepared: Prepared, models: int) -> None:
+    """Raise where the networks and all that training keeps of them do not fit the memory.
+
+    Args:
+        config: says how many networks a fold has.
+        prepared: the folds and the rows.
+        models: so many models have so many networks each.
+
+    Raises:
+        ConfigError: it says how many would fit.
+    """
+    with torch.device("meta"):
+        network = MultilayerPerceptron(_shape(config, prepared))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    free = available_memory(prepared.device)
+    each = parameters * BYTES * COPIES
+    folds = len(prepared.folds)
+    members = config.model.members * folds * models
+    if members * each <= free:
+        return
+    most = free // each // (folds * models)
+    raise ConfigError(
+        f"model.members: {members:,} networks of {parameters:,} numbers need "
+        f"{members * each / 1e9:,.1f} GB to train, and {free / 1e9:,.1f} GB of memory are free",
+        hint=f"model.members (--seeds): at most {most:,} would fit"
+        if most
+        else "fewer folds, or narrower model.hidden",
+    )

@@ -1,0 +1,187 @@
+"""From a config to rows that can be trained on, and the folds they are trained in.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from imbalance_cli.dataset import Dataset
+from imbalance_cli.device import choose_device
+from imbalance_cli.features import fit_preprocessing
+from imbalance_cli.labelled import LabelledTable, Roles, read_labelled
+from imbalance_cli.labels import Counts, LabelCounts, list_names, select_labels
+from imbalance_cli.splits import Fold, cut_folds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.features import Preprocessing
+    from imbalance_cli.training import EpochResult
+
+
+class Observer(Protocol):
+    """Who is told how training goes."""
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Training begins, with so many rows a part and at most so many epochs."""
+        ...
+
+    def epoch(self, result: EpochResult) -> None:
+        """An epoch ended."""
+        ...
+
+    def warned(self, sentence: str) -> None:
+        """Something was noticed that the numbers should be read with."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Rows to train on.
+
+    Attributes:
+        labels: names, (L,).
+        data: the table, its targets and its parts.
+        learnable: whether the rows to learn from have both classes of a label, (L,).
+        preprocessing: fitted on the rows to learn from.
+        rows: all N rows on the device; targets of labels that cannot be learned are missing.
+        folds: what is trained on, and what it is then scored on to choose thresholds; without
+            cross-fitting one fold, whose held out rows are the validation rows.
+    """
+
+    labels: list[str]
+    data: LabelledTable
+    learnable: list[bool]
+    preprocessing: Preprocessing
+    rows: Dataset
+    folds: list[Fold]
+
+    @property
+    def is_cross_fitted(self) -> bool:
+        """Whether rows are held out in turn."""
+        return len(self.folds) > 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self.rows.targets.device
+
+    @property
+    def held_out(self) -> NDArray[np.intp]:
+        """The rows held out of each fold, fold after fold, (N_held_out,)."""
+        return np.concatenate([fold.held_out for fold in self.folds])
+
+    def held_out_targets(self) -> torch.Tensor:
+        """Return the targets of `held_out`, (N_held_out, L) on the host."""
+        return self.rows.targets[torch.from_numpy(self.held_out).to(self.device)].cpu()
+
+    def parts(self) -> dict[str, int]:
+        """Return how many rows are used for what."""
+        split = self.data.split
+        if self.is_cross_fitted:
+            return {f"in {len(self.folds)} folds": len(self.held_out), "test": len(split.test)}
+        return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
+
+
+def prepare(config: Config, observer: Observer, *, folds: int | None) -> Prepared:
+    """Read the sources, cut the rows, fit the preprocessing and put all rows on the device.
+
+    Args:
+        config: what to read.
+        observer: who is told what was noticed.
+        folds: how many; None for a plain train and validation part.
+
+    Raises:
+        ImbtrainError: the device, a source, a cell or a split cannot be used.
+    """
+    device = choose_device(config.training.device)
+    roles, data = read_labelled(config)
+    cut = _cut_folds(config, roles.labels, data, folds)
+    learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
+    learned = learned if folds else data.split.train
+    learnable = _find_learnable(roles.labels, data.targets[learned], observer)
+    _warn_of_labels(roles, data, learnable, observer)
+    preprocessing = fit_preprocessing(data.table, roles.features, learned)
+    if preprocessing.dropped:
+        names = list_names(preprocessing.dropped)
+        observer.warned(f"constant in the training rows, and so dropped: {names}")
+    # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
+    targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
+    rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device)
+    return Prepared(roles.labels, data, learnable, preprocessing, rows, cut)
+
+
+def count_targets(targets: NDArray[np.float32], labels: Sequence[str]) -> Counts:
+    """Count targets (N, L), NaN where missing."""
+    positives = (targets == 1).sum(axis=0).tolist()
+    negatives = (targets == 0).sum(axis=0).tolist()
+    missing = np.isnan(targets).sum(axis=0).tolist()
+    rows = zip(labels, positives, negatives, missing, strict=True)
+    return Counts(len(targets), [LabelCounts(*row) for row in rows])
+
+
+def _cut_folds(
+    config: Config, labels: Sequence[str], data: LabelledTable, folds: int | None
+) -> list[Fold]:
+    split = data.split
+    if not folds:
+        return [Fold(split.train, split.valid, split.valid)]
+    is_given = config.data.valid is not None
+    tested = 0.0 if config.data.test is not None else config.split.test
+    return cut_folds(
+        data.targets,
+        split.train if is_given else np.sort(np.append(split.train, split.valid)),
+        config.split,
+        number=folds,
+        labels=labels,
+        groups=data.groups,
+        share=config.split.valid / (1 - tested),  # as large a share as without folds
+        valid=split.valid if is_given else None,
+    )
+
+
+def _find_learnable(
+    labels: Sequence[str], targets: NDArray[np.float32], observer: Observer
+) -> list[bool]:
+    """Return whether each label has both classes, (L,), and warn of those that have not."""
+    counts = count_targets(targets, labels).labels
+    learnable = [bool(label.positives and label.negatives) for label in counts]
+    for label, can_learn in zip(counts, learnable, strict=True):
+        if not can_learn:
+            side = "negative" if label.positives else "positive"
+            observer.warned(
+                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+                "and is left out of macro averages"
+            )
+    return learnable
+
+
+def _warn_of_labels(
+    roles: Roles, data: LabelledTable, learnable: Sequence[bool], observer: Observer
+) -> None:
+    """Name features that look like labels, and labels that a part has no positive of."""
+    alike = select_labels(roles.features, (), data.table.name)
+    if alike:
+        observer.warned(
+            f"used as features, though they are called like labels: {list_names(alike)}; "
+            "data.exclude leaves them out"
+        )
+    for part, outcome in (
+        ("valid", "it gets no threshold of its own"),
+        ("test", "its average precision and recall are undefined"),
+    ):
+        rows = getattr(data.split, part)
+        has_positive = (data.targets[rows] == 1).any(axis=0)
+        without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
+        if len(rows) and len(without):
+            names = list_names([roles.labels[label] for label in without])
+            observer.warned(f"no positive in the {part} part for {names}: {outcome}")

@@ -1,0 +1,110 @@
+"""Writing a run: the model, what it is used with, and how it did on rows it had not seen.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from imbalance_cli import __version__
+from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
+from imbalance_cli.evaluation import Evaluation, Resampling
+from imbalance_cli.report import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.predictor import Predictor
+    from imbalance_cli.thresholds import Thresholds
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Rows that a report is of.
+
+    Attributes:
+        part: test, valid or out_of_fold.
+        source: what they were read from.
+        rows: (N,) their numbers in the table.
+        targets: (N, L), NaN where missing.
+        probabilities: (N, L) float64.
+    """
+
+    part: str
+    source: str
+    rows: NDArray[np.intp]
+    targets: torch.Tensor
+    probabilities: torch.Tensor
+
+
+def report_run(
+    run: RunDirectory,
+    predictor: Predictor,
+    thresholds: Thresholds,
+    config: Config,
+    held_out: HeldOut,
+    members: Sequence[dict[str, int]],
+) -> Evaluation:
+    """Evaluate a model on held-out rows, write all of its run, and return the evaluation."""
+    evaluation = predictor.evaluate(
+        held_out.probabilities,
+        held_out.targets,
+        part=held_out.part,
+        source=held_out.source,
+        resampling=Resampling(config.report.bootstrap, config.report.confidence),
+    )
+    run.write(PREDICTIONS, _predictions(predictor, held_out))
+    run.write_tensors(MODEL, predictor.tensors())
+    run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
+    run.write(METRICS_CSV, documents.to_csv(evaluation))
+    document = describe_model(predictor, thresholds, config, members)
+    run.finish(document | {"versions": versions()})
+    return evaluation
+
+
+def describe_model(
+    predictor: Predictor,
+    thresholds: Thresholds,
+    config: Config,
+    members: Sequence[dict[str, int]],
+) -> dict[str, Any]:
+    """Return all but the weights of a model as plain data."""
+    document = predictor.to_document()
+    for i, label in enumerate(document["labels"]):
+        label["validation_positives"] = int(thresholds.positives[i])
+        label["threshold_pooled"] = bool(thresholds.pooled[i])
+    return document | {"loss": config.loss.name, "trained": list(members)}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed the numbers."""
+    return {
+        "imbtrain": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "polars": pl.__version__,
+    }
+
+
+def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
+    """Return row numbers, targets and what was predicted, as Parquet."""
+    frame = pl.DataFrame({"row": held_out.rows}).with_columns(
+        pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
+        for label, column in zip(predictor.labels, held_out.targets.T, strict=True)
+    )
+    content = io.BytesIO()
+    predictions = predictor.frame(held_out.probabilities)
+    pl.concat([frame, predictions], how="horizontal").write_parquet(content)
+    return content.getvalue()

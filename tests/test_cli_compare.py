@@ -1,0 +1,289 @@
+"""`imbtrain compare`: the same folds for all, numbers that can be made again, models to choose."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+import safetensors.torch
+from sklearn import metrics
+from small_runs import LABELS, make_columns, refuse, succeed, write_config, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDS = 3
+LOSSES = "weighted_bce,focal,asymmetric,logit_adjusted,distribution_balanced,balanced_sampler"
+
+
+class Compared:
+    """A comparison, with what it was made from and what it wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table = write_csv(folder / "table.csv", make_columns(600, seed=1))
+        self.config = write_config(folder / "config.yaml", self.table)
+        self.run = folder / "run"
+        self.outcome = succeed(
+            *("compare", self.config, "--run-dir", self.run, "--format", "json"),
+            *("--folds", FOLDS, "--seeds", 2, "--losses", LOSSES, "--strategies", "ratio,sqrt"),
+        )
+        self.document: dict[str, Any] = self.outcome.document
+        self.predictions = pl.read_parquet(self.run / "predictions.parquet")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """Compare seven candidates on a table with three labels, two of them with missing cells."""
+    return Compared(tmp_path_factory.mktemp("compare"))
+
+
+def test_candidates_and_their_order(compared: Compared) -> None:
+    names = [candidate["name"] for candidate in compared.document["candidates"]]
+    assert names[:3] == ["bce", "weighted_bce:ratio", "weighted_bce:sqrt"]
+    assert set(names[3:]) == set(LOSSES.split(",")[1:])
+    assert compared.document["baseline"] == "bce"
+    assert (compared.document["folds"], compared.document["seeds"]) == (FOLDS, 2)
+    assert compared.document["conclusions"]
+
+
+def test_every_row_but_the_test_part_is_held_out_once(compared: Compared) -> None:
+    rows = compared.predictions["row"]
+    assert rows.n_unique() == len(rows) == compared.document["rows"] == 600 - 90
+    assert sorted(compared.predictions["fold"].unique()) == list(range(FOLDS))
+
+
+def test_numbers_are_those_of_scikit_learn_on_the_saved_predictions(compared: Compared) -> None:
+    frame = compared.predictions
+    for candidate in compared.document["candidates"]:
+        values: dict[str, list[float]] = {}
+        for entry in candidate["labels"]:
+            label, start = entry["label"], f"{candidate['name']}/{entry['label']}"
+            known = frame[f"{label}_target"].is_not_null()
+            y = frame[f"{label}_target"].filter(known).to_numpy()
+            p = frame[f"{start}_probability"].filter(known).to_numpy()
+            decided = frame[f"{start}_decision"].filter(known).to_numpy()
+            assert (entry["support"], entry["positives"]) == (len(y), y.sum())
+            wanted = {
+                "average_precision": metrics.average_precision_score(y, p),
+                "roc_auc": metrics.roc_auc_score(y, p),
+                "f1": metrics.f1_score(y, decided),
+                "mcc": metrics.matthews_corrcoef(y, decided),
+                "brier": metrics.brier_score_loss(y, p),
+                "log_loss": metrics.log_loss(y, p),
+            }
+            for name, value in wanted.items():
+                found = entry["metrics"][name]
+                assert found["value"] == pytest.approx(value, abs=1e-9)
+                assert found["low"] <= found["high"]
+                values.setdefault(name, []).append(value)
+        for name, of_labels in values.items():
+            assert candidate["macro"][name]["value"] == pytest.approx(np.mean(of_labels), abs=1e-9)
+
+
+def test_differences_are_paired_with_the_baseline(compared: Compared) -> None:
+    baseline, *others = compared.document["candidates"]
+    assert baseline["macro"]["f1"]["difference"] is None
+    for candidate in others:
+        for name, found in candidate["macro"].items():
+            gap = found["value"] - baseline["macro"][name]["value"]
+            assert found["difference"] == pytest.approx(gap, abs=1e-12)
+            assert found["difference_low"] <= found["difference_high"]
+
+
+def test_thresholds_were_chosen_on_other_folds(compared: Compared) -> None:
+    """Within a fold decisions cut the probabilities at one point; folds differ in where."""
+    for label in LABELS:
+        cuts = set()
+        for _, fold in compared.predictions.group_by("fold"):
+            p, decided = fold[f"bce/{label}_probability"], fold[f"bce/{label}_decision"] == 1
+            above, below = p.filter(decided), p.filter(~decided)
+            assert above.is_empty() or below.is_empty() or above.min() > below.max()  # type: ignore[operator]
+            cuts.add((above.min(), below.max()))
+        assert len(cuts) == FOLDS
+
+
+def test_csv_and_json_say_the_same(compared: Compared) -> None:
+    assert json.loads((compared.run / "comparison.json").read_bytes()) == compared.document
+    rows = list(csv.DictReader(io.StringIO((compared.run / "comparison.csv").read_text())))
+    assert {row["scope"] for row in rows} == {"macro", "label"}
+    found = {
+        (row["candidate"], row["metric"]): row["value"] for row in rows if row["scope"] == "macro"
+    }
+    for candidate in compared.document["candidates"]:
+        for name, value in candidate["macro"].items():
+            assert float(found[candidate["name"], name]) == value["value"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("bce", ["loss.name=bce"]),
+        ("weighted_bce:sqrt", ["weighting.strategy=sqrt"]),
+        ("focal", ["loss.name=focal"]),
+        ("distribution_balanced", ["loss.name=distribution_balanced"]),
+        ("balanced_sampler", ["loss.name=bce", "training.sampler=balanced"]),
+    ],
+)
+def test_a_chosen_candidate_is_the_run_that_fit_would_have_made(
+    compared: Compared, name: str, settings: list[str], tmp_path: Path
+) -> None:
+    settings = [*settings, f"training.folds={FOLDS}", "model.members=2"]
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    fitted, chosen = tmp_path / "fitted", tmp_path / "chosen"
+    outcome = succeed("fit", compared.config, "--run-dir", fitted, "--format", "json", *overrides)
+    again = succeed(
+        *("fit", "--from-compare", compared.run, "--choose", name),
+        *("--run-dir", chosen, "--format", "json"),
+    )
+    for file in ("config.yaml", "model.safetensors", "predictions.parquet", "metrics.csv"):
+        assert (fitted / file).read_bytes() == (chosen / file).read_bytes(), file
+    assert outcome.document["splits"] == again.document["splits"]
+    documents = [json.loads((path / "run.json").read_bytes()) for path in (fitted, chosen)]
+    for document in documents:
+        for key in ("created", "checksum", "checksums"):
+            del document[key]
+    assert documents[0] == documents[1]
+    scored = [succeed("predict", path, compared.table).out for path in (fitted, chosen)]
+    assert scored[0] == scored[1]
+
+
+def test_a_chosen_run_goes_where_its_config_says(
+    compared: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    succeed("fit", "--from-compare", compared.run, "--choose", "focal")
+    (made,) = (tmp_path / "runs").iterdir()
+    assert (made / "run.json").exists()
+
+
+def test_members_of_all_candidates_are_kept(compared: Compared) -> None:
+    tensors = safetensors.torch.load((compared.run / "model.safetensors").read_bytes())
+    assert tensors["bce/output.bias"].shape == (FOLDS * 2, len(LABELS))
+    assert tensors["focal/loss.gamma_positive"].shape == (FOLDS * 2, 1, len(LABELS))
+    assert (tensors["focal/loss.gamma_positive"] == 2).all()
+    assert not any(name.startswith("bce/loss.") for name in tensors)
+
+
+def test_same_seed_same_bytes(compared: Compared, tmp_path: Path) -> None:
+    for run in ("a", "b"):
+        succeed(
+            *("compare", compared.config, "--losses", "focal", "--folds", 2),
+            *("--run-dir", tmp_path / run, "--quiet"),
+        )
+    for file in ("model.safetensors", "comparison.csv", "predictions.parquet"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_table_and_csv_on_stdout(compared: Compared, tmp_path: Path) -> None:
+    arguments = ("compare", compared.config, "--losses", "focal", "--folds", 2, "--overwrite")
+    table = succeed(*arguments, "--run-dir", tmp_path / "run", "--format", "table").text
+    assert "bce" in table
+    assert "focal" in table
+    assert f"run: {tmp_path / 'run'}" in table.replace("\n", "")
+    piped = succeed(*arguments, "--run-dir", tmp_path / "run").out
+    assert piped == (tmp_path / "run" / "comparison.csv").read_bytes()
+
+
+def test_groups_never_straddle_folds(tmp_path: Path) -> None:
+    columns = make_columns(400)
+    columns["person"] = [str(i // 4) for i in range(400)]
+    table = write_csv(tmp_path / "table.csv", columns)
+    config = write_config(tmp_path / "config.yaml", table, data={"group": "person"})
+    outcome = succeed(
+        *("compare", config, "--losses", "bce", "--folds", 3),
+        *("--run-dir", tmp_path / "run", "--format", "json"),
+    )
+    frame = pl.read_parquet(tmp_path / "run" / "predictions.parquet")
+    folds = frame.with_columns(pl.col("row") // 4).group_by("row").agg(pl.col("fold").n_unique())
+    assert folds["fold"].max() == 1
+    assert outcome.document["resampled"] == "groups"
+
+
+def test_without_a_test_part_the_chosen_report_is_out_of_fold(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = write_config(tmp_path / "config.yaml", table, split={"test": 0})
+    run = tmp_path / "run"
+    succeed("compare", config, "--losses", "focal", "--folds", 2, "--run-dir", run)
+    chosen = succeed(
+        *("fit", "--from-compare", run, "--choose", "focal"),
+        *("--run-dir", tmp_path / "chosen", "--format", "json"),
+    )
+    assert list(chosen.document["splits"]) == ["out_of_fold"]
+    assert "flatters the model" in chosen.err
+
+
+def test_a_diverging_candidate_is_named(compared: Compared, tmp_path: Path) -> None:
+    settings = ("--set", "training.learning_rate=1e30")
+    refuse(
+        *("compare", compared.config, "--losses", "bce", "--folds", 2, *settings),
+        *("--run-dir", tmp_path / "run"),
+        says="training of bce, fold 1 diverged in epoch",
+        hint="lower training.learning_rate",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "hint"),
+    [
+        (["--losses", "focl"], "'focl' should be one of", "'focal'"),
+        (["--losses", "focal", "--strategies", "sqrt"], "leaves out", "focal,weighted_bce"),
+        (["--folds", "1"], "--folds", "imbtrain compare --help"),
+        (["--seeds", "0"], "--seeds", "imbtrain compare --help"),
+        (["--folds", "400"], "400 folds, and label 'y_rare' has", "at most"),
+        (["--set", "weighting.from=w.csv"], "compare makes the weights", ""),
+        (["--set", "data.time=age"], "train on the past", ""),
+        (["--seeds", "100000000"], "GB of memory are free", "would fit"),
+    ],
+)
+def test_refused_before_anything_is_written(
+    compared: Compared, tmp_path: Path, arguments: list[str], says: str, hint: str
+) -> None:
+    run = tmp_path / "run"
+    refuse("compare", compared.config, "--run-dir", run, *arguments, says=says, hint=hint)
+    assert not run.exists()
+
+
+def test_what_a_comparison_is_no_use_for(compared: Compared, tmp_path: Path) -> None:
+    choose = ("--choose", "focal")
+    for command in ("predict", "evaluate"):
+        refuse(
+            *(command, compared.run, compared.table),
+            says="is a comparison, and a model is needed",
+            hint="--choose NAME makes a model",
+        )
+    refuse(
+        *("fit", "--from-compare", compared.run, "--choose", "focl"),
+        says="no candidate 'focl'; there are bce,",
+        hint="'focal'",
+    )
+    chosen = tmp_path / "chosen"
+    succeed("fit", "--from-compare", compared.run, *choose, "--run-dir", chosen)
+    refuse("fit", "--from-compare", chosen, *choose, says="a comparison is needed")
+    refuse("fit", "--from-compare", compared.run, says="go together")
+    refuse("fit", compared.config, *choose, says="go together")
+    refuse("fit", says="CONFIG is missing")
+    both = ("--from-compare", compared.run, *choose)
+    refuse("fit", compared.config, *both, says="CONFIG and --from-compare contradict")
+    refuse("fit", "--set", "split.seed=1", *both, says="--set and --from-compare contradict")
+    refuse(
+        *("fit", *both, "--run-dir", chosen),
+        says="holds a run already",
+        hint="--overwrite",
+    )
+
+
+def test_intervals_can_be_left_out(compared: Compared, tmp_path: Path) -> None:
+    outcome = succeed(
+        *("compare", compared.config, "--losses", "focal", "--folds", 2),
+        *("--set", "report.bootstrap=0", "--run-dir", tmp_path / "run", "--format", "json"),
+    )
+    found = outcome.document["candidates"][1]["macro"]["f1"]
+    assert found["low"] is found["difference_low"] is None
+    assert math.isfinite(found["difference"])

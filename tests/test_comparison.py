@@ -1,0 +1,423 @@
+"""Candidates on the same rows: scikit-learn's numbers, paired intervals, verdicts that hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import sklearn.metrics as reference
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from imbalance_cli.comparison import (
+    METRICS,
+    Candidate,
+    CandidateComparison,
+    Compared,
+    Comparison,
+    compare_candidates,
+)
+from imbalance_cli.comparison.bootstrap import Sample, SortedRows, replicate_values
+from imbalance_cli.comparison.verdicts import judge, standard_errors
+from imbalance_cli.evaluation import Resampling
+from imbalance_cli.metrics import expected_calibration_error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAN = math.nan
+NOTHING = Compared(None, None, None, None, None, None, None)
+
+
+def candidate(name: str, p: torch.Tensor, loss: str = "bce") -> Candidate:
+    """Return a candidate that decides at 0.3."""
+    return Candidate(name, loss, None, "shuffle", p, p >= 0.3)
+
+
+def simulate(
+    rows: int, labels: int, noises: list[float], seed: int
+) -> tuple[list[Candidate], torch.Tensor]:
+    """Return candidates that see the same signal, each with noise of its own, and targets."""
+    random = torch.Generator().manual_seed(seed)
+
+    def normal() -> torch.Tensor:
+        return torch.randn(rows, labels, generator=random, dtype=torch.float64)
+
+    signal = normal()
+    y = (signal + normal() > 1).double()
+    names = ["bce", *(f"loss_{i}" for i in range(1, len(noises)))]
+    return [
+        candidate(name, torch.sigmoid(2 * (signal + noise * normal()) - 2))
+        for name, noise in zip(names, noises, strict=True)
+    ], y
+
+
+def compare(
+    candidates: list[Candidate],
+    y: torch.Tensor,
+    *,
+    learnable: list[bool] | None = None,
+    groups: torch.Tensor | None = None,
+    resampling: Resampling | None = None,
+) -> Comparison:
+    return compare_candidates(
+        candidates,
+        y,
+        [f"y_{i}" for i in range(y.shape[1])],
+        learnable=learnable or [True] * y.shape[1],
+        groups=groups,
+        baseline="bce",
+        resampling=resampling or Resampling(40),
+    )
+
+
+def interval(compared: Compared) -> tuple[float, float]:
+    """Return the interval of the difference, which there must be."""
+    assert compared.difference_low is not None
+    assert compared.difference_high is not None
+    return compared.difference_low, compared.difference_high
+
+
+def expected(p: torch.Tensor, decided: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    """Return scikit-learn's metrics of one label (N,), NaN where undefined."""
+    known = ~y.isnan()
+    truth, scores, decisions = y[known].int().numpy(), p[known].numpy(), decided[known].numpy()
+    values = dict.fromkeys(METRICS, NAN)
+    if not len(truth):
+        return values
+    values["brier"] = reference.brier_score_loss(truth, scores, labels=[0, 1])
+    values["log_loss"] = reference.log_loss(truth, scores, labels=[0, 1])
+    values["ece"] = float(expected_calibration_error(p[:, None], y[:, None]))
+    if truth.any():
+        values["average_precision"] = reference.average_precision_score(truth, scores)
+        values["f1"] = reference.f1_score(truth, decisions)
+    if truth.any() and not truth.all():
+        values["roc_auc"] = reference.roc_auc_score(truth, scores)
+        values["mcc"] = reference.matthews_corrcoef(truth, decisions)
+    return values
+
+
+def assert_values(found: dict[str, Compared], wanted: dict[str, float]) -> None:
+    assert tuple(found) == METRICS
+    for name, compared in found.items():
+        if math.isnan(wanted[name]):
+            assert compared == NOTHING, name
+        else:
+            assert compared.value == pytest.approx(wanted[name], abs=1e-9), name
+
+
+def test_values_are_those_of_sklearn() -> None:
+    candidates, y = simulate(200, 3, [0.2, 0.6], seed=0)
+    y[:30, 1] = NAN
+    comparison = compare(candidates, y)
+    assert comparison.rows == 200
+    for given_, found in zip(candidates, comparison.candidates, strict=True):
+        assert (found.name, found.loss, found.sampler) == (given_.name, "bce", "shuffle")
+        wanted = [
+            expected(given_.probabilities[:, i], given_.decisions[:, i], y[:, i]) for i in range(3)
+        ]
+        for label, values in zip(found.labels, wanted, strict=True):
+            assert_values(label.metrics, values)
+        means = {name: float(np.mean([values[name] for values in wanted])) for name in METRICS}
+        assert_values(found.macro, means)
+    assert comparison.candidates[1].labels[1].support == 170
+    assert comparison.candidates[1].labels[1].positives == int((y[:, 1] == 1).sum())
+
+
+def test_ties() -> None:
+    _, y = simulate(90, 2, [0.2], seed=1)
+    levels = torch.arange(90, dtype=torch.float64).remainder(4)[:, None].expand(90, 2) / 4
+    comparison = compare([candidate("bce", levels)], y, resampling=Resampling(0))
+    for i, label in enumerate(comparison.candidates[0].labels):
+        assert_values(label.metrics, expected(levels[:, i], levels[:, i] >= 0.3, y[:, i]))
+
+
+def test_degenerate_labels_are_null_and_in_no_average() -> None:
+    candidates, y = simulate(120, 4, [0.2, 0.6], seed=2)
+    y[:, 1], y[:, 2] = 0, NAN
+    comparison = compare(candidates, y, learnable=[True, True, True, False])
+    alone = [candidate(c.name, c.probabilities[:, :1]) for c in candidates]
+    only = compare(alone, y[:, :1])
+    for given_, found, wanted in zip(
+        candidates, comparison.candidates, only.candidates, strict=True
+    ):
+        usual, negative, missing, unlearned = found.labels
+        assert usual.metrics["roc_auc"] == found.macro["roc_auc"]
+        assert_values(found.macro, {name: m.value or 0 for name, m in wanted.macro.items()})
+        p = given_.probabilities[:, 1]
+        wanted_negative = expected(p, p >= 0.3, y[:, 1])
+        assert negative.metrics["average_precision"] == NOTHING
+        assert negative.metrics["brier"].value == pytest.approx(wanted_negative["brier"])
+        assert negative.metrics["brier"].low is None
+        assert set(missing.metrics.values()) == set(unlearned.metrics.values()) == {NOTHING}
+        assert missing.support == 0
+        assert unlearned.positives > 0
+        assert not unlearned.learnable
+
+
+@pytest.mark.parametrize("rows", [0, 50])
+def test_nothing_to_compare_on(rows: int) -> None:
+    candidates, y = simulate(rows, 2, [0.2, 0.6], seed=3)
+    comparison = compare(candidates, torch.full_like(y, NAN))
+    assert {compared.value for compared in comparison.candidates[1].macro.values()} == {None}
+    assert comparison.conclusions == [
+        "No learned label has positives and negatives: there is nothing to compare."
+    ]
+
+
+def test_one_candidate() -> None:
+    candidates, y = simulate(100, 1, [0.2], seed=4)
+    comparison = compare(candidates, y)
+    assert comparison.conclusions == [
+        "bce is the only candidate: there is nothing to compare.",
+    ]
+    ranking = comparison.candidates[0].macro["average_precision"]
+    assert ranking.difference is None
+    assert ranking.low is not None
+    assert ranking.low <= (ranking.value or 0) <= (ranking.high or 0)
+
+
+def test_the_same_candidate_twice_differs_by_exactly_nothing() -> None:
+    candidates, y = simulate(150, 2, [0.2], seed=5)
+    twin = candidate("twin", candidates[0].probabilities.clone())
+    found = compare([twin, *candidates], y).candidates[0]
+    for metrics in (found.macro, *(label.metrics for label in found.labels)):
+        for compared in metrics.values():
+            assert (compared.difference, *interval(compared)) == (0, 0, 0)
+            assert compared.verdict == "unclear"
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> tuple[NDArray[np.float64], ...]:
+    """Draw tied probabilities and targets with missing cells, (N, L), and counts (N,)."""
+    shape = draw(st.tuples(st.integers(2, 40), st.integers(1, 3)))
+    p = draw(arrays(np.float64, shape, elements=st.sampled_from([0, 0.1, 0.25, 0.5, 0.9, 1])))
+    y = draw(arrays(np.float64, shape, elements=st.sampled_from([0.0, 1.0, NAN])))
+    return p, y, draw(arrays(np.float64, shape[:1], elements=st.integers(0, 3).map(float)))
+
+
+@settings(deadline=None, max_examples=80)
+@given(drawn=cells())
+def test_a_replicate_is_the_metric_of_the_rows_drawn(
+    drawn: tuple[NDArray[np.float64], ...],
+) -> None:
+    p, y, counts = (torch.from_numpy(cell) for cell in drawn)
+    rows = SortedRows.of(p, p >= 0.3, y)
+    repeated = counts.long()
+    found = rows.metrics(counts)
+    once = rows.metrics(torch.ones_like(counts))
+    for i in range(p.shape[1]):
+        scores, truth = p[:, i].repeat_interleave(repeated), y[:, i].repeat_interleave(repeated)
+        wanted = expected(scores, scores >= 0.3, truth)
+        if {0.0, 1.0} - set(truth.tolist()):  # a class that was not drawn
+            assert found[:, i].isnan().all()
+        else:
+            for name in set(METRICS) - {"ece"}:  # its bins stay those of all rows
+                value = found[METRICS.index(name), i].item()
+                assert value == pytest.approx(wanted[name], abs=1e-9), name
+        if not {0.0, 1.0} - set(y[:, i].tolist()):
+            ece = expected_calibration_error(p[:, i : i + 1], y[:, i : i + 1]).item()
+            assert once[METRICS.index("ece"), i].item() == pytest.approx(ece, abs=1e-12)
+
+
+def test_calibration_error_of_a_replicate_keeps_the_bins() -> None:
+    random = np.random.default_rng(0)
+    p, counts = random.random(57), random.integers(0, 4, 57)
+    y = (random.random(57) < p).astype(float)
+    parts = np.array_split(np.argsort(p), 10)
+    wanted = sum(abs(((p - y) * counts)[part].sum()) for part in parts) / counts.sum()
+    scores = torch.from_numpy(p[:, None])
+    rows = SortedRows.of(scores, scores >= 0.3, torch.from_numpy(y[:, None]))
+    found = rows.metrics(torch.from_numpy(counts).double())[METRICS.index("ece")]
+    assert found.item() == pytest.approx(wanted, abs=1e-12)
+
+
+def test_one_draw_serves_all_candidates_and_labels() -> None:
+    """The interval of the macro difference is that of the replicates' macro differences."""
+    candidates, y = simulate(150, 3, [0.3, 0.5], seed=6)
+    sample, resampling = Sample.of(y, [True] * 3, None), Resampling(60, seed=3)
+    first, second = (replicate_values(c, sample, resampling)[:, 0, :3] for c in candidates)
+    low, high = (second.mean(dim=1) - first.mean(dim=1)).quantile(
+        torch.tensor([0.025, 0.975]).double()
+    )
+    found = compare(candidates, y, resampling=resampling).candidates[1].macro["average_precision"]
+    assert interval(found) == pytest.approx((low.item(), high.item()))
+    counts = list(sample.draw(resampling))
+    assert {float(drawn.sum()) for drawn in counts} == {150.0}
+    assert not torch.equal(counts[0], counts[1])
+
+
+def test_pairing_narrows_the_interval() -> None:
+    candidates, y = simulate(400, 2, [0.15, 0.2], seed=7)
+    base, other = (c.macro for c in compare(candidates, y).candidates)
+    for name in ("average_precision", "roc_auc", "log_loss", "brier"):
+        widths = [(m[name].high or 0) - (m[name].low or 0) for m in (base, other)]
+        low, high = interval(other[name])
+        assert high - low < 0.7 * math.hypot(*widths)
+
+
+def test_whole_groups_are_drawn() -> None:
+    """Rows that repeat say no more than one of them, which only the groups know."""
+    candidates, y = simulate(60, 1, [0.2, 0.8], seed=8)
+    copies = [candidate(c.name, c.probabilities.repeat(8, 1)) for c in candidates]
+    groups = torch.arange(60).repeat(8) * 5 - 3
+    sample = Sample.of(y.repeat(8, 1), [True], groups)
+    for counts in sample.draw(Resampling(3)):
+        assert torch.equal(counts[:60].repeat(8), counts)
+    widths = []
+    for given_ in (None, groups):
+        comparison = compare(copies, y.repeat(8, 1), groups=given_)
+        low, high = interval(comparison.candidates[1].macro["roc_auc"])
+        widths.append(high - low)
+    assert widths[1] > 1.8 * widths[0]
+    assert comparison.resampled == "groups"
+    assert "over groups" in comparison.conclusions[-1]
+
+
+def test_too_few_for_an_interval() -> None:
+    candidates, y = simulate(80, 2, [0.2, 0.5], seed=9)
+    y[:, 0] = 0
+    y[0, 0] = 1
+    one, enough = compare(candidates, y).candidates[1].labels
+    assert one.metrics["roc_auc"].difference is not None
+    assert one.metrics["roc_auc"].difference_low is None
+    assert one.metrics["roc_auc"].verdict is None
+    assert enough.metrics["roc_auc"].difference_low is not None
+    single = compare([candidate(c.name, c.probabilities[:, :1]) for c in candidates], y[:, :1])
+    assert single.candidates[1].macro["brier"].low is None
+    assert single.conclusions[-1].startswith("No intervals can be made from so few positives")
+    # positives of one group are one thing that happened
+    groups = torch.where(y[:, 1] == 1, 0, torch.arange(80))
+    grouped = compare(candidates, y, groups=groups).candidates[1].labels[1]
+    assert grouped.metrics["roc_auc"].difference_low is None
+
+
+def test_no_replicates_no_intervals() -> None:
+    candidates, y = simulate(100, 1, [0.2, 0.5], seed=10)
+    comparison = compare(candidates, y, resampling=Resampling(0))
+    for compared in comparison.candidates[1].macro.values():
+        assert compared.difference is not None
+        assert (compared.low, compared.difference_low, compared.verdict) == (None, None, None)
+    assert comparison.conclusions[-1].startswith("No intervals were asked for")
+    assert len(comparison.conclusions) == 4
+    once = compare(candidates, y, resampling=Resampling(1))  # has no standard error
+    assert once.candidates[1].macro["brier"].verdict is None
+
+
+def test_same_seed_same_numbers() -> None:
+    candidates, y = simulate(100, 2, [0.2, 0.5, 0.4], seed=11)
+    first, again, other = (
+        compare(candidates, y, resampling=Resampling(20, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+    turned = compare(candidates[::-1], y, resampling=Resampling(20, seed=1))
+    assert turned.candidates == first.candidates[::-1]
+    assert turned.conclusions == first.conclusions
+
+
+def test_a_better_candidate_is_found_and_a_worse_one_named() -> None:
+    candidates, y = simulate(3000, 2, [0.7, 0.1, 2.0, 0.7], seed=12)
+    comparison = compare(candidates, y, resampling=Resampling(100))
+    better, worse, like = (c.macro for c in comparison.candidates[1:])
+    for name in METRICS[:6]:
+        assert (better[name].verdict, worse[name].verdict) == ("better", "worse"), name
+    assert like["average_precision"].verdict == "unclear"
+    ranking, behind, decisions, _, losses, *_ = comparison.conclusions
+    assert ranking.startswith("Average precision: loss_1 beats bce by 0.")
+    assert behind == "Average precision, clearly worse: loss_2."
+    assert decisions.startswith("F1: loss_1 beats tuned thresholds by 0.")
+    assert losses.startswith("Log loss (lower is better): loss_1 beats bce by 0.")
+    low, high = interval(better["log_loss"])
+    assert low < high < 0
+
+
+def test_where_none_is_better_it_says_so() -> None:
+    """Eight candidates alike: a wrong verdict is rarer than 1 in 20 a metric, not 7 in 20."""
+    said = 0
+    for seed in range(15):
+        candidates, y = simulate(300, 1, [0.5] * 8, seed=100 + seed)
+        comparison = compare(candidates, y, resampling=Resampling(60, seed=seed))
+        text = "\n".join(comparison.conclusions)
+        said += "F1: no correction beats tuned thresholds here; the best" in text
+        assert "2.69 standard errors, which allows for 7 comparisons." in text
+    assert said >= 13
+
+
+def test_intervals_of_differences_cover_the_truth() -> None:
+    """95 % intervals of 300 data sets, each a label, whose two candidates are alike."""
+    candidates, y = simulate(300, 300, [0.5, 0.5], seed=13)
+    labels = compare(candidates, y, resampling=Resampling(150)).candidates[1].labels
+    for name in ("average_precision", "f1", "log_loss"):
+        ends = [interval(label.metrics[name]) for label in labels]
+        covered = sum(low <= 0 <= high for low, high in ends) / 300
+        assert 0.91 <= covered <= 0.985, name
+
+
+def test_verdicts_allow_for_the_number_of_comparisons() -> None:
+    assert standard_errors(1) == pytest.approx(1.96, abs=1e-3)
+    assert standard_errors(7) == pytest.approx(2.69, abs=1e-3)
+    assert [judge(gain, 2.69) for gain in (2.5, 2.8, -2.5, -2.8, math.inf)] == [
+        "unclear",
+        "better",
+        "unclear",
+        "worse",
+        "better",
+    ]
+    assert judge(NAN, 2.69) is None
+
+
+def test_sentences_are_short_and_few() -> None:
+    candidates, y = simulate(2000, 1, [0.4, 0, 0, 0, 0, 0, 3, 3], seed=14)
+    named = [
+        candidate(c.name if i == 0 else f"a_very_long_loss_{i}:{'x' * 3}", c.probabilities)
+        for i, c in enumerate(candidates)
+    ]
+    conclusions = compare(named, y).conclusions
+    assert len(conclusions) <= 11
+    assert max(map(len, conclusions)) <= 160
+    assert conclusions[1].startswith("Average precision, also better: a_very_long_loss_")
+    assert conclusions[1].endswith(" and 1 more.")
+
+
+def test_the_rival_is_named_where_it_is_not_bce() -> None:
+    candidates, y = simulate(100, 1, [0.4, 0.4], seed=15)
+    first = candidate("bce", candidates[0].probabilities, loss="focal")
+    assert "F1: no correction beats bce here" in "\n".join(
+        compare([first, candidates[1]], y).conclusions
+    )
+
+
+def test_plain_data() -> None:
+    candidates, y = simulate(60, 2, [0.2, 0.6], seed=16)
+    y[:, 1] = 0
+    comparison = compare(candidates, y)
+    document = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
+    assert document["baseline"] == "bce"
+    assert document["metrics"] == list(METRICS)
+    ranking = document["candidates"][1]["labels"][1]["metrics"]["average_precision"]
+    assert set(ranking.values()) == {None}
+    rows = comparison.flat_rows()
+    assert len(rows) == 2 * 3 * len(METRICS)
+    assert [(row["scope"], row["label"]) for row in rows[:: len(METRICS)]] == [
+        ("macro", None),
+        ("label", "y_0"),
+        ("label", "y_1"),
+    ] * 2
+    found: CandidateComparison = comparison.candidates[1]
+    row = rows[3 * len(METRICS)]
+    assert row["candidate"] == "loss_1"
+    assert row["metric"] == "average_precision"
+    assert row["value"] == found.macro["average_precision"].value
+    assert row["difference_low"] == found.macro["average_precision"].difference_low
+
+
+def test_the_baseline_must_be_a_candidate() -> None:
+    candidates, y = simulate(20, 1, [0.2], seed=17)
+    with pytest.raises(ValueError, match="not in list"):
+        compare([candidate("focal", candidates[0].probabilities)], y)
