@@ -26,8 +26,10 @@ from torch import nn
 from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
+from imbalance_cli.losses import weighted_bce
 from imbalance_cli.model import Shape, build_model
-from imbalance_cli.training import build_optimizer, train_epoch
+from imbalance_cli.optimization import build_optimizer
+from imbalance_cli.training import train_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,15 +69,15 @@ def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
     codes = np.empty((len(features), 0), np.int64)
     rows = Dataset.from_rows(FeatureRows(features, codes), targets, device)
     shape = Shape(numeric=FEATURES, cardinalities=[], labels=LABELS, hidden=[HIDDEN, HIDDEN])
-    model = build_model(shape, seed=0).to(device)
+    model = build_model(shape, seeds=[0]).to(device)
     settings = TrainingSection(batch_size=BATCH, schedule="constant")
     optimizer, schedule = build_optimizer(model, settings, steps=-(-len(rows) // BATCH))
-    pos_weight = torch.full((LABELS,), POS_WEIGHT, device=device)
+    loss = weighted_bce(torch.full((LABELS,), POS_WEIGHT, device=device))
 
     def epoch() -> None:
         order = torch.randperm(len(rows), device=device)
         batches = rows.batches(order, BATCH)
-        float(train_epoch(model, batches, pos_weight, optimizer, schedule, precision="float32"))
+        float(train_epoch(model, batches, loss, optimizer, schedule, precision="float32"))
 
     return epoch
 
