@@ -63,6 +63,7 @@ def compare(
     *,
     learnable: list[bool] | None = None,
     groups: torch.Tensor | None = None,
+    folds: torch.Tensor | None = None,
     resampling: Resampling | None = None,
 ) -> Comparison:
     return compare_candidates(
@@ -71,6 +72,7 @@ def compare(
         [f"y_{i}" for i in range(y.shape[1])],
         learnable=learnable or [True] * y.shape[1],
         groups=groups,
+        folds=folds,
         baseline="bce",
         resampling=resampling or Resampling(40),
     )
@@ -277,6 +279,75 @@ def test_whole_groups_are_drawn() -> None:
     assert widths[1] > 1.8 * widths[0]
     assert comparison.resampled == "groups"
     assert "over groups" in comparison.conclusions[-1]
+
+
+def trained_by_fold(seed: int) -> tuple[list[Candidate], torch.Tensor, torch.Tensor]:
+    """Return two candidates whose trainings differ by chance in every fold, targets, and folds.
+
+    Each fold's network of each candidate is too sure of itself, or not sure enough, by its own
+    factor: neither candidate is better, but on these folds one always is.
+    """
+    random = torch.Generator().manual_seed(seed)
+    signal = torch.randn(600, 1, generator=random, dtype=torch.float64)
+    y = (torch.rand(600, 1, generator=random) < torch.sigmoid(2 * signal - 2)).double()
+    folds = torch.arange(600) % 5
+    factors = torch.exp(0.4 * torch.randn(2, 5, generator=random, dtype=torch.float64))
+    candidates = [
+        candidate(name, torch.sigmoid((2 * signal - 2) * factor[folds][:, None]))
+        for name, factor in zip(("bce", "focal"), factors, strict=True)
+    ]
+    return candidates, y, folds
+
+
+def test_folds_that_scatter_widen_the_interval() -> None:
+    candidates, y, folds = trained_by_fold(3)
+    of_rows = compare(candidates, y).candidates[1].macro["log_loss"]
+    of_both = compare(candidates, y, folds=folds).candidates[1].macro["log_loss"]
+    assert of_both.difference == of_rows.difference
+    assert (of_both.value, of_both.low, of_both.high) == (of_rows.value, of_rows.low, of_rows.high)
+    inner, outer = interval(of_rows), interval(of_both)
+    assert outer[0] < inner[0] < inner[1] < outer[1]
+    gaps = []
+    for fold in range(5):
+        rows = folds == fold
+        losses = [
+            reference.log_loss(y[rows, 0].numpy(), c.probabilities[rows, 0].numpy())
+            for c in candidates
+        ]
+        gaps.append(losses[1] - losses[0])
+    error = np.std(gaps, ddof=1) / math.sqrt(5)
+    assert outer[1] - outer[0] == pytest.approx(2 * 1.96 * error, rel=0.25)
+
+
+def test_folds_that_agree_leave_the_interval_as_it_is() -> None:
+    candidates, y = simulate(600, 2, [0.2, 0.8], seed=4)
+    plain = compare(candidates, y)
+    folded = compare(candidates, y, folds=torch.arange(600) % 2)
+    for name, found in plain.candidates[1].macro.items():
+        wider = interval(folded.candidates[1].macro[name])
+        assert wider[0] <= interval(found)[0] + 1e-12
+        assert wider[1] >= interval(found)[1] - 1e-12
+    same = compare(
+        [candidates[0], candidate("b", candidates[0].probabilities)], y, folds=folds_of(600)
+    )
+    assert all(interval(found) == (0, 0) for found in same.candidates[1].macro.values())
+    assert (plain.folds, folded.folds) == (None, 2)
+    assert any("each trained anew" in sentence for sentence in folded.conclusions)
+
+
+def folds_of(rows: int) -> torch.Tensor:
+    return torch.arange(rows) % 3
+
+
+def test_chance_in_training_is_seldom_taken_for_a_better_loss() -> None:
+    wrong = {True: 0, False: 0}
+    for seed in range(60):
+        candidates, y, folds = trained_by_fold(seed)
+        for knows in wrong:
+            found = compare(candidates, y, folds=folds if knows else None)
+            wrong[knows] += found.candidates[1].macro["log_loss"].verdict != "unclear"
+    assert wrong[True] <= 12  # five folds are few to tell a scatter by
+    assert wrong[False] >= 2 * wrong[True]
 
 
 def test_too_few_for_an_interval() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_runs import succeed
 
-from imbalance_cli.config import load_config
+from imbalance_cli.config import LOSSES, STRATEGIES, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.y*ml"))
@@ -30,3 +30,28 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     learned = [entry["prevalence"] for entry in part["labels"] if entry["learnable"]]
     assert learned
     assert part["macro"]["average_precision"] > 1.5 * sum(learned) / len(learned)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "flights_multilabel"])
+def test_every_loss_and_strategy_trains_on_the_data_that_is_shipped(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    run = tmp_path / "run"
+    settings = ["training.epochs=1", "model.hidden=[8]", "report.bootstrap=0"]
+    outcome = succeed(
+        *("compare", f"configs/{name}.yaml", "--run-dir", run, "--format", "json"),
+        *("--losses", ",".join(LOSSES), "--strategies", ",".join(STRATEGIES), "--folds", 2),
+        *(part for setting in settings for part in ("--set", setting)),
+    )
+    candidates = {c["name"]: c["macro"] for c in outcome.document["candidates"]}
+    assert len(candidates) == len(LOSSES) - 1 + len(STRATEGIES)
+    for macro in candidates.values():
+        assert macro["average_precision"]["value"] > 0
+        assert macro["log_loss"]["value"] < 1
+    for candidate in candidates:
+        chosen = tmp_path / "chosen"
+        succeed(
+            *("fit", "--from-compare", run, "--choose", candidate),
+            *("--run-dir", chosen, "--overwrite", "-q"),
+        )

@@ -180,6 +180,27 @@ def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     return torch.cat([values.where(sample.learnable, torch.nan), average], dim=1)
 
 
+def fold_values(
+    candidate: Candidate,
+    targets: torch.Tensor,
+    learnable: Sequence[bool],
+    folds: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return (K, M, L + 1): all metrics of the rows of each fold; no K where there are no folds."""
+    if folds is None:
+        return torch.empty(0, len(METRICS), targets.shape[1] + 1, dtype=torch.float64)
+    values = []
+    for fold in range(int(folds.max()) + 1):
+        rows = folds == fold
+        part = dataclasses.replace(
+            candidate,
+            probabilities=candidate.probabilities[rows],
+            decisions=candidate.decisions[rows],
+        )
+        values.append(point_values(part, Sample.of(targets[rows], learnable, None)))
+    return torch.stack(values)
+
+
 def replicate_values(candidate: Candidate, sample: Sample, resampling: Resampling) -> torch.Tensor:
     """Return (R, M, L + 1): all metrics of every replicate."""
     kept, replicates = sample.kept, resampling.replicates

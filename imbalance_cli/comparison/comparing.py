@@ -1,7 +1,7 @@
 """Candidates against the baseline: differences, their paired intervals, and the verdicts.
 
-Shapes: N rows, L labels, M metrics, R bootstrap replicates. The macro average is column L, after
-the labels. What is undefined is NaN here and None in the Comparison.
+Shapes: N rows, L labels, M metrics, R bootstrap replicates, K folds. The macro average is column L,
+after the labels. What is undefined is NaN here and None in the Comparison.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.comparison.bootstrap import Sample, point_values, replicate_values
+from imbalance_cli.comparison.bootstrap import (
+    Sample,
+    fold_values,
+    point_values,
+    replicate_values,
+)
 from imbalance_cli.comparison.conclusions import conclude
 from imbalance_cli.comparison.results import (
     LOWER_IS_BETTER,
@@ -41,10 +46,16 @@ def compare_candidates(
     *,
     learnable: Sequence[bool],
     groups: torch.Tensor | None,
+    folds: torch.Tensor | None = None,
     baseline: str,
     resampling: Resampling,
 ) -> Comparison:
     """Compute every metric of every candidate, and its difference to the baseline.
+
+    The interval of a difference is that of a paired bootstrap over rows. Which rows there were is
+    one chance among two: networks trained again differ too. Each fold is a training of its own, so
+    where the differences of the folds scatter more than rows explain, the interval is widened to
+    their standard error.
 
     Args:
         candidates: predictions for the same rows; the baseline is one of them.
@@ -52,20 +63,23 @@ def compare_candidates(
         labels: the names, (L,).
         learnable: whether each label had both classes in training, (L,).
         groups: (N,) the group of each row, which are then drawn whole; None draws rows.
+        folds: (N,) the fold that each row was held out of; None for one training.
         baseline: the name of the candidate to compare with.
         resampling: how intervals are made.
     """
     sample = Sample.of(targets, learnable, groups)
     points = [point_values(candidate, sample) for candidate in candidates]
     draws = [replicate_values(candidate, sample, resampling) for candidate in candidates]
+    trainings = [fold_values(candidate, targets, learnable, folds) for candidate in candidates]
     base = [candidate.name for candidate in candidates].index(baseline)
     others, kept = len(candidates) - 1, int(sample.kept.sum())
     limits = [standard_errors(others * kept)] * len(labels) + [standard_errors(others)]
     support, positives = (~targets.isnan()).sum(dim=0).tolist(), (targets == 1).sum(dim=0).tolist()
     entries = []
     for i, candidate in enumerate(candidates):
-        against = None if i == base else (points[base], draws[base])
-        *tables, macro = _table((points[i], draws[i]), against, limits, resampling.confidence)
+        own = Values(points[i], draws[i], trainings[i])
+        against = None if i == base else Values(points[base], draws[base], trainings[base])
+        *tables, macro = _table(own, against, limits, resampling.confidence)
         found = zip(labels, support, positives, learnable, tables, strict=True)
         entries.append(
             CandidateComparison(
@@ -83,6 +97,7 @@ def compare_candidates(
         confidence=resampling.confidence,
         replicates=resampling.replicates,
         resampled="rows" if groups is None else "groups",
+        folds=None if folds is None else len(folds.unique()),  # type: ignore[no-untyped-call]
         metrics=METRICS,
         candidates=entries,
         conclusions=[],
@@ -90,29 +105,45 @@ def compare_candidates(
     return dataclasses.replace(comparison, conclusions=conclude(comparison))
 
 
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """The metrics of one candidate.
+
+    Attributes:
+        points: (M, L + 1) on all rows.
+        draws: (R, M, L + 1) of the replicates.
+        trainings: (K, M, L + 1) of the rows of each fold.
+    """
+
+    points: torch.Tensor
+    draws: torch.Tensor
+    trainings: torch.Tensor
+
+
 def _table(
-    own: tuple[torch.Tensor, torch.Tensor],
-    against: tuple[torch.Tensor, torch.Tensor] | None,
-    limits: Sequence[float],
-    confidence: float,
+    own: Values, against: Values | None, limits: Sequence[float], confidence: float
 ) -> list[dict[str, Compared]]:
     """Return the metrics of each label, and of the macro average last.
 
     Args:
-        own: the candidate's values, (M, L + 1), and their replicates, (R, M, L + 1).
-        against: the baseline's; None for the baseline itself.
+        own: those of the candidate.
+        against: those of the baseline; None for the baseline itself.
         limits: (L + 1,) standard errors.
         confidence: of the intervals.
     """
-    value, draws = own
-    low, high = _interval(draws, confidence)
+    value = own.points
+    low, high = _interval(own.draws, confidence)
     columns = [value, low, high, *[torch.full_like(value, torch.nan)] * 3]
     gain = torch.full_like(value, torch.nan)
     if against is not None:
-        difference, paired = value - against[0], draws - against[1]
-        columns[3:] = [difference, *_interval(paired, confidence)]
+        difference, paired = value - against.points, own.draws - against.draws
+        of_rows = _spread(paired)
+        error = of_rows.fmax(_standard_error(own.trainings - against.trainings))
+        error = error.where(~of_rows.isnan(), torch.nan)
+        widening = (error / of_rows).where(of_rows > 0, 1.0)
+        ends = [difference + widening * (x - difference) for x in _interval(paired, confidence)]
+        columns[3:] = [difference, *ends]
         real = difference.where(difference.abs() > ROUNDING, 0.0)
-        error = _spread(paired)
         signs = [-1.0 if name in LOWER_IS_BETTER else 1.0 for name in METRICS]
         gain = value.new_tensor(signs)[:, None] * (real / error).where(real != 0, 0.0)
         gain = gain.where(~error.isnan(), torch.nan)
@@ -144,6 +175,12 @@ def _spread(draws: torch.Tensor) -> torch.Tensor:
     defined = (~draws.isnan()).sum(dim=0)
     squares = ((draws - draws.nanmean(dim=0)) ** 2).nansum(dim=0)
     return (squares / (defined - 1).clamp(min=1)).sqrt().where(defined > 1, torch.nan)
+
+
+def _standard_error(trainings: torch.Tensor) -> torch.Tensor:
+    """Return the standard error of the mean over folds, (M, L + 1), of (K, M, L + 1)."""
+    defined = (~trainings.isnan()).sum(dim=0).clamp(min=1)
+    return _spread(trainings) / defined.sqrt()
 
 
 def _compared(numbers: Sequence[float], verdict: Verdict | None) -> Compared:

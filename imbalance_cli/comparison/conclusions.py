@@ -34,10 +34,15 @@ def conclude(comparison: Comparison) -> list[str]:
     least = f"{standard_errors(len(found)):.2f} standard errors"
     allowed = f"{len(found)} comparisons" if len(found) > 1 else "one comparison"
     made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
+    again = (
+        "they do not cover training again with other seeds"
+        if comparison.folds is None
+        else "wider where folds, each trained anew, differ more"
+    )
     return [
         *sentences,
         f"Beats, worse: by over {least}, which allows for {allowed}.",
-        f"Intervals: {made}; they do not cover training again with other seeds.",
+        f"Intervals: {made}; {again}.",
     ]
 
 

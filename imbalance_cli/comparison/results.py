@@ -103,6 +103,7 @@ class Comparison:
         confidence: of the intervals.
         replicates: R.
         resampled: what was drawn with replacement.
+        folds: K, each a training of its own; None for one training.
         metrics: the names of the metrics.
         candidates: in the order given.
         conclusions: plain sentences.
@@ -113,6 +114,7 @@ class Comparison:
     confidence: float
     replicates: int
     resampled: Literal["rows", "groups"]
+    folds: int | None
     metrics: tuple[str, ...]
     candidates: list[CandidateComparison]
     conclusions: list[str]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from imbalance_cli.report.documents import encode_document, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,18 +46,12 @@ def draw_comparison(comparison: Comparison, run: str) -> RenderableType:
 
 def to_csv(comparison: Comparison) -> bytes:
     """Return one row a candidate, scope and metric; what is undefined is blank."""
-    text = io.StringIO()
-    rows = comparison.flat_rows()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return encode_rows(comparison.flat_rows())
 
 
 def to_json(comparison: Comparison, run: str, extra: Mapping[str, Any]) -> bytes:
     """Return {"run", what is extra, the comparison}; what is undefined is null."""
-    document = {"run": run, **extra, **comparison.to_dict()}
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return encode_document({"run": run, **extra, **comparison.to_dict()})
 
 
 def _decisions(comparison: Comparison) -> Table:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from imbalance_cli.report.documents import encode_document, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,18 +37,12 @@ READ_TRAINING = (
 
 def to_json(stability: Stability) -> bytes:
     """Return the settings and both experiments; what is undefined is null."""
-    document = json.dumps(stability.to_dict(), indent=2, allow_nan=False)
-    return (document + "\n").encode()
+    return encode_document(stability.to_dict())
 
 
 def to_csv(stability: Stability) -> bytes:
     """Return one row a sweep and one a training; what is undefined is blank."""
-    text = io.StringIO()
-    rows = stability.flat_rows()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return encode_rows(stability.flat_rows())
 
 
 # ------------------------------------------------------------------------------------- the table

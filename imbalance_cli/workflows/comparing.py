@@ -9,7 +9,6 @@ import dataclasses
 import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -122,6 +121,7 @@ def compare(
         prepared.labels,
         learnable=prepared.learnable,
         groups=None if groups is None else torch.from_numpy(groups[prepared.held_out]),
+        folds=_fold_of_row(prepared),
         baseline=BASELINE,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
@@ -222,10 +222,7 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
     So nothing about a row, not even its threshold, was chosen with its target in sight.
     """
     targets = prepared.held_out_targets()
-    fold = torch.repeat_interleave(
-        torch.arange(len(prepared.folds)),
-        torch.tensor([len(fold.held_out) for fold in prepared.folds]),
-    )
+    fold = _fold_of_row(prepared)
     probabilities = torch.empty_like(one.odds)
     decisions = torch.empty_like(one.odds, dtype=torch.bool)
     for number in range(len(prepared.folds)):
@@ -234,6 +231,12 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
         probabilities[here] = decided.probabilities_of_odds(one.odds[here])
         decisions[here] = probabilities[here] >= decided.thresholds
     return probabilities, decisions
+
+
+def _fold_of_row(prepared: Prepared) -> torch.Tensor:
+    """Return the fold that each held-out row belongs to, (N,)."""
+    sizes = torch.tensor([len(fold.held_out) for fold in prepared.folds])
+    return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
 
 def _save(
@@ -262,7 +265,7 @@ def _save(
     tensors[f"{HELD_OUT}/rows"] = torch.from_numpy(held_out.rows)
     tensors[f"{HELD_OUT}/targets"] = held_out.targets
     run.write_tensors(MODEL, tensors)
-    extra = {"folds": len(prepared.folds), "seeds": trained[0].config.model.members}
+    extra = {"seeds": trained[0].config.model.members}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
@@ -275,9 +278,7 @@ def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
     """Return row numbers, folds, targets and what every candidate said, as Parquet."""
     columns: dict[str, object] = {
         "row": prepared.held_out,
-        "fold": np.repeat(
-            np.arange(len(prepared.folds)), [len(fold.held_out) for fold in prepared.folds]
-        ),
+        "fold": _fold_of_row(prepared).numpy(),
     }
     for label, column in zip(prepared.labels, prepared.held_out_targets().T, strict=True):
         columns[f"{label}_target"] = pl.Series(column.numpy()).fill_nan(None).cast(pl.Int8)
