@@ -1,9 +1,13 @@
 """The metrics of one candidate, and of its replicates in a bootstrap that is the same for all.
 
-Shapes: N rows, L labels, M metrics, R replicates, B bins of probability, U units that are drawn
-(rows, or whole groups). One draw of units serves every candidate and every label, so that what is
-hard about a draw cancels in the differences. The macro average is column L, after the labels.
-What is undefined is NaN.
+Shapes: N rows, L labels, M metrics, R replicates, B bins of probability, K folds, U units that are
+drawn (rows, or whole groups).
+
+One draw of units serves every candidate and every label, so that what is hard about a draw cancels
+in the differences. The macro average is column L, after the labels. What is undefined is NaN.
+
+Average precision and ROC AUC are those within folds, averaged: each fold is scored by networks of
+its own, on a scale of their own, and a ranking over several scales would measure how they differ.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class Sample:
         learnable: (L,).
         kept: (L,) learnable and of both classes, which the macro average is over.
         enough: (L + 1,) whether resampling says anything.
+        folds: the rows of each fold, K tensors of their numbers.
     """
 
     targets: torch.Tensor
@@ -52,12 +57,17 @@ class Sample:
     learnable: torch.Tensor
     kept: torch.Tensor
     enough: torch.Tensor
+    folds: list[torch.Tensor]
 
     @classmethod
     def of(
-        cls, targets: torch.Tensor, learnable: Sequence[bool], groups: torch.Tensor | None
+        cls,
+        targets: torch.Tensor,
+        learnable: Sequence[bool],
+        groups: torch.Tensor | None = None,
+        folds: torch.Tensor | None = None,
     ) -> Sample:
-        """Describe targets (N, L), given which labels are learnable and the groups (N,)."""
+        """Describe targets (N, L): which labels are learnable, groups and folds (N,)."""
         units = torch.arange(len(targets), device=targets.device)
         if groups is not None:
             units = torch.unique(groups.to(targets.device), return_inverse=True)[1]
@@ -71,7 +81,11 @@ class Sample:
         trained = torch.tensor(list(learnable), dtype=torch.bool, device=targets.device)
         kept = trained & (fewest > 0)
         enough = trained & (fewest >= LEAST_FOR_INTERVAL)
-        return cls(targets, units, size, trained, kept, torch.cat([enough, enough.any()[None]]))
+        enough = torch.cat([enough, enough.any()[None]])
+        number = torch.zeros_like(units) if folds is None else folds.to(units.device)
+        numbers = range(int(number.max()) + 1) if len(number) else [0]
+        of_folds = [(number == fold).nonzero()[:, 0] for fold in numbers]
+        return cls(targets, units, size, trained, kept, enough, of_folds)
 
     def draw(self, resampling: Resampling) -> Iterator[torch.Tensor]:
         """Yield (N,) how often each row was drawn, the same for every caller."""
@@ -88,7 +102,8 @@ class SortedRows:
     """A candidate's rows sorted once a label; a replicate reweights them.
 
     Attributes:
-        ranking: by probability; rows of missing target last.
+        rankings: of each fold's rows, by probability; a ranking's `order` numbers all N rows.
+        ranking: of all rows, by probability; rows of missing target last.
         residuals: (L, N) probability less target in that order, 0 where missing.
         before: (L, B + 1) where the run of equal probabilities begins that a cut of bins falls in.
         after: (L, B + 1) where it ends.
@@ -96,6 +111,7 @@ class SortedRows:
         sums: (4 L, N) true positives, false positives, Brier and log loss of each cell.
     """
 
+    rankings: list[Ranking]
     ranking: Ranking
     residuals: torch.Tensor
     before: torch.Tensor
@@ -105,9 +121,13 @@ class SortedRows:
 
     @classmethod
     def of(
-        cls, probabilities: torch.Tensor, decisions: torch.Tensor, targets: torch.Tensor
+        cls,
+        probabilities: torch.Tensor,
+        decisions: torch.Tensor,
+        targets: torch.Tensor,
+        folds: Sequence[torch.Tensor],
     ) -> SortedRows:
-        """Sort the rows of one candidate, (N, L) each."""
+        """Sort the rows of one candidate, (N, L) each, and those of each fold."""
         known = ~targets.isnan()
         p, y = probabilities.double(), targets.double()
         ranking = Ranking.of(p.where(known, -torch.inf), y)
@@ -120,6 +140,7 @@ class SortedRows:
         at = cuts.clamp(max=len(p) - 1)
         before, after = ranking.first.gather(1, at), ranking.last.gather(1, at) + 1
         return cls(
+            rankings=[_rank_fold(p, y, rows) for rows in folds],
             ranking=ranking,
             residuals=(p - y).where(known, 0.0).T.gather(1, ranking.order),
             before=before,
@@ -139,8 +160,7 @@ class SortedRows:
         total = positives + negatives
         values = torch.stack(
             [
-                average_precision(drawn),
-                roc_auc(drawn),
+                *self._ranked(counts),
                 confusion.f_beta(),
                 confusion.mcc(),
                 squares / total,
@@ -149,6 +169,17 @@ class SortedRows:
             ]
         )
         return values.where((positives > 0) & (negatives > 0), torch.nan)
+
+    def _ranked(self, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return average precision and ROC AUC, (L,) each, of the folds where they are defined."""
+        values = []
+        for ranking in self.rankings:
+            order = ranking.order
+            weights = counts.index_select(0, order.flatten()).reshape(order.shape)
+            drawn = ranking.reweighted(weights)
+            values.append(torch.stack([average_precision(drawn), roc_auc(drawn)]))
+        precision, area = torch.stack(values).nanmean(dim=0)
+        return precision, area
 
     def _gaps(self, weights: torch.Tensor) -> torch.Tensor:
         """Return (L,) the summed gaps of the bins, which stay those of the data.
@@ -161,14 +192,21 @@ class SortedRows:
         return (before + self.share * (after - before)).diff(dim=1).abs().sum(dim=1)
 
 
+def _rank_fold(p: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> Ranking:
+    """Return the ranking of some of the rows (N, L), its `order` numbering all of them."""
+    ranking = Ranking.of(p[rows].where(~y[rows].isnan(), -torch.inf), y[rows])
+    return dataclasses.replace(ranking, order=rows[ranking.order])
+
+
 def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     """Return (M, L + 1)."""
     p, y = candidate.probabilities, sample.targets
-    ranking, confusion = Ranking.of(p, y), Confusion.of(candidate.decisions, y)
+    confusion = Confusion.of(candidate.decisions, y)
+    rankings = [Ranking.of(p[rows], y[rows]) for rows in sample.folds]
+    ranked = [torch.stack([average_precision(r), roc_auc(r)]) for r in rankings]
     values = torch.stack(
         [
-            average_precision(ranking),
-            roc_auc(ranking),
+            *torch.stack(ranked).nanmean(dim=0),
             confusion.f_beta(),
             confusion.mcc(),
             brier(p, y),
@@ -180,24 +218,18 @@ def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     return torch.cat([values.where(sample.learnable, torch.nan), average], dim=1)
 
 
-def fold_values(
-    candidate: Candidate,
-    targets: torch.Tensor,
-    learnable: Sequence[bool],
-    folds: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return (K, M, L + 1): all metrics of the rows of each fold; no K where there are no folds."""
-    if folds is None:
-        return torch.empty(0, len(METRICS), targets.shape[1] + 1, dtype=torch.float64)
+def fold_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
+    """Return (K, M, L + 1): all metrics of the rows of each fold."""
     values = []
-    for fold in range(int(folds.max()) + 1):
-        rows = folds == fold
+    for rows in sample.folds:
         part = dataclasses.replace(
             candidate,
             probabilities=candidate.probabilities[rows],
             decisions=candidate.decisions[rows],
         )
-        values.append(point_values(part, Sample.of(targets[rows], learnable, None)))
+        values.append(
+            point_values(part, Sample.of(sample.targets[rows], sample.learnable.tolist()))
+        )
     return torch.stack(values)
 
 
@@ -209,7 +241,10 @@ def replicate_values(candidate: Candidate, sample: Sample, resampling: Resamplin
     if not (replicates and sample.enough.any()):
         return draws
     rows = SortedRows.of(
-        candidate.probabilities[:, kept], candidate.decisions[:, kept], sample.targets[:, kept]
+        candidate.probabilities[:, kept],
+        candidate.decisions[:, kept],
+        sample.targets[:, kept],
+        sample.folds,
     )
     for i, counts in enumerate(sample.draw(resampling)):
         values = rows.metrics(counts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,10 +53,9 @@ def compare_candidates(
 ) -> Comparison:
     """Compute every metric of every candidate, and its difference to the baseline.
 
-    The interval of a difference is that of a paired bootstrap over rows. Which rows there were is
-    one chance among two: networks trained again differ too. Each fold is a training of its own, so
-    where the differences of the folds scatter more than rows explain, the interval is widened to
-    their standard error.
+    The standard error of a difference is that of a paired bootstrap over rows, or, where it is
+    larger, that of the differences of the folds: which rows there were is one chance among two, and
+    each fold is a training of its own. Interval and verdict both rest on it.
 
     Args:
         candidates: predictions for the same rows; the baseline is one of them.
@@ -67,10 +67,10 @@ def compare_candidates(
         baseline: the name of the candidate to compare with.
         resampling: how intervals are made.
     """
-    sample = Sample.of(targets, learnable, groups)
+    sample = Sample.of(targets, learnable, groups, folds)
     points = [point_values(candidate, sample) for candidate in candidates]
     draws = [replicate_values(candidate, sample, resampling) for candidate in candidates]
-    trainings = [fold_values(candidate, targets, learnable, folds) for candidate in candidates]
+    trainings = [fold_values(candidate, sample) for candidate in candidates]
     base = [candidate.name for candidate in candidates].index(baseline)
     others, kept = len(candidates) - 1, int(sample.kept.sum())
     limits = [standard_errors(others * kept)] * len(labels) + [standard_errors(others)]
@@ -97,7 +97,7 @@ def compare_candidates(
         confidence=resampling.confidence,
         replicates=resampling.replicates,
         resampled="rows" if groups is None else "groups",
-        folds=None if folds is None else len(folds.unique()),  # type: ignore[no-untyped-call]
+        folds=None if folds is None else len(sample.folds),
         metrics=METRICS,
         candidates=entries,
         conclusions=[],
@@ -140,9 +140,8 @@ def _table(
         of_rows = _spread(paired)
         error = of_rows.fmax(_standard_error(own.trainings - against.trainings))
         error = error.where(~of_rows.isnan(), torch.nan)
-        widening = (error / of_rows).where(of_rows > 0, 1.0)
-        ends = [difference + widening * (x - difference) for x in _interval(paired, confidence)]
-        columns[3:] = [difference, *ends]
+        reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+        columns[3:] = [difference, difference - reach, difference + reach]
         real = difference.where(difference.abs() > ROUNDING, 0.0)
         signs = [-1.0 if name in LOWER_IS_BETTER else 1.0 for name in METRICS]
         gain = value.new_tensor(signs)[:, None] * (real / error).where(real != 0, 0.0)

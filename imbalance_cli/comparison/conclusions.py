@@ -11,6 +11,7 @@ from imbalance_cli.comparison.verdicts import standard_errors
 if TYPE_CHECKING:
     from imbalance_cli.comparison.results import Compared, Comparison
 
+MOST_PLACES = 6
 NAMED = 3  # candidates that a sentence lists before it says how many more
 
 
@@ -61,8 +62,11 @@ def _verdicts(
     elif results[best].verdict is None:  # nothing was resampled
         first = f"the best correction, {best}, is {_amount(results[best], 1, '+')} from {rival}"
     else:
+        called = "best" if sign * _difference(results[best]) > 0 else "nearest"
         amount = _amount(results[best], 1, "+")
-        first = f"no correction beats {rival} here; the best, {best}, is {amount}"
+        first = f"no correction beats {rival} here; the {called}, {best}, is {amount}"
+        if _leaves_zero_out(results[best]):
+            first += f", as {len(found)} comparisons give by chance"
     sentences = [f"{title}: {first}."]
     if better and also:
         sentences.append(f"{title}, also better: {_names(also)}.")
@@ -76,6 +80,11 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def _leaves_zero_out(compared: Compared) -> bool:
+    low, high = compared.difference_low, compared.difference_high
+    return low is not None and high is not None and not low <= 0 <= high
+
+
 def _difference(compared: Compared) -> float:
     return compared.difference or 0.0
 
@@ -85,7 +94,9 @@ def _amount(compared: Compared, sign: int, plus: str) -> str:
     ends = [compared.difference_low, compared.difference_high]
     numbers = [sign * _difference(compared), *sorted(sign * x for x in ends if x is not None)]
     widest = max(map(abs, numbers)) or 1.0
-    places = min(max(3, 1 - math.floor(math.log10(widest))), 6)
+    places = min(max(3, 1 - math.floor(math.log10(widest))), MOST_PLACES)
+    while places < MOST_PLACES and any(x and not round(x, places) for x in numbers):
+        places += 1  # an end beside zero is not zero
     # zero has no minus, also where rounding made it
     amount, *interval = (f"{round(x, places) + 0.0:{plus}.{places}f}" for x in numbers)
     return amount + (f" ({' to '.join(interval)})" if interval else "")

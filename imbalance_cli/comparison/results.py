@@ -47,7 +47,7 @@ class Compared:
         low: end of its percentile interval.
         high: the other end.
         difference: its value less the baseline's; None for the baseline itself.
-        difference_low: end of the paired percentile interval of the difference.
+        difference_low: end of the interval of the difference.
         difference_high: the other end.
         verdict: better or worse only where the difference is more standard errors from zero than
             the number of comparisons explains; None where there is no interval.
