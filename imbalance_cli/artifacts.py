@@ -248,7 +248,7 @@ def _is_as_written(document: dict[str, Any]) -> bool:
 def _changed(path: Path) -> RunError:
     return RunError(
         f"{path}: was changed after the run was written: its checksum differs",
-        hint="copy the run again, or fit again",
+        hint="copy the run again, or make it again",
     )
 
 

@@ -255,7 +255,9 @@ def compute_loss(
     cells: torch.Tensor = _Loss.apply(z, *_weigh_sides(y, loss, weight), loss.to(z.dtype))  # type: ignore[no-untyped-call]
     if reduction == "none":
         return cells
-    return cells.sum() if reduction == "sum" else cells.sum() / (~y.isnan()).sum().clamp(min=1)
+    if reduction == "sum":
+        return cells.sum()
+    return (cells / (~y.isnan()).sum().clamp(min=1)).sum()  # the sum alone may overflow
 
 
 @torch.no_grad()
@@ -332,10 +334,10 @@ class _Loss(torch.autograd.Function):
 
 def arguments(z: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     """Return u of the positives and s u of the negatives, both finite."""
-    u = z if loss.offset is None else z + loss.offset
+    largest = torch.finfo(z.dtype).max
+    u = z if loss.offset is None else (z + loss.offset).clamp(-largest, largest)
     if loss.negative_scale is None:
         return u, u
-    largest = torch.finfo(z.dtype).max
     return u, (u * loss.negative_scale).clamp(-largest, largest)
 
 

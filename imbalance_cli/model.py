@@ -150,6 +150,7 @@ class MultilayerPerceptron(nn.Module):
         )
         width = shape.numeric + shape.continuous * shape.bins
         width += len(shape.cardinalities) * EMBEDDING_WIDTH
+        self.inputs = width
         widths = [width, *shape.hidden]
         self.hidden = nn.ModuleList(
             MemberLinear(members, *pair) for pair in itertools.pairwise(widths)

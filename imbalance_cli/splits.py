@@ -325,7 +325,11 @@ def _cut_groups(
     number = int(groups.max()) + 1
     wanted_parts = sum(share > 0 for share in shares)
     if number < wanted_parts:
-        raise SplitError(f"split: {number} groups cannot fill {wanted_parts} parts")
+        raise SplitError(
+            f"split: {number} group{'' if number == 1 else 's'} of data.group cannot fill "
+            f"{wanted_parts} parts",
+            hint="fewer folds or parts, or a column with more groups",
+        )
     content = np.zeros((number, 1 + targets.shape[1]))
     np.add.at(content, groups, np.column_stack([np.ones(len(targets)), targets == 1]))
     content /= np.maximum(content.sum(axis=0), 1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imbalance_cli.errors import WeightsError
-from imbalance_cli.labels import Counts, LabelCounts
+from imbalance_cli.labels import Counts, LabelCounts, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -233,10 +233,19 @@ def read_pos_weight(name: str, labels: Sequence[str]) -> list[float]:
     if len(values) != len(names):
         raise WeightsError(f"{name}: {len(values)} weights for {len(names)} labels")
     _refuse_twice(names, name)
-    differing = sorted(set(names) ^ set(labels))
+    differing = [
+        f"{_name(only)} only in the {where}"
+        for where, only in (
+            ("file", sorted(set(names) - set(labels))),
+            ("data", sorted(set(labels) - set(names))),
+        )
+        if only
+    ]
     if differing:
-        where = "file" if differing[0] in names else "data"
-        raise WeightsError(f"{name}: label {differing[0]!r} is only in the {where}")
+        raise WeightsError(
+            f"{name}: {'; '.join(differing)}",
+            hint="imbtrain weights makes a file for these labels",
+        )
     by_name = dict(zip(names, values, strict=True))
     for label, weight in by_name.items():
         if not 0 < weight < math.inf:
@@ -338,3 +347,8 @@ def _names(weights: PosWeights) -> list[str]:
 
 def _values(weights: PosWeights) -> list[float]:
     return [label.pos_weight for label in weights.labels]
+
+
+def _name(labels: Sequence[str]) -> str:
+    shown = list_names(map(repr, labels), most=5)
+    return f"label {shown} is" if len(labels) == 1 else f"labels {shown} are"

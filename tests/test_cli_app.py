@@ -68,6 +68,36 @@ def test_a_fault_of_ours_exits_1_with_a_traceback(
     assert lines[-1] == "hint: please report it with the lines above"
 
 
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)  # fmt: skip
+def test_too_little_memory_is_said_in_one_line(
+    imbtrain: RunCommand,
+    write: WriteFile,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    *,
+    debug: bool,
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(imbalance_cli.labels, "count_labels", fail)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"), *(["--debug"] if debug else []))
+    assert (done.code, done.out) == (2, b"")
+    assert ("Traceback" in done.err) is debug
+    assert done.err.splitlines()[-2:] == [
+        "error: the memory does not suffice",
+        "hint: a smaller training.batch_size, fewer model.members, or fewer rows",
+    ]
+
+
 def test_an_interrupt_exits_130(
     imbtrain: RunCommand, write: WriteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +200,7 @@ def test_a_command_may_return_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_command_is_registered() -> None:
     names = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert {"weights", "fit", "evaluate", "predict"} <= names
+    assert {"weights", "fit", "compare", "evaluate", "predict", "stability"} <= names
 
 
 def test_no_stdout_at_all(

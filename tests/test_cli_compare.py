@@ -244,6 +244,8 @@ def test_a_diverging_candidate_is_named(compared: Compared, tmp_path: Path) -> N
         (["--folds", "400"], "400 folds, and label 'y_rare' has", "at most"),
         (["--set", "weighting.from=w.csv"], "compare makes the weights", ""),
         (["--set", "data.time=age"], "train on the past", ""),
+        (["--set", "training.sampler=balanced"], "candidate of its own", "balanced_sampler"),
+        (["--set", "loss.gamma=11"], "should be less than or equal to 10", ""),
         (["--seeds", "100000000"], "GB of memory are free", "would fit"),
     ],
 )
@@ -292,3 +294,13 @@ def test_intervals_can_be_left_out(compared: Compared, tmp_path: Path) -> None:
     found = outcome.document["candidates"][1]["macro"]["f1"]
     assert found["low"] is found["difference_low"] is None
     assert math.isfinite(found["difference"])
+
+
+def test_a_comparison_is_not_overwritten_by_its_own_model(compared: Compared) -> None:
+    refuse(
+        *("fit", "--from-compare", compared.run, "--choose", "focal"),
+        *("--run-dir", compared.run, "--overwrite"),
+        says="is the comparison that the model is taken from",
+        hint="another --run-dir",
+    )
+    assert (compared.run / "comparison.json").exists()

@@ -160,4 +160,4 @@ def test_a_changed_run_is_refused(single_run: FittedRun, fresh: Path, tmp_path: 
     (path / "run.json").write_text(json.dumps(document, indent=2))
     says = f"{path}/run.json: was changed after the run was written"
     for command in ("evaluate", "predict"):
-        refuse(command, path, fresh, says=says, hint="fit again")
+        refuse(command, path, fresh, says=says, hint="make it again")

@@ -377,7 +377,7 @@ def test_weights_of_other_labels(table: Path, config: Path, tmp_path: Path) -> N
         tmp_path / "run",
         "--set",
         f"weighting.from={weights}",
-        says=f"{weights}: label 'y_rare' is only in the data",
+        says=f"{weights}: labels 'y_rare', 'y_some' are only in the data",
     )
     assert not (tmp_path / "run").exists()
 

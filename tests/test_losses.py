@@ -652,3 +652,10 @@ def test_parameters_that_would_widen_the_loss_are_refused(shape: tuple[int, ...]
             compute_loss(z, z, Loss(**{name: torch.ones(shape)}))
     with pytest.raises(ValueError, match=r"^weight of shape"):
         compute_loss(z, z, weight=torch.ones(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_mean_of_huge_losses_is_finite(dtype: torch.dtype) -> None:
+    z = torch.full((4, 2), 3e38, dtype=dtype)
+    mean = compute_loss(z, torch.zeros(4, 2))
+    assert mean.item() == pytest.approx(z[0, 0].item(), rel=1e-6)

@@ -409,7 +409,7 @@ def test_without_a_test_part_the_report_is_out_of_fold(without_test: FittedRun) 
 def test_out_of_fold_table(without_test: FittedRun, tmp_path: Path) -> None:
     arguments = ("--run-dir", tmp_path / "run", "--format", "table", "-q")
     text = succeed("fit", without_test.config, *arguments).text
-    assert text.startswith("300 out-of-fold rows of ")
+    assert text.startswith("300 out-of-fold rows of")
 
 
 @pytest.mark.parametrize("strategy", ["auto", "random"])

@@ -219,7 +219,7 @@ def test_parts_that_would_be_empty() -> None:
     with pytest.raises(SplitError, match="leave no row for test") as caught:
         cut(np.zeros((10, 1)), SplitSection(test=0.01), times=np.arange(10.0))
     assert caught.value.hint == "a larger split.test, or more rows"
-    with pytest.raises(SplitError, match="2 groups cannot fill 3 parts"):
+    with pytest.raises(SplitError, match=r"2 groups of data\.group cannot fill 3 parts"):
         cut(np.zeros((10, 1)), SplitSection(), groups=np.repeat([0, 1], 5))
     with pytest.raises(SplitError, match="no row for"):
         cut(np.zeros((2, 1)), SplitSection(strategy="random"))
@@ -455,7 +455,7 @@ def test_a_fold_that_nothing_could_be_learned_in_is_refused(positives: int, numb
 
 def test_fewer_groups_than_folds_are_refused() -> None:
     groups, targets = np.repeat([0, 1], 30), np.tile([[0.0], [1.0]], (30, 1))
-    with pytest.raises(SplitError, match="2 groups cannot fill 3 parts"):
+    with pytest.raises(SplitError, match=r"2 groups of data\.group cannot fill 3 parts"):
         cut_folds(targets, np.arange(60), SplitSection(), number=3, labels=["y"], groups=groups)
 
 

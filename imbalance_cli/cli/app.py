@@ -96,10 +96,24 @@ def _explain(error: Exception, *, debug: bool) -> int:
             return _fail(error.format_message(), f"{command} --help", WRONG_INPUT)
         case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
             return _explain(error.__cause__, debug=debug)
+        case _ if _lacks_memory(error):
+            if debug:
+                traceback.print_exception(error)
+            _drop_unwritten()
+            hint = "a smaller training.batch_size, fewer model.members, or fewer rows"
+            return _fail("the memory does not suffice", hint, WRONG_INPUT)
         case _:
             traceback.print_exception(error)
             problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
             return _fail(problem, "please report it with the lines above", OUR_FAULT)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Return whether memory ran out; torch says so in words only, on the CPU."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:

@@ -60,7 +60,11 @@ def compare(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
-    """Train candidate losses on the same folds and say what the held-out rows say of them."""
+    """Train candidate losses on the same folds and say what the held-out rows say of them.
+
+    The config gives everything but loss.name, weighting.strategy and training.sampler, which are
+    what is tried.
+    """
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config

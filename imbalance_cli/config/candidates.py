@@ -66,6 +66,11 @@ def list_candidates(
             f"weighting.from: {base.weighting.from_}: compare makes the weights, by --strategies",
             hint="leave weighting.from out",
         )
+    if base.training.sampler == "balanced":
+        raise ConfigError(
+            "training.sampler: compare tries it as a candidate of its own",
+            hint=f"leave it out; --losses {BALANCED_SAMPLER} says so",
+        )
     if strategies and losses and "weighted_bce" not in losses:
         raise ConfigError(
             "--strategies are candidates of weighted_bce, which --losses leaves out",

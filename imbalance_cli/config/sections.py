@@ -51,6 +51,8 @@ Names = Annotated[list[str], BeforeValidator(_as_names)]
 RunName = Annotated[str, AfterValidator(_check_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Exponent = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+"""Of a loss; far past any use, and past it a cell has no gradient before it is right."""
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
 StrategyName = Literal["ratio", "sqrt", "effective", "balanced", "none"]
@@ -127,12 +129,12 @@ class LossSection(Section):
     """The loss and its parameters."""
 
     name: LossName = "weighted_bce"
-    gamma: NonNegative = 2.0
+    gamma: Exponent = 2.0
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
-    gamma_positive: NonNegative = 1.0
-    gamma_negative: NonNegative = 4.0
+    gamma_positive: Exponent = 1.0
+    gamma_negative: Exponent = 4.0
     margin: Share = 0.05
-    tau: NonNegative = 1.0
+    tau: Exponent = 1.0
 
 
 class ModelSection(Section):

@@ -45,7 +45,8 @@ def resolve_weighting(config: Config, name: str) -> Config:
             raise ConfigError(
                 f"{name}: loss.name class_balanced weighs by effective numbers, and "
                 f"weighting.{given[0] if given else 'strategy'} asks for other weights",
-                hint="loss.name: focal takes any weights; or leave weighting.strategy out",
+                hint="loss.name: focal takes any weights; or leave "
+                f"weighting.{given[0] if given else 'strategy'} out",
             )
         weighting = weighting.model_copy(update={"strategy": "effective"})
     elif loss != "weighted_bce" and weighting.from_ is None and "strategy" not in asked:

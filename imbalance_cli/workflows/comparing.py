@@ -23,7 +23,7 @@ from imbalance_cli.artifacts import (
 )
 from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.config import BASELINE, Config, list_candidates
-from imbalance_cli.errors import RunError, nearest
+from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
@@ -175,6 +175,10 @@ def choose(
         probabilities=own[HELD_OUT],
     )
     path = directory or default_directory(config)
+    if path.resolve() == comparison.resolve():
+        raise OutputError(
+            f"{path}: is the comparison that the model is taken from", hint="another --run-dir"
+        )
     run = RunDirectory(path, overwrite=overwrite)
     run.start()
     run.write(CONFIG, config.to_yaml().encode())

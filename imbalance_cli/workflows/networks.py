@@ -15,7 +15,8 @@ from imbalance_cli import losses
 from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.links import link
-from imbalance_cli.model import MultilayerPerceptron, Shape, build_model
+from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build_model
+from imbalance_cli.optimization import choose_batch_size
 from imbalance_cli.pos_weight import Strategy, weigh
 from imbalance_cli.sampling import balanced_rates, prior_shift
 from imbalance_cli.training import Member
@@ -32,6 +33,8 @@ BINS = 16  # of the piecewise linear encoding of a number
 MOST_BINNED = 256  # `auto` encodes no more numbers than these, since the input grows by BINS each
 COPIES = 5  # of every parameter while it trains: itself, gradient, two moments of Adam, the best
 BYTES = 4  # of a float32
+KEPT_OF_A_LAYER = 4  # its output before and after activation and dropout, and their gradient
+LIGHTEST, HEAVIEST = 1e-9, 1e9  # weights past which the other side's gradient is lost in rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,20 +148,20 @@ def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None
 
 
 def _refuse_unusable(loss: losses.Loss, counts: Counts) -> None:
-    """Raise for numbers that are in range, but no longer once they are float32."""
+    """Raise for numbers that are in range, and with which nothing can be learned in float32."""
     labels = [label.label for label in counts.labels]
     for name, value in loss.to(torch.float32).parameters().items():
         wrong = ~value.isfinite()
         if name in ("pos_weight", "factor"):
-            wrong |= value <= 0
+            wrong |= (value < LIGHTEST) | (value > HEAVIEST)
         elif name == "margin":
             wrong |= value >= 1
         if wrong.any():
             first = int(wrong.expand(len(labels)).int().argmax())
             seen = float(value.expand(len(labels))[first])
             raise ConfigError(
-                f"the loss's {name.replace('_', ' ')} for label {labels[first]!r} is {seen:g} in "
-                "float32: nothing can be learned with it",
+                f"the loss's {name.replace('_', ' ')} for label {labels[first]!r} is {seen:g}: "
+                "nothing can be learned with it in float32",
                 hint="numbers nearer to 1 in weighting and loss, or in the file of weights",
             )
 
@@ -224,13 +227,27 @@ def refuse_too_many(config: Config, prepared: Prepared, models: int) -> None:
     each = parameters * BYTES * COPIES
     folds = len(prepared.folds)
     members = config.model.members * folds * models
+    batch = _bytes_of_a_batch(config, prepared, network)
+    if prepared.device.type == "cpu":  # where members take turns
+        free = max(free - batch, 0)
+    else:
+        each += batch
     if members * each <= free:
         return
     most = free // each // (folds * models)
     raise ConfigError(
         f"model.members: {members:,} networks of {parameters:,} numbers need "
-        f"{members * each / 1e9:,.1f} GB to train, and {free / 1e9:,.1f} GB of memory are free",
+        f"{members * each / 1e9:,.1f} GB to train, and {free / 1e9:,.1f} GB of memory are free for "
+        "them",
         hint=f"model.members (--seeds): at most {most:,} would fit"
         if most
         else "fewer folds, or narrower model.hidden",
     )
+
+
+def _bytes_of_a_batch(config: Config, prepared: Prepared, network: MultilayerPerceptron) -> int:
+    """Return what the layers of one network keep of a batch until its backward pass."""
+    rows = max(len(fold.train) for fold in prepared.folds)
+    batch = max(min(choose_batch_size(config.training, rows), rows), SCORING_ROWS)
+    widths = [network.inputs, *network.shape.hidden, network.shape.labels]
+    return batch * sum(widths) * BYTES * KEPT_OF_A_LAYER
