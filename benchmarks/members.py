@@ -65,8 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--device", default="cpu", type=torch.device)
     parser.add_argument("--members", default=[5, 10], type=int, nargs="+")
-    parser.add_argument("--repetitions", default=5, type=int)
-    parser.add_argument("--rows", default=50_000, type=int)
+    parser.add_argument("--repetitions", default=15, type=int)
+    parser.add_argument("--rows", default=20_000, type=int)
     options = parser.parse_args()
     rows = make_rows(options.rows, options.device)
     seconds_to_train(rows, [0])  # to warm up
