@@ -151,8 +151,7 @@ class SortedRows:
 
     def metrics(self, counts: torch.Tensor) -> torch.Tensor:
         """Return (M, L) of rows that count (N,) times, NaN where one class has none."""
-        order = self.ranking.order
-        weights = counts.index_select(0, order.flatten()).reshape(order.shape)
+        weights = _in_order(counts, self.ranking)
         drawn = self.ranking.reweighted(weights)
         positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
         true, false, squares, losses = (self.sums @ counts).reshape(4, -1)
@@ -174,9 +173,7 @@ class SortedRows:
         """Return average precision and ROC AUC, (L,) each, of the folds where they are defined."""
         values = []
         for ranking in self.rankings:
-            order = ranking.order
-            weights = counts.index_select(0, order.flatten()).reshape(order.shape)
-            drawn = ranking.reweighted(weights)
+            drawn = ranking.reweighted(_in_order(counts, ranking))
             values.append(torch.stack([average_precision(drawn), roc_auc(drawn)]))
         precision, area = torch.stack(values).nanmean(dim=0)
         return precision, area
@@ -190,6 +187,11 @@ class SortedRows:
         sums = torch.nn.functional.pad((self.residuals * weights).cumsum(dim=1), (1, 0))
         before, after = sums.gather(1, self.before), sums.gather(1, self.after)
         return (before + self.share * (after - before)).diff(dim=1).abs().sum(dim=1)
+
+
+def _in_order(counts: torch.Tensor, ranking: Ranking) -> torch.Tensor:
+    """Return counts (N,) in the order of a ranking, (L, N)."""
+    return counts.index_select(0, ranking.order.flatten()).reshape(ranking.order.shape)
 
 
 def _rank_fold(p: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> Ranking:

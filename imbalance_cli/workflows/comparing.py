@@ -6,7 +6,6 @@ Shapes: M members, N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import io
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -40,7 +39,14 @@ from imbalance_cli.workflows.fitting import (
 )
 from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
 from imbalance_cli.workflows.preparing import prepare
-from imbalance_cli.workflows.saving import HeldOut, describe_model, report_run, versions
+from imbalance_cli.workflows.saving import (
+    HeldOut,
+    describe_model,
+    encode_parquet,
+    report_run,
+    target_columns,
+    versions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -223,7 +229,7 @@ def _judge(one: Trained, prepared: Prepared) -> Candidate:
 def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor, torch.Tensor]:
     """Return probabilities and decisions, (N, L), by calibration and thresholds of other folds.
 
-    So nothing about a row, not even its threshold, was chosen with its target in sight.
+    So neither the calibration nor the threshold of a row was fitted to its target.
     """
     targets = prepared.held_out_targets()
     fold = _fold_of_row(prepared)
@@ -284,16 +290,14 @@ def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
         "row": prepared.held_out,
         "fold": _fold_of_row(prepared).numpy(),
     }
-    for label, column in zip(prepared.labels, prepared.held_out_targets().T, strict=True):
-        columns[f"{label}_target"] = pl.Series(column.numpy()).fill_nan(None).cast(pl.Int8)
+    for column in target_columns(prepared.labels, prepared.held_out_targets()):
+        columns[column.name] = column
     for candidate in judged:
         for i, label in enumerate(prepared.labels):
             start = f"{candidate.name}/{label}"
             columns[f"{start}_probability"] = candidate.probabilities[:, i].numpy()
             columns[f"{start}_decision"] = candidate.decisions[:, i].to(torch.int8).numpy()
-    content = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(content)
-    return content.getvalue()
+    return encode_parquet(pl.DataFrame(columns))
 
 
 def _unprefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

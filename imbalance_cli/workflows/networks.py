@@ -68,10 +68,7 @@ def plan_networks(
     """
     refuse_too_many(config, prepared, models=1)
     members, folds, starts = [], [], []
-    for number, fold in enumerate(prepared.folds):
-        train, valid = (
-            torch.from_numpy(rows).to(prepared.device) for rows in (fold.train, fold.valid)
-        )
+    for number, (train, valid) in enumerate(prepared.fold_rows):
         targets = prepared.rows.targets[train].cpu()
         counts = count_targets(targets.numpy(), prepared.labels)
         rates = balanced_rates(targets) if config.training.sampler == "balanced" else None

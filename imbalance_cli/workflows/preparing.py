@@ -6,6 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -74,6 +75,20 @@ class Prepared:
     def device(self) -> torch.device:
         """Where the rows are."""
         return self.rows.targets.device
+
+    @functools.cached_property
+    def fold_rows(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The rows that each fold learns from and is stopped by, on the device.
+
+        Made once: networks of one fold share its rows, and their copy, by being given one tensor.
+        """
+        return [
+            (
+                torch.from_numpy(fold.train).to(self.device),
+                torch.from_numpy(fold.valid).to(self.device),
+            )
+            for fold in self.folds
+        ]
 
     @property
     def held_out(self) -> NDArray[np.intp]:

@@ -98,13 +98,24 @@ def versions() -> dict[str, str]:
     }
 
 
+def target_columns(labels: Sequence[str], targets: torch.Tensor) -> list[pl.Series]:
+    """Return <label>_target of targets (N, L), null where missing."""
+    return [
+        pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
+        for label, column in zip(labels, targets.T, strict=True)
+    ]
+
+
+def encode_parquet(frame: pl.DataFrame) -> bytes:
+    """Return a table as Parquet."""
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    return content.getvalue()
+
+
 def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
     """Return row numbers, targets and what was predicted, as Parquet."""
-    frame = pl.DataFrame({"row": held_out.rows}).with_columns(
-        pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
-        for label, column in zip(predictor.labels, held_out.targets.T, strict=True)
-    )
-    content = io.BytesIO()
+    targets = target_columns(predictor.labels, held_out.targets)
+    frame = pl.DataFrame({"row": held_out.rows}).with_columns(targets)
     predictions = predictor.frame(held_out.probabilities)
-    pl.concat([frame, predictions], how="horizontal").write_parquet(content)
-    return content.getvalue()
+    return encode_parquet(pl.concat([frame, predictions], how="horizontal"))
