@@ -56,6 +56,20 @@ def test_what_is_no_number() -> None:
     assert nothing.bad_row is None
 
 
+def test_numbers_at_the_ends_of_their_ranges() -> None:
+    texts = ["inf", "-Infinity", "1e400", "-1e400", "1e-400", "4.9e-324", "1" * 400]
+    cells = [*texts, str(2**63), str(2**64 + 1), str(-(2**70))]
+    parsed = parse_numbers(pl.Series("x", cells))
+    assert parsed.values.to_list() == [float(cell) for cell in cells]
+    assert parsed.bad_row is None
+
+
+@pytest.mark.parametrize("cell", ["1\0", "1_000", "1,5", "٣", "0b1", "1e", "--1", "1 2", "$1"])
+def test_a_text_among_numbers_is_the_bad_row(cell: str) -> None:
+    parsed = parse_numbers(pl.Series("x", ["1", "nan", cell, "2", cell]))
+    assert (parsed.bad_row, parsed.bad_rows) == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("text", "days"),
     [

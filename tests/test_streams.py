@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import io
+import lzma
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +20,25 @@ from hypothesis import strategies as st
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source, streams
-from imbalance_cli.readers.streams import check_file, mapped_windows, open_bytes, record_blocks
+from imbalance_cli.readers.streams import (
+    check_file,
+    look_ahead,
+    mapped_windows,
+    open_bytes,
+    record_blocks,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import WriteFile
 
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "zst": zstandard.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
 CONTENT = b"y,x\n" + b"".join(b"%d,text %d\n" % (i % 2, i * i) for i in range(20_000))
 
 
@@ -30,18 +48,22 @@ def read_all(name: str) -> int:
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-def test_compressed_files_give_the_bytes_that_went_in(write: WriteFile, frames: int) -> None:
-    assert open_bytes(write("a.csv.gz", gzip.compress(CONTENT) * frames)).read() == CONTENT * frames
-    name = write("a.csv.zst", zstandard.compress(CONTENT) * frames)
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_compressed_files_give_the_bytes_that_went_in(
+    write: WriteFile, suffix: str, frames: int
+) -> None:
+    packed = COMPRESS[suffix](CONTENT) * frames
+    padding = b"\0" * 8 if suffix in {"gz", "xz"} else b""  # which these allow
+    name = write(f"a.csv.{suffix}", packed + padding)
     with open_bytes(name) as stream:
         assert stream.readable()
         assert stream.read(5) + stream.read() == CONTENT * frames
 
 
 @pytest.mark.parametrize("cut", [3, 1000, -1])
-@pytest.mark.parametrize("suffix", ["gz", "zst"])
+@pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_cut_off_compressed_file_is_refused(write: WriteFile, suffix: str, cut: int) -> None:
-    packed = gzip.compress(CONTENT) if suffix == "gz" else zstandard.compress(CONTENT)
+    packed = COMPRESS[suffix](CONTENT)
     name = write(f"a.csv.{suffix}", packed[:cut])
     with pytest.raises(SourceError) as caught:
         read_all(name)
@@ -55,9 +77,9 @@ def test_a_zstd_file_cut_in_a_later_frame_is_refused(write: WriteFile) -> None:
         read_all(write("a.csv.zst", packed + packed[:-1]))
 
 
-@pytest.mark.parametrize("suffix", ["gz", "zst"])
+@pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_broken_compressed_file_is_refused(write: WriteFile, suffix: str) -> None:
-    packed = bytearray(gzip.compress(CONTENT) if suffix == "gz" else zstandard.compress(CONTENT))
+    packed = bytearray(COMPRESS[suffix](CONTENT))
     packed[len(packed) // 2 : len(packed) // 2 + 40] = bytes(40)
     for content in (bytes(packed), b"y,x\n1,a\n"):
         name = write(f"a.csv.{suffix}", content)
@@ -68,9 +90,62 @@ def test_a_broken_compressed_file_is_refused(write: WriteFile, suffix: str) -> N
 
 
 def test_an_empty_compressed_file_is_empty(write: WriteFile) -> None:
-    for name, content in (("a.csv.gz", gzip.compress(b"")), ("a.csv.zst", zstandard.compress(b""))):
+    for suffix, compress in COMPRESS.items():
         with pytest.raises(SourceError, match="the file is empty"):
-            open_source(write(name, content))
+            open_source(write(f"a.csv.{suffix}", compress(b"")))
+
+
+def test_a_suffix_that_is_wrong_says_what_is_there(write: WriteFile) -> None:
+    for suffix in COMPRESS:
+        name = write(f"a.csv.{suffix}", b"y,x\n1,a\n0,b\n")
+        with pytest.raises(SourceError) as caught:
+            open_bytes(name)
+        problem = f"it begins with b'y,x\\n1,a\\n0,', not as a .{suffix} file does"
+        assert caught.value.message == f"{name}: cannot be read: {problem}"
+        assert caught.value.hint == f"if it is not compressed, give it a name without .{suffix}"
+
+
+def test_what_is_read_from_front_to_back_is_copied_where_it_must_be(
+    write: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    plain = write("a.bin", CONTENT)
+    assert streams.as_file(plain) == (Path(plain), False)
+    path, is_temporary = streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)))
+    assert is_temporary
+    assert path.parent == tmp_path
+    assert path.read_bytes() == CONTENT
+    path.unlink()
+    before = set(tmp_path.iterdir())
+    with pytest.raises(SourceError, match="ends too early"):
+        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)[:-1]))
+    monkeypatch.setattr(streams, "COPIED_BYTES", "no number")
+    with pytest.raises(TypeError):
+        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)))
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_full_disk_is_one_error(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> io.RawIOBase:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    name = write("a.bin.gz", gzip.compress(CONTENT))
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(SourceError, match=r"cannot be copied to .*: No space left on device"):
+        streams.as_file(name)
+
+
+def test_looking_ahead_takes_nothing_away(
+    write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (CONTENT, gzip.compress(CONTENT)):
+        assert look_ahead(write("a.csv", content), 10) == CONTENT[:10]
+        stream = io.BufferedReader(io.BytesIO(content))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+        assert look_ahead("-", 10) == CONTENT[:10]
+        assert open_bytes("-").read() == CONTENT
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CONTENT)))  # cannot be peeked
+    assert look_ahead("-", 10) == b""
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path, write: WriteFile) -> None:

@@ -1,4 +1,4 @@
-"""Parquet and .npy: typed cells, read as the same texts as everywhere else."""
+"""Parquet and Arrow: typed cells, read as the same texts as everywhere else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from imbalance_cli.errors import LabelError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
-from imbalance_cli.readers import open_source, typed
-from imbalance_cli.readers.typed import ParquetSource
+from imbalance_cli.readers import open_source, read_table, typed
+from imbalance_cli.readers.typed import ArrowSource, ParquetSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,10 +73,11 @@ def test_an_all_null_parquet_column_is_all_missing(tmp_path: Path) -> None:
 def test_batches_of_rows_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typed, "BATCH_ROWS", 7)
     values = np.random.default_rng(0).integers(0, 2, (100, 2))
-    path, array = tmp_path / "t.parquet", tmp_path / "t.npy"
-    pl.DataFrame(values, schema=["y_0", "y_1"]).write_parquet(path, row_group_size=30)
-    np.save(array, values)
-    for source in (open_source(str(path)), open_source(str(array))):
+    path, arrow = tmp_path / "t.parquet", tmp_path / "t.arrow"
+    table = pl.DataFrame(values, schema=["y_0", "y_1"])
+    table.write_parquet(path, row_group_size=30)
+    table.write_ipc(arrow, record_batch_size=30)
+    for source in (open_source(str(path)), open_source(str(arrow))):
         counts = count_labels(source)
         assert counts.rows == 100
         assert [label.positives for label in counts.labels] == values.sum(axis=0).tolist()
@@ -89,8 +90,8 @@ def test_a_third_value_in_a_late_batch_names_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(typed, "BATCH_ROWS", 7)
-    path = tmp_path / "t.npy"
-    np.save(path, np.array([0, 1] * 10 + [3] + [0, 1] * 10))
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"y": [0, 1] * 10 + [3] + [0, 1] * 10}).write_parquet(path)
     with pytest.raises(LabelError, match="row 21: column 'y': '3' is not a binary label"):
         count_labels(open_source(str(path)))
 
@@ -99,8 +100,8 @@ def test_counting_stops_where_a_column_is_no_label(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(typed, "BATCH_ROWS", 20)
-    path = tmp_path / "t.npy"
-    np.save(path, np.arange(1000))
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"y": range(1000)}).write_parquet(path)
     assert open_source(str(path)).tally(["y"]).rows == 20
 
 
@@ -111,7 +112,7 @@ def test_parquet_errors(tmp_path: Path, write: WriteFile) -> None:
     with pytest.raises(SourceError, match="no rows"):
         open_source(str(tmp_path / "t.parquet"))
     (tmp_path / "d.parquet").mkdir()
-    with pytest.raises(SourceError, match="is a directory"):
+    with pytest.raises(SourceError, match="is a directory, and no Parquet file is in it"):
         open_source(str(tmp_path / "d.parquet"))
 
 
@@ -131,48 +132,118 @@ def test_a_parquet_name_that_looks_like_a_glob(tmp_path: Path) -> None:
     assert ParquetSource(str(tmp_path / "part[1].parquet")).tally(["y"]).rows == 2
 
 
-@pytest.mark.parametrize("dtype", ["bool", "i1", "u8", ">i4", "f2", ">f4", "f8"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_every_numeric_type(tmp_path: Path, dtype: str, order: Any) -> None:  # noqa: ANN401  a Literal of numpy's
-    values = np.random.default_rng(0).integers(0, 2, (50, 3))
-    np.save(tmp_path / "t.npy", np.asarray(values, dtype, order=order))
-    counts = count_labels(open_source(str(tmp_path / "t.npy")))
-    assert [label.label for label in counts.labels] == ["y_0", "y_1", "y_2"]
-    assert [label.positives for label in counts.labels] == values.sum(axis=0).tolist()
-    assert [label.negatives for label in counts.labels] == (1 - values).sum(axis=0).tolist()
+def test_an_arrow_name_that_looks_like_a_glob(tmp_path: Path) -> None:
+    pl.DataFrame({"y": [1, 1, 1]}).write_ipc(tmp_path / "part1.arrow")
+    pl.DataFrame({"y": [0, 1]}).write_ipc(tmp_path / "part[1].arrow")
+    assert ArrowSource(str(tmp_path / "part[1].arrow")).tally(["y"]).rows == 2
 
 
-def test_nan_in_an_array_is_missing(tmp_path: Path) -> None:
-    np.save(tmp_path / "t.npy", np.array([1.0, np.nan, 0.0]))
-    assert count_labels(open_source(str(tmp_path / "t.npy"))).labels == [LabelCounts("y", 1, 1, 1)]
-
-
-@pytest.mark.parametrize(
-    ("array", "problem"),
-    [
-        (np.array([{"a": 1}, None], dtype=object), "not a plain .npy array of numbers"),
-        (np.array(["0", "1"]), "an array of <U1, where numbers are needed"),
-        (np.array([1j]), "an array of complex128, where numbers are needed"),
-        (np.array(1), "an array of shape (), where (rows,) or (rows, columns) is read"),
-        (np.zeros((2, 2, 2)), "an array of shape (2, 2, 2), where"),
-        (np.zeros(0), "an array of shape (0,), where"),
-        (np.zeros((3, 0)), "an array of shape (3, 0), where"),
-    ],
-)
-def test_arrays_that_are_no_table(tmp_path: Path, array: np.ndarray, problem: str) -> None:
-    path = tmp_path / "t.npy"
-    np.save(path, array, allow_pickle=True)
-    with pytest.raises(SourceError) as caught:
+@pytest.mark.parametrize("cut", [4, 12, 60, -4, -30])
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_a_cut_off_arrow_file_is_refused(tmp_path: Path, kind: str, cut: int) -> None:
+    path = tmp_path / "t.arrow"
+    table = pl.DataFrame({"y": [0, 1] * 50})
+    table.write_ipc(path) if kind == "file" else table.write_ipc_stream(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(SourceError, match=r"t\.arrow: not an Arrow file: ") as caught:
         open_source(str(path))
-    assert caught.value.message.startswith(f"{path}: {problem}")
+    assert "\n" not in caught.value.message
 
 
-def test_files_that_are_no_array(write: WriteFile, tmp_path: Path) -> None:
-    np.save(tmp_path / "whole.npy", np.zeros(1000))
-    for content in (b"y\n1\n", b"\x93NUMPY", (tmp_path / "whole.npy").read_bytes()[:500]):
-        with pytest.raises(SourceError, match=r"cut\.npy: not a plain \.npy array of numbers"):
-            open_source(write("cut.npy", content))
-    np.savez(tmp_path / "t.npz", y=np.zeros(3))
-    (tmp_path / "t.npz").rename(tmp_path / "t.npy")
-    with pytest.raises(SourceError, match=r"it is a \.npz archive"):
-        open_source(str(tmp_path / "t.npy"))
+def write_parts(directory: Path, **tables: pl.DataFrame) -> None:
+    """Write each table into the directory of its name, as `part.parquet`."""
+    for name, table in tables.items():
+        path = directory / name / "part.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(path)
+
+
+def test_a_directory_of_parquet_files_is_one_table(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    write_parts(parts, b=pl.DataFrame({"y": [0], "x": [7]}), a=pl.DataFrame({"y": [1], "x": [5]}))
+    (parts / "_SUCCESS").write_text("")
+    write_parts(parts / "_temporary", c=pl.DataFrame({"z": [1]}))
+    (parts / "notes.txt").write_text("not a part")
+    for name in (str(parts), str(parts / "*" / "*.parquet"), str(parts / "[ab]" / "**")):
+        table = read_table([open_source(name)], ["x", "y"])
+        assert table.frame.rows() == [(5, 1), (7, 0)]
+        assert table.place(1) == f"{name}: {parts / 'b' / 'part.parquet'}: row 1"
+    assert count_labels(open_source(str(parts))).labels == [LabelCounts("y", 1, 1)]
+
+
+def test_a_partitioned_directory_has_its_keys_as_columns(tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {
+            "x": [1.5, 2.5, 3.5, 4.5],
+            "y": [1, 0, None, 1],
+            "year": [2013, 2013, 2014, None],
+            "code": ["007", "a b", "007", "ä/b"],
+        }
+    )
+    parts = tmp_path / "parts"
+    by = pl.PartitionBy(parts, key=["year", "code"], include_key=False)
+    table.lazy().sink_parquet(by, mkdir=True)
+    source = open_source(str(parts))
+    assert source.columns == ["x", "y", "year", "code"]
+    found = read_table([source], source.columns).frame
+    assert found.sort("x").equals(table)
+    assert read_table([open_source(str(parts))], ["code"]).frame.height == 4
+    glob = str(parts / "year=2013" / "*" / "*.parquet")
+    assert open_source(glob).columns == ["x", "y", "code"]
+
+
+def test_a_key_that_the_files_have_too_is_theirs(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    write_parts(parts, **{"y=1": pl.DataFrame({"y": [1.0]}), "y=0": pl.DataFrame({"y": [0.0]})})
+    found = read_table([open_source(str(parts))], ["y"]).frame
+    assert found["y"].to_list() == [0.0, 1.0]
+
+
+def test_files_of_other_columns_are_no_table(tmp_path: Path) -> None:
+    first = pl.DataFrame({"y": [1], "x": [2]})
+    a, b = (tmp_path / "t" / name / "part.parquet" for name in ("a", "b"))
+    for other, problem in (
+        (pl.DataFrame({"y": [1], "x": ["2"]}), f"column 'x' is Int64 in {a}, and String in {b}"),
+        (pl.DataFrame({"y": [1]}), f"{b} has no column 'x', which {a} has"),
+        (first.with_columns(z=1), f"{a} has no column 'z', which {b} has"),
+    ):
+        write_parts(tmp_path / "t", a=first, b=other)
+        with pytest.raises(SourceError) as caught:
+            open_source(str(tmp_path / "t"))
+        assert caught.value.message == f"{tmp_path / 't'}: {problem}"
+    write_parts(tmp_path / "u", **{"k=1": first, "j=1": first})
+    with pytest.raises(SourceError, match=r"k=1/part.parquet is partitioned by k, and .* by j"):
+        open_source(str(tmp_path / "u"))
+
+
+def test_a_damaged_part_is_named_with_its_row(tmp_path: Path) -> None:
+    whole = pl.DataFrame({"y": np.random.default_rng(0).integers(0, 2, 5000)})
+    write_parts(tmp_path / "t", a=whole, b=whole)
+    path = tmp_path / "t" / "b" / "part.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes(100) + content[200:])
+    with pytest.raises(SourceError, match=r"t: .*/b/part\.parquet: after row 0: cannot be read"):
+        count_labels(open_source(str(tmp_path / "t")))
+    path.write_bytes(content[:-20])
+    with pytest.raises(SourceError, match=r"/b/part\.parquet: not a Parquet file"):
+        open_source(str(tmp_path / "t"))
+    path.write_bytes(b"")
+    with pytest.raises(SourceError, match=r"/b/part\.parquet: the file is empty"):
+        open_source(str(tmp_path / "t"))
+
+
+def test_a_third_value_in_a_part_names_file_and_row(tmp_path: Path) -> None:
+    write_parts(tmp_path / "t", a=pl.DataFrame({"y": [0, 1]}), b=pl.DataFrame({"y": [0, 3]}))
+    with pytest.raises(LabelError, match=r"t: .*/b/part\.parquet: row 2: column 'y': '3' is not"):
+        count_labels(open_source(str(tmp_path / "t")))
+
+
+def test_globs_that_are_no_table(tmp_path: Path, write: WriteFile) -> None:
+    with pytest.raises(SourceError, match="no file matches"):
+        open_source(str(tmp_path / "*.parquet"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="no file matches"):
+        open_source(str(tmp_path / "emp*"))
+    write("a.csv", "y\n1\n")
+    with pytest.raises(SourceError, match=r"matches .*a\.csv, which is no Parquet file"):
+        open_source(str(tmp_path / "*.csv"))

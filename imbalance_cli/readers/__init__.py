@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.delimited import DelimitedSource
-from imbalance_cli.readers.streams import STDIN, check_file
-from imbalance_cli.readers.typed import ArraySource, ParquetSource, first_line
+from imbalance_cli.readers.formats import (
+    HEAD_BYTES,
+    INPUT_FORMATS,
+    check_format,
+    detect_format,
+    sniff_delimiter,
+)
+from imbalance_cli.readers.partitions import is_glob
+from imbalance_cli.readers.streams import STDIN, look_ahead
+from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,33 +28,43 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers.source import Batch, Source
 
-SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet", ".npy")
+__all__ = ["INPUT_FORMATS", "Table", "batch_table", "open_source", "read_table", "stack_tables"]
 
 
-def open_source(name: str) -> Source:
-    """Open a table by its suffix, or CSV on stdin for "-".
+def open_source(name: str, input_format: str | None = None) -> Source:
+    r"""Open a table in the format that its first bytes and its name tell.
+
+    Delimited text without a comma in the header is read with the one of ; \t | that is there.
+
+    Args:
+        name: a path, a glob or directory of Parquet files, or "-" for stdin.
+        input_format: one of INPUT_FORMATS, which then is not looked for.
 
     Raises:
         SourceError: the file is missing, empty, broken, or of a kind we do not read.
     """
-    if name == STDIN:
-        return DelimitedSource(name, ",")
-    suffixes = [s.lower() for s in Path(name).suffixes]
-    suffix = "".join(suffixes[-2:] if suffixes[-1:] in ([".gz"], [".zst"]) else suffixes[-1:])
-    match suffix:
-        case ".csv" | ".csv.gz" | ".csv.zst":
-            return DelimitedSource(name, ",")
-        case ".tsv" | ".tsv.gz" | ".tsv.zst":
-            return DelimitedSource(name, "\t")
-        case ".parquet":
+    is_table = name != STDIN and (Path(name).is_dir() or is_glob(name))
+    head = b"" if is_table else look_ahead(name, HEAD_BYTES)
+    found = check_format(input_format) if input_format else detect_format(name, head)
+    match found:
+        case "csv" | "tsv":
+            return DelimitedSource(name, "\t" if found == "tsv" else sniff_delimiter(head))
+        case "ndjson":
+            from imbalance_cli.readers.ndjson import NdjsonSource
+
+            return NdjsonSource(name)
+        case "parquet":
             return ParquetSource(name)
-        case ".npy":
-            return ArraySource(name)
-    check_file(name)
-    raise SourceError(
-        f"{name}: no reader for the suffix {suffix!r}",
-        hint=f"one of {', '.join(SUFFIXES)}; or pipe CSV in and name the source -",
-    )
+        case "arrow":
+            return ArrowSource(name)
+        case "svmlight":
+            from imbalance_cli.readers.svmlight import SvmlightSource
+
+            return SvmlightSource(name)
+        case _:
+            from imbalance_cli.readers.arrays import open_arrays
+
+            return open_arrays(name, found)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import io
 import itertools
 import weakref
 from pathlib import Path
@@ -17,8 +18,14 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError, shorten
 from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
-from imbalance_cli.readers.records import BYTE_ORDER_MARK, RecordBlock, parse_records
-from imbalance_cli.readers.source import Batch, Tally, tally_frame
+from imbalance_cli.readers.records import (
+    BYTE_ORDER_MARK,
+    NULL_HINT,
+    RecordBlock,
+    first_null,
+    parse_records,
+)
+from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
 
 if TYPE_CHECKING:
@@ -29,10 +36,11 @@ BLOCK = 16 * 2**20
 SAMPLED_ROWS = 100
 LONGEST_HEADER = 16 * 2**20
 LONGEST_SHOWN = 60  # characters of a name in an error
+ZIP_MARK = b"PK\x03\x04"
 OTHER_DELIMITERS = ";\t|,"
 
 
-class DelimitedSource:
+class DelimitedSource(Source):
     """A CSV or TSV table.
 
     Args:
@@ -56,8 +64,8 @@ class DelimitedSource:
         self.columns = self._parse_header(header)
         self._positions = {column: i for i, column in enumerate(self.columns)}
         is_big = len(self._body) + len(header) >= SMALL
-        is_plain = not name.lower().endswith((".gz", ".zst")) and Path(name).is_file()
-        self._scannable = Path(name) if is_big and is_plain else None
+        is_file = isinstance(getattr(stream, "raw", None), io.FileIO) and Path(name).is_file()
+        self._scannable = Path(name) if is_big and is_file and name != STDIN else None
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
@@ -117,15 +125,29 @@ class DelimitedSource:
         return data[:end], data[end:]
 
     def _parse_header(self, header: bytes) -> list[str]:
+        if header.startswith(ZIP_MARK):
+            raise SourceError(
+                f"{self.name}: a zip archive or a spreadsheet, not delimited text",
+                hint="unzip it, or save the sheet as CSV",
+            )
         text = header.removeprefix(BYTE_ORDER_MARK)
         _, names = next(parse_records(text, 1, self.delimiter, self.name))
         columns = [name.strip() or f"column_{i}" for i, name in enumerate(names, start=1)]
         if not columns:
-            raise SourceError(f"{self.name}: line 1: the header is blank")
+            raise SourceError(
+                f"{self.name}: line 1: the header is blank",
+                hint="the names of the columns stand in the first line",
+            )
+        if (i := first_null(names)) is not None:
+            raise SourceError(
+                f"{self.name}: line 1: the name of column {i + 1} holds a NUL byte", hint=NULL_HINT
+            )
         check_delimiter(columns, self.delimiter, self.name)
         twice = [column for column, count in collections.Counter(columns).items() if count > 1]
         if twice:
-            raise SourceError(f"{self.name}: line 1: two columns are called {twice[0]!r}")
+            raise SourceError(
+                f"{self.name}: line 1: two columns are called {twice[0]!r}", hint="rename one"
+            )
         return columns
 
     def _blocks(self) -> Iterator[RecordBlock]:
@@ -174,19 +196,26 @@ class DelimitedSource:
     def _scan(self, path: Path, columns: Sequence[str]) -> Tally | None:
         """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
 
-        A row that is too short has a blank in the last column, and one that is too long has a cell
-        in the column after it, so both are doubts. Where that cell is blank it cannot be seen, so
-        delimiters are counted in tables with texts, which may hold an unquoted one.
+        A row that is too short has a blank in the last column; one that is too long, which polars
+        would cut off, makes too many delimiters. Both are doubts.
         """
-        found = self._scan_statistics(path, columns)
-        if not found or found["last_blanks"] or found["surplus"] or not found["rows"]:
-            return None
-        if self._has_texts(columns):
-            from imbalance_cli.readers.delimiters import none_too_long
+        from imbalance_cli.readers.delimiters import (
+            count_in_text,
+            count_outside_quotes,
+            file_parts,
+        )
 
-            shape = found["rows"], len(self.columns)
-            if not none_too_long(path, self._body_offset, self.delimiter.encode(), *shape):
-                return None
+        if not self._have_numbers(columns):
+            return None
+        delimiter = self.delimiter.encode()
+        delimiters = count_in_text(file_parts(path, self._body_offset), delimiter)
+        found = self._scan_statistics(path, columns) if delimiters is not None else None
+        if not found or found["last_blanks"] or not found["rows"]:
+            return None
+        wanted = found["rows"] * (len(self.columns) - 1)
+        parts = file_parts(path, self._body_offset)
+        if delimiters != wanted and count_outside_quotes(parts, delimiter) != wanted:
+            return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]
         for i, column in enumerate(columns):
@@ -198,32 +227,30 @@ class DelimitedSource:
             tally.columns[column].add({text: n for text, n in cells_by_text.items() if n})
         return tally
 
-    def _has_texts(self, labels: Sequence[str]) -> bool:
-        """Say whether the first rows hold, beside the labels, a cell that is not a number."""
+    def _have_numbers(self, labels: Sequence[str]) -> bool:
+        """Say whether the labels hold whole numbers and blanks in the first rows."""
         head = self._body[: self._body.rfind(b"\n") + 1]
-        indices = [i for i, column in enumerate(self.columns) if column not in labels]
+        indices = [self._positions[label] for label in labels]
         rows = parse_records(head, self._first_line, self.delimiter, self.name)
         try:
             for _, cells in itertools.islice(rows, SAMPLED_ROWS):
                 for i in indices:
-                    float(cells[i] or 0)
+                    int(cells[i] or 0)
         except (ValueError, IndexError, SourceError):
-            return True
-        return False
+            return False
+        return True
 
     def _scan_statistics(self, path: Path, columns: Sequence[str]) -> dict[str, int] | None:
         """Return polars' statistics of the columns read as small integers, None if they are not."""
         import polars as pl
 
-        surplus = "\0surplus"  # no column is called so
-        cells = dict.fromkeys([*self.columns, surplus], pl.String)
+        cells = dict.fromkeys(self.columns, pl.String)
         table = pl.scan_csv(
             path,
             schema=cells | dict.fromkeys(columns, pl.Int8),
             separator=self.delimiter,
             has_header=False,
             skip_lines=self._first_line - 1,
-            missing_columns="insert",
             extra_columns="raise",
             glob=False,
         )
@@ -235,12 +262,11 @@ class DelimitedSource:
         query = table.select(
             pl.len().alias("rows"),
             pl.col(self.columns[-1]).null_count().alias("last_blanks"),
-            pl.col(surplus).count().alias("surplus"),
             *statistics,
         )
         try:
             return query.collect(engine="streaming").row(0, named=True)
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
 
 
@@ -256,7 +282,7 @@ def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
         raise SourceError(
             f"{name}: line 1: one column, {shown!r}: the cells seem to be "
             f"separated by {others[0]!r}, not by {delimiter!r}",
-            hint="commas for .csv and stdin, tabs for .tsv",
+            hint="quote a name that holds it, or write the same delimiter everywhere",
         )
 
 

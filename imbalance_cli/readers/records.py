@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
-import itertools
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
@@ -28,7 +28,7 @@ PROBLEMS = {
     ),
 }
 """What a message of the csv module says in our words, and what to do."""
-GZIP_MARK = b"\x1f\x8b"
+NULL_HINT = "if the file is UTF-16: iconv -f utf-16le (or utf-16be) -t utf-8"
 
 csv.field_size_limit(2**31 - 1)
 
@@ -55,8 +55,9 @@ class RecordBlock:
         """Yield (line, cells) of each record; a blank line is a record only in a lone column.
 
         Raises:
-            SourceError: not UTF-8, a quote that never closes, or too few or too many cells.
+            SourceError: not UTF-8, a quote that never closes, too few or too many cells, or a NUL.
         """
+        has_null = b"\0" in self.data
         for line, cells in parse_records(self.data, self.first_line, self.delimiter, self.name):
             if not cells and len(self.columns) > 1:
                 continue
@@ -66,6 +67,11 @@ class RecordBlock:
                     f"{self.name}: line {line}: {_cells(len(row))} where the header has "
                     f"{len(self.columns)}",
                     hint="quote a cell that holds a delimiter, or mend the row",
+                )
+            if has_null and (i := first_null(row)) is not None:
+                raise SourceError(
+                    f"{self.name}: line {line}: column {self.columns[i]!r}: a NUL byte",
+                    hint=NULL_HINT,
                 )
             yield line, row
 
@@ -77,7 +83,10 @@ class RecordBlock:
         """
         import polars as pl
 
-        if self.data.startswith(BYTE_ORDER_MARK):  # polars would drop it
+        from imbalance_cli.readers.delimiters import block_parts, count_in_text
+
+        delimiters = count_in_text(block_parts(self.data), self.delimiter.encode())
+        if delimiters is None or self.data.startswith(BYTE_ORDER_MARK):  # polars would drop it
             return self._exact_frame(columns)
         try:
             table = pl.scan_csv(
@@ -90,35 +99,41 @@ class RecordBlock:
             )
             wanted = list(dict.fromkeys([*columns, self.columns[-1]]))
             frame = table.select(wanted).collect(engine="streaming")
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return self._exact_frame(columns)
-        if self._is_ragged(frame):
+        if self._is_ragged(frame, delimiters):
             return self._exact_frame(columns)
-        return frame.select(columns)
+        return frame[list(columns)]
 
     def place(self, row: int, height: int) -> str:
         """Say on which line row `row` of the `height` rows begins."""
-        if self.data.count(b"\n") == height:
-            return f"line {self.first_line + row}"
-        line, _ = next(itertools.islice(self.records(), row, None))
-        return f"line {line}"
+        is_a_line_each = self._newlines == height
+        return f"line {self.first_line + row if is_a_line_each else self._lines[row]}"
 
-    def _is_ragged(self, frame: pl.DataFrame) -> bool:
+    @functools.cached_property
+    def _newlines(self) -> int:
+        return self.data.count(b"\n")
+
+    @functools.cached_property
+    def _lines(self) -> list[int]:
+        return [line for line, _ in self.records()]
+
+    def _is_ragged(self, frame: pl.DataFrame, delimiters: int) -> bool:
         """Say whether a row is too long, which polars cuts off, or too short, which it fills up."""
-        from imbalance_cli.readers.delimiters import count_byte, rows_have_width
+        from imbalance_cli.readers.delimiters import rows_have_width
 
-        delimiter, columns = self.delimiter.encode(), len(self.columns)
+        columns = len(self.columns)
         is_filled = not (frame[self.columns[-1]] == "").any()
-        if is_filled and count_byte(self.data, delimiter) == frame.height * (columns - 1):
+        if is_filled and delimiters == frame.height * (columns - 1):
             return False
-        return not rows_have_width(self.data, delimiter, columns)
+        return not rows_have_width(self.data, self.delimiter.encode(), columns)
 
     def _exact_frame(self, columns: Sequence[str]) -> pl.DataFrame:
         import polars as pl
 
         rows = [cells for _, cells in self.records()]
         schema = dict.fromkeys(self.columns, pl.String)
-        return pl.DataFrame(rows, schema=schema, orient="row").select(columns)
+        return pl.DataFrame(rows, schema=schema, orient="row")[list(columns)]
 
 
 def parse_records(
@@ -151,9 +166,12 @@ def parse_records(
         raise SourceError(f"{name}: line {begins}: {problem}", hint=hint) from error
 
 
+def first_null(cells: list[str]) -> int | None:
+    """Return the index of the first cell that holds a NUL, if any does."""
+    return next((i for i, cell in enumerate(cells) if "\0" in cell), None)
+
+
 def _encoding_hint(data: bytes) -> str:
-    if data.startswith(GZIP_MARK):
-        return "it is compressed: give the file a name that ends in .gz, or pipe it through zcat"
     encoding = "utf-16" if data.startswith(UTF_16_MARKS) else "latin1"
     return f"convert it, for instance: iconv -f {encoding} -t utf-8"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -79,10 +80,36 @@ class Batch:
 
 
 class Source(Protocol):
-    """A table that can be read in one pass with flat memory."""
+    """A table that can be read in one pass with flat memory.
+
+    Attributes:
+        name: for errors.
+        columns: their names.
+    """
 
     name: str
     columns: list[str]
+
+    @property
+    def keys(self) -> Mapping[str, Sequence[str]]:
+        """The name of each array in an archive -> its columns; empty for tables."""
+        return MappingProxyType({})
+
+    @property
+    def own_labels(self) -> Sequence[str]:
+        """The columns that the format itself says are labels; none for tables."""
+        return ()
+
+    def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs
+        """Take in columns that other files of the same data have.
+
+        A sparse format leaves out what is 0, and so may leave out whole columns; a table has all
+        of its columns, and this does nothing.
+
+        Raises:
+            SourceError: the format has no such column.
+        """
+        return
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns."""

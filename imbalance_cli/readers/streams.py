@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
+import stat
 import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from imbalance_cli.errors import SourceError, nearest
+from imbalance_cli.readers.compression import (
+    ERROR_MODULES,
+    LONGEST_MAGIC,
+    FrameReader,
+    find_compression,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import zstandard
-    from _typeshed import WriteableBuffer
-
 STDIN = "-"
 LONGEST_RECORD = 256 * 2**20
-ZSTD_PIECE = 2**10  # compressed bytes at a time; what they unfold to has to fit into memory
+COPIED_BYTES = 2**20  # at a time
 
 
 def check_file(name: str) -> Path:
@@ -40,7 +45,10 @@ def check_file(name: str) -> Path:
 
 
 def open_bytes(name: str) -> BinaryIO:
-    """Open a file for reading, decompressed by its suffix (.gz, .zst), or stdin for "-".
+    """Open a file for reading, or stdin for "-", and decompress it.
+
+    What is compressed is known by its first bytes, whatever the name; a name that ends in .gz,
+    .zst, .bz2 or .xz is taken at its word where they do not tell.
 
     Raises:
         SourceError: the file is missing, a directory, empty or not readable, or stdin is closed.
@@ -48,74 +56,96 @@ def open_bytes(name: str) -> BinaryIO:
     if name == STDIN:
         if sys.stdin is None:
             raise SourceError("stdin is closed", hint="pipe CSV in, or name a file")
-        return sys.stdin.buffer
-    path = check_file(name)
+        stream: BinaryIO = sys.stdin.buffer
+    else:
+        path = check_file(name)
+        try:
+            stream = path.open("rb")
+        except OSError as error:
+            raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
     try:
-        match path.suffix.lower():
-            case ".gz":
-                import gzip
-
-                return cast("BinaryIO", gzip.open(path, "rb"))
-            case ".zst":
-                return io.BufferedReader(ZstdReader(path.open("rb")))
-            case _:
-                return path.open("rb")
-    except OSError as error:
-        raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
+        used = find_compression(name, _peek(stream)[:LONGEST_MAGIC])
+    except BaseException:
+        if name != STDIN:
+            stream.close()
+        raise
+    if used is None:
+        return stream
+    return io.BufferedReader(FrameReader(stream, used.decompressor, owns_file=name != STDIN))
 
 
-class ZstdReader(io.RawIOBase):
-    """The content of a .zst file, as a stream.
+def look_ahead(name: str, size: int) -> bytes:
+    """Return the first bytes of what `open_bytes` reads, without taking them from it.
 
-    zstandard's own stream reader ends quietly where a file was cut off; this one raises.
-
-    Args:
-        file: the compressed bytes; closed with the reader.
+    Returns:
+        `size` bytes, or all of a smaller file; what has arrived so far on stdin; nothing for a
+        named pipe, which can be opened once only.
 
     Raises:
-        EOFError: on reading, if the file ends inside a frame.
+        SourceError: as `open_bytes`, or the compression is broken.
     """
+    if name == STDIN:
+        stream = sys.stdin and sys.stdin.buffer
+        head = _peek(stream) if stream else b""
+        used = find_compression(name, head[:LONGEST_MAGIC])
+        if used is None:
+            return head[:size]
+        stream = io.BufferedReader(FrameReader(io.BytesIO(head), used.decompressor))
+        return stream.read1(size)
+    if not check_file(name).is_file():
+        return b""
+    with open_bytes(name) as file:
+        return read_bytes(file, name)(size)
 
-    def __init__(self, file: BinaryIO) -> None:
-        import zstandard
 
-        self._file = file
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._compressed = b""
-        self._content = memoryview(b"")
+def as_file(name: str) -> tuple[Path, bool]:
+    """Return a path that holds what `open_bytes` reads, and whether it is a new temporary file.
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
+    Formats that are not read from front to back need a file that is not compressed.
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer and return the number of bytes, 0 at the end."""
-        while not self._content and self._decompress():
-            pass
-        target = memoryview(buffer).cast("B")
-        size = min(len(target), len(self._content))
-        target[:size] = self._content[:size]
-        self._content = self._content[size:]
-        return size
+    Raises:
+        SourceError: as `open_bytes`, or the compression is broken.
+    """
+    stream = open_bytes(name)
+    try:
+        if is_mappable(stream) and name != STDIN:
+            return Path(name), False
+        shown = "stdin" if name == STDIN else name
+        return _copy_to_file(read_bytes(stream, shown), shown), True
+    finally:
+        if name != STDIN:
+            stream.close()
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
-    def _decompress(self) -> bool:
-        """Unfold one more piece; False at the end of the file."""
-        piece = self._compressed or self._file.read(ZSTD_PIECE)
-        if not piece:
-            if self._frame:
-                raise EOFError("the last frame is cut off")
-            return False
-        frame = self._frame or self._decompressor.decompressobj()
-        self._content = memoryview(frame.decompress(piece))
-        self._compressed = frame.unused_data
-        self._frame = None if frame.eof else frame
-        return True
+def _copy_to_file(read: Callable[[int], bytes], name: str) -> Path:
+    import tempfile
+
+    handle, path = tempfile.mkstemp(prefix="imbtrain-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            while piece := read(COPIED_BYTES):
+                file.write(piece)
+    except BaseException as error:
+        Path(path).unlink()
+        if isinstance(error, OSError):
+            raise SourceError(
+                f"{name}: cannot be copied to {path}: {error.strerror}",
+                hint="unpack it to a file, or name a directory with room: TMPDIR=DIR",
+            ) from error
+        raise
+    return Path(path)
+
+
+def is_mappable(stream: BinaryIO) -> bool:
+    """Return whether a stream gives the bytes of a regular file as they are on the disk."""
+    file = getattr(stream, "raw", None)
+    return isinstance(file, io.FileIO) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+def _peek(stream: BinaryIO) -> bytes:
+    """Return what has arrived in a buffered stream, at least one byte unless it is empty."""
+    peek = getattr(stream, "peek", None)
+    return cast("bytes", peek(1)) if peek else b""
 
 
 def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
@@ -132,7 +162,7 @@ def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
         except (zlib.error, OSError) as error:
             raise SourceError(f"{name}: cannot be read: {error}") from error
         except Exception as error:
-            if type(error).__module__.split(".")[0] == "zstandard":
+            if type(error).__module__.split(".")[0] in ERROR_MODULES:
                 raise SourceError(f"{name}: cannot be read: {error}") from error
             raise
 
@@ -163,17 +193,35 @@ def record_blocks(read: Callable[[int], bytes], size: int, name: str) -> Iterato
     Raises:
         SourceError: a quoted cell runs on for more than LONGEST_RECORD bytes.
     """
+    hint = "a quote that opens a cell is probably never closed"
+    return _blocks(read, size, _last_record_end, name, hint)
+
+
+def line_blocks(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
+    """Yield blocks of about `size` bytes that end where a line ends, with flat memory.
+
+    The last line gets a newline if it has none.
+
+    Raises:
+        SourceError: a line is longer than LONGEST_RECORD bytes.
+    """
+    hint = "each record stands on a line of its own"
+    return _blocks(read, size, lambda data: data.rfind(b"\n") + 1, name, hint)
+
+
+def _blocks(
+    read: Callable[[int], bytes], size: int, last_end: Callable[[bytes], int], name: str, hint: str
+) -> Iterator[bytes]:
     rest = b""
     while chunk := read(size):
         data = rest + chunk if rest else chunk
-        end = _last_record_end(data)
+        end = last_end(data)
         rest = data[end:]
         if end:
             yield data[:end]
         if len(rest) > LONGEST_RECORD:
             raise SourceError(
-                f"{name}: a record is longer than {LONGEST_RECORD >> 20} MB",
-                hint="a quote that opens a cell is probably never closed",
+                f"{name}: a record is longer than {LONGEST_RECORD >> 20} MB", hint=hint
             )
     if rest:
         yield rest if rest.endswith(b"\n") else rest + b"\n"

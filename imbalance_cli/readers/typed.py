@@ -1,114 +1,224 @@
-"""Sources whose cells have types: Parquet files and .npy arrays."""
+"""Sources whose cells have types: Parquet and Arrow files."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.source import Batch, Tally, tally_frame
-from imbalance_cli.readers.streams import check_file
+from imbalance_cli.readers.partitions import find_parts, is_glob, partition_values
+from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.streams import STDIN, as_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
 
 BATCH_ROWS = 2**18
-MATRIX = 2  # dimensions
+ARROW_STREAM = b"\xff\xff\xff\xff"  # the mark before each message; a file begins with ARROW1
+ARROW_STREAM_END = ARROW_STREAM + bytes(4)
 
 
-class ParquetSource:
-    """A Parquet file.
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One of the files of a table.
 
-    Args:
-        name: a path.
-
-    Raises:
-        SourceError: the file is missing or not Parquet.
+    Attributes:
+        name: the file.
+        table: its columns, to be read later.
+        rows: how many there are.
     """
 
-    def __init__(self, name: str) -> None:
+    name: str
+    table: pl.LazyFrame
+    rows: int
+
+    @classmethod
+    def open(cls, path: Path, name: str, scan: Callable[[Path], pl.LazyFrame], kind: str) -> Part:
+        """Read what a file says of its columns and rows.
+
+        Raises:
+            SourceError: it is not of that kind.
+        """
         import polars as pl
 
-        self.name = name
-        self._path = check_file(name)
         try:
-            self._table = pl.scan_parquet(self._path, glob=False)
-            self.columns = self._table.collect_schema().names()
-            self._rows: int = self._table.select(pl.len()).collect().item()
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise SourceError(f"{name}: not a Parquet file: {first_line(error)}") from error
-        if not self._rows:
+            table = scan(path)
+            table.collect_schema()
+            rows: int = table.select(pl.len()).collect().item()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise SourceError(f"{name}: not {kind} file: {first_line(error)}") from error
+        return cls(name, table, rows)
+
+
+class ScannedSource(Source):
+    """Files with typed columns that polars reads a slice at a time.
+
+    Args:
+        name: the source.
+        parts: its files, with the same columns.
+
+    Raises:
+        SourceError: there are no rows.
+    """
+
+    def __init__(self, name: str, parts: Sequence[Part]) -> None:
+        self.name = name
+        self._parts = parts
+        self.columns = parts[0].table.collect_schema().names()
+        if not any(part.rows for part in parts):
             raise SourceError(f"{name}: no rows")
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory."""
-        return _tally_batches(self.batches(columns), columns)
+        return tally_batches(self.batches(columns), columns)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns with their own types, some rows at a time.
 
         Raises:
-            SourceError: the file is damaged.
+            SourceError: a file is damaged.
         """
         import polars as pl
+        from polars import selectors
 
-        for first in range(0, self._rows, BATCH_ROWS):
-            part = self._table.select(columns).slice(first, BATCH_ROWS)
-            try:
-                yield _batch(part.collect(engine="streaming"), first)
-            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-                raise SourceError(
-                    f"{self.name}: after row {first}: cannot be read: {first_line(error)}"
-                ) from error
+        names = list(columns)
+        for part in self._parts:
+            prefix = "" if part.name == self.name else f"{part.name}: "
+            for first in range(0, part.rows, BATCH_ROWS):
+                rows = part.table.select(selectors.by_name(names)).slice(first, BATCH_ROWS)
+                try:
+                    yield row_batch(rows.collect(engine="streaming")[names], first, prefix)
+                except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+                    raise SourceError(
+                        f"{self.name}: {prefix}after row {first}: cannot be read: "
+                        f"{first_line(error)}"
+                    ) from error
 
 
-class ArraySource:
-    """A .npy array of shape (N,) or (N, C); its columns are called y, or y_0, y_1, ...
+class ParquetSource(ScannedSource):
+    """A Parquet file, a glob of them, or a directory of them, as one table.
+
+    Directories called key=value are columns, of integers where all values are, unless the files
+    have a column of that name.
 
     Args:
-        name: a path.
+        name: a path, a glob, or "-" for stdin, which is copied to a temporary file.
 
     Raises:
-        SourceError: the file is missing, no numeric array, or not of one of those shapes.
+        SourceError: a file is missing or not Parquet, or two files have other columns.
     """
 
     def __init__(self, name: str) -> None:
-        import numpy as np
-
-        self.name = name
-        try:
-            array = np.load(check_file(name), mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            # numpy's own words would advise to load it as a pickle
-            raise SourceError(f"{name}: not a plain .npy array of numbers") from error
-        if not isinstance(array, np.ndarray):
-            raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
-        if array.dtype.kind not in "buif":
-            raise SourceError(f"{name}: an array of {array.dtype}, where numbers are needed")
-        if array.ndim not in {1, MATRIX} or not array.size:
-            raise SourceError(
-                f"{name}: an array of shape {array.shape}, where (rows,) or (rows, columns) is read"
-            )
-        self._array = array.reshape(len(array), -1)
-        width = self._array.shape[1]
-        self.columns = ["y"] if array.ndim == 1 else [f"y_{i}" for i in range(width)]
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns, in one pass with flat memory."""
-        return _tally_batches(self.batches(columns), columns)
-
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns with the array's type, some rows at a time."""
-        import polars as pl
-
-        indices = [self.columns.index(column) for column in columns]
-        for first in range(0, len(self._array), BATCH_ROWS):
-            part = self._array[first : first + BATCH_ROWS, indices]
-            yield _batch(pl.DataFrame(part, schema=list(columns), orient="row"), first)
+        if name == STDIN or not (Path(name).is_dir() or is_glob(name)):
+            super().__init__(*_open_file(self, name, _scan_parquet, "a Parquet"))
+            return
+        paths = find_parts(name)
+        values = partition_values(name, paths)
+        parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]
+        _check_schemas(name, parts)
+        super().__init__(name, _with_partitions(parts, values))
 
 
-def _tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
+class ArrowSource(ScannedSource):
+    """An Arrow IPC file, which Feather files are too, or an Arrow IPC stream.
+
+    A stream has no table of contents, so that all of it is held in memory.
+
+    Args:
+        name: a path, or "-" for stdin, which is copied to a temporary file.
+
+    Raises:
+        SourceError: the file is missing or not Arrow, or the stream is cut off.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(*_open_file(self, name, _scan_arrow, "an Arrow"))
+
+
+def _open_file(
+    source: ScannedSource, name: str, scan: Callable[[Path], pl.LazyFrame], kind: str
+) -> tuple[str, list[Part]]:
+    path, is_temporary = as_file(name)
+    if is_temporary:
+        weakref.finalize(source, path.unlink)
+    shown = "stdin" if name == STDIN else name
+    return shown, [Part.open(path, shown, scan, kind)]
+
+
+def _scan_parquet(path: Path) -> pl.LazyFrame:
+    import polars as pl
+
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def _scan_arrow(path: Path) -> pl.LazyFrame:
+    import polars as pl
+
+    with path.open("rb") as file:
+        if file.read(len(ARROW_STREAM)) != ARROW_STREAM:
+            return pl.scan_ipc(path, glob=False, hive_partitioning=False)
+        file.seek(-len(ARROW_STREAM_END), os.SEEK_END)
+        if file.read() != ARROW_STREAM_END:
+            raise OSError("the stream ends too early")  # caught by Part.open
+        file.seek(0)
+        return pl.read_ipc_stream(file).lazy()
+
+
+def _check_schemas(name: str, parts: Sequence[Part]) -> None:
+    """Raise where two files differ in the name or type of a column.
+
+    Raises:
+        SourceError: it names both files and the column.
+    """
+    first, *others = parts
+    wanted = first.table.collect_schema()
+    for part in others:
+        found = part.table.collect_schema()
+        for column in dict.fromkeys([*wanted, *found]):
+            if column not in found or column not in wanted:
+                has, lacks = (first, part) if column in wanted else (part, first)
+                raise SourceError(
+                    f"{name}: {lacks.name} has no column {column!r}, which {has.name} has",
+                    hint="the files of one table have the same columns",
+                )
+            if found[column] != wanted[column]:
+                raise SourceError(
+                    f"{name}: column {column!r} is {wanted[column]} in {first.name}, "
+                    f"and {found[column]} in {part.name}",
+                    hint="the files of one table have columns of the same types",
+                )
+
+
+def _with_partitions(
+    parts: Sequence[Part], values: Mapping[str, Sequence[str | None]]
+) -> list[Part]:
+    import polars as pl
+
+    columns = parts[0].table.collect_schema().names()
+    cells = {key: pl.Series(key, texts) for key, texts in values.items() if key not in columns}
+    for key, series in cells.items():
+        numbers = series.cast(pl.Int64, strict=False)
+        texts = series.cast(pl.String)
+        is_plain = (numbers.cast(pl.String) == texts).all()  # 007 is a name, 7 is a number
+        cells[key] = numbers if is_plain and texts.count() else texts
+    return [
+        dataclasses.replace(
+            part,
+            table=part.table.with_columns(
+                pl.lit(series[i], dtype=series.dtype).alias(key) for key, series in cells.items()
+            ),
+        )
+        for i, part in enumerate(parts)
+    ]
+
+
+def tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
+    """Count the distinct cell texts of batches, up to the one where a column has too many."""
     tally = Tally.empty(columns)
     for batch in batches:
         for column, text, row in tally_frame(texts(batch.frame), tally):
@@ -133,8 +243,9 @@ def texts(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _batch(frame: pl.DataFrame, first: int) -> Batch:
-    return Batch(frame, lambda row: f"row {first + row + 1}")
+def row_batch(frame: pl.DataFrame, first: int, prefix: str = "") -> Batch:
+    """Return a batch whose places are rows, the first of them `first`, counted from 0."""
+    return Batch(frame, lambda row: f"{prefix}row {first + row + 1}")
 
 
 def first_line(error: Exception) -> str:

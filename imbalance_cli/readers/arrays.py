@@ -1,0 +1,259 @@
+"""Tensor datasets: .npy, .npz, .pt and .safetensors files of arrays with the same rows.
+
+An array of shape (N,) or (N, 1) under the key k is the column k; one of shape (N, C) is the
+columns k_0 .. k_{C-1}. A file of one array without a key has the key y. Nothing in a file is ever
+run: arrays of objects and pickles with code are refused.
+
+Shapes: N rows, C columns of an array.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.array_files import (
+    BARE_KEY,
+    READ_ERRORS,
+    WIDEST,
+    open_npy,
+    open_npz,
+    open_pt,
+    open_safetensors,
+)
+from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.streams import STDIN, as_file
+from imbalance_cli.readers.typed import first_line, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imbalance_cli.readers.array_files import Array
+
+BATCH_ROWS = 2**18
+BATCH_BYTES = 64 * 2**20
+MATRIX = 2  # dimensions
+OPENERS = {"npy": open_npy, "npz": open_npz, "pt": open_pt, "safetensors": open_safetensors}
+
+
+class ArraySource(Source):
+    """Arrays under keys, side by side.
+
+    Args:
+        name: the file.
+        arrays: by key.
+
+    Raises:
+        SourceError: there are none, one is not numeric or no table, they differ in N, or two
+            columns have one name.
+    """
+
+    def __init__(self, name: str, arrays: Mapping[str, Array]) -> None:
+        self.name = name
+        if not arrays:
+            raise SourceError(f"{name}: no arrays", hint="save features and targets, each by a key")
+        for key, array in arrays.items():
+            _check_array(name if list(arrays) == [BARE_KEY] else f"{name}: {key!r}", array)
+        _check_rows(name, arrays)
+        self.rows = next(iter(arrays.values())).shape[0]
+        self._keys = {key: _column_names(key, array.shape) for key, array in arrays.items()}
+        self._arrays = arrays
+        self._homes: dict[str, tuple[str, int]] = {}
+        for key, names in self._keys.items():
+            for i, column in enumerate(names):
+                other, _ = self._homes.setdefault(column, (key, i))
+                if other != key:
+                    raise SourceError(
+                        f"{name}: {other!r} and {key!r} both have a column {column!r}",
+                        hint="save one of them by another key",
+                    )
+        self.columns = list(self._homes)
+
+    @property
+    def keys(self) -> Mapping[str, Sequence[str]]:
+        """The columns of each array."""
+        return self._keys
+
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns, in one pass with flat memory.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        tally = Tally.empty(columns)
+        for first, blocks in self._blocks(columns):
+            counted = {names: _count_binary(block) for names, block in blocks.items()}
+            if all(counts is not None for counts in counted.values()):
+                for names, counts in counted.items():
+                    _add_binary(tally, names, counts or {}, (blocks[names], first))
+                tally.rows += len(next(iter(blocks.values())))
+            else:
+                _add_batch(tally, _batch(first, blocks, columns))
+            if tally.overflow:
+                break
+        return tally
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns with their arrays' types, some rows at a time; NaN is a missing cell.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        for first, blocks in self._blocks(columns):
+            yield _batch(first, blocks, columns)
+
+    def _blocks(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[int, dict[tuple[str, ...], NDArray[Any]]]]:
+        """Yield a row's number and, from it on, (rows, columns) of each array by column names."""
+        chosen: dict[str, list[int]] = {}
+        for column in columns:
+            key, position = self._homes[column]
+            chosen.setdefault(key, []).append(position)
+        width = sum(len(self._keys[key]) for key in chosen)
+        rows = max(1, min(BATCH_ROWS, BATCH_BYTES // (WIDEST * width)))
+        parts = {key: self._arrays[key].blocks(rows) for key in chosen}
+        for first in range(0, self.rows, rows):
+            blocks = {}
+            for key, positions in chosen.items():
+                try:
+                    block = next(parts[key])
+                except READ_ERRORS as error:
+                    raise SourceError(
+                        f"{self.name}: {key!r}: after row {first}: cannot be read: "
+                        f"{first_line(error)}",
+                        hint="copy or write the file again",
+                    ) from error
+                names = tuple(self._keys[key][i] for i in positions)
+                blocks[names] = _native(block.reshape(len(block), -1)[:, positions])
+            yield first, blocks
+
+
+def _add_batch(tally: Tally, batch: Batch) -> None:
+    """Add the cell texts of a batch to a tally."""
+    for column, text, row in tally_frame(texts(batch.frame[list(tally.columns)]), tally):
+        tally.columns[column].places[text] = batch.place(row)
+
+
+def _check_array(where: str, array: Array) -> None:
+    if not array.is_numeric:
+        raise SourceError(f"{where}: an array of {array.kind}, where numbers are needed")
+    if len(array.shape) not in {1, MATRIX} or 0 in array.shape:
+        raise SourceError(
+            f"{where}: an array of shape {array.shape}, where (rows,) or (rows, columns) is read"
+        )
+
+
+def _check_rows(name: str, arrays: Mapping[str, Array]) -> None:
+    (first, one), *others = arrays.items()
+    for key, array in others:
+        if array.shape[0] != one.shape[0]:
+            raise SourceError(
+                f"{name}: {first!r} has the shape {one.shape} and {key!r} {array.shape}",
+                hint="all arrays of a file need the same number of rows",
+            )
+
+
+def _column_names(key: str, shape: tuple[int, ...]) -> list[str]:
+    if len(shape) == 1 or shape[1] == 1:
+        return [key]
+    return [f"{key}_{i}" for i in range(shape[1])]
+
+
+def _native(block: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    if block.dtype.newbyteorder("=") == np.float16:
+        return block.astype(np.float32)
+    return block.astype(block.dtype.newbyteorder("="), copy=False)
+
+
+def _batch(
+    first: int, blocks: dict[tuple[str, ...], NDArray[Any]], columns: Sequence[str]
+) -> Batch:
+    import numpy as np
+    import polars as pl
+
+    series = {
+        column: pl.Series(column, values)
+        for names, block in blocks.items()
+        for column, values in zip(names, np.ascontiguousarray(block.T), strict=True)
+    }
+    return Batch(
+        pl.DataFrame([series[column] for column in columns]), functools.partial(_row, first)
+    )
+
+
+def _row(first: int, row: int) -> str:
+    return f"row {first + row + 1}"
+
+
+def _count_binary(block: NDArray[Any]) -> dict[float | None, NDArray[np.int64]] | None:
+    """Count the cells 0, 1 and NaN (None) of each column; None where there are others."""
+    import numpy as np
+
+    counts: dict[float | None, NDArray[np.int64]] = {
+        value: np.count_nonzero(block == value, axis=0) for value in (0, 1)
+    }
+    if block.dtype.kind == "f":
+        counts[None] = np.count_nonzero(np.isnan(block), axis=0)
+    return counts if sum(int(c.sum()) for c in counts.values()) == block.size else None
+
+
+def _add_binary(
+    tally: Tally,
+    names: Sequence[str],
+    counts: Mapping[float | None, NDArray[np.int64]],
+    rows: tuple[NDArray[Any], int],
+) -> None:
+    """Add counts as the texts that the cells have elsewhere, and where they are first seen.
+
+    Args:
+        tally: what is added to.
+        names: of the columns counted.
+        counts: cells of each value, a column.
+        rows: the cells, and the number of the first row.
+    """
+    import numpy as np
+
+    block, first = rows
+    for value, cells in counts.items():
+        text = "NaN" if value is None else str(block.dtype.type(value)).lower()
+        for i in np.flatnonzero(cells).tolist():
+            column = tally.columns[names[i]]
+            if column.add({text: int(cells[i])}):
+                found = np.isnan(block[:, i]) if value is None else block[:, i] == value
+                column.places[text] = _row(first, int(found.argmax()))
+
+
+def open_arrays(name: str, input_format: str) -> ArraySource:
+    """Open a file of arrays.
+
+    Args:
+        name: a path, or "-" for stdin; what is compressed is unfolded into a temporary file.
+        input_format: npy, npz, pt or safetensors.
+
+    Raises:
+        SourceError: the file is missing, of another format, or holds anything but numeric arrays
+            of shape (N,) or (N, C) with the same N.
+    """
+    if input_format not in OPENERS:
+        raise SourceError(
+            f"{name}: {input_format!r} is no format of arrays", hint=f"one of {', '.join(OPENERS)}"
+        )
+    path, is_temporary = as_file(name)
+    shown = "stdin" if name == STDIN else name
+    try:
+        source = ArraySource(shown, OPENERS[input_format](path, shown))
+    except BaseException:
+        if is_temporary:
+            path.unlink()
+        raise
+    if is_temporary:
+        weakref.finalize(source, path.unlink)
+    return source

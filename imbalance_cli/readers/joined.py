@@ -1,0 +1,192 @@
+"""Features in one file and targets in another, row by row side by side."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.array_files import BARE_KEY
+from imbalance_cli.readers.source import Batch, Source, Tally
+from imbalance_cli.readers.typed import tally_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+FEATURES_KEY = "x"  # the key of an array of features that has none
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A source that knows its number of rows without reading them."""
+
+    rows: int
+
+
+class JoinedSource(Source):
+    """The columns of two sources with the same rows.
+
+    The columns y, y_0, y_1, ... of an array without a key are called x, x_0, x_1, ... where the
+    array is of features.
+
+    Args:
+        features: the first source; has no labels of its own.
+        targets: the second source; all of its columns are labels.
+
+    Raises:
+        SourceError: both have a column of one name, the features' format has labels, or the
+            numbers of rows are known and differ.
+    """
+
+    def __init__(self, features: Source, targets: Source) -> None:
+        self.name = f"{features.name}, {targets.name}"
+        if features.own_labels:
+            raise SourceError(
+                f"{features.name}: has the label {features.own_labels[0]!r}, and {targets.name} "
+                "is given for the targets",
+                hint=f"leave {targets.name} out, or name a file of features alone",
+            )
+        self._features, self._targets = features, targets
+        self._new_names = feature_names(features)
+        self._old_names = {new: old for old, new in self._new_names.items()}
+        both = [column for column in targets.columns if column in self._old_names]
+        if both:
+            raise SourceError(
+                f"{features.name} and {targets.name} both have a column {both[0]!r}",
+                hint="rename it in one of them",
+            )
+        self.columns = [*self._old_names, *targets.columns]
+        self._keys = self._join_keys()
+        self._known = isinstance(features, Sized) and isinstance(targets, Sized)
+        if isinstance(features, Sized) and isinstance(targets, Sized):
+            self._check_rows(features.rows, targets.rows)
+
+    @property
+    def keys(self) -> Mapping[str, Sequence[str]]:
+        """The columns of each array of either source."""
+        return self._keys
+
+    @property
+    def own_labels(self) -> Sequence[str]:
+        """The columns of the targets."""
+        return self._targets.columns
+
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns, in one pass with flat memory.
+
+        Raises:
+            SourceError: a row cannot be read, or the numbers of rows differ.
+        """
+        features, targets = self._part(columns)
+        if not (self._known and bool(features) != bool(targets)):
+            return tally_batches(self.batches(columns), columns)
+        if targets:
+            return self._targets.tally(targets)
+        tally = self._features.tally(features)
+        return Tally(tally.rows, {self._new_names[old]: c for old, c in tally.columns.items()})
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns, some rows at a time.
+
+        Raises:
+            SourceError: a row cannot be read, or the numbers of rows differ.
+        """
+        features, targets = self._part(columns)
+        if self._known and not (features and targets):
+            yield from self._batches_of_one(features, targets)
+            return
+        # one column of a side that none is asked of: rows that one file lacks are found
+        left = _Rows(self._features.batches(features or self._features.columns[:1]))
+        right = _Rows(self._targets.batches(targets or self._targets.columns[:1]))
+        while height := min(left.ready(), right.ready()):
+            feature_batch, target_batch = left.take(height), right.take(height)
+            frame = feature_batch.frame.rename(self._new_names, strict=False)
+            place = functools.partial(self._place, feature_batch, target_batch)
+            yield Batch(frame.hstack(target_batch.frame)[list(columns)], place)
+        self._check_rows(left.count(), right.count())
+
+    def _batches_of_one(self, features: list[str], targets: list[str]) -> Iterator[Batch]:
+        if targets:
+            yield from self._targets.batches(targets)
+        else:
+            for batch in self._features.batches(features):
+                yield Batch(batch.frame.rename(self._new_names, strict=False), batch.place)
+
+    def _part(self, columns: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the columns of each source as they are called there."""
+        features = [self._old_names[column] for column in columns if column in self._old_names]
+        return features, [column for column in columns if column not in self._old_names]
+
+    def _place(self, feature_batch: Batch, target_batch: Batch, row: int) -> str:
+        left, right = feature_batch.place(row), target_batch.place(row)
+        if left == right:
+            return left
+        return f"{left} of {self._features.name}, {right} of {self._targets.name}"
+
+    def _join_keys(self) -> dict[str, Sequence[str]]:
+        keys: dict[str, Sequence[str]] = {}
+        for key, columns in self._features.keys.items():
+            new = FEATURES_KEY if _is_bare(self._features) else key
+            keys[new] = [self._new_names[column] for column in columns]
+        for key, columns in self._targets.keys.items():
+            if key in keys:
+                raise SourceError(
+                    f"{self._features.name} and {self._targets.name} both have an array {key!r}",
+                    hint="save it by another key in one of them",
+                )
+            keys[key] = columns
+        return keys
+
+    def _check_rows(self, features: int, targets: int) -> None:
+        if features != targets:
+            raise SourceError(
+                f"{self._features.name} has {features} rows and {self._targets.name} {targets}",
+                hint="row i of one belongs to row i of the other",
+            )
+
+
+class _Rows:
+    """The rows of batches, taken as many at a time as asked for.
+
+    Attributes:
+        rows: how many there are in the batches read so far.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.rows = 0
+        self._batches = batches
+        self._batch: Batch | None = None
+        self._first = 0  # the first row of the batch that was not taken
+
+    def ready(self) -> int:
+        """Return how many rows can be taken at once, 0 at the end."""
+        while self._batch is None or self._first == self._batch.frame.height:
+            batch = next(self._batches, None)
+            if batch is None:
+                return 0
+            self._batch, self._first = batch, 0
+            self.rows += batch.frame.height
+        return self._batch.frame.height - self._first
+
+    def take(self, height: int) -> Batch:
+        """Return the next rows, at most as many as are ready."""
+        if self._batch is None:
+            raise ValueError("no batch is ready")
+        batch, first = self._batch, self._first
+        self._first += height
+        return Batch(batch.frame[first : first + height], lambda row: batch.place(first + row))
+
+    def count(self) -> int:
+        """Return how many rows there are in all, reading those that are left."""
+        return self.rows + sum(batch.frame.height for batch in self._batches)
+
+
+def _is_bare(source: Source) -> bool:
+    return list(source.keys) == [BARE_KEY] and list(source.keys[BARE_KEY]) == source.columns
+
+
+def feature_names(source: Source) -> dict[str, str]:
+    """Return what each column is called beside targets."""
+    if not _is_bare(source):
+        return {column: column for column in source.columns}
+    return {column: FEATURES_KEY + column.removeprefix(BARE_KEY) for column in source.columns}

@@ -1,0 +1,235 @@
+"""NDJSON: one JSON object a line, from a file, a compressed file or stdin."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+import weakref
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import SourceError, nearest, shorten
+from imbalance_cli.readers.records import BYTE_ORDER_MARK
+from imbalance_cli.readers.source import Batch, Source
+from imbalance_cli.readers.streams import STDIN, line_blocks, open_bytes, read_bytes
+from imbalance_cli.readers.typed import tally_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import polars as pl
+
+    from imbalance_cli.readers.source import Tally
+
+BLOCK = 2**20
+LONGEST_SHOWN = 60  # characters of a line in an error
+PROBLEMS = {
+    "Expecting value": "a value is missing or is no JSON",
+    "Extra data": "more than one object on the line",
+    "Unterminated string": "a string that never closes",
+}
+"""What a message of the json module says in our words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectBlock:
+    """The objects on some consecutive lines.
+
+    Attributes:
+        objects: key -> value, where a number is its text.
+        lines: the line of each.
+    """
+
+    objects: list[dict[str, object]]
+    lines: list[int]
+
+
+class NdjsonSource(Source):
+    """A table with an object a line; its columns are the keys of the objects in the first block.
+
+    Cells are texts, as in CSV: a number as it is written, true or false, nothing for null and for
+    a key that an object lacks, and the name of the type for an array or object. A column that has
+    nothing but arrays of such values in the first block is one of lists.
+
+    Args:
+        name: a path, or "-" for stdin.
+
+    Raises:
+        SourceError: the file cannot be opened, or a line of the first block is no object.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = "stdin" if name == STDIN else name
+        stream = open_bytes(name)
+        if name != STDIN:
+            weakref.finalize(self, stream.close)
+        self._blocks = self._parse_blocks(read_bytes(stream, self.name))
+        first = next(self._blocks, None)
+        if first is None:
+            raise SourceError(f"{self.name}: the file is empty")
+        self._blocks = itertools.chain([first], self._blocks)
+        self.columns = list(dict.fromkeys(key for found in first.objects for key in found))
+        if not self.columns:
+            raise SourceError(f"{self.name}: line {first.lines[0]}: an object without keys")
+        self._lists = {column for column in self.columns if _is_list(first, column)}
+
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns, in one pass with flat memory.
+
+        Raises:
+            SourceError: as `batches`.
+        """
+        return tally_batches(self.batches(columns), columns)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns as strings, some rows at a time.
+
+        Raises:
+            SourceError: a line is no object, or has a key that the first block has not.
+        """
+        known = set(self.columns)
+        for block in self._blocks:
+            for found, line in zip(block.objects, block.lines, strict=True):
+                if not known.issuperset(found):
+                    raise self._unknown_key(found, line)
+            yield Batch(self._frame(block, columns), functools.partial(_place, block.lines))
+
+    def _frame(self, block: ObjectBlock, columns: Sequence[str]) -> pl.DataFrame:
+        import polars as pl
+
+        read = {column: _lists if column in self._lists else _texts for column in columns}
+        try:
+            return pl.DataFrame([read[column](block, column, self.name) for column in columns])
+        except UnicodeEncodeError as error:
+            at = next(i for i, found in enumerate(block.objects) if not _is_unicode(found))
+            raise SourceError(
+                f"{self.name}: line {block.lines[at]}: half of a surrogate pair",
+                hint="write the character itself, as UTF-8",
+            ) from error
+
+    def _unknown_key(self, found: dict[str, object], line: int) -> SourceError:
+        key = next(key for key in found if key not in self.columns)
+        return SourceError(
+            f"{self.name}: line {line}: column {key!r} appears here first, "
+            f"after {BLOCK >> 20} MB without it",
+            hint=nearest(key, self.columns)
+            or "write each key on the first line, as null if need be",
+        )
+
+    def _parse_blocks(self, read: Callable[[int], bytes]) -> Iterator[ObjectBlock]:
+        line = 1
+        for data in line_blocks(read, BLOCK, self.name):
+            text = data.removeprefix(BYTE_ORDER_MARK) if line == 1 else data
+            block = _parse_lines(text, line, self.name)
+            line += data.count(b"\n")
+            if block.lines:
+                yield block
+
+
+def _parse_lines(data: bytes, first_line: int, name: str) -> ObjectBlock:
+    block = ObjectBlock([], [])
+    for line, text in enumerate(_decode(data, first_line, name).split("\n"), start=first_line):
+        if not text.strip():
+            continue
+        try:
+            found = DECODER.decode(text.strip())
+        except (ValueError, RecursionError) as error:
+            raise SourceError(
+                f"{name}: line {line}: {_problem(error)}: {shorten(text, LONGEST_SHOWN)!r}",
+                hint='one JSON object a line, such as {"x": 1.5, "y": 0}',
+            ) from error
+        if not isinstance(found, dict):
+            raise SourceError(
+                f"{name}: line {line}: not a JSON object: {shorten(text.strip(), LONGEST_SHOWN)!r}",
+                hint='one JSON object a line, such as {"x": 1.5, "y": 0}',
+            )
+        block.objects.append(found)
+        block.lines.append(line)
+    return block
+
+
+def _decode(data: bytes, first_line: int, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = first_line + data.count(b"\n", 0, error.start)
+        raise SourceError(
+            f"{name}: line {line}: not UTF-8: byte 0x{data[error.start]:02x}",
+            hint="convert it, for instance: iconv -f latin1 -t utf-8",
+        ) from error
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    ours = (text for theirs, text in PROBLEMS.items() if error.msg.startswith(theirs))
+    return f"bad JSON at character {error.pos + 1}: {next(ours, error.msg)}"
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return found
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+)
+
+
+def _is_list(block: ObjectBlock, column: str) -> bool:
+    values = [value for found in block.objects if (value := found.get(column)) is not None]
+    return bool(values) and all(map(_is_flat, values))
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value)
+
+
+def _is_unicode(found: dict[str, object]) -> bool:
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _texts(block: ObjectBlock, column: str, _: str) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(column, [_text(found.get(column)) for found in block.objects], pl.String)
+
+
+def _lists(block: ObjectBlock, column: str, name: str) -> pl.Series:
+    import polars as pl
+
+    cells: list[list[str] | None] = []
+    for found, line in zip(block.objects, block.lines, strict=True):
+        value = found.get(column)
+        if not (value is None or _is_flat(value)):
+            shown = shorten(repr(value), LONGEST_SHOWN)
+            raise SourceError(
+                f"{name}: line {line}: column {column!r}: {shown} where the lines before have lists"
+            )
+        cells.append([_text(item) for item in value] if isinstance(value, list) else None)
+    return pl.Series(column, cells, pl.List(pl.String))
+
+
+def _text(value: object) -> str:
+    """Return a cell's text; numbers are strings already."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "List" if isinstance(value, list) else "Struct"
+
+
+def _place(lines: Sequence[int], row: int) -> str:
+    return f"line {lines[row]}"

@@ -1,0 +1,112 @@
+"""The files of one Parquet table: a file, a glob, or a directory that may be partitioned."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.streams import check_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+GLOB_MARKS = "*?["
+HIDDEN = (".", "_")  # what Spark and Hive begin the names of their own files with
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def is_glob(name: str) -> bool:
+    """Return whether a name is a pattern and not a file that is called so."""
+    return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
+
+
+def find_parts(name: str) -> list[Path]:
+    """Return the Parquet files of a directory or glob in the order of their names, or a lone file.
+
+    Raises:
+        SourceError: there are none, or the glob matches another file.
+    """
+    if is_glob(name):
+        matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207  Path.glob takes no absolute pattern
+        paths = sorted({part for match in matches for part in _parts_of(match)})
+        if not paths:
+            raise SourceError(f"{name}: no file matches")
+        others = [path for path in paths if not _is_parquet(path)]
+        if others:
+            raise SourceError(
+                f"{name}: matches {others[0]}, which is no Parquet file",
+                hint="only a glob of Parquet files is one table; give other files one by one",
+            )
+    elif Path(name).is_dir():
+        paths = sorted(_parts_of(Path(name)))
+        if not paths:
+            raise SourceError(
+                f"{name}: is a directory, and no Parquet file is in it", hint="name a file in it"
+            )
+    else:
+        paths = [Path(name)]
+    return [check_file(str(path)) for path in paths]
+
+
+def partition_values(name: str, paths: Sequence[Path]) -> dict[str, list[str | None]]:
+    """Read the columns that directories called key=value stand for.
+
+    Args:
+        name: the directory or glob that the files were found by.
+        paths: the files.
+
+    Returns:
+        key -> the value of each file, None where Hive says that there is none.
+
+    Raises:
+        SourceError: two files stand under other keys.
+    """
+    root = _root(name)
+    keys = [_keys(path, root) for path in paths]
+    for path, found in zip(paths, keys, strict=True):
+        if list(found) != list(keys[0]):
+            raise SourceError(
+                f"{name}: {path} is partitioned by {_shown(found)}, "
+                f"and {paths[0]} by {_shown(keys[0])}",
+                hint="the files of a table stand under directories of the same keys",
+            )
+    return {key: [found[key] for found in keys] for key in keys[0]}
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in PARQUET_SUFFIXES
+
+
+def _parts_of(path: Path) -> list[Path]:
+    """Return the visible Parquet files below a directory, or a file as it is."""
+    if not path.is_dir():
+        return [path]
+    return [
+        below
+        for below in path.rglob("*")
+        if not any(name.startswith(HIDDEN) for name in below.relative_to(path).parts)
+        and _is_parquet(below)
+        and below.is_file()
+    ]
+
+
+def _root(name: str) -> Path:
+    """Return the directory below which names may be keys and values."""
+    if not is_glob(name):
+        return Path(name)
+    parts = Path(name).parts
+    first = next(i for i, part in enumerate(parts) if any(mark in part for mark in GLOB_MARKS))
+    return Path(*parts[:first])
+
+
+def _keys(path: Path, root: Path) -> dict[str, str | None]:
+    pairs = [part.split("=", 1) for part in path.relative_to(root).parts[:-1] if "=" in part]
+    return {unquote(key): None if value == NO_VALUE else unquote(value) for key, value in pairs}
+
+
+def _shown(keys: Mapping[str, str | None]) -> str:
+    return ", ".join(keys) or "nothing"

@@ -1,0 +1,375 @@
+"""Sparse text of the svmlight and libsvm kind, binary or multi-label.
+
+The whole file is read once when it is opened: what its labels mean and how wide it is stands
+nowhere else. It is binary, with the label y (1 is 1; -1 and 0 are 0), if every row has one label
+and that is -1, 0 or 1. Otherwise the labels are y_0, y_3, ... for each number that occurs, and a
+row without labels is negative in all. The features are called x_<index> as in the file; what a
+row does not name is 0. A first line of three numbers declares rows, features and labels, as in
+the extreme classification repository: http://manikvarma.org/downloads/XC/XMLRepository.html
+
+Shapes: N rows, F features, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.source import Batch, ColumnTally, Source, Tally
+from imbalance_cli.readers.streams import STDIN, as_file, line_blocks, open_bytes, read_bytes
+from imbalance_cli.readers.svmlight_rows import LARGEST, Facts, Limits, SparseRows, parse_rows
+from imbalance_cli.readers.typed import tally_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    import polars as pl
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
+
+FEATURE, LABEL, BINARY_LABEL = "x_", "y_", "y"
+COLUMN = re.compile(rf"(?P<prefix>{FEATURE}|{LABEL})(?P<number>0|[1-9]\d{{0,9}})")
+BLOCK = 4 * 2**20
+BATCH_BYTES = 64 * 2**20
+VALUE_BYTES = 8
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BLANK_LINES = rb"(?:[ \t\r]*(?:#[^\n]*)?\n)*"
+HEADER = re.compile(
+    BLANK_LINES + rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*(?:#[^\n]*)?\n"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseBatch:
+    """Some consecutive rows.
+
+    Attributes:
+        features: (N, F) in the order of the feature columns; what is not stored is 0.
+        labels: (N, L) ones, in the order of the label columns.
+        place: says where a row stands: "line 7".
+    """
+
+    features: sp.csr_array
+    labels: sp.csr_array
+    place: Callable[[int], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """The N, F and L that a file declares, and where its rows begin.
+
+    Attributes:
+        size: bytes before the first row.
+        lines: lines before the first row.
+    """
+
+    rows: int
+    features: int
+    labels: int
+    size: int
+    lines: int
+
+
+class SvmlightSource(Source):
+    """A svmlight file.
+
+    Args:
+        name: a path, or "-" for stdin, which is copied to a temporary file.
+
+    Raises:
+        SourceError: the file cannot be read, a line is not of this format, binary and
+            multi-label lines are mixed, or the header does not hold.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = "stdin" if name == STDIN else name
+        self._path = name
+        if name == STDIN or not Path(name).is_file():  # a pipe can be read once only
+            path, is_temporary = as_file(name)
+            self._path = str(path)
+            if is_temporary:
+                weakref.finalize(self, path.unlink)
+        self._header: Header | None = None
+        self._facts = Facts()
+        for block in self._blocks():
+            self._facts.add(block)
+        self.rows = self._facts.rows
+        self._check_rows()
+        self._is_binary = self._check_labels()
+        self._indices = self._check_indices()
+        self._name_labels(self._facts.label_counts)
+
+    @functools.cached_property
+    def columns(self) -> list[str]:  # type: ignore[override]  # made when asked for: it may be long
+        """The label columns and the feature columns."""
+        return [*self._label_numbers, *(f"{FEATURE}{index}" for index in self._indices)]
+
+    @property
+    def own_labels(self) -> Sequence[str]:
+        """The label columns: y, or y_<number> for each number."""
+        return list(self._label_numbers)
+
+    def include(self, columns: Sequence[str]) -> None:
+        """Take in columns that another file of the same data has and no row of this one names.
+
+        All of their cells are 0. A file that could be binary is multi-label beside one that is.
+
+        Args:
+            columns: those of the other file, x_<index>, y_<number> or y.
+
+        Raises:
+            SourceError: there cannot be such a column here.
+        """
+        labels = []
+        for column in columns:
+            if column in self._label_numbers or self._feature_index(column) is not None:
+                continue
+            name = COLUMN.fullmatch(column)
+            number = int(name["number"]) if name else 0
+            if not name or number > LARGEST:
+                raise SourceError(f"{self.name}: no column {column!r}")
+            if name["prefix"] == LABEL:
+                labels.append(number)
+            elif self._header:
+                raise SourceError(
+                    f"{self.name}: no column {column!r}; the header declares "
+                    f"{self._header.features} features"
+                )
+            else:
+                first, end = self._indices.start, self._indices.stop
+                self._indices = range(min(first, number), max(end, number + 1))
+        if labels:
+            self._include_labels(labels)
+        self.__dict__.pop("columns", None)  # to be made anew
+
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns; those of labels are known already.
+
+        Raises:
+            SourceError: a row cannot be read.
+        """
+        others = [column for column in columns if column not in self._label_numbers]
+        counted = tally_batches(self.batches(others), others).columns if others else {}
+        for column in columns:
+            if column in self._label_numbers:
+                positives = self._label_counts[self._label_numbers[column]]
+                counts = {"0": self.rows - positives, "1": positives}
+                known = {text: count for text, count in counts.items() if count}
+                counted[column] = ColumnTally(known)
+        return Tally(self.rows, {column: counted[column] for column in columns})
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns, dense, as many rows at a time as fit into BATCH_BYTES.
+
+        Raises:
+            SourceError: a row cannot be read.
+        """
+        height = max(1, BATCH_BYTES // (VALUE_BYTES * max(1, len(columns))))
+        for block in self._blocks():
+            for first in range(0, len(block), height):
+                rows = block[first : first + height]
+                yield Batch(self._dense(rows, columns), functools.partial(_place, rows.lines))
+
+    def sparse_batches(self) -> Iterator[SparseBatch]:
+        """Yield all features and labels, sparse, some rows at a time.
+
+        Raises:
+            SourceError: a row cannot be read.
+        """
+        import numpy as np
+        import scipy.sparse as sp
+
+        for block in self._blocks():
+            ids, rows, ones = self._positives(block)
+            labels = sp.csr_array(
+                (ones, (rows, np.searchsorted(list(self._label_numbers.values()), ids))),
+                shape=(len(block), len(self._label_numbers)),
+            )
+            features = sp.csr_array(
+                (block.values, block.indices - self._indices.start, block.starts),
+                shape=(len(block), len(self._indices)),
+            )
+            yield SparseBatch(features, labels, functools.partial(_place, block.lines))
+
+    def _feature_index(self, column: str) -> int | None:
+        """Return the index of a feature column in the file, None where there is no such column."""
+        name = COLUMN.fullmatch(column)
+        if not name or name["prefix"] != FEATURE or int(name["number"]) not in self._indices:
+            return None
+        return int(name["number"])
+
+    def _include_labels(self, numbers: list[int]) -> None:
+        if self._is_binary:
+            if self._facts.negative_line is not None:
+                raise SourceError(
+                    f"{self.name}: line {self._facts.negative_line}: the label '-1', but it is "
+                    f"read with a file that has the label {numbers[0]}",
+                    hint="one of them is binary and one lists the numbers of labels",
+                )
+            self._is_binary = False
+            self._label_counts = self._facts.label_counts
+        self._name_labels({**dict.fromkeys(numbers, 0), **self._label_counts})
+
+    def _positives(
+        self, block: SparseRows
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        """Return the label, the row and a 1 of each cell that is 1."""
+        import numpy as np
+
+        rows = np.repeat(np.arange(len(block)), np.diff(block.label_starts))
+        is_positive = block.labels > 0 if self._is_binary else np.ones(len(rows), np.bool_)
+        ids, rows = block.labels[is_positive], rows[is_positive]
+        return ids, rows, np.ones(len(ids), np.uint8)
+
+    def _dense(self, block: SparseRows, columns: Sequence[str]) -> pl.DataFrame:
+        import numpy as np
+        import polars as pl
+
+        rows = np.repeat(np.arange(len(block)), np.diff(block.starts))
+        labels = {c: self._label_numbers[c] for c in columns if c in self._label_numbers}
+        features = {c: int(c.removeprefix(FEATURE)) for c in columns if c not in labels}
+        ids, label_rows, ones = self._positives(block)
+        series = _scatter(features, (block.indices, rows, block.values), len(block))
+        series |= _scatter(labels, (ids, label_rows, ones), len(block))
+        return pl.DataFrame([series[column] for column in columns])
+
+    def _blocks(self) -> Iterator[SparseRows]:
+        """Yield all rows, a block of text at a time."""
+        line, rows, limits = 1, 0, Limits()
+        with open_bytes(self._path) as stream:
+            for number, block in enumerate(
+                line_blocks(read_bytes(stream, self.name), BLOCK, self.name)
+            ):
+                data = block
+                if not number:
+                    data = data.removeprefix(BYTE_ORDER_MARK)
+                    self._header = read_header(data)
+                    if self._header:
+                        limits = self._declared(self._header)
+                        data = data[self._header.size :]
+                        line += self._header.lines
+                if not data:
+                    continue
+                parsed = parse_rows(
+                    data, line, self.name, limits, with_blank=self._header is not None
+                )
+                parsed = self._cut_surplus(parsed, rows)
+                rows += len(parsed)
+                line += data.count(b"\n")
+                if len(parsed):
+                    yield parsed
+
+    def _declared(self, header: Header) -> Limits:
+        if max(header.features, header.labels) > LARGEST:
+            raise SourceError(
+                f"{self.name}: line {header.lines}: the header declares {header.features} features "
+                f"and {header.labels} labels; {LARGEST} of each are read"
+            )
+        return Limits(header.features, header.labels, declared=True)
+
+    def _cut_surplus(self, block: SparseRows, rows: int) -> SparseRows:
+        """Leave out blank lines after the rows that a header declares."""
+        if self._header is None or rows + len(block) <= self._header.rows:
+            return block
+        kept = max(0, self._header.rows - rows)
+        surplus = block[kept:]
+        if len(surplus.labels) or len(surplus.indices):
+            raise SourceError(
+                f"{self.name}: more than the {self._header.rows} rows that the header declares",
+                hint="the first line says how many rows, features and labels there are",
+            )
+        return block[:kept]
+
+    def _check_rows(self) -> None:
+        if self._header and self.rows < self._header.rows:
+            raise SourceError(
+                f"{self.name}: {self.rows} rows, where the header declares {self._header.rows}",
+                hint="the file is cut off, or its first line is wrong",
+            )
+        if not self.rows:
+            raise SourceError(f"{self.name}: no rows")
+
+    def _check_labels(self) -> bool:
+        """Return whether the file is binary."""
+        if self._header is None and self._facts.multi_line is None:
+            return True
+        if self._facts.negative_line is not None:
+            line, other = self._facts.negative_line, self._facts.multi_line or 1
+            raise SourceError(
+                f"{self.name}: line {line}: the label '-1', but line {other} is not of a file of "
+                "the labels -1, 0 and 1",
+                hint="give every row one label, -1 or 1, or list the numbers of its labels",
+            )
+        return False
+
+    def _check_indices(self) -> range:
+        """Return the indices of the features."""
+        seen = self._facts.indices
+        smallest, largest = min(seen, default=1), max(seen, default=0)
+        if self._header is None:
+            return range(min(smallest, 1), largest + 1)
+        width = self._header.features
+        if largest < width or not width:
+            return range(width)
+        if smallest == 0:
+            raise SourceError(
+                f"{self.name}: line {seen[largest]}: the index {largest}, but line {seen[0]} has "
+                f"the index 0 and the header declares {width} features",
+                hint=f"indices run from 0 to {width - 1} or from 1 to {width}",
+            )
+        return range(1, width + 1)
+
+    def _name_labels(self, counts: dict[int, int]) -> None:
+        """Set the label columns: the number of each in the file, and how many rows have it."""
+        self._label_counts = dict(sorted(counts.items()))
+        if self._is_binary:
+            self._label_counts = {1: counts.get(1, 0)}
+            self._label_numbers = {BINARY_LABEL: 1}
+        else:
+            self._label_numbers = {f"{LABEL}{number}": number for number in self._label_counts}
+
+
+def read_header(data: bytes) -> Header | None:
+    """Return what the first line declares that is neither blank nor a comment, if it does."""
+    match = HEADER.match(data)
+    if match is None:
+        return None
+    rows, features, labels = (int(number) for number in match.groups())
+    return Header(rows, features, labels, match.end(), match[0].count(b"\n"))
+
+
+def _scatter(
+    columns: dict[str, int],
+    entries: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.generic]],
+    height: int,
+) -> dict[str, pl.Series]:
+    """Return dense columns.
+
+    Args:
+        columns: the number of each.
+        entries: number, row and value of each cell that is not 0; others may be among them.
+        height: rows.
+    """
+    import numpy as np
+    import polars as pl
+
+    numbers, rows, values = entries
+    wanted = np.array(list(columns.values()), np.int64)
+    order = np.argsort(wanted)
+    dense = np.zeros((len(wanted), height), values.dtype)
+    if len(wanted):
+        found = order[np.searchsorted(wanted, numbers, sorter=order).clip(max=len(wanted) - 1)]
+        is_wanted = wanted[found] == numbers
+        dense[found[is_wanted], rows[is_wanted]] = values[is_wanted]
+    return {name: pl.Series(name, cells) for name, cells in zip(columns, dense, strict=True)}
+
+
+def _place(lines: NDArray[np.int64], row: int) -> str:
+    return f"line {lines[row]}"

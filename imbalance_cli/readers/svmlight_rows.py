@@ -1,0 +1,253 @@
+"""Lines of svmlight text as sparse rows.
+
+A line is `LABELS INDEX:VALUE INDEX:VALUE ... # comment`; LABELS is a number, several with commas
+between them, or nothing. `qid:N` after the labels is passed over.
+
+Shapes: N rows, K stored values in them, P labels in them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from imbalance_cli.errors import SourceError, shorten
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGEST = 2**24  # an index or label; a larger one is a hash or a slip, and no width of a table
+LONGEST_SHOWN = 60  # characters of a token in an error
+SPACES = bytes.maketrans(b"\t\r\v\f", b"    ")
+ORDER_HINT = "the indices of a row increase from left to right"
+LABEL_HINT = "-1, 0 and 1, or the numbers of labels with commas between them, can be read"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The largest index and label that are read, and whether the file declares them."""
+
+    index: int = LARGEST
+    label: int = LARGEST
+    declared: bool = False
+
+    def exceed(self, what: str, token: str, most: int) -> str:
+        """Say that a token is beyond a limit."""
+        width = f"the width {most} that the header declares" if self.declared else str(most)
+        return f"{token!r}: {what} is past {width}"
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseRows:
+    """Rows in compressed form: those of row i lie between starts[i] and starts[i + 1].
+
+    Attributes:
+        lines: (N,) where each stands in the file.
+        starts: (N + 1,)
+        indices: (K,) as in the file, increasing in a row.
+        values: (K,) NaN where missing.
+        label_starts: (N + 1,)
+        labels: (P,) increasing in a row.
+    """
+
+    lines: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    values: NDArray[np.float64]
+    label_starts: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.lines)
+
+    def __getitem__(self, part: slice) -> SparseRows:
+        """Return some consecutive rows."""
+        first, end, _ = part.indices(len(self))
+        values = slice(self.starts[first], self.starts[end])
+        labels = slice(self.label_starts[first], self.label_starts[end])
+        return SparseRows(
+            self.lines[first:end],
+            self.starts[first : end + 1] - self.starts[first],
+            self.indices[values],
+            self.values[values],
+            self.label_starts[first : end + 1] - self.label_starts[first],
+            self.labels[labels],
+        )
+
+
+@dataclasses.dataclass
+class Facts:
+    """What a pass over all rows tells.
+
+    Attributes:
+        rows: N.
+        indices: the smallest and the largest, and the line where each is seen first.
+        label_counts: rows of each label.
+        negative_line: the first line with the label -1.
+        multi_line: the first line that a binary file would not have.
+    """
+
+    rows: int = 0
+    indices: dict[int, int] = dataclasses.field(default_factory=dict)
+    label_counts: dict[int, int] = dataclasses.field(default_factory=dict)
+    negative_line: int | None = None
+    multi_line: int | None = None
+
+    def add(self, block: SparseRows) -> None:
+        """Take in the rows that follow."""
+        self.rows += len(block)
+        if len(block.indices):
+            for index in {int(block.indices.min()), int(block.indices.max())} - {*self.indices}:
+                row = np.searchsorted(block.starts, (block.indices == index).argmax(), "right") - 1
+                self.indices[index] = int(block.lines[row])
+            smallest, largest = min(self.indices), max(self.indices)
+            self.indices = {index: self.indices[index] for index in (smallest, largest)}
+        for label, count in zip(*np.unique(block.labels, return_counts=True), strict=True):
+            self.label_counts[int(label)] = self.label_counts.get(int(label), 0) + int(count)
+        heights = np.diff(block.label_starts)
+        row_of = np.repeat(np.arange(len(block)), heights)
+        is_multi = heights != 1
+        is_multi[row_of[block.labels > 1]] = True
+        is_negative = np.zeros(len(block), np.bool_)
+        is_negative[row_of[block.labels < 0]] = True
+        if self.multi_line is None and is_multi.any():
+            self.multi_line = int(block.lines[is_multi.argmax()])
+        if self.negative_line is None and is_negative.any():
+            self.negative_line = int(block.lines[is_negative.argmax()])
+
+
+def parse_rows(
+    data: bytes, line: int, name: str, limits: Limits, *, with_blank: bool
+) -> SparseRows:
+    """Read a block of whole lines.
+
+    Args:
+        data: the lines.
+        line: the number of the first one.
+        name: the source, for errors.
+        limits: what is read.
+        with_blank: whether a blank line is a row with no labels and no values, and not nothing.
+
+    Raises:
+        SourceError: a token is no label, no index with a value, past a limit, or out of order.
+    """
+    text = data.translate(SPACES).decode(errors="replace")
+    lines = pl.DataFrame({"token": text.removesuffix("\n").split("\n")}).with_row_index("line")
+    is_row = np.ones(lines.height, np.bool_)
+    if "#" in text:
+        commented = lines["token"].str.contains("#", literal=True)
+        lines = lines.with_columns(pl.col("token").str.replace("#.*", ""))
+        # a line that is a comment and nothing else is no row, even where a blank one is
+        is_row = ~(commented & (lines["token"].str.strip_chars() == "")).to_numpy()
+    tokens = lines.with_columns(pl.col("token").str.split(" ")).explode("token")
+    tokens = tokens.filter(pl.col("token") != "")
+    token_lines = tokens["line"].to_numpy().astype(np.int64)
+    if not with_blank:
+        is_row = np.bincount(token_lines, minlength=lines.height) > 0
+    token_rows = (np.cumsum(is_row) - 1)[token_lines]
+    is_label, is_feature = _sort_tokens(tokens["token"], token_lines)
+    row_lines = line + np.flatnonzero(is_row)
+    where = _Where(name, row_lines)
+    labels, label_rows = _parse_labels(
+        tokens["token"].filter(pl.Series(is_label)), token_rows[is_label], limits, where
+    )
+    rows = token_rows[is_feature]
+    indices, values = _parse_features(
+        tokens["token"].filter(pl.Series(is_feature)), rows, limits, where
+    )
+    return SparseRows(
+        row_lines,
+        _starts(rows, len(row_lines)),
+        indices,
+        values,
+        _starts(label_rows, len(row_lines)),
+        labels,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Where:
+    """Says where a row stands."""
+
+    name: str
+    lines: NDArray[np.int64]
+
+    def error(self, row: int, problem: str, hint: str | None = None) -> SourceError:
+        return SourceError(f"{self.name}: line {self.lines[row]}: {problem}", hint=hint)
+
+
+def _sort_tokens(
+    tokens: pl.Series, lines: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which tokens are labels and which are values; a query's number is neither."""
+    is_first = np.diff(lines, prepend=-1) > 0
+    is_label = is_first & ~tokens.str.contains(":", literal=True).to_numpy()
+    after_labels = is_first | np.concatenate([[False], is_label[:-1]]) if len(lines) else is_first
+    is_query = after_labels & tokens.str.starts_with("qid:").to_numpy()
+    return is_label, ~is_label & ~is_query
+
+
+def _parse_features(
+    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, where: _Where
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    parts = tokens.alias("t").str.splitn(":", 2).struct.unnest()
+    numbers = parts["field_0"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+    cells = parts["field_1"].cast(pl.Float64, strict=False)
+    values = cells.fill_null(0.0).to_numpy()
+    is_repeated = np.zeros(len(rows), np.bool_)
+    is_repeated[1:] = (rows[1:] == rows[:-1]) & (numbers[1:] <= numbers[:-1])
+    is_wide = numbers > limits.index
+    bad = (numbers < 0) | is_wide | cells.is_null().to_numpy() | np.isinf(values) | is_repeated
+    if bad.any():
+        at = int(bad.argmax())
+        token = shorten(tokens[at], LONGEST_SHOWN)
+        hint = None
+        if parts["field_1"][at] is None:
+            problem = f"{token!r} is not INDEX:VALUE"
+        elif numbers[at] < 0:
+            problem = f"{token!r}: the index is not a whole number from 0 on"
+        elif is_wide[at]:
+            problem = limits.exceed("the index", token, limits.index)
+        elif cells[at] is None:
+            problem = f"{token!r}: the value is not a number"
+        elif np.isinf(values[at]):
+            problem = f"{token!r}: the value is infinite"
+        else:
+            problem, hint = f"{token!r} stands after the index {numbers[at - 1]}", ORDER_HINT
+        raise where.error(int(rows[at]), problem, hint)
+    return numbers, values
+
+
+def _parse_labels(
+    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, where: _Where
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the labels and the row of each, increasing in a row."""
+    split = pl.DataFrame({"row": rows, "label": tokens.str.split(",")}).explode("label")
+    rows = split["row"].to_numpy()
+    numbers = split["label"].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    with np.errstate(invalid="ignore"):
+        is_whole = np.isfinite(numbers) & (np.trunc(numbers) == numbers) & (numbers >= -1)
+    bad = ~is_whole | (numbers > limits.label)
+    if bad.any():
+        at = int(bad.argmax())
+        token = shorten(split["label"][at] or "", LONGEST_SHOWN)
+        if is_whole[at]:
+            raise where.error(int(rows[at]), limits.exceed("the label", token, limits.label))
+        raise where.error(int(rows[at]), f"{token!r} is not a label", LABEL_HINT)
+    labels = numbers.astype(np.int64)
+    order = np.lexsort((labels, rows))
+    labels, rows = labels[order], rows[order]
+    is_repeated = (rows[1:] == rows[:-1]) & (labels[1:] == labels[:-1])
+    if is_repeated.any():
+        at = int(is_repeated.argmax())
+        raise where.error(int(rows[at]), f"the label {labels[at]} stands there twice")
+    return labels, rows
+
+
+def _starts(rows: NDArray[np.int64], height: int) -> NDArray[np.int64]:
+    """Return where each row begins in entries that are sorted by row, and the end of the last."""
+    return np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=height))])
