@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_cli.config import SplitSection
 from imbalance_cli.errors import SplitError
-from imbalance_cli.splits import Fold, Split, apportion, cut, cut_folds, interleave
+from imbalance_cli.splits import (
+    Fold,
+    Split,
+    apportion,
+    check_disjoint,
+    check_order,
+    cut,
+    cut_by_names,
+    cut_folds,
+    interleave,
+    labels_without,
+)
+from imbalance_cli.splits.covering import cover
+from imbalance_cli.splits.grouped import LARGE_GROUPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,16 +108,147 @@ def test_missing_targets_are_shared_out_too() -> None:
         assert abs(np.isnan(targets[part]).sum() - share * missing) <= 2
 
 
+# what every part has of every label
+
+
+def find_gaps(
+    sides: NDArray[np.bool_], parts: NDArray[np.intp], number: int
+) -> set[tuple[int, int]]:
+    """Return the (part, side) that a part is without, of sides that enough units have."""
+    enough = np.flatnonzero(sides.sum(axis=0) >= number)
+    return {(p, int(s)) for p in range(number) for s in enough if not sides[parts == p][:, s].any()}
+
+
+def can_be_covered(sides: NDArray[np.bool_], number: int) -> bool:
+    """Try all parts of all units."""
+    assignments = np.array(list(itertools.product(range(number), repeat=len(sides))))
+    enough = sides[:, sides.sum(axis=0) >= number].astype(int)
+    covered = [((assignments == part) @ enough > 0).all(axis=1) for part in range(number)]
+    return bool(np.logical_and.reduce(covered).any())
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    units=st.integers(3, 8),
+    sides=st.integers(1, 9),
+    number=st.integers(2, 3),
+    density=st.floats(0.2, 0.9),
+    seed=st.integers(0, 10_000),
+)
+def test_whatever_can_be_covered_is(
+    units: int, sides: int, number: int, density: float, seed: int
+) -> None:
+    """Against trying all assignments: no gap where there is a way to have none."""
+    random = np.random.default_rng(seed)
+    contents = np.hstack([np.ones((units, 1), bool), random.random((units, sides)) < density])
+    start = random.integers(number, size=units)
+    parts = cover(contents, start, [1 / number] * number, random)
+    gaps = find_gaps(contents, parts, number)
+    assert len(gaps) <= len(find_gaps(contents, start, number))
+    if can_be_covered(contents, number):
+        assert not gaps
+    if not find_gaps(contents, start, number):
+        assert np.array_equal(parts, start)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    labels=st.integers(2, 12), extra=st.integers(0, 4), others=st.floats(0, 1), seed=st.integers(0)
+)
+def test_a_covering_that_was_hidden_is_found(
+    labels: int, extra: int, others: float, seed: int
+) -> None:
+    """Each label has a row of each of three hidden parts; the labels overlap as they may."""
+    random = np.random.default_rng(seed)
+    hidden = random.permutation(np.repeat([0, 1, 2], [max(4, labels)] * 3))
+    targets = np.zeros((len(hidden), labels))
+    for label in range(labels):
+        rows = [random.choice(np.flatnonzero(hidden == part)) for part in range(3)]
+        targets[[*rows, *random.integers(len(hidden), size=extra)], label] = 1
+    targets = np.vstack([targets, np.zeros((int(others * 600), labels))])
+    split = cut(targets, SplitSection(seed=seed % 1000))
+    assert not any(len(without) for without in labels_without(split, targets).values())
+    check_covers(split, len(targets))
+
+
 @settings(deadline=None, max_examples=100)
-@given(rows=st.integers(60, 300), labels=st.integers(2, 8), seed=st.integers(0, 1000))
-def test_iterative_gives_the_rarest_label_to_each_part(rows: int, labels: int, seed: int) -> None:
-    targets = simulate(rows, labels, seed)
+@given(
+    rows=st.integers(60, 300),
+    labels=st.integers(1, 8),
+    seed=st.integers(0, 1000),
+    missing=st.sampled_from([0.0, 0.3]),
+    rare=st.sampled_from([1, 0]),
+    shares=st.sampled_from([(0.15, 0.15), (0.2, 0.0), (0.1, 0.3)]),
+)
+def test_each_part_has_a_positive_and_a_negative_of_every_label(
+    rows: int, labels: int, seed: int, missing: float, rare: int, shares: tuple[float, float]
+) -> None:
+    """Rows are enough here for the labels to get out of each other's way."""
+    targets = simulate(rows, labels, seed, missing)
+    targets = targets if rare else 1 - targets
+    section = SplitSection(valid=shares[0], test=shares[1], seed=seed)
+    split = cut(targets, section)
+    wanted = 2 + (shares[1] > 0)
+    for side in (1, 0):
+        enough = np.flatnonzero((targets == side).sum(axis=0) >= wanted)
+        for without in labels_without(split, targets, side=side).values():
+            assert not set(without.tolist()) & set(enough.tolist())
+    check_covers(split, rows)
+    # where most cells are positive, labels leave few rows to even the sizes out with
+    slack = 1 if rare else 1 + labels
+    assert abs(len(split.valid) - rows * shares[0]) <= slack
+    assert abs(len(split.test) - rows * shares[1]) <= slack
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sixty_labels_that_share_ninety_rows(seed: int) -> None:
+    """Gaps are closed by moves, and what is moved is made up for: the sizes stay."""
+    random = np.random.default_rng(seed)
+    hidden = random.permutation(np.repeat([0, 1, 2], 30))
+    targets = np.zeros((2_000, 60))
+    for label in range(60):
+        targets[[random.choice(np.flatnonzero(hidden == part)) for part in range(3)], label] = 1
+    split = cut(targets, SplitSection(seed=seed))
+    assert not any(len(without) for without in labels_without(split, targets).values())
+    assert [len(part) for part in parts(split)] == [1_400, 300, 300]
+
+
+def test_labels_that_no_split_could_cover_are_named() -> None:
+    """Any three of five rows are a label's positives: two parts must share out one row."""
+    triples = list(itertools.combinations(range(5), 3))
+    targets = np.zeros((100, len(triples)))
+    for label, triple in enumerate(triples):
+        targets[list(triple), label] = 1
+    assert not can_be_covered(targets[:5] == 1, 3)
     split = cut(targets, SplitSection())
-    assert split.strategy == "iterative"
-    positives = (targets == 1).sum(axis=0)
-    rarest = int(np.where(positives > 0, positives, rows).argmin())
-    if positives[rarest] >= 3:
-        assert all((targets[part, rarest] == 1).any() for part in parts(split))
+    check_covers(split, 100)
+    without = labels_without(split, targets)
+    assert set(without) == {"train", "valid", "test"}
+    named = {part: set(labels.tolist()) for part, labels in without.items()}
+    for part, rows in zip(("train", "valid", "test"), parts(split), strict=True):
+        held = set(rows.tolist())
+        assert named[part] == {i for i, triple in enumerate(triples) if not held & set(triple)}
+    # 2, 2 and 1 of the five rows leave fewest without: 1 + 1 + 4
+    assert sum(map(len, named.values())) == 6
+
+
+def test_labels_without_counts_no_missing_cell_and_leaves_out_empty_parts() -> None:
+    targets = np.array([[1.0, 0.0], [np.nan, 1.0], [0.0, np.nan]])
+    split = Split("given", np.array([0, 1]), np.array([2]), np.array([], np.intp))
+    assert {k: v.tolist() for k, v in labels_without(split, targets).items()} == {
+        "train": [],
+        "valid": [0, 1],
+    }
+    negatives = labels_without(split, targets, side=0)
+    assert {k: v.tolist() for k, v in negatives.items()} == {"train": [0], "valid": [1]}
+
+
+def test_parts_without_a_share_stay_empty() -> None:
+    targets = np.zeros((40, 3))
+    targets[:2] = 1
+    split = cut(targets, SplitSection(), shares=(0.5, 0.0, 0.5))
+    assert not len(split.valid)
+    assert targets[split.train].sum() == targets[split.test].sum() == 3
 
 
 @settings(deadline=None, max_examples=60)
@@ -148,6 +294,86 @@ def test_groups_never_straddle(groups: list[int], seed: int) -> None:
     assert not train & valid
     assert not train & test
     assert not valid & test
+
+
+@settings(deadline=None, max_examples=60)
+@given(groups=st.integers(20, 60), labels=st.integers(1, 4), seed=st.integers(0, 1000))
+def test_each_part_has_every_label_that_enough_groups_have(
+    groups: int, labels: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    numbers = random.permutation(np.repeat(np.arange(groups), random.integers(1, 12, groups)))
+    targets = simulate(len(numbers), labels, seed)
+    split = cut(targets, SplitSection(seed=seed), groups=numbers)
+    for side in (1, 0):
+        for without in labels_without(split, targets, side=side).values():
+            for label in without:
+                assert len(set(numbers[targets[:, label] == side].tolist())) < 3
+    check_disjoint(numbers, split.rows_of_parts())
+
+
+def test_more_groups_than_are_placed_one_by_one() -> None:
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 4, LARGE_GROUPS + 5_000)
+    sizes[0] = 3_000
+    numbers = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    targets = simulate(len(numbers), 4, seed=0)
+    targets[:, 3] = 0
+    targets[random.permutation(np.flatnonzero(numbers > 100))[:3], 3] = 1
+    split = cut(targets, SplitSection(), groups=numbers)
+    check_covers(split, len(numbers))
+    total = (targets == 1).sum(axis=0)[:3]
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        np.testing.assert_allclose(len(part) / len(numbers), share, atol=0.01)
+        np.testing.assert_allclose((targets[part, :3] == 1).sum(axis=0) / total, share, atol=0.02)
+        assert targets[part, 3].sum() == 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    groups=st.lists(st.integers(0, 8), min_size=1, max_size=30),
+    seed=st.integers(0, 1000),
+    number=st.integers(1, 3),
+)
+def test_check_disjoint_raises_just_where_a_group_straddles(
+    groups: list[int], seed: int, number: int
+) -> None:
+    part = np.random.default_rng(seed).integers(number, size=len(groups))
+    numbers = np.array(groups)
+    straddles = any(len(set(part[numbers == group].tolist())) > 1 for group in groups)
+    cuts = {name: np.flatnonzero(part == p) for p, name in enumerate("abc")}
+    if not straddles:
+        check_disjoint(numbers, cuts)
+        return
+    with pytest.raises(SplitError, match=r"^split: a group is in") as caught:
+        check_disjoint(numbers, cuts)
+    assert caught.value.hint
+
+
+def test_check_disjoint_names_group_parts_and_rows() -> None:
+    cuts = {"train": np.array([0, 1]), "valid": np.array([2, 3])}
+    with pytest.raises(SplitError) as caught:
+        check_disjoint(np.array([4, 7, 5, 7]), cuts)
+    assert caught.value.message == (
+        "split: a group is in train and in valid: row 1, counted from 0; row 3, counted from 0"
+    )
+
+
+def test_check_order() -> None:
+    none = np.array([], np.intp)
+    cuts = {"train": np.array([0, 1]), "valid": none, "test": np.array([2])}
+    check_order(np.array([1.0, 2.0, 3.0]), cuts)
+    for times in ([1.0, 3.0, 3.0], [1.0, 4.0, 3.0], [1.0, np.nan, 3.0]):
+        with pytest.raises(SplitError, match="test begins before train has ended") as caught:
+            check_order(np.array(times), cuts)
+        assert caught.value.hint
+
+
+def test_a_row_without_a_time() -> None:
+    times = np.arange(20.0)
+    times[7] = np.nan
+    with pytest.raises(SplitError, match="row 7, counted from 0, has no time"):
+        cut(np.zeros((20, 1)), SplitSection(), times=times)
 
 
 def test_groups_are_shared_out() -> None:
@@ -233,6 +459,63 @@ def test_groups_of_a_strategy_that_is_named() -> None:
         times=np.arange(60.0),
     )
     assert split.strategy == "grouped"
+
+
+# parts that a column names
+
+
+def line_of(row: int) -> str:
+    return f"b.csv: line {row + 2}"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    names=st.lists(
+        st.sampled_from(
+            ["train", " Training", "VALID", "validation", "Val", "dev ", "test", "testing"]
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    as_series=st.booleans(),
+)
+def test_named_parts(names: list[str], *, as_series: bool) -> None:
+    meant = ["valid" if n.strip().lower()[0] in "vd" else n.strip().lower()[:5] for n in names]
+    meant = ["test" if name.startswith("test") else name for name in meant]
+    column = pl.Series("part", names) if as_series else np.array(names)
+    if "train" not in meant:
+        with pytest.raises(SplitError, match="no row is for train"):
+            cut_by_names(column, line_of)
+        return
+    split = cut_by_names(column, line_of)
+    assert split.strategy == "given"
+    check_covers(split, len(names))
+    for part, rows in split.rows_of_parts().items():
+        assert rows.tolist() == [row for row, name in enumerate(meant) if name == part]
+
+
+def test_named_parts_of_a_categorical_column() -> None:
+    names = pl.Series("part", ["train", "test", "train"], dtype=pl.Categorical)
+    assert cut_by_names(names, line_of).test.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        (["train", "holdout"], "'holdout' is not a part"),
+        (["train", " "], "the part is missing"),
+        (["train", None], "the part is missing"),
+        (["train", "2"], "'2' is not a part"),
+    ],
+)
+def test_a_cell_that_names_no_part(cells: list[str | None], problem: str) -> None:
+    with pytest.raises(SplitError) as caught:
+        cut_by_names(pl.Series("fold", cells), line_of)
+    assert caught.value.message == f"b.csv: line 3: column 'fold': {problem}"
+    assert caught.value.hint == (
+        "one of train, training, valid, validation, val, dev, test, testing; "
+        "the case does not matter"
+    )
 
 
 @settings(deadline=None, max_examples=200)
@@ -345,6 +628,25 @@ def test_positives_of_labels_that_do_not_overlap_are_spread_over_the_folds(
     for fold in folds:
         assert (targets[fold.train].sum(axis=0) >= 1).all()
         assert (targets[fold.valid].sum(axis=0) >= 1).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(labels=st.integers(1, 6), number=st.integers(2, 4), seed=st.integers(0, 1000))
+def test_each_fold_holds_out_a_positive_and_a_negative_of_every_label(
+    labels: int, number: int, seed: int
+) -> None:
+    targets = simulate(150, labels, seed, missing=0.1)
+    targets[:, (targets == 1).sum(axis=0) < number] = 0  # else so many folds are refused
+    names = [f"y{label}" for label in range(labels)]
+    folds = cut_folds(targets, np.arange(150), SplitSection(seed=seed), number=number, labels=names)
+    for fold in folds:
+        for side in (1, 0):
+            some = (targets == side).any(axis=0)
+            assert (targets[fold.held_out][:, some] == side).any(axis=0).all()
+            rest = np.append(fold.train, fold.valid)
+            enough = (targets[rest] == side).sum(axis=0) >= 2
+            for part in (fold.train, fold.valid):
+                assert (targets[part][:, enough] == side).any(axis=0).all()
 
 
 def test_positives_of_labels_that_overlap_are_spread_over_the_folds() -> None:

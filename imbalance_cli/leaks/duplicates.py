@@ -1,0 +1,93 @@
+"""Rows with the same features in several parts.
+
+Shapes: N rows, L labels, D distinct rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from imbalance_cli.splits import Split
+
+
+@dataclasses.dataclass(frozen=True)
+class Duplicates:
+    """How many rows of a split have the features of another row of it.
+
+    Attributes:
+        rows: of all parts.
+        repeated: that have the features of another row, in whichever part.
+        disagreeing: of the repeated, those for whose features some label is known to be both 1
+            and 0; None where no targets were given.
+        straddling: by part (valid, test): its rows that have the features of a train row.
+    """
+
+    rows: int
+    repeated: int
+    disagreeing: int | None
+    straddling: dict[str, int]
+
+
+def count_straddling_duplicates(
+    frame: pl.DataFrame,
+    columns: Sequence[str],
+    split: Split,
+    targets: NDArray[np.floating] | None = None,
+) -> Duplicates:
+    """Count the rows of valid and test whose features are those of a train row, cell by cell.
+
+    Cells are compared as they were read ("1" and "1.0" are two texts) by 64-bit hashes of the
+    rows: among a million distinct rows two share one with a chance of about 3e-8.
+
+    Args:
+        frame: N rows.
+        columns: the features; with none of them, no row is like another.
+        split: the rows of each part.
+        targets: (N, L), NaN where missing.
+    """
+    parts = split.rows_of_parts()
+    rows = np.concatenate(list(parts.values()))
+    if not columns or not len(rows):
+        return Duplicates(len(rows), 0, None if targets is None else 0, {"valid": 0, "test": 0})
+    numbers = _number_rows(frame, columns)
+    occurrences = np.bincount(numbers[rows])
+    in_train = np.zeros(len(occurrences), np.bool_)
+    in_train[numbers[split.train]] = True
+    repeated = rows[occurrences[numbers[rows]] > 1]
+    return Duplicates(
+        rows=len(rows),
+        repeated=len(repeated),
+        disagreeing=None if targets is None else _count_disagreeing(numbers, repeated, targets),
+        straddling={part: int(in_train[numbers[parts[part]]].sum()) for part in ("valid", "test")},
+    )
+
+
+def _number_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.intp]:
+    """Return a number from 0 up for each row, (N,), the same where the cells are."""
+    hashes = frame[list(columns)].hash_rows(seed=0).to_numpy()
+    return np.unique(hashes, return_inverse=True)[1].astype(np.intp, copy=False)
+
+
+def _count_disagreeing(
+    numbers: NDArray[np.intp], repeated: NDArray[np.intp], targets: NDArray[np.floating]
+) -> int:
+    its_numbers = numbers[repeated]
+    disagrees = np.zeros(int(its_numbers.max(initial=-1)) + 1, np.bool_)  # (D,)
+    for label in range(targets.shape[1]):
+        column = targets[repeated, label]
+        sides = []
+        for side in (1, 0):
+            seen = np.zeros(len(disagrees), np.bool_)
+            seen[its_numbers[column == side]] = True
+            sides.append(seen)
+        disagrees |= sides[0] & sides[1]
+    return int(disagrees[its_numbers].sum())

@@ -1,0 +1,97 @@
+"""What every split is held to once it is cut, and which labels a part is without.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imbalance_cli.errors import SplitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from imbalance_cli.splits.parts import Floats, Rows, Split
+
+
+def _count_from_0(row: int) -> str:
+    return f"row {row}, counted from 0"
+
+
+def check_disjoint(
+    groups: Rows, parts: Mapping[str, Rows], show: Callable[[int], str] = _count_from_0
+) -> None:
+    """Raise where rows of one group are in two parts.
+
+    Args:
+        groups: (N,) group numbers from 0 up.
+        parts: the row numbers of each part, by its name.
+        show: says which row a number is, and of which group.
+
+    Raises:
+        SplitError: it names the parts and a row of each.
+    """
+    nowhere = -1
+    rows_of_groups = np.full(int(groups.max(initial=-1)) + 1, nowhere, np.intp)
+    part_of_group = np.full(len(rows_of_groups), nowhere, np.intp)
+    for number, (name, rows) in enumerate(parts.items()):
+        its_groups = groups[rows]
+        taken = part_of_group[its_groups]
+        straddling = np.flatnonzero(taken != nowhere)
+        if len(straddling):
+            row = int(rows[straddling[0]])
+            group = int(groups[row])
+            other = list(parts)[part_of_group[group]]
+            raise SplitError(
+                f"split: a group is in {other} and in {name}: "
+                f"{show(int(rows_of_groups[group]))}; {show(row)}",
+                hint="rows of one group belong in one part; or drop data.group",
+            )
+        part_of_group[its_groups] = number
+        rows_of_groups[its_groups] = rows
+
+
+def check_order(
+    times: Floats, parts: Mapping[str, Rows], show: Callable[[int], str] = _count_from_0
+) -> None:
+    """Raise where a part begins before one named ahead of it has ended.
+
+    Args:
+        times: (N,) days.
+        parts: the row numbers of each part, by its name, the earliest first.
+        show: says which row a number is, and of which time.
+
+    Raises:
+        SplitError: it names the parts and both moments.
+    """
+    filled = {name: rows for name, rows in parts.items() if len(rows)}
+    for (earlier, before), (later, after) in itertools.pairwise(filled.items()):
+        last, first = (int(before[times[before].argmax()]), int(after[times[after].argmin()]))
+        if not times[last] < times[first]:
+            raise SplitError(
+                f"split: {later} begins before {earlier} has ended: {show(last)} is in {earlier}; "
+                f"{show(first)} is in {later}",
+                hint=f"{later} needs the later rows; or drop data.time",
+            )
+
+
+def labels_without(split: Split, targets: Floats, *, side: float = 1) -> dict[str, Rows]:
+    """Return the numbers of the labels that each part has no positive of.
+
+    Parts without rows are left out. Where a split could not be covered, since too few rows have
+    the label or it takes its rows from others, this is where it shows.
+
+    Args:
+        split: the rows of each part.
+        targets: (N, L), NaN where missing, which is neither positive nor negative.
+        side: 1 for positives, 0 for negatives.
+    """
+    return {
+        name: np.flatnonzero(~(targets[rows] == side).any(axis=0))
+        for name, rows in split.rows_of_parts().items()
+        if len(rows)
+    }

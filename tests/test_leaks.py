@@ -1,0 +1,360 @@
+"""Leaks are found where an independent reference finds them, however the rows are cut."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from imbalance_cli.errors import FeatureError
+from imbalance_cli.leaks import Leak, LeakScan, count_straddling_duplicates, find_leaks
+from imbalance_cli.leaks.trackers import LARGEST_CHANCE, LEAST, MOST_CATEGORIES, _log_pure
+from imbalance_cli.readers import Table
+from imbalance_cli.splits import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from numpy.typing import NDArray
+
+ROWS = 60
+POSITIVES = 20
+
+
+def line_of(row: int) -> str:
+    return f"a.csv: line {row + 2}"
+
+
+def find(columns: dict[str, Any], targets: NDArray[np.float64]) -> list[Leak]:
+    """Look at all rows, for labels called y0, y1, ..."""
+    frame = pl.DataFrame(columns)
+    labels = [f"y{label}" for label in range(targets.shape[1])]
+    table = Table("a.csv", frame, line_of)
+    return find_leaks(table, list(columns), labels, targets, np.arange(frame.height))
+
+
+def one_label(rows: int = ROWS, positives: int = POSITIVES) -> NDArray[np.float64]:
+    """Return targets (N, 1), positives first."""
+    return (np.arange(rows) < positives).astype(float)[:, None]
+
+
+# features that tell a label
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(("sign", "how"), [(1, "higher"), (-1, "lower")])
+def test_a_value_that_ranks_perfectly(sign: int, how: str, *, as_text: bool) -> None:
+    random = np.random.default_rng(0)
+    targets = one_label()
+    values = sign * (targets[:, 0] * 2 + random.random(ROWS))
+    cells: list[Any] = [str(value) for value in values] if as_text else values.tolist()
+    cells[0] = None
+    noise = random.random(ROWS)
+    assert find({"noise": noise, "x": cells}, targets) == [Leak("x", "y0", how)]
+
+
+def test_a_tie_of_both_sides_is_no_leak() -> None:
+    targets = one_label()
+    values = targets[:, 0] + np.arange(ROWS) / 1000
+    values[0] = values[POSITIVES:].max()
+    assert not find({"x": values}, targets)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    rows=st.integers(1, 60),
+    levels=st.integers(1, 60),
+    seed=st.integers(0, 10_000),
+    relation=st.sampled_from([0, 1, -1]),
+    missing=st.sampled_from([0.0, 0.2]),
+)
+def test_values_against_roc_auc(
+    rows: int, levels: int, seed: int, relation: int, missing: float
+) -> None:
+    """Against scikit-learn: found just where the area is 1 or 0, and the rows are enough."""
+    random = np.random.default_rng(seed)
+    values = random.integers(levels, size=rows).astype(float)
+    target = (random.random(rows) < 0.4).astype(float)
+    if relation:
+        target = (relation * values > np.median(relation * values)).astype(float)
+    values[random.random(rows) < missing] = np.nan
+    target[random.random(rows) < missing] = np.nan
+    known = ~np.isnan(values) & ~np.isnan(target)
+    positives, negatives = int((target[known] == 1).sum()), int((target[known] == 0).sum())
+    found = [leak.how for leak in find({"x": values}, target[:, None])]
+    found = [how for how in found if how in {"higher", "lower"}]
+    if min(positives, negatives) < LEAST:
+        assert not found
+        return
+    area = round(float(roc_auc_score(target[known], values[known])), 9)
+    enough = math.comb(positives + negatives, positives) * LARGEST_CHANCE > 2
+    expected = {1.0: ["higher"], 0.0: ["lower"]}.get(area, []) if enough else []
+    assert found == expected
+
+
+@pytest.mark.parametrize(("side", "how"), [(1.0, "missing"), (0.0, "known")])
+@pytest.mark.parametrize("cell", [1.5, "red", True])
+def test_cells_that_are_missing_for_one_side_alone(side: float, how: str, cell: object) -> None:
+    targets = one_label()
+    cells = [None if target == side else cell for target in targets[:, 0]]
+    assert find({"x": cells}, targets) == [Leak("x", "y0", how)]
+    cells[0] = cell if side else None
+    assert not find({"x": cells}, targets)
+
+
+def test_dates_that_rank_perfectly() -> None:
+    targets = one_label()
+    days = [f"2024-{2 if target else 1:02}-{1 + row % 28:02}" for row, target in enumerate(targets)]
+    assert find({"day": days}, targets) == [Leak("day", "y0", "higher")]
+    typed = pl.Series("day", days).str.to_date()
+    assert find({"day": typed}, targets) == [Leak("day", "y0", "higher")]
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    rows=st.integers(1, 80),
+    categories=st.integers(1, 30),
+    seed=st.integers(0, 10_000),
+    pure=st.booleans(),
+)
+def test_categories_against_a_group_by(
+    rows: int, categories: int, seed: int, *, pure: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    codes = random.integers(categories, size=rows)
+    sides = random.random(categories) < 0.3
+    target = (sides[codes] if pure else random.random(rows) < 0.3).astype(float)
+    target[random.random(rows) < 0.1] = np.nan
+    texts = [f" c{code} " if code % 2 else f"c{code}" for code in codes]
+    known = ~np.isnan(target)
+    sets = [set(target[known & (codes == code)].tolist()) for code in range(categories)]
+    found = find({"x": texts}, target[:, None])
+    if any(len(values) > 1 for values in sets):
+        assert not found
+        return
+    sizes = np.bincount(codes[known], minlength=categories)
+    positives = int((target == 1).sum())
+    log_chance = _log_pure(sizes, positives, int(known.sum()) - positives)
+    expected = [Leak("x", "y0", "category")] if log_chance < np.log(LARGEST_CHANCE) else []
+    assert found == expected
+
+
+@settings(deadline=None, max_examples=100)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=9), data=st.data())
+def test_the_bound_on_the_chance_of_pure_categories(sizes: list[int], data: st.DataObject) -> None:
+    """Against counting the ways: sets of categories that hold just so many rows."""
+    rows = sum(sizes)
+    positives = data.draw(st.integers(0, rows))
+    subsets = itertools.product([0, 1], repeat=len(sizes))
+    ways = sum(int(np.dot(subset, sizes)) == positives for subset in subsets)
+    bound = _log_pure(np.array(sizes), positives, rows - positives)
+    assert bound <= 0
+    if ways:
+        assert np.exp(bound) >= min(ways / math.comb(rows, positives), 1) - 1e-9
+
+
+def test_codes_that_tell_but_do_not_rank() -> None:
+    targets = one_label(300, 100)
+    codes = np.where(targets[:, 0] == 1, 2, np.arange(300) % 2 * 2 + 1)
+    assert find({"x": codes}, targets) == [Leak("x", "y0", "category")]
+    assert find({"x": codes.astype(str)}, targets) == [Leak("x", "y0", "category")]
+
+
+def test_ids_are_no_leak() -> None:
+    """Each in a row of its own, all are pure."""
+    targets = np.tile([1.0, 0.0], 150)[:, None]
+    assert not find({"x": [f"id{row}" for row in range(300)]}, targets)
+
+
+def test_more_categories_than_are_kept() -> None:
+    rows = 4 * MOST_CATEGORIES
+    for kept in (MOST_CATEGORIES, MOST_CATEGORIES + 1):
+        codes = np.arange(rows) % kept
+        targets = (codes < kept // 2).astype(float)[:, None]
+        found = find({"x": [f"c{code}" for code in codes]}, targets)
+        assert bool(found) == (kept == MOST_CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "is_found"),
+    [
+        (60, 4, False),
+        (60, 56, False),
+        (10, 5, False),
+        (22, 11, False),
+        (60, 5, True),
+        (26, 13, True),
+    ],
+)
+def test_rows_that_are_enough(rows: int, positives: int, *, is_found: bool) -> None:
+    """At least five of each side, and a chance of at most one in a million."""
+    targets = one_label(rows, positives)
+    assert bool(find({"x": targets[:, 0]}, targets)) == is_found
+
+
+def test_each_label_on_its_own() -> None:
+    targets = np.column_stack([one_label()[:, 0], np.tile([1.0, 0.0], ROWS // 2)])
+    targets[5:8, 0] = np.nan
+    leaks = find({"b": targets[:, 1], "a": -targets[:, 0]}, targets)
+    assert leaks == [Leak("b", "y1", "higher"), Leak("a", "y0", "lower")]
+    assert leaks[0].describe() == (
+        "'b' alone tells 'y1': it is higher for every positive than for any negative"
+    )
+
+
+def test_only_the_rows_named_are_looked_at() -> None:
+    targets = one_label()
+    values = targets[:, 0].copy()
+    values[[0, -1]] = values[[-1, 0]]
+    table = Table("a.csv", pl.DataFrame({"x": values}), line_of)
+    assert not find_leaks(table, ["x"], ["y"], targets, np.arange(ROWS))
+    inner = np.arange(1, ROWS - 1)
+    assert find_leaks(table, ["x"], ["y"], targets, inner) == [Leak("x", "y", "higher")]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_hardly_any_rows(rows: int) -> None:
+    targets = np.ones((rows, 2))
+    assert not find({"x": np.zeros(rows), "c": ["a"] * rows}, targets)
+
+
+def test_all_missing() -> None:
+    assert not find({"x": [None] * ROWS}, one_label())
+    assert not find({"x": np.arange(ROWS)}, np.full((ROWS, 1), np.nan))
+
+
+def test_lists_are_no_feature() -> None:
+    with pytest.raises(FeatureError, match="column 'x' holds List") as caught:
+        find({"x": [[1]] * ROWS}, one_label())
+    assert caught.value.hint == "data.exclude: [x]"
+
+
+def make_columns(targets: NDArray[np.float64], seed: int) -> dict[str, list[str | None]]:
+    """Return columns of texts: leaks of each kind, noise, and numbers that end in a word."""
+    random = np.random.default_rng(seed)
+    rows = len(targets)
+    target = targets[:, 0] == 1
+    late = [str(2 * flag) for flag in target]
+    late[-1] = "none"
+    return {
+        "leak": [
+            str(flag + noise) for flag, noise in zip(target, random.random(rows), strict=True)
+        ],
+        "noise": [str(noise) for noise in random.random(rows)],
+        "codes": [
+            f"c{2 * code + flag}"
+            for code, flag in zip(random.integers(4, size=rows), target, strict=True)
+        ],
+        "late": [*late],
+        "blank": [None if flag else "x" for flag in target],
+        "day": [
+            f"20{10 + 5 * flag}-01-{day:02}"
+            for flag, day in zip(target, random.integers(1, 28, rows), strict=True)
+        ],
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 1000),
+    cuts=st.lists(st.integers(0, 120), max_size=5),
+    merged=st.booleans(),
+    order=st.randoms(use_true_random=False),
+)
+def test_batches_and_merged_scans_find_what_one_scan_does(
+    seed: int,
+    cuts: list[int],
+    order: Random,
+    *,
+    merged: bool,
+) -> None:
+    random = np.random.default_rng(seed)
+    targets = (random.random((120, 2)) < 0.4).astype(float)
+    targets[random.random((120, 2)) < 0.1] = np.nan
+    columns = make_columns(targets, seed)
+    frame, labels = pl.DataFrame(columns), ["y0", "y1"]
+    whole = LeakScan(list(columns), labels)
+    whole.add(frame, targets)
+    assert {leak.column for leak in whole.find()} >= {"codes", "late"}
+    edges = [0, *sorted(cuts), 120]
+    batches = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
+    order.shuffle(batches)
+    scan = LeakScan(list(columns), labels)
+    for rows in batches:
+        if merged:
+            other = LeakScan(list(columns), labels)
+            other.add(frame, targets, rows)
+            scan.merge(other)
+        else:
+            scan.add(frame[rows], targets[rows])
+    assert scan.find() == whole.find()
+
+
+# rows with the same features in two parts
+
+
+def split_at(rows: int, valid: int, test: int) -> Split:
+    numbers = np.arange(rows)
+    return Split("given", numbers[:valid], numbers[valid:test], numbers[test:])
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    rows=st.integers(1, 60),
+    levels=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+    kind=st.sampled_from([pl.Int64, pl.Float64, pl.String]),
+)
+def test_duplicates_against_comparing_all_rows(
+    rows: int, levels: int, seed: int, kind: type[pl.DataType]
+) -> None:
+    random = np.random.default_rng(seed)
+    codes = random.integers(levels, size=(rows, 2)).tolist()
+    frame = pl.DataFrame(codes, schema=["a", "b"], orient="row")
+    frame = frame.with_columns(pl.when(pl.col("a") > 0).then(pl.col("a"))).cast(kind)
+    targets = random.integers(2, size=(rows, 2)).astype(float)
+    targets[random.random((rows, 2)) < 0.3] = np.nan
+    split = split_at(rows, rows // 2, rows * 3 // 4)
+    found = count_straddling_duplicates(frame, ["a", "b"], split, targets)
+    alike = [[one == other for other in codes] for one in codes]
+
+    def has_twin(row: int, others: Sequence[int]) -> bool:
+        return any(alike[row][other] for other in others if other != row)
+
+    def disagrees(row: int) -> bool:
+        values = targets[[other for other in range(rows) if alike[row][other]]]
+        return bool(((values == 1).any(axis=0) & (values == 0).any(axis=0)).any())
+
+    repeated = [row for row in range(rows) if has_twin(row, range(rows))]
+    train = split.train.tolist()
+    assert found.rows == rows
+    assert found.repeated == len(repeated)
+    assert found.disagreeing == sum(disagrees(row) for row in repeated)
+    assert found.straddling == {
+        part: sum(has_twin(row, train) for row in split.rows_of_parts()[part].tolist())
+        for part in ("valid", "test")
+    }
+    assert count_straddling_duplicates(frame, ["a", "b"], split).disagreeing is None
+
+
+def test_rows_of_no_part_count_for_nothing() -> None:
+    frame = pl.DataFrame({"a": [1, 1, 1, 2]})
+    split = Split("given", np.array([0]), np.array([3]), np.array([], np.intp))
+    found = count_straddling_duplicates(frame, ["a"], split, np.array([[1.0], [0], [0], [1]]))
+    assert (found.rows, found.repeated, found.disagreeing) == (2, 0, 0)
+
+
+def test_no_features_and_no_rows() -> None:
+    frame = pl.DataFrame({"a": [1, 1]})
+    found = count_straddling_duplicates(frame, [], split_at(2, 1, 2))
+    assert (found.repeated, found.straddling) == (0, {"valid": 0, "test": 0})
+    nothing = count_straddling_duplicates(frame[:0], ["a"], split_at(0, 0, 0), np.empty((0, 1)))
+    assert (nothing.rows, nothing.disagreeing) == (0, 0)
