@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from imbalance_cli.losses import compute_loss
+from imbalance_cli.metrics import simplify_weights
 
 Method = Literal["auto", "analytic", "platt", "none"]
 
@@ -45,7 +46,10 @@ class Calibration:
 
 
 def fit_calibration(
-    log_odds: torch.Tensor, targets: torch.Tensor, method: Method = "auto"
+    log_odds: torch.Tensor,
+    targets: torch.Tensor,
+    method: Method = "auto",
+    weights: torch.Tensor | None = None,
 ) -> Calibration:
     """Fit the calibration of each label on validation rows.
 
@@ -57,18 +61,23 @@ def fit_calibration(
         log_odds: (N, L), of the inverse link.
         targets: (N, L), NaN where missing.
         method: auto, platt, or analytic and none, which fit nothing.
+        weights: (N,) of the rows, from 0 up and of any scale; None for alike. They say as much as
+            rows without weights of their effective number, (sum w)^2 / sum w^2 (Kish 1965).
     """
     calibration = Calibration.identity(log_odds.shape[1], log_odds.device)
     if method in {"analytic", "none"}:
         return calibration
+    weights, (log_odds, targets) = simplify_weights(weights, log_odds, targets)
     for label, (scores, cells) in enumerate(zip(log_odds.double().T, targets.T, strict=True)):
         known = ~cells.isnan()
         u, y = scores[known], cells[known].double()
         if not 0 < y.sum() < len(y):
             continue
-        slope, intercept = _fit_platt(u, y)
+        counts = None if weights is None else _effective_counts(weights[known].double())
+        slope, intercept = _fit_platt(u, y, counts)
         gain = _losses(u, y) - _losses(slope * u + intercept, y)
-        helps = gain.mean() > gain.std() / len(gain) ** 0.5
+        mean, error = _mean_and_error(gain, counts)
+        helps = mean > error
         if slope > 0 and (helps or method == "platt"):
             calibration.slope[label] = slope
             calibration.intercept[label] = intercept
@@ -76,8 +85,33 @@ def fit_calibration(
     return calibration
 
 
-def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return slope and intercept of a logistic regression of y on u, by Newton's method."""
+def _effective_counts(weights: torch.Tensor) -> torch.Tensor:
+    """Return weights (N,) scaled to sum to the effective number of rows."""
+    return weights * (weights.sum() / weights.square().sum())
+
+
+def _mean_and_error(
+    gain: torch.Tensor, counts: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean of (N,) and its standard error, of rows that count (N,)."""
+    if counts is None:
+        return gain.mean(), gain.std() / len(gain) ** 0.5
+    rows = counts.sum()
+    mean = (counts * gain).sum() / rows
+    squares = (counts * (gain - mean).square()).sum()
+    return mean, (squares / (rows - 1) / rows).sqrt()
+
+
+def _fit_platt(
+    u: torch.Tensor, y: torch.Tensor, counts: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return slope and intercept of a logistic regression of y on u, by Newton's method.
+
+    Args:
+        u: (N,) log-odds.
+        y: (N,) 0 or 1.
+        counts: (N,) how often each row counts; None for once.
+    """
     inputs = torch.stack([u, torch.ones_like(u)], dim=1)
     start = torch.tensor([1.0, 0.0], dtype=u.dtype, device=u.device)
     beta = start.clone()
@@ -85,12 +119,16 @@ def _fit_platt(u: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
     def objective(candidate: torch.Tensor) -> torch.Tensor:
         penalty = PRIOR_PRECISION * (candidate - start).square().sum() / 2
-        return _losses(inputs @ candidate, y).sum() + penalty
+        losses = _losses(inputs @ candidate, y)
+        return (losses if counts is None else losses * counts).sum() + penalty
 
     for _ in range(NEWTON_STEPS):
         p = torch.sigmoid(inputs @ beta)
-        gradient = inputs.T @ (p - y) + PRIOR_PRECISION * (beta - start)
-        hessian = (inputs * (p * (1 - p))[:, None]).T @ inputs + ridge
+        slopes, curvatures = p - y, p * (1 - p)
+        if counts is not None:
+            slopes, curvatures = slopes * counts, curvatures * counts
+        gradient = inputs.T @ slopes + PRIOR_PRECISION * (beta - start)
+        hessian = (inputs * curvatures[:, None]).T @ inputs + ridge
         step = torch.linalg.solve(hessian, gradient)
         size, here = 1.0, objective(beta)
         while objective(beta - size * step) > here and size > torch.finfo(u.dtype).eps:

@@ -27,21 +27,28 @@ class Dataset:
         numeric: (N, F) float32.
         codes: (N, C) int64.
         targets: (N, L) float32, NaN where missing.
+        weights: (N,) float32, how much each row counts; None for alike.
     """
 
     numeric: torch.Tensor
     codes: torch.Tensor
     targets: torch.Tensor
+    weights: torch.Tensor | None = None
 
     @classmethod
     def from_rows(
-        cls, features: FeatureRows, targets: NDArray[np.float32], device: torch.device
+        cls,
+        features: FeatureRows,
+        targets: NDArray[np.float32],
+        device: torch.device,
+        weights: NDArray[np.float32] | None = None,
     ) -> Dataset:
         """Put rows on a device."""
         return cls(
             torch.from_numpy(features.numeric).to(device),
             torch.from_numpy(features.codes).to(device),
             torch.from_numpy(targets).to(device),
+            None if weights is None else torch.from_numpy(weights).to(device),
         )
 
     def __len__(self) -> int:
@@ -54,6 +61,7 @@ class Dataset:
             self.numeric.index_select(0, rows),
             self.codes.index_select(0, rows),
             self.targets.index_select(0, rows),
+            None if self.weights is None else self.weights.index_select(0, rows),
         )
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:

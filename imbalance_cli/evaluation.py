@@ -20,6 +20,7 @@ from imbalance_cli.metrics import (
     log_loss,
     macro,
     roc_auc,
+    simplify_weights,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class LabelEvaluation:
         label: its name.
         support: rows whose target is known.
         positives: of them.
-        prevalence: their share.
+        prevalence: their share, of the weight where rows are weighted.
         learnable: whether training had both classes; else it is left out of macro averages.
         threshold: the probability from which a row is decided positive; None where not learnable.
     """
@@ -150,7 +151,7 @@ class Evaluation:
         return rows
 
 
-def evaluate_scores(
+def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
     probabilities: torch.Tensor,
     targets: torch.Tensor,
     thresholds: torch.Tensor,
@@ -160,6 +161,7 @@ def evaluate_scores(
     source: str,
     learnable: Sequence[bool],
     resampling: Resampling,
+    weights: torch.Tensor | None = None,
 ) -> Evaluation:
     """Compute every number of a report.
 
@@ -172,13 +174,17 @@ def evaluate_scores(
         source: what they were read from.
         learnable: whether each label had both classes in training, (L,).
         resampling: how intervals are made.
+        weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
+            rows stay counts of the others.
     """
-    ranking = Ranking.of(probabilities, targets)
-    confusion = Confusion.of(probabilities >= thresholds, targets)
+    weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)
+    ranking = Ranking.of(probabilities, targets, weights)
+    confusion = Confusion.of(probabilities >= thresholds, targets, weights)
     intervals = bootstrap_intervals(ranking, RANKED, resampling)
-    point = _point_estimates(ranking, confusion, probabilities, targets)
+    point = _point_estimates(ranking, confusion, probabilities, targets, weights)
     support = (~targets.isnan()).sum(dim=0).tolist()
     positives = (targets == 1).sum(dim=0).tolist()
+    share = confusion.prevalence()
     entries = []
     for i, label in enumerate(labels):
         values: dict[str, Any] = {name: _number(point[name][i]) for name in AVERAGED}
@@ -191,7 +197,7 @@ def evaluate_scores(
                 label=label,
                 support=support[i],
                 positives=positives[i],
-                prevalence=positives[i] / support[i] if support[i] else None,
+                prevalence=_number(share[i]),
                 learnable=learnable[i],
                 threshold=float(thresholds[i]) if learnable[i] else None,
                 **values,
@@ -204,7 +210,7 @@ def evaluate_scores(
         rows=len(targets),
         labels=entries,
         macro={name: macro(point[name][kept]) for name in AVERAGED},
-        micro=_micro(probabilities[:, kept], targets[:, kept], thresholds[kept]),
+        micro=_micro(probabilities[:, kept], targets[:, kept], thresholds[kept], weights),
         confidence=resampling.confidence,
         replicates=resampling.replicates,
     )
@@ -218,10 +224,11 @@ def bootstrap_intervals(
     """Return the percentile interval of each statistic, (L,) low and high.
 
     Positives and negatives of a label are resampled apart, so that every replicate has as many of
-    each as the data; a replicate reweights the one sort of the rows. NaN where there are too few.
+    each as the data; a replicate reweights the one sort of the rows. Weighted rows are drawn as
+    often as others, each with its weight. NaN where there are too few.
     """
-    positives = ranking.positives.sum(dim=1)
-    negatives = ranking.negatives.sum(dim=1)
+    is_positive, is_negative = (ranking.positives > 0).double(), (ranking.negatives > 0).double()
+    positives, negatives = is_positive.sum(dim=1), is_negative.sum(dim=1)
     enough = (torch.minimum(positives, negatives) >= LEAST_FOR_INTERVAL) & (
         resampling.replicates > 0
     )
@@ -229,7 +236,7 @@ def bootstrap_intervals(
     if not enough.any():
         return dict.fromkeys(statistics, (undefined, undefined))
     # positives first, then negatives, then missing: row j of a class is drawn by its slot
-    slots = (2 * ranking.positives + ranking.negatives).argsort(dim=1, descending=True, stable=True)
+    slots = (2 * is_positive + is_negative).argsort(dim=1, descending=True, stable=True)
     random = torch.Generator(ranking.scores.device).manual_seed(resampling.seed)
     draws: dict[str, list[torch.Tensor]] = {name: [] for name in statistics}
     for _ in range(resampling.replicates):
@@ -263,7 +270,11 @@ def _resample(
 
 
 def _point_estimates(
-    ranking: Ranking, confusion: Confusion, probabilities: torch.Tensor, targets: torch.Tensor
+    ranking: Ranking,
+    confusion: Confusion,
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
 ) -> dict[str, torch.Tensor]:
     """Return each metric of AVERAGED, (L,), NaN where undefined."""
     return {name: statistic(ranking) for name, statistic in RANKED.items()} | {
@@ -272,18 +283,22 @@ def _point_estimates(
         "f1": confusion.f_beta(),
         "mcc": confusion.mcc(),
         "balanced_accuracy": confusion.balanced_accuracy(),
-        "brier": brier(probabilities, targets),
-        "log_loss": log_loss(probabilities, targets),
-        "ece": expected_calibration_error(probabilities, targets),
+        "brier": brier(probabilities, targets, weights),
+        "log_loss": log_loss(probabilities, targets, weights),
+        "ece": expected_calibration_error(probabilities, targets, weights=weights),
     }
 
 
 def _micro(
-    probabilities: torch.Tensor, targets: torch.Tensor, thresholds: torch.Tensor
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    thresholds: torch.Tensor,
+    weights: torch.Tensor | None,
 ) -> dict[str, float | None]:
     cells, known = probabilities.reshape(-1, 1), targets.reshape(-1, 1)
-    confusion = Confusion.of(probabilities >= thresholds, targets).total()
-    values = _point_estimates(Ranking.of(cells, known), confusion, cells, known)
+    of_cells = None if weights is None else weights.repeat_interleave(targets.shape[1])
+    confusion = Confusion.of(probabilities >= thresholds, targets, weights).total()
+    values = _point_estimates(Ranking.of(cells, known, of_cells), confusion, cells, known, of_cells)
     return {name: _number(values[name][0]) for name in AVERAGED}
 
 

@@ -112,8 +112,9 @@ class Predictor:
         part: str,
         source: str,
         resampling: Resampling,
+        weights: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities (N, L) and targets (N, L)."""
+        """Compute every number of a report on probabilities and targets (N, L), weights (N,)."""
         return evaluate_scores(
             probabilities,
             targets,
@@ -123,6 +124,7 @@ class Predictor:
             source=source,
             learnable=self.learnable,
             resampling=resampling,
+            weights=weights,
         )
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:

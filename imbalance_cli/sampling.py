@@ -1,6 +1,6 @@
 """Balanced drawing: rows with rare labels more often, and by how much that shifts the odds.
 
-Shapes: N rows, L labels.
+Shapes: N rows, L labels. Sample weights are (N,), from 0 up and of any scale; None is 1 for each.
 """
 
 from __future__ import annotations
@@ -12,23 +12,36 @@ LARGEST_RATE = 50.0
 label would else fill every batch, and be learned by heart."""
 
 
-def balanced_rates(targets: torch.Tensor) -> torch.Tensor:
+def balanced_rates(
+    targets: torch.Tensor, sample_weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return how often to draw each row, (N,) float64, where 1 is a row without a positive.
 
     A positive counts for negatives / positives of its label, at most LARGEST_RATE; a row for the
     rarest of its positives. With one label whose positives are fewer than its negatives both
     classes are drawn alike often, up to that bound; common positives count as negatives do.
 
+    Weighted rows are drawn so that both classes weigh alike in the loss, which the weights enter
+    by themselves; a row of weight 0 is never drawn.
+
     Args:
         targets: (N, L), NaN where missing.
+        sample_weights: (N,) of the rows in the loss.
     """
-    positives = (targets == 1).sum(dim=0).double()
-    negatives = (targets == 0).sum(dim=0).double()
-    rates = (negatives / positives.clamp(min=1)).clamp(1.0, LARGEST_RATE)
-    return torch.where(targets == 1, rates, 1.0).amax(dim=1)
+    if sample_weights is None:
+        positives = (targets == 1).sum(dim=0).double()
+        negatives = (targets == 0).sum(dim=0).double()
+        rates = (negatives / positives.clamp(min=1)).clamp(1.0, LARGEST_RATE)
+        return torch.where(targets == 1, rates, 1.0).amax(dim=1)
+    mass = sample_weights.double()
+    positives, negatives = mass @ (targets == 1).double(), mass @ (targets == 0).double()
+    rates = (negatives / positives).nan_to_num(1.0).clamp(1.0, LARGEST_RATE)
+    return torch.where(targets == 1, rates, 1.0).amax(dim=1).where(mass > 0, 0.0)
 
 
-def prior_shift(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def prior_shift(
+    targets: torch.Tensor, weights: torch.Tensor, sample_weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return by how much weighing or drawing rows multiplies each label's odds, (L,).
 
     It is the mean weight of the positives over that of the negatives, 1 where a label lacks either.
@@ -38,8 +51,13 @@ def prior_shift(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     Args:
         targets: (N, L), NaN where missing.
         weights: (N, L), or (N, 1) for rows.
+        sample_weights: (N,) that belong to the rows themselves, and so shift nothing; the means
+            are weighted by them.
     """
     positive, negative = (targets == 1).double(), (targets == 0).double()
+    if sample_weights is not None:
+        mass = sample_weights.double()[:, None]
+        positive, negative = positive * mass, negative * mass
     weights = weights.double()
     shift = (
         ((weights * positive).sum(dim=0) / positive.sum(dim=0))

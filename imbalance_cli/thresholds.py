@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.metrics import Confusion, Ranking
+from imbalance_cli.metrics import Confusion, Ranking, simplify_weights
 
 if TYPE_CHECKING:
     from imbalance_cli.config import ThresholdsSection
@@ -23,7 +23,7 @@ class Thresholds:
 
     Attributes:
         values: (L,) float64.
-        positives: (L,) positives among the validation rows.
+        positives: (L,) how many of the validation rows are positives, whatever their weight.
         pooled: (L,) whether there were so few that the threshold of all labels together is used.
     """
 
@@ -33,7 +33,10 @@ class Thresholds:
 
 
 def choose_thresholds(
-    probabilities: torch.Tensor, targets: torch.Tensor, settings: ThresholdsSection
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    settings: ThresholdsSection,
+    weights: torch.Tensor | None = None,
 ) -> Thresholds:
     """Choose each label's threshold on validation rows.
 
@@ -44,17 +47,21 @@ def choose_thresholds(
             probabilities being c_fp / (c_fp + c_fn), and `half` is 0.5. A label with fewer
             positives than `minimum_positives` takes the threshold that is best for all labels
             together.
+        weights: (N,) of the rows, as of the metrics; a row of weight 0 is no validation row.
     """
+    weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)
     positives = (targets == 1).sum(dim=0)
     fixed = _fixed_threshold(settings)
     if fixed is not None:
         values = torch.full_like(positives, fixed, dtype=torch.float64)
         return Thresholds(values, positives, torch.zeros_like(positives, dtype=torch.bool))
-    values = _search(probabilities, targets, settings.objective)
+    values = _search(probabilities, targets, weights, settings.objective)
     pooled = positives < (settings.minimum_positives if len(positives) > 1 else 0)
     if pooled.any():
         cells, known = probabilities.reshape(-1, 1), targets.reshape(-1, 1)
-        values = torch.where(pooled, _search(cells, known, settings.objective), values)
+        of_cells = None if weights is None else weights.repeat_interleave(len(positives))
+        shared = _search(cells, known, of_cells, settings.objective)
+        values = torch.where(pooled, shared, values)
     return Thresholds(values, positives, pooled)
 
 
@@ -67,13 +74,20 @@ def _fixed_threshold(settings: ThresholdsSection) -> float | None:
     return None
 
 
-def _search(probabilities: torch.Tensor, targets: torch.Tensor, objective: str) -> torch.Tensor:
+def _search(
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
+    objective: str,
+) -> torch.Tensor:
     """Return the best threshold of each column, (L,): half way between two neighbouring scores.
 
     Where nothing can be said (no positive, or no negative for an objective that needs one), 0.5.
     """
+    if not len(targets):
+        return probabilities.new_full(targets.shape[1:], 0.5, dtype=torch.float64)
     # missing cells go last, so that no threshold lies next to one of their scores
-    ranking = Ranking.of(probabilities.where(~targets.isnan(), -torch.inf), targets)
+    ranking = Ranking.of(probabilities.where(~targets.isnan(), -torch.inf), targets, weights)
     true = ranking.positives.cumsum(dim=1)
     false = ranking.negatives.cumsum(dim=1)
     confusion = Confusion(true, false, true[:, -1:] - true, false[:, -1:] - false)

@@ -65,7 +65,7 @@ class MemberResult:
     """What an epoch came to for one member.
 
     Attributes:
-        loss: mean training loss a known cell.
+        loss: mean training loss a known cell, weighted where the rows are.
         score: the monitored metric on the validation rows, macro.
         best_epoch: the epoch with the best score so far.
         best_score: its score.
@@ -140,6 +140,8 @@ def train(
             monitored metric is undefined.
     """
     known = ~rows.targets.isnan().all(dim=1)
+    if rows.weights is not None:
+        known &= rows.weights > 0
     if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
     if together is None:
@@ -229,7 +231,8 @@ class _Group:
             loss = float(self._losses[m])
             _check_finite(loss, logits, epoch, member.name, self.settings)
             monitor = self.settings.monitor
-            score = validation_score(logits, self._valid[m].targets, member.loss, monitor)
+            valid = self._valid[m]
+            score = validation_score(logits, valid.targets, member.loss, monitor, valid.weights)
             best_epoch, best_score = before.best_epoch, before.best_score
             if sign * score > sign * best_score:
                 best_epoch, best_score = epoch, score
@@ -280,7 +283,9 @@ def _stack_rows(rows: Dataset, numbers: Sequence[torch.Tensor]) -> Dataset:
     flat = rows.select(padded.clamp(min=0).flatten())
     targets = flat.targets.masked_fill((padded < 0).flatten()[:, None], math.nan)
     parts = (flat.numeric, flat.codes, targets)
-    return Dataset(*(part.reshape(*padded.shape, -1) for part in parts))
+    numeric, codes, targets = (part.reshape(*padded.shape, -1) for part in parts)
+    weights = None if flat.weights is None else flat.weights.reshape(padded.shape)
+    return Dataset(numeric, codes, targets, weights)
 
 
 def _select_once(numbers: Sequence[torch.Tensor], rows: Dataset) -> list[Dataset]:
@@ -293,16 +298,23 @@ def _select_once(numbers: Sequence[torch.Tensor], rows: Dataset) -> list[Dataset
 
 
 def validation_score(
-    logits: torch.Tensor, targets: torch.Tensor, loss: Loss, monitor: str
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    loss: Loss,
+    monitor: str,
+    weights: torch.Tensor | None = None,
 ) -> float:
     """Return the monitored metric of (N, L), macro over the labels where it is defined.
+
+    Rows are weighted by (N,).
 
     Raises:
         TrainingError: it is defined for no label.
     """
     if logits.device.type == "mps":  # which has no float64
         logits, targets = logits.cpu(), targets.cpu()
-    score = macro(MONITORS[monitor](logits, targets, loss.to(logits.device)))
+        weights = None if weights is None else weights.cpu()
+    score = macro(MONITORS[monitor](logits, targets, loss.to(logits.device), weights))
     if score is None:
         raise TrainingError(
             f"{monitor} on the validation rows is undefined: no learnable label has both a "
@@ -323,7 +335,8 @@ def train_epoch(
 ) -> torch.Tensor:
     """Pass once over the batches and return each member's mean loss a known cell, (M,).
 
-    The backward pass begins at the logits, with the slope of each member's mean loss.
+    The backward pass begins at the logits, with the slope of each member's mean loss. Means over
+    weighted rows are weighted, each batch's by its own weights.
     """
     model.train()
     device = model.output.weight.device
@@ -333,14 +346,21 @@ def train_epoch(
         with autocast(device, precision):
             logits = model(batch.numeric, batch.codes)
         targets = batch.targets.reshape(logits.shape)
-        known = (~targets.isnan()).sum(dim=(1, 2))
         losses, slopes = loss_and_slope(logits, targets, loss)
+        if batch.weights is None:
+            known = (~targets.isnan()).sum(dim=(1, 2))
+            divisor = known.clamp(min=1)
+        else:
+            weights = batch.weights.reshape(logits.shape[:2])[:, :, None]
+            losses, slopes = losses * weights, slopes * weights
+            known = (~targets.isnan() * weights).sum(dim=(1, 2))
+            divisor = known.where(known > 0, 1.0)
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(logits, slopes / known.clamp(min=1)[:, None, None])
+        torch.autograd.backward(logits, slopes / divisor[:, None, None])
         optimizer.step()
         schedule.step()
         total += losses.sum(dim=(1, 2))
-        cells += known
+        cells = cells + known  # whole numbers, unless weighted
     return total / cells
 
 
@@ -370,10 +390,10 @@ def _check_finite(
     )
 
 
-Monitor = Callable[[torch.Tensor, torch.Tensor, Loss], torch.Tensor]
+Monitor = Callable[[torch.Tensor, torch.Tensor, Loss, torch.Tensor | None], torch.Tensor]
 MONITORS: dict[str, Monitor] = {
-    "average_precision": lambda z, y, _loss: average_precision(Ranking.of(z, y)),
-    "roc_auc": lambda z, y, _loss: roc_auc(Ranking.of(z, y)),
-    "brier": lambda z, y, loss: brier(inverse_link(z, loss), y),
-    "log_loss": lambda z, y, loss: log_loss(inverse_link(z, loss), y),
+    "average_precision": lambda z, y, _loss, w: average_precision(Ranking.of(z, y, w)),
+    "roc_auc": lambda z, y, _loss, w: roc_auc(Ranking.of(z, y, w)),
+    "brier": lambda z, y, loss, w: brier(inverse_link(z, loss), y, w),
+    "log_loss": lambda z, y, loss, w: log_loss(inverse_link(z, loss), y, w),
 }

@@ -140,3 +140,97 @@ def test_identity() -> None:
     calibration = Calibration.identity(3, torch.device("cpu"))
     u = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(torch.sigmoid(calibration.apply(u)), torch.sigmoid(u.double()))
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def draw_weights(rows: int, seed: int = 0) -> torch.Tensor:
+    """Return whole weights from 0 to 4."""
+    return torch.randint(5, (rows,), generator=torch.Generator().manual_seed(seed)).float()
+
+
+def test_weighted_equals_sklearn() -> None:
+    u, y = simulate(100_000, 0.5, -0.7)
+    weights = 0.01 + (u[:, 0] > -2).float()  # where the slope is another
+    y = y.where(u < -2, (u > -1).float() * (1 - y))
+    ours = fit_calibration(u, y, "platt", weights)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10).fit(
+        u.numpy(), y[:, 0].numpy(), sample_weight=weights.numpy()
+    )
+    assert ours.slope.item() == pytest.approx(theirs.coef_[0, 0], abs=1e-3)
+    assert ours.intercept.item() == pytest.approx(theirs.intercept_[0], abs=1e-3)
+    plain = fit_calibration(u, y, "platt")
+    assert abs(plain.intercept.item() - ours.intercept.item()) > 0.1
+
+
+def test_whole_weights_are_repeated_rows() -> None:
+    """But for the prior, which weights of their effective number outweigh a little less."""
+    u, y = simulate(50_000, 0.5, -0.7)
+    weights = draw_weights(len(u))
+    ours = fit_calibration(u, y, "auto", weights)
+    u, y = (tensor.repeat_interleave(weights.long(), dim=0) for tensor in (u, y))
+    wanted = fit_calibration(u, y, "auto")
+    assert ours.slope.item() == pytest.approx(wanted.slope.item(), abs=5e-4)
+    assert ours.intercept.item() == pytest.approx(wanted.intercept.item(), abs=5e-4)
+    assert ours.fitted.all()
+
+
+def test_weighted_step_is_the_penalised_minimum_of_the_effective_number() -> None:
+    u, y = simulate(60, 1.7, 1.0, seed=5)
+    weights = draw_weights(60).double()
+    ours = fit_calibration(u, y, "platt", weights)
+    counts = (weights * weights.sum() / weights.square().sum())[:, None]
+    beta = torch.tensor([ours.slope.item(), ours.intercept.item()]).double().requires_grad_()
+    likelihood = binary_cross_entropy_with_logits(
+        beta[0] * u + beta[1], y.double(), weight=counts, reduction="sum"
+    )
+    identity = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    torch.autograd.backward(likelihood + (beta - identity).square().sum() / 2)
+    assert beta.grad is not None
+    assert beta.grad.abs().max() < 1e-5
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 1000),
+    rows=st.integers(2, 200),
+    scale=st.sampled_from([1e-3, 0.3, 7.0, 1e4]),
+    method=st.sampled_from(["auto", "platt"]),
+)
+def test_scale_and_rows_of_weight_zero_say_nothing(
+    seed: int, rows: int, scale: float, method: Method
+) -> None:
+    u, y = simulate(rows, 0.4, 0.5, seed=seed)
+    weights, counted = draw_weights(rows, seed), draw_weights(rows, seed) > 0
+    ours = fit_calibration(u, y, method, weights)
+    removed = fit_calibration(u[counted], y[counted], method, weights[counted])
+    scaled = fit_calibration(u, y, method, scale * weights)
+    for name in ("slope", "intercept", "fitted"):
+        value = getattr(ours, name)
+        assert torch.equal(value, getattr(removed, name))
+        torch.testing.assert_close(value, getattr(scaled, name), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["auto", "platt"])
+def test_weights_that_are_alike_change_nothing_to_the_bit(method: Method) -> None:
+    u, y = simulate(400, 0.4, 0.5)
+    plain, alike = (fit_calibration(u, y, method, w) for w in (None, torch.full((400,), 0.3)))
+    assert torch.equal(plain.slope, alike.slope)
+    assert torch.equal(plain.intercept, alike.intercept)
+
+
+def test_few_heavy_rows_do_not_prove_that_a_step_helps() -> None:
+    """As many rows as would, but nearly all the weight on some: the error is of those."""
+    u, y = simulate(2000, 0.75, 0.3, seed=3)
+    assert fit_calibration(u, y, "auto").fitted.all()
+    weights = torch.full((2000,), 1e-4)
+    weights[:25] = 1.0
+    assert fit_calibration(u, y, "platt", weights).fitted.all()
+    assert not fit_calibration(u, y, "auto", weights).fitted.any()
+
+
+def test_a_class_of_weight_zero_is_not_there() -> None:
+    u, y = simulate(100, 0.4, 1.0)
+    assert not fit_calibration(u, y, "platt", 1 - y[:, 0]).fitted.any()
+    assert not fit_calibration(u, y, "platt", torch.zeros(100)).fitted.any()

@@ -22,7 +22,12 @@ from imbalance_cli.comparison import (
     Comparison,
     compare_candidates,
 )
-from imbalance_cli.comparison.bootstrap import Sample, SortedRows, replicate_values
+from imbalance_cli.comparison.bootstrap import (
+    Sample,
+    SortedRows,
+    point_values,
+    replicate_values,
+)
 from imbalance_cli.comparison.verdicts import judge, standard_errors
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.metrics import expected_calibration_error
@@ -65,6 +70,7 @@ def compare(
     groups: torch.Tensor | None = None,
     folds: torch.Tensor | None = None,
     resampling: Resampling | None = None,
+    weights: torch.Tensor | None = None,
 ) -> Comparison:
     return compare_candidates(
         candidates,
@@ -75,6 +81,7 @@ def compare(
         folds=folds,
         baseline="bce",
         resampling=resampling or Resampling(40),
+        weights=weights,
     )
 
 
@@ -520,3 +527,102 @@ def test_the_baseline_must_be_a_candidate() -> None:
     candidates, y = simulate(20, 1, [0.2], seed=17)
     with pytest.raises(ValueError, match="not in list"):
         compare([candidate("focal", candidates[0].probabilities)], y)
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def draw_weights(rows: int, seed: int = 0) -> torch.Tensor:
+    """Return whole weights from 0 to 3."""
+    return torch.randint(4, (rows,), generator=torch.Generator().manual_seed(seed)).double()
+
+
+def test_whole_weights_are_repeated_rows() -> None:
+    """In every metric but the calibration error, whose bins are of the same size only nearly."""
+    candidates, y = simulate(300, 2, [0.2, 0.6], seed=20)
+    y[:40, 1] = NAN
+    weights, folds = draw_weights(300), folds_of(300)
+    ours = compare(candidates, y, folds=folds, weights=weights, resampling=Resampling(0))
+    times = weights.long()
+    wanted = compare(
+        [candidate(c.name, c.probabilities.repeat_interleave(times, dim=0)) for c in candidates],
+        y.repeat_interleave(times, dim=0),
+        folds=folds.repeat_interleave(times),
+        resampling=Resampling(0),
+    )
+    assert ours.rows == int((weights > 0).sum())
+    for found, theirs in zip(ours.candidates, wanted.candidates, strict=True):
+        tables = zip(
+            [found.macro, *(label.metrics for label in found.labels)],
+            [theirs.macro, *(label.metrics for label in theirs.labels)],
+            strict=True,
+        )
+        for table, other in tables:
+            for name in METRICS:
+                tolerance = 0.01 if name == "ece" else 1e-9
+                value, difference = table[name].value, table[name].difference
+                assert value == pytest.approx(other[name].value, abs=tolerance), name
+                assert difference == pytest.approx(other[name].difference, abs=tolerance), name
+
+
+def test_a_row_of_weight_zero_is_not_there() -> None:
+    """Nor in the draws; its group may be elsewhere."""
+    candidates, y = simulate(200, 2, [0.2, 0.6], seed=21)
+    weights, groups, folds = draw_weights(200), torch.arange(200) // 2, folds_of(200)
+    counted = weights > 0
+    ours = compare(candidates, y, groups=groups, folds=folds, weights=weights)
+    wanted = compare(
+        [candidate(c.name, c.probabilities[counted]) for c in candidates],
+        y[counted],
+        groups=groups[counted],
+        folds=folds[counted],
+        weights=weights[counted],
+    )
+    assert ours == wanted
+
+
+def test_weights_that_are_alike_change_nothing_to_the_bit() -> None:
+    candidates, y = simulate(200, 2, [0.2, 0.6], seed=22)
+    weights = torch.full((200,), 0.3)
+    assert compare(candidates, y, weights=weights) == compare(candidates, y)
+
+
+def test_the_scale_of_the_weights_says_nothing() -> None:
+    candidates, y = simulate(200, 2, [0.2, 0.6], seed=23)
+    weights, folds = draw_weights(200), folds_of(200)
+    ours = compare(candidates, y, folds=folds, weights=64 * weights)
+    assert ours == compare(candidates, y, folds=folds, weights=weights)
+
+
+@settings(deadline=None, max_examples=60)
+@given(drawn=cells(), scale=st.sampled_from([0.3, 1.0, 1e4]))
+def test_a_replicate_that_draws_each_row_once_is_the_point_estimate(
+    drawn: tuple[NDArray[np.float64], ...], scale: float
+) -> None:
+    p, y, weights = (torch.from_numpy(cell) for cell in drawn)
+    weights = scale * (0.25 + weights)
+    rows = SortedRows.of(p, p >= 0.3, y, [torch.arange(len(p))], weights)
+    sample = Sample.of(y, [True] * y.shape[1], weights=weights)
+    wanted = point_values(candidate("bce", p), sample)[:, :-1]
+    wanted = wanted.where(((y == 1).any(dim=0)) & ((y == 0).any(dim=0)), NAN)
+    found = rows.metrics(weights)
+    # decisions that are all the same have a correlation of 0, and that of rounding is small
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-7, equal_nan=True)
+
+
+def test_heavy_rows_widen_the_interval() -> None:
+    candidates, y = simulate(400, 1, [0.2, 0.6], seed=24)
+    weights = torch.rand(400, generator=torch.Generator().manual_seed(0)) ** 6
+    widths = []
+    for w in (None, weights):
+        comparison = compare(candidates, y, weights=w, resampling=Resampling(200))
+        low, high = interval(comparison.candidates[1].macro["log_loss"])
+        widths.append(high - low)
+    assert widths[1] > 1.3 * widths[0]
+
+
+def test_no_weight_at_all_compares_nothing() -> None:
+    candidates, y = simulate(50, 2, [0.2, 0.6], seed=25)
+    comparison = compare(candidates, y, weights=torch.zeros(50))
+    assert comparison.rows == 0
+    assert {compared.value for compared in comparison.candidates[1].macro.values()} == {None}

@@ -35,3 +35,19 @@ def test_select_without_codes() -> None:
     assert chosen.numeric[:, 0].tolist() == [12, 12, 0]
     assert rows.codes.dtype == torch.int64
     assert rows.numeric.dtype == rows.targets.dtype == torch.float32
+
+
+def test_weights_go_with_their_rows() -> None:
+    features = FeatureRows(np.zeros((4, 1), np.float32), np.zeros((4, 0), np.int64))
+    weights = np.array([0.5, 2, 0, 1], np.float32)
+    targets = np.zeros((4, 1), np.float32)
+    rows = Dataset.from_rows(features, targets, torch.device("cpu"), weights)
+    chosen = rows.select(torch.tensor([3, 1, 1])).weights
+    assert chosen is not None
+    assert chosen.tolist() == [1, 2, 2]
+    assert chosen.dtype == torch.float32
+    first, last = (batch.weights for batch in rows.batches(torch.arange(4), 3))
+    assert first is not None
+    assert last is not None
+    assert torch.cat([first, last]).tolist() == weights.tolist()
+    assert make_rows(3).select(torch.tensor([0])).weights is None

@@ -31,7 +31,11 @@ def simulate(rows: int, labels: int, seed: int) -> tuple[torch.Tensor, torch.Ten
 
 
 def evaluate(
-    p: torch.Tensor, y: torch.Tensor, learnable: list[bool], replicates: int = 20
+    p: torch.Tensor,
+    y: torch.Tensor,
+    learnable: list[bool],
+    replicates: int = 20,
+    weights: torch.Tensor | None = None,
 ) -> Evaluation:
     labels = p.shape[1]
     return evaluate_scores(
@@ -43,6 +47,7 @@ def evaluate(
         source="rows.csv",
         learnable=learnable,
         resampling=Resampling(replicates=replicates),
+        weights=weights,
     )
 
 
@@ -202,3 +207,107 @@ def test_same_seed_same_interval() -> None:
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def simulate_weighted(
+    rows: int, labels: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return probabilities and targets (N, L), of which some are missing, and whole weights."""
+    p, y = simulate(rows, labels, seed)
+    random = torch.Generator().manual_seed(seed)
+    y[torch.rand(y.shape, generator=random) < 0.1] = NAN
+    return p, y, torch.randint(5, (rows,), generator=random).float()
+
+
+def numbers_of(evaluation: Evaluation) -> dict[str, float | None]:
+    """Return every point estimate but the calibration error, which cuts rows into bins."""
+    numbers = {
+        f"{row['label']}/{name}": row[name]
+        for row in evaluation.flat_rows()
+        for name in ("prevalence", *AVERAGED)
+    }
+    numbers |= {f"macro/{name}": value for name, value in evaluation.macro.items()}
+    numbers |= {f"micro/{name}": value for name, value in evaluation.micro.items()}
+    return {name: value for name, value in numbers.items() if not name.endswith("/ece")}
+
+
+def test_whole_weights_are_repeated_rows() -> None:
+    p, y, weights = simulate_weighted(200, 3, seed=8)
+    ours = evaluate(p, y, [True, True, False], weights=weights)
+    repeated = [tensor.repeat_interleave(weights.long(), dim=0) for tensor in (p, y)]
+    wanted = evaluate(repeated[0], repeated[1], [True, True, False])
+    assert numbers_of(ours) == pytest.approx(numbers_of(wanted), abs=1e-9)
+
+
+def test_counts_of_weighted_rows_are_counts_of_rows() -> None:
+    p, y, weights = simulate_weighted(200, 2, seed=9)
+    counted = weights > 0
+    evaluation = evaluate(p, y, [True, True], weights=weights)
+    assert evaluation.rows == int(counted.sum())
+    for i, entry in enumerate(evaluation.labels):
+        truth = y[counted, i]
+        assert entry.support == int((~truth.isnan()).sum())
+        assert entry.positives == int((truth == 1).sum())
+        share = np.average(truth.nan_to_num(), weights=weights[counted] * ~truth.isnan())
+        assert entry.prevalence == pytest.approx(share)
+
+
+def test_a_row_of_weight_zero_is_not_there() -> None:
+    """Nor in the intervals."""
+    p, y, weights = simulate_weighted(200, 2, seed=10)
+    counted = weights > 0
+    ours = evaluate(p, y, [True, True], weights=weights)
+    assert ours == evaluate(p[counted], y[counted], [True, True], weights=weights[counted])
+
+
+def test_weights_that_are_alike_change_nothing_to_the_bit() -> None:
+    p, y, _ = simulate_weighted(200, 2, seed=11)
+    plain = evaluate(p, y, [True, True])
+    assert evaluate(p, y, [True, True], weights=torch.full((200,), 0.3)) == plain
+
+
+@pytest.mark.parametrize("scale", [0.25, 64.0])
+def test_the_scale_of_the_weights_says_nothing(scale: float) -> None:
+    p, y, weights = simulate_weighted(200, 2, seed=12)
+    ours = evaluate(p, y, [True, True], weights=scale * weights)
+    assert ours == evaluate(p, y, [True, True], weights=weights)
+
+
+def test_weighted_bootstrap_equals_naive_resampling() -> None:
+    """Rows drawn within each class, each with its weight: heavy rows widen the interval."""
+    p, y = simulate(150, 1, seed=13)
+    weights = torch.rand(150, generator=torch.Generator().manual_seed(0)).double() ** 4
+    resampling = Resampling(replicates=800, confidence=0.9, seed=1)
+    intervals = bootstrap_intervals(Ranking.of(p, y, weights), STATISTICS, resampling)
+    random = np.random.default_rng(0)
+    scores, truth, w = p[:, 0].numpy(), y[:, 0].numpy(), weights.numpy()
+    classes = [np.flatnonzero(truth == side) for side in (0, 1)]
+    draws: dict[str, list[float]] = {name: [] for name in STATISTICS}
+    metrics = {
+        "average_precision": reference.average_precision_score,
+        "roc_auc": reference.roc_auc_score,
+    }
+    for _ in range(800):
+        rows = np.concatenate([random.choice(side, len(side)) for side in classes])
+        for name, metric in metrics.items():
+            draws[name].append(metric(truth[rows], scores[rows], sample_weight=w[rows]))
+    plain = bootstrap_intervals(Ranking.of(p, y), STATISTICS, resampling)
+    for name, values in draws.items():
+        low, high = intervals[name]
+        wanted = np.quantile(values, [0.05, 0.95])
+        np.testing.assert_allclose([low.item(), high.item()], wanted, atol=0.02)
+        assert high - low > plain[name][1] - plain[name][0]
+
+
+def test_one_heavy_row_is_too_few_for_an_interval() -> None:
+    """Rows are what is drawn: a positive of weight 100 is one positive."""
+    p, y = simulate(40, 1, seed=14)
+    y[:] = 0
+    y[3] = 1
+    weights = torch.ones(40, dtype=torch.float64)
+    weights[3] = 100
+    low, _ = bootstrap_intervals(Ranking.of(p, y, weights), STATISTICS, Resampling())["roc_auc"]
+    assert low.isnan().all()

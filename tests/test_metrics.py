@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,9 +22,12 @@ from imbalance_cli.metrics import (
     log_loss,
     macro,
     roc_auc,
+    simplify_weights,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -219,3 +222,156 @@ def test_macro() -> None:
     assert macro(torch.tensor([0.25, NAN, 0.75])) == 0.5
     assert macro(torch.tensor([NAN])) is None
     assert macro(torch.tensor([])) is None
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+@st.composite
+def weighted_scores(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Draw scores and targets (N, L), and whole weights (N,), some of them 0."""
+    scores, targets = draw(labelled_scores())
+    weights = draw(arrays(np.float64, len(scores), elements=st.integers(0, 4).map(float)))
+    return torch.from_numpy(scores), torch.from_numpy(targets), torch.from_numpy(weights)
+
+
+def all_metrics(
+    p: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    """Return every metric of (N, L)."""
+    ranking, confusion = Ranking.of(p, y, weights), Confusion.of(p >= 0.5, y, weights)
+    return {
+        "average_precision": average_precision(ranking),
+        "roc_auc": roc_auc(ranking),
+        "log_loss": log_loss(p, y, weights),
+        "brier": brier(p, y, weights),
+        "precision": confusion.precision(),
+        "recall": confusion.recall(),
+        "specificity": confusion.specificity(),
+        "prevalence": confusion.prevalence(),
+        "f1": confusion.f_beta(),
+        "f2": confusion.f_beta(2.0),
+        "balanced_accuracy": confusion.balanced_accuracy(),
+        "mcc": confusion.mcc(),
+        "micro_f1": confusion.total().f_beta(),
+    }
+
+
+def assert_same(ours: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    for name, values in ours.items():
+        torch.testing.assert_close(
+            values, wanted[name], rtol=1e-9, atol=1e-9, equal_nan=True, msg=name
+        )
+
+
+WEIGHTED = {
+    "average_precision_score": lambda p, y, w: average_precision(Ranking.of(p, y, w)),
+    "roc_auc_score": lambda p, y, w: roc_auc(Ranking.of(p, y, w)),
+    "log_loss": log_loss,
+    "brier_score_loss": brier,
+    "precision_score": lambda p, y, w: Confusion.of(p >= 0.5, y, w).precision(),
+    "recall_score": lambda p, y, w: Confusion.of(p >= 0.5, y, w).recall(),
+    "f1_score": lambda p, y, w: Confusion.of(p >= 0.5, y, w).f_beta(),
+    "matthews_corrcoef": lambda p, y, w: Confusion.of(p >= 0.5, y, w).mcc(),
+    "balanced_accuracy_score": lambda p, y, w: Confusion.of(p >= 0.5, y, w).balanced_accuracy(),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**31), rows=st.integers(2, 80), levels=st.integers(1, 60))
+def test_weighted_metrics_equal_sklearn(name: str, seed: int, rows: int, levels: int) -> None:
+    random = np.random.default_rng(seed)
+    p = random.integers(0, levels + 1, rows) / levels
+    y = (random.random(rows) < 0.3).astype(float)
+    y[:2], p[0] = (0, 1), 0.75
+    weights = random.random(rows) * 10.0 ** random.integers(-3, 4)
+    metric: Callable[..., torch.Tensor] = WEIGHTED[name]
+    ours = metric(
+        torch.from_numpy(p[:, None]), torch.from_numpy(y[:, None]), torch.from_numpy(weights)
+    )
+    scored = name in {
+        "average_precision_score",
+        "roc_auc_score",
+        "log_loss",
+        "brier_score_loss",
+    }
+    wanted = getattr(reference, name)(y, p if scored else p >= 0.5, sample_weight=weights)
+    assert ours.item() == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=100)
+@given(cells=weighted_scores())
+def test_whole_weights_are_repeated_rows(
+    cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    """A row of weight 0 is not there, whatever its cells hold."""
+    p, y, weights = cells
+    hidden = p.where(weights[:, None] > 0, NAN)
+    ours = all_metrics(hidden, y, weights)
+    p, y = (tensor.repeat_interleave(weights.long(), dim=0) for tensor in (p, y))
+    assert_same(ours, all_metrics(p, y, None))
+
+
+@settings(deadline=None, max_examples=100)
+@given(cells=weighted_scores(), scale=st.sampled_from([1e-6, 0.3, 7.0, 1e6]))
+def test_the_scale_of_the_weights_says_nothing(
+    cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor], scale: float
+) -> None:
+    p, y, weights = cells
+    assert_same(all_metrics(p, y, scale * weights), all_metrics(p, y, weights))
+    errors = (expected_calibration_error(p, y, weights=w) for w in (weights, scale * weights))
+    torch.testing.assert_close(*errors, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+@settings(deadline=None, max_examples=100)
+@given(cells=weighted_scores())
+def test_calibration_error_of_whole_weights_is_that_of_repeated_rows(
+    cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    """Repeated ten times each, so that ten bins divide their number."""
+    p, y, weights = cells
+    ours = expected_calibration_error(p.where(weights[:, None] > 0, NAN), y, weights=weights)
+    p, y = (tensor.repeat_interleave(10 * weights.long(), dim=0) for tensor in (p, y))
+    wanted = expected_calibration_error(p, y)
+    torch.testing.assert_close(ours, wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=weighted_scores())
+def test_weights_that_are_alike_are_none(
+    cells: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    p, y, weights = cells
+    counted = weights > 0
+    simple, (rows, targets) = simplify_weights(weights, p, y)
+    assert torch.equal(rows, p[counted])
+    assert torch.equal(targets.nan_to_num(2.0), y[counted].nan_to_num(2.0))
+    alike, (same,) = simplify_weights(0.3 * counted, p)
+    assert alike is None
+    assert torch.equal(same, rows)
+    assume(len(set(weights[counted].tolist())) > 1)
+    assert simple is not None
+    assert torch.equal(simple, weights[counted])
+
+
+def test_rows_without_weights_stay_as_they_are() -> None:
+    p = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
+    weights, (same,) = simplify_weights(None, p)
+    assert weights is None
+    assert same is p
+
+
+def test_no_weight_at_all_is_undefined() -> None:
+    p, y = torch.tensor([[0.2], [0.7]]), torch.tensor([[0.0], [1.0]])
+    for values in all_metrics(p, y, torch.zeros(2)).values():
+        assert values.isnan().all()
+    assert expected_calibration_error(p, y, weights=torch.zeros(2)).isnan().all()
+
+
+def test_a_cut_of_equal_weight_divides_a_row() -> None:
+    """Of weights 1 and 3 in two bins, each bin weighs 2, and the heavy row is in both."""
+    p = torch.tensor([[0.2], [0.6]], dtype=torch.float64)
+    y, weights = torch.tensor([[1.0], [0.0]]), torch.tensor([1.0, 3.0])
+    error = expected_calibration_error(p, y, bins=2, weights=weights)
+    assert error.item() == pytest.approx((abs(0.2 + 0.6 - 1) + 2 * 0.6) / 4)

@@ -194,3 +194,53 @@ def test_points_on_the_edges(monkeypatch: pytest.MonkeyPatch, point: float, row:
 
 def test_one_row() -> None:
     assert draw_rows(torch.tensor([3.0], dtype=torch.float64), generator(CPU, 0)).tolist() == [0]
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def draw_cells(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return targets (N, L), some of them missing, and whole weights (N,)."""
+    random = generator(CPU, seed)
+    targets = (torch.rand(200, 3, generator=random) < torch.tensor([0.05, 0.3, 0.6])).float()
+    targets[torch.rand(200, 3, generator=random) < 0.1] = NAN
+    return targets, torch.randint(4, (200,), generator=random).float()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 300.0])
+def test_rates_of_whole_weights_are_those_of_repeated_rows(seed: int, scale: float) -> None:
+    targets, weights = draw_cells(seed)
+    times = weights.long()
+    rates = balanced_rates(targets, scale * weights)
+    wanted = balanced_rates(targets.repeat_interleave(times, dim=0))
+    torch.testing.assert_close(rates.repeat_interleave(times), wanted, rtol=1e-6, atol=0)
+    assert not rates[times == 0].any()
+
+
+def test_both_classes_of_one_label_weigh_alike() -> None:
+    targets = one_label(10, 90, missing=5)
+    weights = torch.rand(105, generator=generator(CPU, 0)) + 0.1
+    drawn = balanced_rates(targets, weights) * weights
+    assert drawn[:10].sum().item() == pytest.approx(drawn[10:100].sum().item())
+
+
+@pytest.mark.parametrize("targets", [one_label(5, 0), one_label(0, 5), one_label(0, 0, 5)])
+def test_weighted_rows_of_one_class_come_alike(targets: torch.Tensor) -> None:
+    weights = torch.tensor([0.1, 1, 0, 2, 3])
+    assert balanced_rates(targets, weights).tolist() == [1.0, 1.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 300.0])
+def test_shift_of_whole_weights_is_that_of_repeated_rows(seed: int, scale: float) -> None:
+    targets, weights = draw_cells(seed)
+    cells = torch.rand(200, 3, generator=generator(CPU, seed), dtype=torch.float64) + 0.5
+    repeated = (tensor.repeat_interleave(weights.long(), dim=0) for tensor in (targets, cells))
+    ours = prior_shift(targets, cells, scale * weights)
+    torch.testing.assert_close(ours, prior_shift(*repeated))
+
+
+def test_sample_weights_alone_shift_nothing() -> None:
+    targets, weights = draw_cells(0)
+    assert prior_shift(targets, torch.ones(200, 1), weights).tolist() == [1.0, 1.0, 1.0]

@@ -132,3 +132,84 @@ def test_nothing_known_is_half(objective: Objective) -> None:
     p = torch.tensor([[0.9, 0.9], [0.2, 0.2]])
     y = torch.tensor([[0.0, NAN], [0.0, NAN]])
     assert choose_thresholds(p, y, settings_).values.tolist() == [0.5, 0.5]
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def weighted_quality(objective: str, y: np.ndarray, decided: np.ndarray, w: np.ndarray) -> float:
+    """Return scikit-learn's value of an objective."""
+    match objective:
+        case "f1":
+            return float(reference.f1_score(y, decided, zero_division=0, sample_weight=w))
+        case "f2":
+            return float(
+                reference.fbeta_score(y, decided, beta=2, zero_division=0, sample_weight=w)
+            )
+        case "mcc":
+            return float(reference.matthews_corrcoef(y, decided, sample_weight=w))
+    return float(reference.balanced_accuracy_score(y, decided, sample_weight=w))
+
+
+@pytest.mark.parametrize("objective", ["f1", "f2", "mcc", "balanced_accuracy"])
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**31),
+    rows=st.integers(2, 40),
+    levels=st.integers(1, 60),
+    scale=st.sampled_from([1e-3, 1.0, 1e3]),
+)
+def test_best_of_all_candidates_by_weight(
+    objective: Objective, seed: int, rows: int, levels: int, scale: float
+) -> None:
+    random = np.random.default_rng(seed)
+    p = random.integers(0, levels + 1, rows) / levels
+    y = (random.random(rows) < 0.3).astype(float)
+    y[:2] = 0, 1
+    weights = scale * (0.01 + random.random(rows) ** 3)
+    chosen = choose_thresholds(
+        torch.from_numpy(p[:, None]),
+        torch.from_numpy(y[:, None]),
+        ThresholdsSection(objective=objective),
+        torch.from_numpy(weights),
+    )
+    best = max(weighted_quality(objective, y, p >= c, weights) for c in np.unique(p))
+    found = weighted_quality(objective, y, p >= chosen.values.item(), weights)
+    assert found == pytest.approx(best, abs=1e-9)
+    assert chosen.positives.tolist() == [int(y.sum())]
+
+
+@pytest.mark.parametrize("objective", ["f1", "f2", "mcc", "balanced_accuracy"])
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**31), rows=st.integers(1, 40), minimum=st.sampled_from([0, 5, 1000]))
+def test_whole_weights_are_repeated_rows(
+    objective: Objective, seed: int, rows: int, minimum: int
+) -> None:
+    """But for the number of positives: each is one row, and only rows of weight 0 are none."""
+    random = torch.Generator().manual_seed(seed)
+    p = torch.randint(8, (rows, 3), generator=random).double() / 7
+    y = torch.randint(2, (rows, 3), generator=random).double()
+    y[torch.rand(y.shape, generator=random) < 0.1] = NAN
+    weights = torch.randint(4, (rows,), generator=random).double()
+    settings_ = ThresholdsSection(objective=objective, minimum_positives=minimum)
+    ours = choose_thresholds(p, y, settings_, weights)
+    counted, times = weights > 0, weights.long()
+    assert torch.equal(ours.positives, (y[counted] == 1).sum(dim=0))
+    assert torch.equal(ours.pooled, ours.positives < minimum)
+    removed = choose_thresholds(p[counted], y[counted], settings_, weights[counted])
+    assert torch.equal(ours.values, removed.values)
+    assert torch.equal(ours.values, choose_thresholds(p, y, settings_, 0.25 * weights).values)
+    repeated = choose_thresholds(
+        p.repeat_interleave(times, dim=0), y.repeat_interleave(times, dim=0), settings_
+    )
+    alike = ours.pooled == repeated.pooled
+    assert torch.equal(ours.values[alike], repeated.values[alike])
+
+
+def test_weights_move_the_threshold() -> None:
+    """The negative between the positives is let through, unless it weighs more than one of them."""
+    p = torch.tensor([[0.9], [0.6], [0.5], [0.2]], dtype=torch.float64)
+    y = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+    light, heavy = torch.tensor([1.0, 0.1, 1.0, 1.0]), torch.tensor([1.0, 9.0, 1.0, 1.0])
+    chosen = [choose_thresholds(p, y, ThresholdsSection(), w).values.item() for w in (light, heavy)]
+    assert chosen == pytest.approx([0.35, 0.75])

@@ -673,3 +673,112 @@ def test_cuda_steps_as_the_cpu_does() -> None:
         assert result.score == pytest.approx(theirs.score, rel=1e-3)
     logits = score_rows(model, put(VALID, device), "float32").cpu()
     torch.testing.assert_close(logits, score_rows(on_cpu, VALID, "float32"), rtol=0, atol=1e-2)
+
+
+# ---------------------------------------------------------------------------------- sample weights
+
+
+def whole_weights(rows: int = 800, seed: int = 0) -> torch.Tensor:
+    """Return weights from 0 to 3."""
+    return torch.randint(4, (rows,), generator=torch.Generator().manual_seed(seed)).float()
+
+
+def step(rows: Dataset, loss: Loss = LOSS) -> tuple[float, MultilayerPerceptron]:
+    """Return the loss of one step on all rows, and the network after it."""
+    model = build_model(SMOOTH, [0])
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    losses = train_epoch(
+        model, iter([rows]), stack_losses([loss], 2), optimizer, schedule, precision="float32"
+    )
+    return losses.item(), model
+
+
+@pytest.mark.parametrize("loss", [LOSS, focal(), asymmetric()])
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 500.0])
+def test_a_step_on_whole_weights_is_one_on_repeated_rows(loss: Loss, scale: float) -> None:
+    weights = whole_weights()
+    weighted = dataclasses.replace(ROWS, weights=scale * weights)
+    repeated = ROWS.select(torch.arange(800).repeat_interleave(weights.long()))
+    (ours, model), (wanted, other) = step(weighted, loss), step(repeated, loss)
+    assert ours == pytest.approx(wanted, rel=1e-5)
+    assert_alike(model, other)
+    assert ours != pytest.approx(step(ROWS, loss)[0], rel=1e-3)
+
+
+def test_weights_that_are_alike_are_no_weights() -> None:
+    (ours, model), (wanted, other) = (
+        step(rows) for rows in (dataclasses.replace(ROWS, weights=torch.full((800,), 7.0)), ROWS)
+    )
+    assert ours == pytest.approx(wanted, rel=1e-6)
+    assert_alike(model, other)
+
+
+def test_the_loss_of_an_epoch_is_weighted_over_its_batches() -> None:
+    weights = whole_weights(500) + torch.rand(500, generator=torch.Generator().manual_seed(1))
+    rows = dataclasses.replace(TRAIN, weights=weights)
+    model = build_model(SMOOTH, [0])
+    settings = TrainingSection(learning_rate=1e-30, weight_decay=0.0, schedule="constant")
+    optimizer, schedule = build_optimizer(model, settings, 8)
+    batches = rows.batches(torch.arange(500), 64)
+    loss = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    known = ~TRAIN.targets.isnan()
+    cells = torch.nn.functional.binary_cross_entropy_with_logits(
+        score_rows(model, TRAIN, "float32")[0],
+        TRAIN.targets.nan_to_num(),
+        pos_weight=LOSS.pos_weight,
+        reduction="none",
+    )
+    mass = weights[:, None] * known
+    torch.testing.assert_close(loss, ((cells * mass).sum() / mass.sum())[None])
+
+
+def test_a_batch_without_weight_changes_nothing() -> None:
+    model = build_model(SHAPE, [0])
+    optimizer, schedule = build_optimizer(model, FAST, 2)
+    light = dataclasses.replace(VALID, weights=torch.zeros(len(VALID)))
+    batches = iter([light, dataclasses.replace(TRAIN, weights=whole_weights(500))])
+    loss = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    assert loss.isfinite().all()
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_members_that_step_together_weigh_their_own_rows() -> None:
+    rows = dataclasses.replace(ROWS, weights=whole_weights() + 0.5)
+    settings = FAST.model_copy(update={"epochs": 3, "monitor": "log_loss", "batch_size": 72})
+    members = varied_members()
+    members[1] = dataclasses.replace(members[1], train=LEARNED[:441])
+    model, results = run(settings, rows, members, shape=SMOOTH, together=True)
+    for index, member in enumerate(members):
+        alone, own = run(settings, rows, [member], shape=SMOOTH, together=False)
+        assert_alike(model.member(index), alone)
+        for ours, theirs in zip(results, own, strict=True):
+            assert ours.members[index].loss == pytest.approx(theirs.members[0].loss, rel=1e-5)
+            assert ours.members[index].score == pytest.approx(theirs.members[0].score, rel=1e-5)
+
+
+@pytest.mark.parametrize("monitor", METRICS)
+def test_the_score_of_weighted_rows_is_that_of_repeated_ones(monitor: str) -> None:
+    logits = score_rows(build_model(SHAPE, [0]), VALID, "float32")[0]
+    weights = whole_weights(300)
+    ours = validation_score(logits, VALID.targets, LOSS, monitor, weights)
+    z, y = (t.repeat_interleave(weights.long(), dim=0) for t in (logits, VALID.targets))
+    assert ours == pytest.approx(validation_score(z, y, LOSS, monitor), rel=1e-6)
+
+
+def test_validation_is_weighted() -> None:
+    weights = whole_weights()
+    weights[LEARNED] = 1
+    rows = dataclasses.replace(ROWS, weights=weights)
+    model, results = run(FAST.model_copy(update={"epochs": 1}), rows)
+    logits = score_rows(model, VALID, "float32")[0]
+    wanted = validation_score(logits, VALID.targets, LOSS, FAST.monitor, weights[HELD_OUT])
+    assert results[0].score == wanted
+    assert wanted != validation_score(logits, VALID.targets, LOSS, FAST.monitor)
+
+
+def test_rows_without_weight_are_nothing_to_learn() -> None:
+    weights = torch.ones(800)
+    weights[LEARNED] = 0
+    with pytest.raises(TrainingError, match="no label can be learned"):
+        run(FAST, dataclasses.replace(ROWS, weights=weights))

@@ -49,6 +49,7 @@ class Sample:
         kept: (L,) learnable and of both classes, which the macro average is over.
         enough: (L + 1,) whether resampling says anything.
         folds: the rows of each fold, K tensors of their numbers.
+        weights: (N,) above 0, how much each row counts; None for alike.
     """
 
     targets: torch.Tensor
@@ -58,6 +59,7 @@ class Sample:
     kept: torch.Tensor
     enough: torch.Tensor
     folds: list[torch.Tensor]
+    weights: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -66,8 +68,9 @@ class Sample:
         learnable: Sequence[bool],
         groups: torch.Tensor | None = None,
         folds: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
     ) -> Sample:
-        """Describe targets (N, L): which labels are learnable, groups and folds (N,)."""
+        """Describe targets (N, L): which labels are learnable, groups, folds and weights (N,)."""
         units = torch.arange(len(targets), device=targets.device)
         if groups is not None:
             units = torch.unique(groups.to(targets.device), return_inverse=True)[1]
@@ -85,16 +88,21 @@ class Sample:
         number = torch.zeros_like(units) if folds is None else folds.to(units.device)
         numbers = range(int(number.max()) + 1) if len(number) else [0]
         of_folds = [(number == fold).nonzero()[:, 0] for fold in numbers]
-        return cls(targets, units, size, trained, kept, enough, of_folds)
+        return cls(targets, units, size, trained, kept, enough, of_folds, weights)
+
+    def weights_of(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Return the weights of some rows, by their numbers."""
+        return None if self.weights is None else self.weights[rows]
 
     def draw(self, resampling: Resampling) -> Iterator[torch.Tensor]:
-        """Yield (N,) how often each row was drawn, the same for every caller."""
+        """Yield (N,) how often each row was drawn, times its weight, the same for every caller."""
         random = torch.Generator(self.targets.device).manual_seed(resampling.seed)
         for _ in range(resampling.replicates):
             drawn = torch.randint(
                 self.size, (self.size,), generator=random, device=self.targets.device
             )
-            yield drawn.bincount(minlength=self.size).double()[self.units]
+            counts = drawn.bincount(minlength=self.size).double()[self.units]
+            yield counts if self.weights is None else counts * self.weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,36 +134,38 @@ class SortedRows:
         decisions: torch.Tensor,
         targets: torch.Tensor,
         folds: Sequence[torch.Tensor],
+        weights: torch.Tensor | None = None,
     ) -> SortedRows:
-        """Sort the rows of one candidate, (N, L) each, and those of each fold."""
+        """Sort the rows of one candidate, (N, L) each, and those of each fold.
+
+        The weights (N,) say where the bins are cut; `metrics` takes them as a part of its counts.
+        """
         known = ~targets.isnan()
         p, y = probabilities.double(), targets.double()
         ranking = Ranking.of(p.where(known, -torch.inf), y)
         cells = p.reshape(1, -1), y.reshape(1, -1)  # the metric of one cell is its loss
         losses = [f(*cells).reshape(p.shape).where(known, 0.0) for f in (brier, log_loss)]
         hits = [(decisions & (y == side)).double() for side in (1, 0)]
-        # as tensor_split cuts the rising probabilities; the ranking falls
-        size, bins = known.sum(dim=0)[:, None], torch.arange(BINS + 1, device=p.device)
-        cuts = size - (bins * (size // BINS) + bins.minimum(size % BINS))
-        at = cuts.clamp(max=len(p) - 1)
-        before, after = ranking.first.gather(1, at), ranking.last.gather(1, at) + 1
+        before, after, share = _cut_bins(ranking, known, weights)
         return cls(
             rankings=[_rank_fold(p, y, rows) for rows in folds],
             ranking=ranking,
             residuals=(p - y).where(known, 0.0).T.gather(1, ranking.order),
             before=before,
             after=after,
-            share=(cuts - before).double() / (after - before),
+            share=share,
             sums=torch.cat([*hits, *losses], dim=1).T.contiguous(),
         )
 
     def metrics(self, counts: torch.Tensor) -> torch.Tensor:
-        """Return (M, L) of rows that count (N,) times, NaN where one class has none."""
+        """Return (M, L) of rows that count (N,), NaN where one class has none."""
         weights = _in_order(counts, self.ranking)
         drawn = self.ranking.reweighted(weights)
         positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
         true, false, squares, losses = (self.sums @ counts).reshape(4, -1)
-        confusion = Confusion(true, false, positives - true, negatives - false)
+        # sums of weights in another order may differ in rounding
+        missed, left = (positives - true).clamp(min=0), (negatives - false).clamp(min=0)
+        confusion = Confusion(true, false, missed, left)
         total = positives + negatives
         values = torch.stack(
             [
@@ -189,6 +199,33 @@ class SortedRows:
         return (before + self.share * (after - before)).diff(dim=1).abs().sum(dim=1)
 
 
+def _cut_bins(
+    ranking: Ranking, known: torch.Tensor, weights: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return `before`, `after` and `share` of SortedRows, as the calibration error cuts its bins.
+
+    Args:
+        ranking: of all rows; it falls, where the calibration error cuts rising probabilities.
+        known: (N, L) whether a target is.
+        weights: (N,) of the rows.
+    """
+    bins = torch.arange(BINS + 1, device=known.device)
+    if weights is None:
+        size = known.sum(dim=0)[:, None]
+        cuts = size - (bins * (size // BINS) + bins.minimum(size % BINS))
+        at = cuts.clamp(max=len(known) - 1)
+        before, after = ranking.first.gather(1, at), ranking.last.gather(1, at) + 1
+        return before, after, (cuts - before).double() / (after - before)
+    mass = weights.double()[ranking.order] * known.T.gather(1, ranking.order)
+    reached = torch.nn.functional.pad(mass.cumsum(dim=1), (1, 0))
+    heights = reached[:, -1:] * (1 - bins.double() / BINS)
+    # the row in which each cut falls; missing cells come last, and weigh nothing
+    at = torch.searchsorted(reached, heights).sub(1).clamp(min=0)
+    before, after = ranking.first.gather(1, at), ranking.last.gather(1, at) + 1
+    start, end = reached.gather(1, before), reached.gather(1, after)
+    return before, after, ((heights - start) / (end - start)).nan_to_num(0.0)
+
+
 def _in_order(counts: torch.Tensor, ranking: Ranking) -> torch.Tensor:
     """Return counts (N,) in the order of a ranking, (L, N)."""
     return counts.index_select(0, ranking.order.flatten()).reshape(ranking.order.shape)
@@ -202,18 +239,18 @@ def _rank_fold(p: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> Ranking:
 
 def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     """Return (M, L + 1)."""
-    p, y = candidate.probabilities, sample.targets
-    confusion = Confusion.of(candidate.decisions, y)
-    rankings = [Ranking.of(p[rows], y[rows]) for rows in sample.folds]
+    p, y, weights = candidate.probabilities, sample.targets, sample.weights
+    confusion = Confusion.of(candidate.decisions, y, weights)
+    rankings = [Ranking.of(p[rows], y[rows], sample.weights_of(rows)) for rows in sample.folds]
     ranked = [torch.stack([average_precision(r), roc_auc(r)]) for r in rankings]
     values = torch.stack(
         [
             *torch.stack(ranked).nanmean(dim=0),
             confusion.f_beta(),
             confusion.mcc(),
-            brier(p, y),
-            log_loss(p, y),
-            expected_calibration_error(p, y, BINS),
+            brier(p, y, weights),
+            log_loss(p, y, weights),
+            expected_calibration_error(p, y, BINS, weights),
         ]
     )
     average = values[:, sample.kept].mean(dim=1, keepdim=True)
@@ -224,14 +261,10 @@ def fold_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     """Return (K, M, L + 1): all metrics of the rows of each fold."""
     values = []
     for rows in sample.folds:
-        part = dataclasses.replace(
-            candidate,
-            probabilities=candidate.probabilities[rows],
-            decisions=candidate.decisions[rows],
+        of_fold = Sample.of(
+            sample.targets[rows], sample.learnable.tolist(), weights=sample.weights_of(rows)
         )
-        values.append(
-            point_values(part, Sample.of(sample.targets[rows], sample.learnable.tolist()))
-        )
+        values.append(point_values(candidate.select(rows), of_fold))
     return torch.stack(values)
 
 
@@ -247,6 +280,7 @@ def replicate_values(candidate: Candidate, sample: Sample, resampling: Resamplin
         candidate.decisions[:, kept],
         sample.targets[:, kept],
         sample.folds,
+        sample.weights,
     )
     for i, counts in enumerate(sample.draw(resampling)):
         values = rows.metrics(counts)

@@ -29,6 +29,7 @@ from imbalance_cli.comparison.results import (
     LabelComparison,
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
+from imbalance_cli.metrics import simplify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 ROUNDING = 1e-12  # a smaller difference is of the arithmetic, not of the candidates
 
 
-def compare_candidates(
+def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and how
     candidates: Sequence[Candidate],
     targets: torch.Tensor,
     labels: Sequence[str],
@@ -50,6 +51,7 @@ def compare_candidates(
     folds: torch.Tensor | None = None,
     baseline: str,
     resampling: Resampling,
+    weights: torch.Tensor | None = None,
 ) -> Comparison:
     """Compute every metric of every candidate, and its difference to the baseline.
 
@@ -66,8 +68,15 @@ def compare_candidates(
         folds: (N,) the fold that each row was held out of; None for one training.
         baseline: the name of the candidate to compare with.
         resampling: how intervals are made.
+        weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out.
     """
-    sample = Sample.of(targets, learnable, groups, folds)
+    everything = torch.arange(len(targets), device=targets.device)
+    weights, (rows,) = simplify_weights(weights, everything)
+    if len(rows) < len(targets):
+        candidates = [candidate.select(rows) for candidate in candidates]
+        groups, folds = (None if x is None else x[rows] for x in (groups, folds))
+        targets = targets[rows]
+    sample = Sample.of(targets, learnable, groups, folds, weights)
     points = [point_values(candidate, sample) for candidate in candidates]
     draws = [replicate_values(candidate, sample, resampling) for candidate in candidates]
     trainings = [fold_values(candidate, sample) for candidate in candidates]

@@ -37,6 +37,12 @@ class Candidate:
     probabilities: torch.Tensor
     decisions: torch.Tensor
 
+    def select(self, rows: torch.Tensor) -> Candidate:
+        """Return the candidate with what it said of some rows, by their numbers."""
+        return dataclasses.replace(
+            self, probabilities=self.probabilities[rows], decisions=self.decisions[rows]
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
