@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import math
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_cli.errors import FeatureError
+from imbalance_cli.errors import FeatureError, SourceError
 from imbalance_cli.features import (
     FIRST_CATEGORY,
     MISSING,
     OTHER,
     CategoricalFeature,
+    FeatureScan,
     NumericFeature,
     Preprocessing,
     fit_preprocessing,
@@ -26,7 +28,9 @@ from imbalance_cli.features import (
 from imbalance_cli.readers import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 
 def make_table(**columns: Sequence[object] | pl.Series) -> Table:
@@ -328,3 +332,175 @@ def test_no_numbers_at_all() -> None:
     rows = fit(table).transform(table)
     assert rows.numeric.shape == (60, 0)
     assert rows.codes.shape == (60, 1)
+
+
+CELLS: dict[str, list[str | None]] = {
+    "numbers": ["1", "2.5", "-3", "007", "1e30", "true", "", "NA"],
+    "long": ["100000000000000001", "100000000000000002", "-7", "5", ""],
+    "words": ["a", "b", "c", " c ", None],
+    "dates": ["2020-01-01", "2020-01-02 12:00", "2021-05-05", ""],
+    "booleans": ["true", "false", "False", ""],
+    "surprises": ["inf", "1e39", "soon", "3", "2020-01-01", "true", None, "x" * 90],
+}
+
+
+@st.composite
+def columns(draw: st.DrawFn, rows: int) -> pl.Series:
+    """Draw a column, most often of one kind, as texts or with a type."""
+    kind = draw(st.sampled_from([*sorted(CELLS), "rows", "ids", "typed"]))
+    if kind == "rows":
+        numbers = draw(st.permutations(range(rows)))
+        return pl.Series([str(number + 7) for number in numbers])
+    if kind == "ids":
+        return pl.Series([f"id-{draw(st.integers(0, rows))}" for _ in range(rows)])
+    if kind == "typed":
+        types: list[type[pl.DataType]] = [pl.Float64, pl.Int64, pl.Int8, pl.Boolean]
+        dtype = draw(st.sampled_from(types))
+        options: list[int | None] = [None, *([False, True] if dtype == pl.Boolean else range(90))]
+        return pl.Series([draw(st.sampled_from(options)) for _ in range(rows)], dtype=dtype)
+    usual = draw(st.lists(st.sampled_from(CELLS[kind]), min_size=rows, max_size=rows))
+    for _ in range(draw(st.integers(0, 2))):
+        usual[draw(st.integers(0, rows - 1))] = draw(st.sampled_from(CELLS["surprises"]))
+    return pl.Series(usual, dtype=pl.String)
+
+
+def scan_parts(
+    table: Table, rows: NDArray[np.bool_], cuts: Sequence[int], exact: int
+) -> FeatureScan:
+    """Return a scan of a table that came in batches."""
+    scan = FeatureScan(table.frame.columns, exact)
+    edges = [0, *sorted(min(cut, table.frame.height) for cut in cuts), table.frame.height]
+    for first, last in itertools.pairwise(edges):
+        scan.add(part_of(table, first, last), rows[first:last])
+    return scan
+
+
+def part_of(table: Table, first: int, last: int) -> Table:
+    """Return some rows of a table, which stand where they stood."""
+    return Table(table.name, table.frame[first:last], lambda row: table.place(row + first))
+
+
+def outcome(fitted: Callable[[], Preprocessing]) -> object:
+    """Return what was fitted, or what was said against it."""
+    try:
+        return fitted()
+    except FeatureError as error:
+        return error.message, error.hint
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data(), st.integers(1, 130), st.lists(st.integers(0, 130), max_size=4))
+def test_how_rows_are_cut_into_batches_does_not_matter(
+    data: st.DataObject, height: int, cuts: list[int]
+) -> None:
+    table = make_table(**{name: data.draw(columns(height)) for name in "ab"})
+    share = data.draw(st.sampled_from([0.3, 1.0]))
+    rows = np.random.default_rng(height).random(height) < share
+    whole = outcome(lambda: fit_preprocessing(table, table.frame.columns, np.flatnonzero(rows)))
+    assert outcome(scan_parts(table, rows, cuts, exact=2**16).finish) == whole
+    merged = FeatureScan(table.frame.columns)
+    for first, last in zip([0, *sorted(cuts)], [*sorted(cuts), height], strict=True):
+        scan = FeatureScan(table.frame.columns)
+        scan.add(part_of(table, first, last), rows[first:last])
+        merged.merge(scan)
+    assert outcome(merged.finish) == whole
+    few = data.draw(st.integers(1, 20))
+    assert outcome(scan_parts(table, rows, cuts, few).finish) == outcome(
+        scan_parts(table, rows, [], few).finish
+    )
+
+
+def test_a_long_stream_is_fitted_within_its_bounds() -> None:
+    random = np.random.default_rng(0)
+    scan, parts = FeatureScan(["x", "word", "day"], exact=2**10), []
+    for _ in range(30):
+        words = random.zipf(1.5, size=4_000).clip(max=3_000)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "x": random.normal(size=4_000).astype(str),
+                    "word": [f"w{word}" for word in words],
+                    "day": pl.Series(random.integers(0, 9_000, 4_000)).cast(pl.Date),
+                }
+            )
+        )
+        scan.add(Table("rows.csv", parts[-1], str))
+    frame = pl.concat(parts)
+    fitted = scan.finish()
+    exact = fit(Table("rows.csv", frame, str))
+    for ours, reference in zip(fitted.numeric, exact.numeric, strict=True):
+        assert reference.scale is not None
+        assert ours.median == pytest.approx(reference.median, abs=0.01 * reference.scale)
+        assert ours.scale == pytest.approx(reference.scale, rel=0.02)
+    frequent = frame["word"].value_counts().filter(pl.col("count") > frame.height / 2**10)
+    kept = fitted.categorical[0].categories
+    assert set(frequent["word"]) <= set(kept) <= set(exact.categorical[0].categories)
+    assert len(kept) <= 2**10
+
+
+def test_ids_of_a_long_stream() -> None:
+    scan = FeatureScan(["id"], exact=2**10)
+    for first in range(0, 40_000, 5_000):
+        texts = [f"id-{i}" for i in range(first, first + 5_000)]
+        scan.add(make_table(id=texts))
+    with pytest.raises(FeatureError, match=r"looks like an id: about (3[6-9]|40),\d{3} dis"):
+        scan.finish()
+
+
+@pytest.mark.parametrize("dtype", [pl.Int32, pl.Int64])
+def test_row_numbers_of_a_long_stream(dtype: type[pl.DataType]) -> None:
+    numbers = np.random.default_rng(0).permutation(3_000_000)
+    scan, almost = FeatureScan(["id"], 2**10), FeatureScan(["id"], 2**10)
+    for part in np.array_split(numbers, 7):
+        scan.add(make_table(id=pl.Series(part, dtype=dtype)))
+        part[part == 17] = 18  # one number twice, one not at all
+        almost.add(make_table(id=pl.Series(part, dtype=dtype)))
+    with pytest.raises(FeatureError, match=r"the numbers from 0 to 3e\+06, each once"):
+        scan.finish()
+    assert almost.finish().columns == ["id"]
+
+
+def test_the_first_bad_cell_of_all_batches_is_named() -> None:
+    table = make_table(x=["1"] * 30 + ["2"] * 30 + ["l2"] + ["3"] * 30 + ["l3"])
+    scan = scan_parts(table, np.ones(92, np.bool_), [20, 40, 60, 80], exact=4)
+    with pytest.raises(FeatureError, match="line 62: column 'x': 'l2' is not a number, as 90 of"):
+        scan.finish()
+
+
+def test_a_column_that_changes_its_type() -> None:
+    scan, other = FeatureScan(["x"]), FeatureScan(["x"])
+    scan.add(make_table(x=[1, 2]))
+    other.add(make_table(x=["1", "2"]))
+    with pytest.raises(SourceError, match="column 'x': columns of different types: String after"):
+        scan.add(make_table(x=["1", "2"]))
+    with pytest.raises(SourceError, match="columns of different types: String after Int64"):
+        scan.merge(other)
+    scan.merge(FeatureScan(["x"]))
+
+
+def test_sources_are_named_once_each() -> None:
+    scan = FeatureScan(["x"])
+    for name in ("a.csv", "a.csv", "b.csv"):
+        scan.add(Table(name, pl.DataFrame({"x": ["", "NA"]}), str))
+    with pytest.raises(FeatureError, match=r"^a.csv, b.csv: column 'x': every cell is missing"):
+        scan.finish()
+
+
+def test_numbers_that_turn_into_categories_late() -> None:
+    scan = FeatureScan(["x"], exact=2**6)
+    for start in range(0, 1000, 100):
+        scan.add(make_table(x=[str((start + i) % 80) for i in range(100)]))
+    scan.add(make_table(x=["a", "b", "c", "d"] * 100))
+    with pytest.raises(FeatureError, match="numbers or dates in the first rows, other texts later"):
+        scan.finish()
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64, pl.Int128, pl.Decimal(38, 0), pl.String])
+def test_typed_long_numbers_that_differ_are_ids(dtype: pl.DataType) -> None:
+    ids = pl.Series([2**60 + i for i in range(60)]).cast(dtype)
+    assert f"60 distinct values in 60 cells, such as '{2**60}'" in refusal(make_table(x=ids))
+    scan = scan_parts(make_table(x=ids), np.ones(60, np.bool_), [7, 40], exact=2**5)
+    with pytest.raises(FeatureError, match="looks like an id: "):
+        scan.finish()
+    few = pl.Series([2**60 + 1000 * (i % 7) for i in range(60)]).cast(dtype)
+    assert fit(make_table(x=few)).columns == ["x"]

@@ -1,4 +1,4 @@
-"""Preprocessing that is fitted on training rows and saved as data.
+"""Preprocessing, once fitted: what turns cells into what the model takes; saved as data.
 
 Shapes: N rows, F numeric features after fitting, C categorical features with embeddings.
 
@@ -19,7 +19,6 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.readers.cells import (
-    BOOLEANS,
     Parsed,
     parse_dates,
     parse_numbers,
@@ -27,8 +26,6 @@ from imbalance_cli.readers.cells import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
@@ -36,14 +33,8 @@ if TYPE_CHECKING:
 Kind = Literal["number", "date", "category"]
 
 MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2
-RARE = 3  # a category with fewer training rows shares the index of unseen ones, and so trains it
-ONE_HOT_CATEGORIES = 10  # up to so many categories are one-hot columns; more are embedded
 CLIP = 3.0
 LARGEST = float(np.finfo(np.float32).max)
-MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
-ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
-EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
-TEXT_LENGTH = 40  # characters, on average, that no category name has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +136,7 @@ class Preprocessing:
                 binary.append(np.isnan(values).astype(np.float32))
         codes = []
         for category in self.categorical:
-            indices = _indices(category, parse_texts(_cells(table, category.column)))
+            indices = _indices(category, parse_texts(feature_cells(table, category.column)))
             if category.one_hot:
                 binary.append(np.eye(category.size, dtype=np.float32)[indices])
             else:
@@ -173,78 +164,12 @@ class Preprocessing:
         )
 
 
-def fit_preprocessing(
-    table: Table, columns: Sequence[str], rows: NDArray[np.intp]
-) -> Preprocessing:
-    """Fit the preprocessing of the columns on the training rows.
-
-    The kind of a column is read off the whole table; every number comes from the training rows.
-
-    Args:
-        table: holds the columns.
-        columns: the features.
-        rows: row numbers of the training part.
+def feature_cells(table: Table, column: str) -> pl.Series:
+    """Return the cells of a column.
 
     Raises:
-        FeatureError: a column is all missing, infinite, an id or free text, or mixes numbers and
-            other texts; or no column is left.
+        FeatureError: they are lists, bytes or the like.
     """
-    numeric: list[NumericFeature] = []
-    categorical: list[CategoricalFeature] = []
-    dropped: list[str] = []
-    for column in columns:
-        kind, parsed = _read_kind(table, column)
-        if kind == "category":
-            category = _fit_category(column, parsed.values.gather(rows))
-            if category is None:
-                dropped.append(column)
-            else:
-                categorical.append(category)
-            continue
-        values = _values(parsed, table, column)
-        if kind == "number":
-            _refuse_row_numbers(table, column, values)
-            _refuse_long_numbers(table, column, values)
-        feature = _fit_numeric(column, kind, values[rows])
-        if feature is None:
-            dropped.append(column)
-        else:
-            numeric.append(feature)
-    if not numeric and not categorical:
-        raise FeatureError(f"{table.name}: no feature is left: every column is a label or constant")
-    return Preprocessing(numeric, categorical, dropped)
-
-
-def _read_kind(table: Table, column: str) -> tuple[Kind, Parsed]:
-    numbers = parse_numbers(_cells(table, column))
-    if numbers.values.null_count() == len(numbers.values) and numbers.bad_row is None:
-        raise FeatureError(
-            f"{table.name}: column {column!r}: every cell is missing",
-            hint=f"data.exclude: [{column}]",
-        )
-    if numbers.bad_row is None:
-        return "number", numbers
-    dates = parse_dates(_cells(table, column))
-    if dates.bad_row is None:
-        return "date", dates
-    cells = parse_texts(_cells(table, column))
-    known = len(cells) - cells.null_count()
-    # true, false and a third word are three categories, not numbers with a bad cell
-    candidates = (
-        ((dates, "date"),) if _has_booleans(cells) else ((numbers, "number"), (dates, "date"))
-    )
-    for parsed, kind in candidates:
-        if parsed.bad_row is not None and known - parsed.bad_rows > MOSTLY * known:
-            raise FeatureError(
-                f"{table.place(parsed.bad_row)}: column {column!r}: {cells[parsed.bad_row]!r} is "
-                f"not a {kind}, as {known - parsed.bad_rows:,} of {known:,} cells are",
-                hint=f"mend it, leave the cell blank, or data.exclude: [{column}]",
-            )
-    _refuse_ids(table, column, cells, known)
-    return "category", Parsed(cells)
-
-
-def _cells(table: Table, column: str) -> pl.Series:
     cells = table.frame[column]
     if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
         raise FeatureError(
@@ -255,68 +180,24 @@ def _cells(table: Table, column: str) -> pl.Series:
     return cells
 
 
-def _has_booleans(cells: pl.Series) -> bool:
-    return bool(cells.str.to_lowercase().is_in(list(BOOLEANS)).any())
-
-
-def _refuse_ids(table: Table, column: str, cells: pl.Series, known: int) -> None:
-    distinct = cells.n_unique() - (cells.null_count() > 0)
-    lengths = cells.str.len_chars().mean()
-    is_text = isinstance(lengths, float) and lengths > TEXT_LENGTH
-    if distinct >= ID_ROWS and (2 * distinct > known or is_text):
-        raise FeatureError(
-            f"{table.name}: column {column!r} looks like {'free text' if is_text else 'an id'}: "
-            f"{distinct:,} distinct values in {known:,} cells, such as {cells.drop_nulls()[0]!r}",
-            hint=f"data.exclude: [{column}]",
-        )
-
-
-def _refuse_row_numbers(table: Table, column: str, values: NDArray[np.float64]) -> None:
-    if len(values) < ID_ROWS or np.isnan(values).any():
-        return
-    first, last = values.min(), values.max()
-    if last - first + 1 == len(values) and (np.diff(np.sort(values)) == 1).all():
-        raise FeatureError(
-            f"{table.name}: column {column!r} looks like an id: the numbers from {first:g} to "
-            f"{last:g}, each once",
-            hint=f"data.exclude: [{column}]",
-        )
-
-
-def _refuse_long_numbers(table: Table, column: str, values: NDArray[np.float64]) -> None:
-    """Raise for whole numbers too long to tell apart as floats, which are ids if they differ."""
-    if not (np.abs(values) >= EXACT_INTEGERS).any():
-        return
-    cells = parse_texts(_cells(table, column))
-    if cells.drop_nulls().str.contains(r"^[-+]?\d+$").all():
-        _refuse_ids(table, column, cells, len(cells) - cells.null_count())
-
-
-def _fit_numeric(
-    column: str, kind: Literal["number", "date"], values: NDArray[np.float64]
-) -> NumericFeature | None:
-    known = values[~np.isnan(values)]
-    indicator = 0 < len(known) < len(values)
-    if not len(known):
+def large_cell(table: Table, column: str, values: NDArray[np.float64]) -> str | None:
+    """Say which of (N,) values is the first that no float32 holds, or None."""
+    large = np.flatnonzero(np.abs(values) > LARGEST)
+    if not len(large):
         return None
-    low, first, median, third, high = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
-    scale = third - first or (high - low) / 2
-    if not scale and not indicator:
-        return None
-    return NumericFeature(column, kind, float(median), float(scale) or None, indicator)
+    row = int(large[0])
+    problem = "infinite" if np.isinf(values[row]) else f"too large: the most is {LARGEST:.1e}"
+    return f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is {problem}"
 
 
-def _fit_category(column: str, cells: pl.Series) -> CategoricalFeature | None:
-    counts = cells.drop_nulls().alias("text").value_counts(sort=False, name="rows").sort("text")
-    frequent = counts.filter(pl.col("rows") >= RARE)["text"].to_list()
-    indices = len(frequent) + (len(frequent) < len(counts)) + (cells.null_count() > 0)
-    if indices <= 1:
-        return None
-    return CategoricalFeature(column, frequent, one_hot=len(frequent) <= ONE_HOT_CATEGORIES)
+def refuse_large_cell(problem: str | None) -> None:
+    """Raise FeatureError for what `large_cell` found."""
+    if problem is not None:
+        raise FeatureError(problem, hint="leave the cell blank, or write a finite number")
 
 
 def _parse(table: Table, column: str, kind: Kind) -> Parsed:
-    cells = _cells(table, column)
+    cells = feature_cells(table, column)
     parsed = (parse_numbers if kind == "number" else parse_dates)(cells)
     if parsed.bad_row is not None:
         cell = parse_texts(cells)[parsed.bad_row]
@@ -330,14 +211,7 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
 def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
     """Return (N,) numbers, NaN where missing."""
     values = parsed.values.to_numpy().astype(np.float64)
-    large = np.flatnonzero(np.abs(values) > LARGEST)
-    if len(large):
-        row = int(large[0])
-        problem = "infinite" if np.isinf(values[row]) else f"too large: the most is {LARGEST:.1e}"
-        raise FeatureError(
-            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is {problem}",
-            hint="leave the cell blank, or write a finite number",
-        )
+    refuse_large_cell(large_cell(table, column, values))
     return values
 
 

@@ -1,0 +1,26 @@
+"""Features: preprocessing that is fitted on training rows, a batch at a time, and saved as data."""
+
+from __future__ import annotations
+
+from imbalance_cli.features.fitting import FeatureScan, fit_preprocessing
+from imbalance_cli.features.preprocessing import (
+    FIRST_CATEGORY,
+    MISSING,
+    OTHER,
+    CategoricalFeature,
+    FeatureRows,
+    NumericFeature,
+    Preprocessing,
+)
+
+__all__ = [
+    "FIRST_CATEGORY",
+    "MISSING",
+    "OTHER",
+    "CategoricalFeature",
+    "FeatureRows",
+    "FeatureScan",
+    "NumericFeature",
+    "Preprocessing",
+    "fit_preprocessing",
+]

@@ -1,0 +1,286 @@
+"""What a stream of cells says of its column, in bounded memory: its kind, and the feature it makes.
+
+A column of texts may turn out as any kind at its end, so it is watched as numbers, as dates and as
+texts until then. A cell that is a number is never a date.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from imbalance_cli.errors import FeatureError, SourceError
+from imbalance_cli.features.preprocessing import (
+    CategoricalFeature,
+    NumericFeature,
+    feature_cells,
+    large_cell,
+    refuse_large_cell,
+)
+from imbalance_cli.features.texts import Texts
+from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.sketches import QuantileSketch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from imbalance_cli.readers import Table
+
+MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
+EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
+ID_ROWS = 50  # in fewer rows than these, successive numbers say nothing
+CHUNK = 2**20
+BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
+FEW = 100
+
+
+class ColumnScan:
+    """One column of a stream.
+
+    Args:
+        column: its name.
+        exact: up to so many distinct cells, all is exact.
+    """
+
+    def __init__(self, column: str, exact: int) -> None:
+        self._column = column
+        self._type: pl.DataType | None = None
+        self._known = self._chosen = 0
+        self._numbers = _Reading("number", QuantileSketch(exact))
+        self._dates = _Reading("date", QuantileSketch(exact))
+        self._texts = Texts(column, exact)
+        self._succession = _Succession()
+        self._has_long_numbers = False
+
+    def add(self, table: Table, rows: NDArray[np.bool_] | None) -> None:
+        """Take in the column's cells of a batch; `rows` (N,) are of the training part.
+
+        Raises:
+            FeatureError: they are lists, bytes or the like.
+            SourceError: they are of another type than before.
+        """
+        cells = feature_cells(table, self._column)
+        self._check_type(cells.dtype, table.name)
+        numbers = parse_numbers(cells)
+        self._known += len(cells) - numbers.values.null_count() + numbers.bad_rows
+        self._chosen += len(cells) if rows is None else int(rows.sum())
+        values = self._numbers.add(numbers, table, self._column, rows)
+        self._succession.add(values)
+        self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
+        if not _is_numeric(cells.dtype):
+            self._dates.add(_read_dates(cells, numbers), table, self._column, rows)
+        if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
+            self._texts.add(cells, rows)
+
+    def merge(self, other: ColumnScan, name: str) -> None:
+        """Take in what a scan of later rows did.
+
+        Raises:
+            SourceError: its cells are of another type.
+        """
+        if other._type is None:
+            return
+        self._check_type(other._type, name)
+        self._known += other._known
+        self._chosen += other._chosen
+        self._numbers.merge(other._numbers)
+        self._dates.merge(other._dates)
+        self._texts.merge(other._texts)
+        self._succession.merge(other._succession)
+        self._has_long_numbers |= other._has_long_numbers
+
+    def finish(self, name: str) -> NumericFeature | CategoricalFeature | None:
+        """Return the feature, or None where the training rows are constant.
+
+        Args:
+            name: of the source, for errors.
+
+        Raises:
+            FeatureError: as `fit_preprocessing`.
+        """
+        if not self._known:
+            raise FeatureError(
+                f"{name}: column {self._column!r}: every cell is missing", hint=self._hint
+            )
+        reading = self._numbers if self._numbers.bad is None else self._dates
+        if reading.bad is not None:
+            self._refuse_few_bad_cells()
+            self._texts.refuse_ids(name)
+            return self._texts.category(name)
+        refuse_large_cell(reading.large)
+        if reading.kind == "number":
+            self._refuse_row_numbers(name)
+            if self._has_long_numbers and self._texts.is_whole():
+                self._texts.refuse_ids(name)
+        return self._fit_numeric(reading)
+
+    @property
+    def _hint(self) -> str:
+        return f"data.exclude: [{self._column}]"
+
+    def _check_type(self, dtype: pl.DataType, name: str) -> None:
+        if self._type is not None and dtype != self._type:
+            raise SourceError(
+                f"{name}: column {self._column!r}: columns of different types: {dtype} after "
+                f"{self._type}"
+            )
+        self._type = dtype
+
+    def _refuse_few_bad_cells(self) -> None:
+        # true, false and a third word are three categories, not numbers with a bad cell
+        readings = [self._dates] if self._texts.has_booleans() else [self._numbers, self._dates]
+        for reading in readings:
+            if reading.bad is not None and reading.cells > MOSTLY * self._known:
+                place, text = reading.bad
+                raise FeatureError(
+                    f"{place}: column {self._column!r}: {text!r} is not a {reading.kind}, as "
+                    f"{reading.cells:,} of {self._known:,} cells are",
+                    hint=f"mend it, leave the cell blank, or {self._hint}",
+                )
+
+    def _refuse_row_numbers(self, name: str) -> None:
+        numbers = self._succession
+        if numbers.rows >= ID_ROWS and numbers.has_each_once():
+            raise FeatureError(
+                f"{name}: column {self._column!r} looks like an id: the numbers from "
+                f"{numbers.first:g} to {numbers.last:g}, each once",
+                hint=self._hint,
+            )
+
+    def _fit_numeric(self, reading: _Reading) -> NumericFeature | None:
+        known = reading.values.count
+        indicator = 0 < known < self._chosen
+        if not known:
+            return None
+        shares = (0, 0.25, 0.5, 0.75, 1)
+        low, first, median, third, high = reading.values.quantiles(shares)
+        scale = third - first or (high - low) / 2
+        if not scale and not indicator:
+            return None
+        return NumericFeature(
+            self._column, reading.kind, float(median), float(scale) or None, indicator
+        )
+
+
+@dataclasses.dataclass
+class _Reading:
+    """A column read as numbers, or as dates.
+
+    Attributes:
+        kind: which.
+        values: of the training rows.
+        cells: how many are of that kind, in all rows.
+        bad: where the first cell stands that is neither missing nor of that kind, and its text.
+        large: what `large_cell` said first.
+    """
+
+    kind: Literal["number", "date"]
+    values: QuantileSketch
+    cells: int = 0
+    bad: tuple[str, str] | None = None
+    large: str | None = None
+
+    def add(
+        self, parsed: Parsed, table: Table, column: str, rows: NDArray[np.bool_] | None
+    ) -> NDArray[np.float64]:
+        """Take in a batch, and return its values, (N,), NaN where they are not of that kind."""
+        self.cells += len(parsed.values) - parsed.values.null_count()
+        if self.bad is None and parsed.bad_row is not None:
+            cell = parse_texts(table.frame[column].slice(parsed.bad_row, 1))[0]
+            self.bad = (table.place(parsed.bad_row), cell)
+        values = parsed.values.to_numpy().astype(np.float64)
+        if self.large is None:
+            self.large = large_cell(table, column, values)
+        chosen = values if rows is None else values[rows]
+        self.values.add(chosen[~np.isnan(chosen)])
+        return values
+
+    def merge(self, other: _Reading) -> None:
+        """Take in later rows."""
+        self.cells += other.cells
+        self.bad = self.bad or other.bad
+        self.large = self.large or other.large
+        self.values.merge(other.values)
+
+
+class _Succession:
+    """Whether numbers are successive ones, each once, in any order.
+
+    The numbers are not kept: their hashes are added up, and compared with the sum that the
+    numbers from the first to the last have. Two columns in 2^64 are mistaken for each other.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first, self.last = np.inf, -np.inf
+        self._sum = 0
+        self._is_complete = True  # no cell is missing, or not a whole number from another
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in numbers, (N,), NaN where missing."""
+        self.rows += len(values)
+        if not len(values) or not self._is_complete:
+            return
+        self.first, self.last = min(self.first, values.min()), max(self.last, values.max())
+        few = values[:FEW]  # most columns are out at a glance, and need no hashes
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            is_apart = (few[0] + np.round(few - few[0]) == few).all()
+        self._is_complete = bool(is_apart) and not np.isnan(values).any()
+        self._sum += _hash_sum(values)
+
+    def merge(self, other: _Succession) -> None:
+        """Take in later rows."""
+        self.rows += other.rows
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self._is_complete &= other._is_complete
+        self._sum += other._sum
+
+    def has_each_once(self) -> bool:
+        """Whether they are."""
+        if not self._is_complete or self.last - self.first + 1 != self.rows:
+            return False
+        expected = 0
+        for start in range(0, self.rows, CHUNK):
+            steps = np.arange(start, min(start + CHUNK, self.rows), dtype=np.float64)
+            expected += _hash_sum(np.float64(self.first) + steps)
+        return (self._sum - expected) % 2**64 == 0
+
+
+def _hash_sum(values: NDArray[np.float64]) -> int:
+    """Return the sum of hashes of (N,), by the finaliser of splitmix64 (Steele et al. 2014)."""
+    bits = (values + 0.0).view(np.uint64)  # -0 and 0 are one number
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return int((bits ^ (bits >> np.uint64(31))).sum())
+
+
+def _read_dates(cells: pl.Series, numbers: Parsed) -> Parsed:
+    """Read cells as dates, the slow way only where any of them may be one; a number is none."""
+    is_known = numbers.values.is_not_null()
+    if numbers.bad_row is not None:
+        if cells.dtype.is_temporal():
+            return parse_dates(cells)
+        texts = parse_texts(cells)
+        if texts.str.contains(BEGINS_AS_DATE).any():
+            return parse_dates(texts)
+        is_known = texts.is_not_null()
+    first = is_known.arg_max() if is_known.any() else None
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(cells))
+    return Parsed(nothing, first, int(is_known.sum()))
+
+
+def _is_numeric(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Boolean
+
+
+def _can_be_category(dtype: pl.DataType) -> bool:
+    return not _is_numeric(dtype) and (not dtype.is_temporal() or dtype == pl.Time)
+
+
+def _can_be_long(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.Decimal):
+        return dtype.scale == 0
+    return dtype in (pl.Int64, pl.UInt64, pl.Int128, pl.UInt128)

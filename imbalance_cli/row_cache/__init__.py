@@ -1,0 +1,24 @@
+"""Model-ready rows in memory-mapped files, and batches drawn from them in shuffled blocks.
+
+A cache is a directory: `row_cache.json`, and one file of shape (N, W) for the columns of a section
+(numeric, codes, targets, weights) that have the same type, the smallest that holds every value of
+the column exactly. It is written under another name and renamed, so it is whole or not there.
+"""
+
+from __future__ import annotations
+
+from imbalance_cli.row_cache.blocks import ShuffledBlocks
+from imbalance_cli.row_cache.layout import ModelRows, cache_key, source_identity
+from imbalance_cli.row_cache.reading import RowCache, cached_rows, open_cache
+from imbalance_cli.row_cache.writing import write_cache
+
+__all__ = [
+    "ModelRows",
+    "RowCache",
+    "ShuffledBlocks",
+    "cache_key",
+    "cached_rows",
+    "open_cache",
+    "source_identity",
+    "write_cache",
+]

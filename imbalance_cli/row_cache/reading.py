@@ -1,0 +1,141 @@
+"""A cache of rows, opened where it is whole and of the wanted key, and mapped into memory.
+
+Shapes: B rows asked for; the others as in `layout`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from imbalance_cli.errors import OutputError
+from imbalance_cli.row_cache.layout import (
+    DENSE,
+    MANIFEST,
+    MISSING_TARGET,
+    ColumnFile,
+    ModelRows,
+    file_checksum,
+    manifest_checksum,
+)
+from imbalance_cli.row_cache.writing import write_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class RowCache:
+    """Cached rows, mapped into memory; they are read when they are selected.
+
+    Args:
+        directory: of the cache.
+        manifest: what is in it, checked.
+    """
+
+    def __init__(self, directory: Path, manifest: dict[str, Any]) -> None:
+        self.rows: int = manifest["rows"]
+        self.widths: dict[str, int] = manifest["widths"]
+        self.files = [ColumnFile(**file) for file in manifest["files"]]
+        self._maps: list[mmap.mmap] = []
+        self._arrays: list[NDArray[Any]] = []
+        for file in self.files:
+            with (directory / file.name).open("rb") as opened:
+                mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            self._maps.append(mapped)
+            array = np.frombuffer(mapped, file.dtype).reshape(self.rows, -1)
+            self._arrays.append(array)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row on disk."""
+        return sum(np.dtype(file.dtype).itemsize * len(file.columns) for file in self.files)
+
+    def select(self, rows: NDArray[np.integer[Any]]) -> ModelRows:
+        """Return the rows of some row numbers, (B,), in their order; ascending ones are fastest."""
+        dense = {
+            section: np.empty((len(rows), width), DENSE[section])
+            for section, width in self.widths.items()
+        }
+        for file, array in zip(self.files, self._arrays, strict=True):
+            chosen = array.take(rows, axis=0)
+            if len(file.columns) == self.widths[file.section]:
+                dense[file.section] = chosen.astype(DENSE[file.section], copy=False)
+            else:
+                dense[file.section][:, file.columns] = chosen
+        targets = dense["targets"].astype(np.float32)
+        targets[dense["targets"] == MISSING_TARGET] = np.nan
+        weights = dense["weights"][:, 0] if "weights" in dense else None
+        return ModelRows(dense["numeric"], dense["codes"], targets, weights)
+
+    def batches(self, rows: NDArray[np.integer[Any]], size: int) -> Iterator[ModelRows]:
+        """Yield the rows of some row numbers, (N,), in their order, with flat memory."""
+        for first in range(0, len(rows), size):
+            batch = self.select(rows[first : first + size])
+            self.release()
+            yield batch
+
+    def release(self) -> None:
+        """Give the memory of the pages read so far back; what is read again is mapped again."""
+        for mapped in self._maps:
+            if hasattr(mapped, "madvise"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+    def close(self) -> None:
+        """Unmap the files; nothing can be selected any more."""
+        self._arrays.clear()
+        for mapped in self._maps:
+            mapped.close()
+        self._maps.clear()
+
+
+def cached_rows(directory: Path, key: str, batches: Callable[[], Iterable[ModelRows]]) -> RowCache:
+    """Open the cache of a key, or write it where it is not there, another's or damaged.
+
+    Args:
+        directory: of the cache; parents are made.
+        key: of what the rows are made from, see `cache_key`.
+        batches: makes the rows, called where they are needed.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
+    cache = open_cache(directory, key)
+    if cache is None:
+        write_cache(directory, key, batches())
+        cache = open_cache(directory, key)
+    if cache is None:
+        raise OutputError(f"{directory}: the cache that was just written cannot be read back")
+    return cache
+
+
+def open_cache(directory: Path, key: str) -> RowCache | None:
+    """Return the cache of a key, or None where it is not there, another's or damaged.
+
+    Every file is read once, to compare its checksum.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_bytes())
+        if manifest["key"] != key or manifest["checksum"] != manifest_checksum(manifest):
+            return None
+        for file in manifest["files"]:
+            path = directory / file["name"]
+            if path.stat().st_size != file["size"] or file_checksum(path) != file["checksum"]:
+                return None
+        return RowCache(directory, manifest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
