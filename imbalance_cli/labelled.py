@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
+from imbalance_cli.errors import ConfigError, SourceError, SplitError, nearest
 from imbalance_cli.labels import (
-    encode_labels,
     list_names,
     match_columns,
     no_label_found,
+    only_column,
     select_labels,
 )
+from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
+from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.splits import PARTS, Split, cut
+from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,22 +41,27 @@ class Roles:
     """What the columns of a source are.
 
     Attributes:
-        labels: what is learned, L of them.
-        features: what it is learned from.
+        label_columns: what the labels are read from.
+        features: what they are learned from.
         group: whose rows stay together.
         time: what orders the rows.
+        part: what names the part of each row.
+        sample_weight: what weighs the rows.
     """
 
-    labels: list[str]
+    label_columns: list[str]
     features: list[str]
-    group: str | None
-    time: str | None
+    group: str | None = None
+    time: str | None = None
+    part: str | None = None
+    sample_weight: str | None = None
 
     @property
     def columns(self) -> list[str]:
         """All columns that are read."""
-        others = [column for column in (self.group, self.time) if column is not None]
-        return list(dict.fromkeys([*self.features, *self.labels, *others]))
+        singles = (self.group, self.time, self.part, self.sample_weight)
+        others = [column for column in singles if column is not None]
+        return list(dict.fromkeys([*self.features, *self.label_columns, *others]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,17 +70,23 @@ class LabelledTable:
 
     Attributes:
         table: the columns.
+        labels: names, (L,).
         targets: (N, L) float32, NaN where missing.
         split: the rows of each part.
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
+        weights: (N,) sample weights, where there are any.
+        remarks: what was noticed while the labels were read.
     """
 
     table: Table
+    labels: list[str]
     targets: NDArray[np.float32]
     split: Split
     sources: dict[str, str]
     groups: NDArray[np.intp] | None = None
+    weights: NDArray[np.float64] | None = None
+    remarks: list[str] = dataclasses.field(default_factory=list)
 
 
 def positive_text(data: DataSection) -> str | None:
@@ -90,24 +104,86 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
     """
     data = config.data
     names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
-    sources = {part: _open(names[part], part) for part in PARTS if names[part]}
+    sources = {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
     _refuse_shared_files(sources)
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
     tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
     table = stack_tables(list(tables.values()), ", ".join(table.name for table in tables.values()))
-    targets = encode_labels(table, roles.labels, positive_text(data))
-    targets, kept = apply_missing_policy(data, table, targets, roles.labels)
+    encoder, remarks = fit_encoder(config, table, roles.label_columns)
+    targets = encoder.encode(table)
+    remarks += _remark_on_blanks(data, targets, encoder)
+    targets, kept = apply_missing_policy(data.missing_labels, table, targets, encoder.labels)
+    weights = None
+    if roles.sample_weight is not None:
+        weights = read_sample_weights(table, roles.sample_weight)
+        kept &= weights > 0
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
     groups = None if roles.group is None else _group_numbers(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
-    split = _split(config, roles, table, targets, given, kept, groups=groups)
-    _check_split(split, targets, roles.labels)
+    if roles.part is None:
+        split = _split(config, roles, table, targets, given, kept, groups=groups)
+    else:
+        split = _split_by_names(table, roles.part, kept)
+    _check_given_parts(table, roles, split, groups)
+    _check_split(split, targets, encoder.labels)
     shown = {
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
     }
-    return roles, LabelledTable(table, targets, split, shown, groups)
+    return roles, LabelledTable(
+        table, encoder.labels, targets, split, shown, groups, weights, remarks
+    )
+
+
+def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[LabelEncoder, list[str]]:
+    """Return how the label columns of a table are read, and what to remark on.
+
+    Raises:
+        LabelError: there are several columns of classes or tags, or too few or too many of them.
+    """
+    data = config.data
+    if data.encoding in {"auto", "binary"}:
+        return LabelEncoder("binary", columns, columns, positive_text(data)), []
+    column = only_column(columns, data.encoding, table.name)
+    vocabulary = Vocabulary(column, data.encoding, data.tag_separator)  # type: ignore[arg-type]
+    vocabulary.add(table)
+    labels = vocabulary.labels(table.name)
+    rare = vocabulary.rare(config.thresholds.minimum_positives)
+    remarks = []
+    if rare:
+        kind = "classes" if data.encoding == "one_vs_rest" else "tags"
+        remarks.append(
+            f"{len(rare)} {kind} of {column!r} in fewer than {config.thresholds.minimum_positives} "
+            f"rows (thresholds.minimum_positives): {list_names(rare, most=10)}"
+        )
+    return encoder_of(data, columns, labels), remarks
+
+
+def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> LabelEncoder:
+    """Return how the columns are read into labels that are known."""
+    encoding = "binary" if data.encoding == "auto" else data.encoding
+    return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
+
+
+def _remark_on_blanks(
+    data: DataSection, targets: NDArray[np.float32], encoder: LabelEncoder
+) -> list[str]:
+    """Say that a blank cell of tags is missing, since some mean no tags by it."""
+    blank = int(np.isnan(targets[:, 0]).sum())
+    if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
+        return []
+    remark = (
+        f"{blank:,} cells of {encoder.columns[0]!r} are blank and so count as missing; "
+        "data.missing_labels: negative makes them rows without tags"
+    )
+    return [remark]
+
+
+def _split_by_names(table: Table, column: str, kept: NDArray[np.bool_]) -> Split:
+    split = cut_by_names(table.frame[column], table.place)
+    parts = [part[kept[part]] for part in (split.train, split.valid, split.test)]
+    return Split(split.strategy, *parts)
 
 
 def _refuse_shared_files(sources: dict[str, list[Source]]) -> None:
@@ -130,11 +206,14 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
         ConfigError: a column named in the config is not there, or has two roles.
         LabelError: no label is found.
     """
-    labels = select_labels(source.columns, data.labels, source.name)
+    files = [name for name in data.labels if is_targets_file(name, source)]
+    patterns = [name for name in data.labels if name not in files]
+    labels = select_labels(source.columns, patterns, source.name, source)
     if labels is None:
         raise no_label_found(source)
-    for key in ("group", "time"):
-        column = getattr(data, key)
+    keys = ("group", "time", "part", "sample_weight")
+    singles = {key: getattr(data, key) for key in keys}
+    for key, column in singles.items():
         if column is not None and column not in source.columns:
             raise ConfigError(
                 f"data.{key}: {source.name} has no column {column!r}; "
@@ -143,16 +222,23 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
             )
         if column in labels:
             raise ConfigError(f"data.{key}: {column!r} is a label")
-    excluded = match_columns(data.exclude, source.columns, f"data.exclude: {source.name}")
+    where = f"data.exclude: {source.name}"
+    excluded = match_columns(data.exclude, source.columns, where, keys=source.keys)
     both = [label for label in labels if label in excluded]
     if both:
         raise ConfigError(f"data.exclude: {both[0]!r} is a label")
-    taken = {*labels, *excluded, data.group, data.time}
+    taken = {*labels, *excluded, *singles.values()}
     features = [column for column in source.columns if column not in taken]
-    return Roles(labels, features, data.group, data.time)
+    return Roles(labels, features, **singles)
 
 
-def _open(names: Sequence[str], part: str) -> list[Source]:
+def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Source]:
+    """Open the sources of a part; where the labels are a file, its columns stand beside them.
+
+    Raises:
+        SourceError: no file matches, or one cannot be opened.
+        ConfigError: a file of labels goes with several sources, or with a part given apart.
+    """
     paths: dict[str, None] = {}  # two globs may match one file
     for name in names:
         is_glob = any(mark in name for mark in "*?[") and not Path(name).exists()
@@ -160,12 +246,32 @@ def _open(names: Sequence[str], part: str) -> list[Source]:
         if not matches:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
-    return [open_source(path) for path in paths]
+    sources = [open_source(path, data.input_format) for path in paths]
+    return [_join_targets(source, part, data, len(sources)) for source in sources]
+
+
+def is_targets_file(name: str, source: Source) -> bool:
+    """Return whether a name of data.labels is a file, rather than columns of the source."""
+    known = name in source.columns or name in source.keys
+    return not known and Path(name).is_file()
+
+
+def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
+    files = [name for name in data.labels if is_targets_file(name, source)]
+    if not files:
+        return source
+    if len(data.labels) > 1 or sources > 1 or part != "train":
+        raise ConfigError(
+            f"data.labels: {files[0]}: a file of labels goes with one source of data.train alone",
+            hint="one file that holds features and labels, by key, for each part",
+        )
+    return JoinedSource(source, open_source(files[0]))
 
 
 def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
     first, *others = sources
     for source in others:
+        source.include(columns)
         missing = [column for column in columns if column not in source.columns]
         if missing:
             shown = ", ".join(map(repr, missing))
@@ -174,30 +280,6 @@ def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
                 f"which {first.name} has",
                 hint=nearest(missing[0], source.columns),
             )
-
-
-def apply_missing_policy(
-    data: DataSection, table: Table, targets: NDArray[np.float32], labels: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return targets, and which rows stay, (N,), under data.missing_labels.
-
-    Raises:
-        LabelError: a label is missing and the policy is `error`.
-    """
-    missing = np.isnan(targets)
-    if data.missing_labels == "error" and missing.any():
-        row, label = (int(index) for index in np.argwhere(missing)[0])
-        raise LabelError(
-            f"{table.place(row)}: column {labels[label]!r}: the label is missing, and "
-            "data.missing_labels is error",
-            hint="data.missing_labels: mask, negative or drop",
-        )
-    if data.missing_labels == "negative":
-        return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
-    if data.missing_labels == "drop":
-        incomplete = missing.sum(axis=1) > 0
-        return np.where(incomplete[:, None], np.float32(np.nan), targets), ~incomplete
-    return targets, np.ones(len(targets), np.bool_)
 
 
 def _split(
@@ -254,6 +336,21 @@ def _read_times(table: Table, column: str) -> NDArray[np.float64]:
             hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
         )
     return parsed.values.to_numpy()
+
+
+def _check_given_parts(
+    table: Table, roles: Roles, split: Split, groups: NDArray[np.intp] | None
+) -> None:
+    """Raise where parts that were given share a group, or are not in the order of time."""
+
+    def show(column: str) -> Callable[[int], str]:
+        return lambda row: f"{table.place(row)}: {column} {table.frame[column][row]}"
+
+    if groups is not None and roles.group is not None:
+        check_disjoint(groups, split.rows_of_parts(), show(roles.group))
+    if roles.time is not None and split.strategy in {"time", "given"}:
+        times = _read_times(table, roles.time)
+        check_order(times, split.rows_of_parts(), show(roles.time))
 
 
 def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def test_a_fault_of_ours_exits_1_with_a_traceback(
     def fail(*_arguments: object) -> None:
         raise fault
 
-    monkeypatch.setattr(imbalance_cli.labels, "count_labels", fail)
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", fail)
     done = imbtrain("weights", write("a.csv", "y\n1\n"))
     lines = done.err.splitlines()
     assert (done.code, done.out) == (1, b"")
@@ -88,7 +88,7 @@ def test_too_little_memory_is_said_in_one_line(
     def fail(*_arguments: object) -> None:
         raise fault
 
-    monkeypatch.setattr(imbalance_cli.labels, "count_labels", fail)
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", fail)
     done = imbtrain("weights", write("a.csv", "y\n1\n"), *(["--debug"] if debug else []))
     assert (done.code, done.out) == (2, b"")
     assert ("Traceback" in done.err) is debug
@@ -104,7 +104,7 @@ def test_an_interrupt_exits_130(
     def interrupt(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(imbalance_cli.labels, "count_labels", interrupt)
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", interrupt)
     done = imbtrain("weights", write("a.csv", "y\n1\n"))
     assert (done.code, done.out, done.err.strip()) == (130, b"", "error: interrupted")
     monkeypatch.setattr(sys.modules["imbalance_cli.cli.app"], "app", interrupt)

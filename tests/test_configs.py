@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from config_data import WRITERS
 from small_runs import succeed
 
 from imbalance_cli.config import LOSSES, STRATEGIES, load_config
@@ -18,11 +19,21 @@ def test_configs_are_shipped() -> None:
     assert all(path.suffix == ".yaml" for path in CONFIGS)
 
 
+def test_every_way_of_working_has_its_data() -> None:
+    named = {load_config(str(path)).data.train[0].partition("/")[0] for path in CONFIGS}
+    assert named >= {"data"}
+    on_shipped_data = {"quickstart", "flights_multilabel", "flights_unseen_days"}
+    assert {path.stem for path in CONFIGS} == on_shipped_data | set(WRITERS)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    load_config(str(path.relative_to(ROOT)))
-    settings = ["training.epochs=2", "report.bootstrap=10", "training.device=cpu"]
+    if path.stem in WRITERS:
+        WRITERS[path.stem](tmp_path)
+        monkeypatch.chdir(tmp_path)
+    epochs = 20 if path.stem in WRITERS else 2
+    settings = [f"training.epochs={epochs}", "report.bootstrap=10", "training.device=cpu"]
     arguments = [part for setting in settings for part in ("--set", setting)]
     run = tmp_path / "run"
     outcome = succeed("fit", path, "--run-dir", run, "--format", "json", *arguments)
@@ -30,6 +41,12 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     learned = [entry["prevalence"] for entry in part["labels"] if entry["learnable"]]
     assert learned
     assert part["macro"]["average_precision"] > 1.5 * sum(learned) / len(learned)
+    source = load_config(str(path)).data.train[0]
+    again = succeed("evaluate", run, source, "--format", "json", "--bootstrap", 0)
+    names = [entry["label"] for entry in again.document["splits"]["test"]["labels"]]
+    assert names == [entry["label"] for entry in part["labels"]]
+    predicted = succeed("predict", run, source)
+    assert predicted.text.partition("\n")[0].split(",")[0] == f"{names[0]}_probability"
 
 
 @pytest.mark.parametrize("name", ["quickstart", "flights_multilabel"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from small_runs import LABELS, make_columns, make_config, write_csv
+from small_runs import LABELS, load_sections, make_columns, make_config, write_csv
 
 from imbalance_cli.config import Config
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceError, SplitError
@@ -64,7 +64,7 @@ def table(columns: Columns, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_column_has_one_role(table: Path) -> None:
     data = {"exclude": ["c*", "day"], "group": "household"}
     roles, _ = read(table, data=data)
-    assert roles.labels == LABELS
+    assert roles.label_columns == LABELS
     assert roles.features == ["amount", "age"]
     assert roles.group == "household"
     assert roles.columns == ["amount", "age", *LABELS, "household"]
@@ -312,3 +312,38 @@ def test_columns_by_name_or_glob() -> None:
     assert match_columns(["x[0-9]", "y", "y"], columns, "--keep: t.csv") == ["x1", "y"]
     with pytest.raises(ConfigError, match=r"--keep: t\.csv: no column 'z\*'"):
         match_columns(["z*"], columns, "--keep: t.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "own", "shared", "words"),
+    [
+        ("group", "b", "a", r"a group is in \w+ and in test: .*: unit a; .*: unit a"),
+        ("time", "2020-01-02", "2020-01-01", r"test begins before \w+ has ended: .*01-02 is in"),
+    ],
+)
+def test_given_parts_are_checked_too(
+    tmp_path: Path, key: str, own: str, shared: str, words: str
+) -> None:
+    train = [
+        f"{i},{i // 2 % 2},{own if i % 2 else shared}{i if key == 'group' and i % 2 else ''}"
+        for i in range(40)
+    ]
+    test = [f"{i},{i % 2},{shared}" for i in range(40)]
+    for name, rows in (("train", train), ("test", test)):
+        (tmp_path / f"{name}.csv").write_text("x,y,unit\n" + "\n".join(rows) + "\n")
+    data = {"test": str(tmp_path / "test.csv"), key: "unit"}
+    config = load_sections(tmp_path, str(tmp_path / "train.csv"), data=data)
+    with pytest.raises(SplitError, match=words):
+        read_labelled(config)
+
+
+def test_a_column_names_the_parts(tmp_path: Path) -> None:
+    names = ["train", "Validation", "test", "dev", "train"] * 8
+    rows = [f"{i % 7},{i // 5 % 2},{name}" for i, name in enumerate(names)]
+    (tmp_path / "a.csv").write_text("x,y,part\n" + "\n".join(rows) + "\n")
+    config = load_sections(tmp_path, str(tmp_path / "a.csv"), data={"part": "part"})
+    roles, data = read_labelled(config)
+    assert roles.features == ["x"]
+    assert data.split.strategy == "given"
+    assert data.split.test.tolist() == [i for i, name in enumerate(names) if name == "test"]
+    assert len(data.split.valid) == 16

@@ -16,6 +16,7 @@ from imbalance_cli.errors import ImbtrainError, LabelError
 from imbalance_cli.labels import (
     Counts,
     LabelCounts,
+    LabelSettings,
     add_counts,
     count_labels,
     encode_labels,
@@ -33,7 +34,7 @@ BIG = 20_000  # rows, so that the file is beyond what is read record by record
 
 def labels_of(path: str, *patterns: str, positive: str | None = None) -> list[LabelCounts]:
     """Count the labels of a file."""
-    return count_labels(open_source(path), patterns, positive).labels
+    return count_labels(open_source(path), patterns, LabelSettings(positive)).labels
 
 
 def error_of(path: str, *patterns: str, positive: str | None = None) -> ImbtrainError:
@@ -119,7 +120,7 @@ def test_a_label_with_three_values_is_refused(write: WriteFile, value: str, repe
 
 def test_a_long_cell_is_shown_in_part(write: WriteFile) -> None:
     message = error_of(write("a.csv", f"y\n{'long ' * 1000}\n")).message
-    assert message.endswith("long long ...' is not a binary label")
+    assert message.endswith("long long lo...' is not a binary label")
     assert len(message) < 300
 
 

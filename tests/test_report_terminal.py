@@ -133,3 +133,30 @@ def test_csv_has_a_blank_for_what_is_undefined() -> None:
     assert float(rows[0]["average_precision"]) == label.average_precision.value
     assert float(rows[0]["average_precision_high"]) == label.average_precision.high
     assert int(rows[0]["positives"]) == label.positives
+
+
+def test_of_many_labels_the_best_the_worst_and_the_rarest_are_shown() -> None:
+    names = [f"label{i}" for i in range(70)]
+    evaluation = make_evaluation(names, replicates=0)
+    lines = draw(evaluation)
+    scores = {
+        label.label: label.average_precision.value
+        for label in evaluation.labels
+        if label.average_precision.value is not None
+    }
+    ranked = sorted(scores, key=lambda name: -scores[name])
+    text = [line.rstrip() for line in lines]
+    best, worst, rarest, every = (
+        next(i for i, line in enumerate(text) if line.startswith(heading))
+        for heading in ("best 20", "worst 20", "rarest 20", "all 70")
+    )
+    shown = [line.split()[0] if line else "" for line in text]
+    assert shown[best + 1 : worst] == ranked[:20]
+    assert shown[worst + 1 : rarest] == ranked[-20:]
+    positives = {label.label: label.positives for label in evaluation.labels}
+    others = [count for name, count in positives.items() if name not in shown[rarest:every]]
+    assert max(positives[name] for name in shown[rarest + 1 : every]) <= min(
+        count for count in others if count
+    )
+    assert any("70 labels in all: metrics.csv" in line for line in text)
+    assert max(map(len, lines)) <= 80

@@ -13,7 +13,10 @@ from imbalance_cli import __version__
 from imbalance_cli.cli.compare import compare
 from imbalance_cli.cli.evaluate import evaluate
 from imbalance_cli.cli.fit import fit
+from imbalance_cli.cli.init import init
+from imbalance_cli.cli.inspect import inspect
 from imbalance_cli.cli.predict import predict
+from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
 from imbalance_cli.errors import ImbtrainError
@@ -36,6 +39,9 @@ app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(stability)
+app.command()(inspect)
+app.command()(init)
+app.command()(schema)
 
 
 def _print_version(wanted: bool) -> None:

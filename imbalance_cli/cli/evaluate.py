@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.console import default_format, show_report, warn
+from imbalance_cli.cli.label_options import InputFormat
 from imbalance_cli.cli.options import Debug, Device, ReportFormat, Run
 
 
@@ -14,9 +15,7 @@ def evaluate(
     run: Run,
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="SOURCE", help="Labelled rows; - for CSV on stdin.", show_default=False
-        ),
+        typer.Argument(metavar="SOURCE", help="Labelled rows; - for stdin.", show_default=False),
     ],
     output_format: ReportFormat = None,
     bootstrap: Annotated[
@@ -25,13 +24,28 @@ def evaluate(
             min=0, help="Bootstrap replicates; 0 for none.  [default: report.bootstrap of the run]"
         ),
     ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Where the labels are, if SOURCE is an array of features alone."
+        ),
+    ] = None,
+    input_format: InputFormat = None,
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Report per label how a run does on labelled rows."""
     from imbalance_cli import workflows
 
-    evaluation = workflows.evaluate(run, source, device, bootstrap=bootstrap)
+    evaluation = workflows.evaluate(
+        run,
+        source,
+        device,
+        warn,
+        bootstrap=bootstrap,
+        input_format=input_format,
+        targets_file=targets,
+    )
     without = [
         repr(label.label)
         for label in evaluation.labels

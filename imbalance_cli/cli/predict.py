@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from imbalance_cli.cli.label_options import InputFormat
 from imbalance_cli.cli.options import Debug, Device, Run
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.errors import OutputError
@@ -18,7 +19,7 @@ def predict(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="Rows with the feature columns; - for CSV on stdin.",
+            help="Rows with the feature columns; - for stdin.",
             show_default=False,
         ),
     ],
@@ -33,6 +34,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    input_format: InputFormat = None,
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -41,7 +43,7 @@ def predict(
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
-    frames = workflows.predict(run, source, device, keep or ())
+    frames = workflows.predict(run, source, device, keep or (), input_format)
     with open_rows(output) as write:
         for frame in frames:
             write(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 from imbalance_cli.cli.console import default_format, draw, warn, write_result
+from imbalance_cli.cli.label_options import (
+    Encoding,
+    InputFormat,
+    Labels,
+    Positive,
+    TagSeparator,
+    read_settings,
+)
 from imbalance_cli.cli.options import Debug
 from imbalance_cli.errors import OutputError, WeightsError
 
@@ -19,18 +28,27 @@ def weights(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="CSV (.gz, .zst), TSV, Parquet or .npy files, or - for CSV on stdin; "
-            "several are counted as one.",
+            help="Tables or arrays (the README lists the formats), or - for stdin; several are "
+            "counted as one.",
             show_default=False,
         ),
     ],
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(help="A label column, by name or glob; repeatable.", show_default=False),
+    labels: Labels = None,
+    positive: Positive = None,
+    encoding: Encoding = "auto",
+    tag_separator: TagSeparator = None,
+    missing_labels: Annotated[
+        Literal["mask", "negative", "drop", "error"],
+        typer.Option(
+            help="What a blank label is: mask: in no count; negative: 0; drop: its row is in no "
+            "count; error: refused."
+        ),
+    ] = "mask",
+    sample_weight: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Count each row as much as this column says."),
     ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The value that means 1, where a label is not 0/1 or yes/no.")
-    ] = None,
+    input_format: InputFormat = None,
     strategy: Annotated[
         Literal["ratio", "sqrt", "effective", "balanced", "none"],
         typer.Option(
@@ -60,7 +78,7 @@ def weights(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Count positives and negatives per label and derive pos_weight."""
-    from imbalance_cli.labels import add_counts, count_labels
+    from imbalance_cli.labels import add_counts, count_sources
     from imbalance_cli.pos_weight import Strategy, weigh
     from imbalance_cli.readers import open_source
     from imbalance_cli.weight_files import encode, read_counts
@@ -69,19 +87,30 @@ def weights(
     if beta is not None and strategy != "effective":
         raise WeightsError(f"--beta {beta} goes with --strategy effective, not {strategy}")
     recipe = Strategy(strategy, cap, smoothing, 0.9999 if beta is None else beta)
+    reading = dataclasses.replace(
+        read_settings(positive, encoding, tag_separator),
+        missing=missing_labels,
+        sample_weight=sample_weight,
+    )
     if merge:
-        if labels or positive is not None:
+        given = {
+            "labels": bool(labels),
+            "positive": positive is not None,
+            "encoding": encoding != "auto",
+            "missing-labels": missing_labels != "mask",
+            "sample-weight": sample_weight is not None,
+            "input-format": input_format is not None,
+        }
+        idle = [option for option, is_given in given.items() if is_given]
+        if idle:
             raise WeightsError(
-                f"--merge adds counts as they are, so --{'labels' if labels else 'positive'} "
-                "says nothing to it",
+                f"--merge adds counts as they are, so --{idle[0]} says nothing to it",
                 hint="choose labels where the counts are made: imbtrain weights PART --format json",
             )
-        parts = [(name, read_counts(name)) for name in sources]
+        counts = add_counts([(name, read_counts(name)) for name in sources])
     else:
-        parts = [
-            (name, count_labels(open_source(name), labels or (), positive)) for name in sources
-        ]
-    counts = add_counts(parts)
+        opened = [open_source(name, input_format) for name in sources]
+        counts = count_sources(opened, labels or (), reading)
     names = ["stdin" if name == "-" else name for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)
     for sentence in result.warnings:

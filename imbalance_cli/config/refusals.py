@@ -33,8 +33,6 @@ EXPECTED = {  # in words of the config, by pydantic's type of error
 
 _NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     # what works today, by key; anything else is refused by name
-    ("data", "encoding"): ("auto", "binary"),
-    ("data", "sample_weight"): (None,),
     ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
     ("calibration", "method"): ("auto", "analytic", "platt", "none"),
     ("thresholds", "objective"): ("f1", "f2", "mcc", "balanced_accuracy", "cost", "half"),
@@ -43,6 +41,8 @@ _NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
 
 _GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     # the key of the same section and its values without which a key does nothing
+    ("data", "positive"): ("encoding", ("auto", "binary")),
+    ("data", "tag_separator"): ("encoding", ("tags",)),
     ("weighting", "cap"): ("strategy", ("ratio", "sqrt", "effective", "balanced")),
     ("weighting", "smoothing"): ("strategy", ("ratio", "sqrt", "effective", "balanced")),
     ("weighting", "beta"): ("strategy", ("effective",)),
@@ -159,6 +159,7 @@ def refuse_contradictions(
         if not (for_any_loss and section in OF_A_LOSS):
             _refuse_idle(config, section, key, places, name)
     refuse_folds_in_time(config, name)
+    _refuse_second_split(config, places, name)
     held_out = config.split.valid + config.split.test
     if held_out >= 1:
         raise ConfigError(
@@ -177,6 +178,23 @@ def refuse_folds_in_time(config: Config, name: str) -> None:
             f"{name}: training.folds deals the rows out at random, and data.time asks to train on "
             "the past alone",
             hint="leave training.folds out, or data.time",
+        )
+
+
+def _refuse_second_split(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+    """Raise where a column names the part of each row, and another key would cut them too."""
+    if config.data.part is None:
+        return
+    others = [f"data.{key}" for key in ("valid", "test", "group", "time")]
+    given = [
+        other for other in others if getattr(config.data, other.removeprefix("data.")) is not None
+    ]
+    given += ["split.strategy"] if config.split.strategy != "auto" else []
+    if given:
+        raise ConfigError(
+            f"{name}: data.part{_place(('data', 'part'), places)} says which part each row is in, "
+            f"and {given[0]} would cut them too",
+            hint=f"leave data.part or {given[0]} out",
         )
 
 

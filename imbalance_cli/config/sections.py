@@ -91,13 +91,15 @@ class DataSection(Section):
     test: Paths | None = None
     labels: Names = Field(default_factory=list)
     encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto"
-    tag_separator: str = ";"
+    tag_separator: Annotated[str, Field(min_length=1)] = ";"
     positive: str | int | float | bool | None = None
     exclude: Names = Field(default_factory=list)
     missing_labels: Literal["mask", "negative", "drop", "error"] = "mask"
     sample_weight: str | None = None
     group: str | None = None
     time: str | None = None
+    part: str | None = None
+    input_format: str | None = None
 
 
 class SplitSection(Section):

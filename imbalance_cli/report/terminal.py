@@ -9,22 +9,35 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from imbalance_cli.evaluation import Estimate, Evaluation, LabelEvaluation
 
 UNDEFINED = "-"
+MOST_LABELS = 60  # that are all shown
+SHOWN = 20  # of each kind, where there are more
+OTHERS = (
+    "{:,} labels in all: metrics.csv in the run, --format csv and --format json have the others."
+)
 
 
 def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
-    """Return a table with one row a label, rarest last, the averages, and how to read it."""
+    """Return a table with one row a label, rarest last, the averages, and how to read it.
+
+    Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
+    with a positive.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("label", overflow="fold", min_width=9)
     for name in ("positives", "AP", "interval", "AUC", "F1", "prec", "recall", "thresh"):
         table.add_column(name, justify="right", no_wrap=True)
-    by_prevalence = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0))
-    for label in by_prevalence:
-        table.add_row(*_label_cells(label))
+    for heading, labels in _choose_labels(evaluation.labels).items():
+        if heading:
+            table.add_row(Text(heading, style="italic"))
+        for label in labels:
+            table.add_row(*_label_cells(label))
     if len(evaluation.labels) > 1:
         for name, values in (("macro", evaluation.macro), ("micro", evaluation.micro)):
             table.add_row(
@@ -36,12 +49,30 @@ def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
                 "",
             )
     part = evaluation.part.replace("_", "-")
+    is_long = len(evaluation.labels) > MOST_LABELS
     return Group(
         Text(f"{evaluation.rows:,} {part} rows of {evaluation.source}", style="bold"),
         table,
+        *([Text(OTHERS.format(len(evaluation.labels)), style="dim")] if is_long else []),
         *(Text(sentence, style="dim") for sentence in _sentences(evaluation)),
         Text(f"run: {run}"),
     )
+
+
+def _choose_labels(labels: Sequence[LabelEvaluation]) -> dict[str, list[LabelEvaluation]]:
+    """Return the labels to show, commonest first, under headings where they are not all."""
+    by_prevalence = sorted(labels, key=lambda label: -(label.prevalence or 0))
+    if len(labels) <= MOST_LABELS:
+        return {"": by_prevalence}
+    scored = [label for label in by_prevalence if label.average_precision.value is not None]
+    scored.sort(key=lambda label: -(label.average_precision.value or 0))
+    present = [label for label in by_prevalence if label.positives]
+    return {
+        f"best {SHOWN}": scored[:SHOWN],
+        f"worst {SHOWN}": scored[-SHOWN:],
+        f"rarest {SHOWN}": present[-SHOWN:],
+        f"all {len(labels):,}": [],
+    }
 
 
 def _label_cells(label: LabelEvaluation) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
@@ -12,35 +11,71 @@ from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Evaluation, Resampling
-from imbalance_cli.labelled import apply_missing_policy, positive_text
-from imbalance_cli.labels import encode_labels, match_columns, select_labels
+from imbalance_cli.labelled import encoder_of
+from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
+from imbalance_cli.labels.encoding import apply_missing_policy
+from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source, read_table
+from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.renamed import FeatureSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import polars as pl
 
-def evaluate(directory: Path, name: str, device: str, *, bootstrap: int | None) -> Evaluation:
+    from imbalance_cli.config import DataSection
+    from imbalance_cli.labels.encoding import LabelEncoder
+    from imbalance_cli.readers.source import Source
+
+
+def evaluate(
+    directory: Path,
+    name: str,
+    device: str,
+    warn: Callable[[str], None],
+    *,
+    bootstrap: int | None,
+    input_format: str | None = None,
+    targets_file: str | None = None,
+) -> Evaluation:
     """Evaluate a run on the labelled rows of a source.
 
     Args:
         directory: of the run.
         name: the source.
         device: as in a config.
+        warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
+        input_format: what the source is; None tells by its name and first bytes.
+        targets_file: holds the labels, where the source holds features alone.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, config = load_predictor(directory, device)
-    source = open_source(name)
+    data = config.data
+    source = open_source(name, input_format)
+    if targets_file is not None:
+        source = JoinedSource(source, open_source(targets_file))
+    binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
+    source.include([*predictor.preprocessing.columns, *binary])
     predictor.check_columns(source.columns, source.name)
-    select_labels(source.columns, predictor.labels, source.name)
-    table = read_table([source], [*predictor.preprocessing.columns, *predictor.labels])
-    targets = encode_labels(table, predictor.labels, positive_text(config.data))
-    targets, kept = apply_missing_policy(config.data, table, targets, predictor.labels)
+    encoder = _make_encoder(data, predictor.labels, source)
+    columns = [*predictor.preprocessing.columns, *encoder.columns]
+    columns += [] if data.sample_weight is None else [data.sample_weight]
+    table = read_table([source], list(dict.fromkeys(columns)))
+    targets = encoder.encode(table)
+    if encoder.unseen_shown:
+        warn(encoder.unseen_shown)
+    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
+    weights = None
+    if data.sample_weight is not None:
+        weights = read_sample_weights(table, data.sample_weight)
+        kept &= weights > 0
+        weights = weights[kept]
     rows = torch.from_numpy(kept)
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
@@ -49,10 +84,28 @@ def evaluate(directory: Path, name: str, device: str, *, bootstrap: int | None) 
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
+        weights=None if weights is None else torch.from_numpy(weights),
     )
 
 
-def predict(directory: Path, name: str, device: str, keep: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
+    """Return how the label columns of a source are read into the labels of a run."""
+    if data.encoding in {"auto", "binary"}:
+        select_labels(source.columns, labels, source.name, source)
+        return encoder_of(data, labels, labels)
+    columns = select_labels(source.columns, data.labels, source.name, source)
+    if columns is None:
+        raise no_label_found(source)
+    return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
+
+
+def predict(
+    directory: Path,
+    name: str,
+    device: str,
+    keep: Sequence[str],
+    input_format: str | None = None,
+) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
 
     Args:
@@ -60,21 +113,25 @@ def predict(directory: Path, name: str, device: str, keep: Sequence[str]) -> Ite
         name: the source; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
+        input_format: what the source is; None tells by its name and first bytes.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, _ = load_predictor(directory, device)
-    source = open_source(name)
+    source = open_source(name, input_format)
+    if not set(predictor.preprocessing.columns) <= set(source.columns):
+        source = FeatureSource(source)
+    source.include(predictor.preprocessing.columns)
     predictor.check_columns(source.columns, source.name)
-    kept = match_columns(keep, source.columns, f"--keep: {source.name}")
+    kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
     taken = [column for column in kept if column in predictor.output_columns]
     if taken:
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
         predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
-        yield pl.concat([batch.frame.select(kept), predictions], how="horizontal")
+        yield batch.frame[kept].hstack(predictions) if kept else predictions
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:

@@ -129,6 +129,7 @@ def compare(
         groups=None if groups is None else torch.from_numpy(groups[prepared.held_out]),
         folds=_fold_of_row(prepared),
         baseline=BASELINE,
+        weights=prepared.weights_of(prepared.held_out),
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
@@ -179,6 +180,7 @@ def choose(
         rows=shared["rows"].numpy(),
         targets=shared["targets"],
         probabilities=own[HELD_OUT],
+        weights=shared.get("weights"),
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -232,12 +234,16 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
     So neither the calibration nor the threshold of a row was fitted to its target.
     """
     targets = prepared.held_out_targets()
+    weights = prepared.weights_of(prepared.held_out)
     fold = _fold_of_row(prepared)
     probabilities = torch.empty_like(one.odds)
     decisions = torch.empty_like(one.odds, dtype=torch.bool)
     for number in range(len(prepared.folds)):
         here, others = fold == number, fold != number
-        decided, _ = decide(one.predictor, one.odds[others], targets[others], one.config)
+        its_weights = None if weights is None else weights[others]
+        decided, _ = decide(
+            one.predictor, one.odds[others], targets[others], one.config, weights=its_weights
+        )
         probabilities[here] = decided.probabilities_of_odds(one.odds[here])
         decisions[here] = probabilities[here] >= decided.thresholds
     return probabilities, decisions
@@ -259,8 +265,11 @@ def _save(
     documents: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     targets = prepared.held_out_targets()
+    weights = prepared.weights_of(prepared.held_out)
     for one in trained:
-        predictor, thresholds = decide(one.predictor, one.odds, targets, one.config)
+        predictor, thresholds = decide(
+            one.predictor, one.odds, targets, one.config, weights=weights
+        )
         held_out = choose_held_out(predictor, prepared, one.odds)
         members = describe(one.networks, one.results)
         documents.append(
@@ -274,6 +283,8 @@ def _save(
         tensors |= {f"{one.name}/{key}": value for key, value in own.items()}
     tensors[f"{HELD_OUT}/rows"] = torch.from_numpy(held_out.rows)
     tensors[f"{HELD_OUT}/targets"] = held_out.targets
+    if held_out.weights is not None:
+        tensors[f"{HELD_OUT}/weights"] = held_out.weights
     run.write_tensors(MODEL, tensors)
     extra = {"seeds": trained[0].config.model.members}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
@@ -290,6 +301,9 @@ def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
         "row": prepared.held_out,
         "fold": _fold_of_row(prepared).numpy(),
     }
+    weights = prepared.weights_of(prepared.held_out)
+    if weights is not None:
+        columns["sample_weight"] = weights.numpy()
     for column in target_columns(prepared.labels, prepared.held_out_targets()):
         columns[column.name] = column
     for candidate in judged:

@@ -61,7 +61,10 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
 
     predictor = make_predictor(model, prepared, networks, config)
     odds = score_held_out(predictor, prepared, networks)
-    predictor, thresholds = decide(predictor, odds, prepared.held_out_targets(), config)
+    weights = prepared.weights_of(prepared.held_out)
+    predictor, thresholds = decide(
+        predictor, odds, prepared.held_out_targets(), config, weights=weights
+    )
     held_out = choose_held_out(predictor, prepared, odds)
     warn_of_flattery(held_out.part, observer)
     return report_run(run, predictor, thresholds, config, held_out, describe(networks, results))
@@ -161,14 +164,27 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
 
 
 def decide(
-    predictor: Predictor, odds: torch.Tensor, targets: torch.Tensor, config: Config
+    predictor: Predictor,
+    odds: torch.Tensor,
+    targets: torch.Tensor,
+    config: Config,
+    *,
+    weights: torch.Tensor | None,
 ) -> tuple[Predictor, Thresholds]:
-    """Fit calibration and thresholds on log-odds and targets (N, L) of held-out rows."""
-    calibration = fit_calibration(odds, targets, config.calibration.method)  # type: ignore[arg-type]
+    """Fit calibration and thresholds on held-out rows.
+
+    Args:
+        predictor: of the networks.
+        odds: (N, L) log-odds.
+        targets: (N, L), NaN where missing.
+        config: the method and the objective.
+        weights: (N,) sample weights, or None.
+    """
+    method = config.calibration.method
+    calibration = fit_calibration(odds, targets, method, weights=weights)  # type: ignore[arg-type]
     calibrated = dataclasses.replace(predictor, calibration=calibration)
-    thresholds = choose_thresholds(
-        calibrated.probabilities_of_odds(odds), targets, config.thresholds
-    )
+    probabilities = calibrated.probabilities_of_odds(odds)
+    thresholds = choose_thresholds(probabilities, targets, config.thresholds, weights=weights)
     return dataclasses.replace(calibrated, thresholds=thresholds.values), thresholds
 
 
@@ -195,7 +211,8 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, odds: torch.Tensor
         probabilities = predictor.probabilities_of_odds(odds)
     source = data.sources["train" if part == "out_of_fold" else part]
     targets = torch.from_numpy(data.targets[numbers])
-    return HeldOut(part, source, numbers, targets, probabilities)
+    weights = prepared.weights_of(numbers)
+    return HeldOut(part, source, numbers, targets, probabilities, weights)
 
 
 def warn_of_flattery(part: str, observer: Observer) -> None:

@@ -70,9 +70,14 @@ def plan_networks(
     members, folds, starts = [], [], []
     for number, (train, valid) in enumerate(prepared.fold_rows):
         targets = prepared.rows.targets[train].cpu()
-        counts = count_targets(targets.numpy(), prepared.labels)
-        rates = balanced_rates(targets) if config.training.sampler == "balanced" else None
-        loss = make_loss(config, counts, targets, rates=rates, given=given)
+        weights = prepared.weights_of(prepared.folds[number].train)
+        whole = None if weights is None else weights.numpy()
+        counts = count_targets(targets.numpy(), prepared.labels, whole)
+        is_balanced = config.training.sampler == "balanced"
+        rates = balanced_rates(targets, weights) if is_balanced else None
+        loss = make_loss(config, counts, targets, rates=rates, given=given, weights=weights)
+        if weights is not None:
+            counts = counts.scaled(len(weights) / float(weights.sum()))
         start = link(_prevalence(counts), loss)
         for index in range(config.model.members):
             seed = config.training.seed + index
@@ -92,6 +97,7 @@ def make_loss(
     *,
     rates: torch.Tensor | None,
     given: Sequence[float] | None,
+    weights: torch.Tensor | None = None,
 ) -> losses.Loss:
     """Return the loss that a config asks for.
 
@@ -101,6 +107,7 @@ def make_loss(
         targets: of the training rows, (N, L).
         rates: how often each is drawn, (N,); None for alike.
         given: (L,) weights from a file, instead of the config's strategy.
+        weights: of the rows, (N,).
     """
     settings = config.loss
     pos_weight = None
@@ -110,14 +117,16 @@ def make_loss(
         w = config.weighting
         weighted = weigh(counts, Strategy(w.strategy, w.cap, w.smoothing, w.beta), "train")
         pos_weight = torch.tensor([label.pos_weight for label in weighted.labels])
+    if weights is not None:  # what follows adds to counts, and so needs them in rows
+        counts = counts.scaled(len(weights) / float(weights.sum()))
     loss = _choose_loss(config, counts, pos_weight)
     _refuse_unusable(loss, counts)
     if rates is None and loss.rarity is None:
         return loss
-    weights = torch.ones(1, 1) if rates is None else rates[:, None]
+    cells = torch.ones(1, 1) if rates is None else rates[:, None]
     if loss.rarity is not None:
-        weights = weights * losses.cell_weights(targets, loss.rarity)
-    return dataclasses.replace(loss, prior_shift=prior_shift(targets, weights))
+        cells = cells * losses.cell_weights(targets, loss.rarity)
+    return dataclasses.replace(loss, prior_shift=prior_shift(targets, cells, weights))
 
 
 def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None) -> losses.Loss:

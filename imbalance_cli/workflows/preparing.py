@@ -15,9 +15,10 @@ import torch
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
 from imbalance_cli.features import fit_preprocessing
-from imbalance_cli.labelled import LabelledTable, Roles, read_labelled
-from imbalance_cli.labels import Counts, LabelCounts, list_names, select_labels
+from imbalance_cli.labelled import LabelledTable, read_labelled
+from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.splits import Fold, cut_folds
+from imbalance_cli.workflows.doubts import list_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,11 @@ class Prepared:
         """Return the targets of `held_out`, (N_held_out, L) on the host."""
         return self.rows.targets[torch.from_numpy(self.held_out).to(self.device)].cpu()
 
+    def weights_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
+        """Return the sample weights of some row numbers, (N,) float64, or None."""
+        weights = self.data.weights
+        return None if weights is None else torch.from_numpy(weights[rows])
+
     def parts(self) -> dict[str, int]:
         """Return how many rows are used for what."""
         split = self.data.split
@@ -120,33 +126,51 @@ def prepare(config: Config, observer: Observer, *, folds: int | None) -> Prepare
     """
     device = choose_device(config.training.device)
     roles, data = read_labelled(config)
-    cut = _cut_folds(config, roles.labels, data, folds)
+    cut = _cut_folds(config, data, folds)
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
-    learnable = _find_learnable(roles.labels, data.targets[learned], observer)
-    _warn_of_labels(roles, data, learnable, observer)
+    learnable = _find_learnable(data.labels, data.targets[learned], observer)
     preprocessing = fit_preprocessing(data.table, roles.features, learned)
+    for sentence in list_doubts(roles, data, learnable):
+        observer.warned(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
         observer.warned(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
     targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
-    rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device)
-    return Prepared(roles.labels, data, learnable, preprocessing, rows, cut)
+    weights = _training_weights(data.weights)
+    rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
+    return Prepared(data.labels, data, learnable, preprocessing, rows, cut)
 
 
-def count_targets(targets: NDArray[np.float32], labels: Sequence[str]) -> Counts:
-    """Count targets (N, L), NaN where missing."""
-    positives = (targets == 1).sum(axis=0).tolist()
-    negatives = (targets == 0).sum(axis=0).tolist()
-    missing = np.isnan(targets).sum(axis=0).tolist()
-    rows = zip(labels, positives, negatives, missing, strict=True)
+def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
+    """Return weights near 1, (N,), scaled by a power of two, which rounds nothing.
+
+    None where all are alike, so that such weights change no bit of the training.
+    """
+    if weights is None or not (weights > 0).any():
+        return None
+    counted = weights[weights > 0]
+    if (counted == counted[0]).all():  # the rows of weight 0 are in no part
+        return None
+    _, exponent = np.frexp(np.median(counted))
+    scaled: NDArray[np.float64] = np.ldexp(weights, -int(exponent))
+    return scaled.astype(np.float32)
+
+
+def count_targets(
+    targets: NDArray[np.float32],
+    labels: Sequence[str],
+    weights: NDArray[np.float64] | None = None,
+) -> Counts:
+    """Count targets (N, L), NaN where missing; with weights (N,), a row counts what it weighs."""
+    sides = (targets == 1, targets == 0, np.isnan(targets))
+    counts = [(side.sum(axis=0) if weights is None else weights @ side).tolist() for side in sides]
+    rows = zip(labels, *counts, strict=True)
     return Counts(len(targets), [LabelCounts(*row) for row in rows])
 
 
-def _cut_folds(
-    config: Config, labels: Sequence[str], data: LabelledTable, folds: int | None
-) -> list[Fold]:
+def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[Fold]:
     split = data.split
     if not folds:
         return [Fold(split.train, split.valid, split.valid)]
@@ -157,7 +181,7 @@ def _cut_folds(
         split.train if is_given else np.sort(np.append(split.train, split.valid)),
         config.split,
         number=folds,
-        labels=labels,
+        labels=data.labels,
         groups=data.groups,
         share=config.split.valid / (1 - tested),  # as large a share as without folds
         valid=split.valid if is_given else None,
@@ -178,25 +202,3 @@ def _find_learnable(
                 "and is left out of macro averages"
             )
     return learnable
-
-
-def _warn_of_labels(
-    roles: Roles, data: LabelledTable, learnable: Sequence[bool], observer: Observer
-) -> None:
-    """Name features that look like labels, and labels that a part has no positive of."""
-    alike = select_labels(roles.features, (), data.table.name)
-    if alike:
-        observer.warned(
-            f"used as features, though they are called like labels: {list_names(alike)}; "
-            "data.exclude leaves them out"
-        )
-    for part, outcome in (
-        ("valid", "it gets no threshold of its own"),
-        ("test", "its average precision and recall are undefined"),
-    ):
-        rows = getattr(data.split, part)
-        has_positive = (data.targets[rows] == 1).any(axis=0)
-        without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
-        if len(rows) and len(without):
-            names = list_names([roles.labels[label] for label in without])
-            observer.warned(f"no positive in the {part} part for {names}: {outcome}")

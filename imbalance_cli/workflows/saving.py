@@ -39,6 +39,7 @@ class HeldOut:
         rows: (N,) their numbers in the table.
         targets: (N, L), NaN where missing.
         probabilities: (N, L) float64.
+        weights: (N,) sample weights, or None.
     """
 
     part: str
@@ -46,6 +47,7 @@ class HeldOut:
     rows: NDArray[np.intp]
     targets: torch.Tensor
     probabilities: torch.Tensor
+    weights: torch.Tensor | None = None
 
 
 def report_run(
@@ -63,6 +65,7 @@ def report_run(
         part=held_out.part,
         source=held_out.source,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
+        weights=held_out.weights,
     )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
     run.write_tensors(MODEL, predictor.tensors())
@@ -117,5 +120,7 @@ def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
     """Return row numbers, targets and what was predicted, as Parquet."""
     targets = target_columns(predictor.labels, held_out.targets)
     frame = pl.DataFrame({"row": held_out.rows}).with_columns(targets)
+    if held_out.weights is not None:
+        frame = frame.with_columns(sample_weight=pl.Series(held_out.weights.numpy()))
     predictions = predictor.frame(held_out.probabilities)
     return encode_parquet(pl.concat([frame, predictions], how="horizontal"))

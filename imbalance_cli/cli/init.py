@@ -1,0 +1,53 @@
+"""`imbtrain init`: a commented config for a source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imbalance_cli.cli.console import write_result
+from imbalance_cli.cli.label_options import (
+    Encoding,
+    InputFormat,
+    Labels,
+    Positive,
+    TagSeparator,
+    read_settings,
+)
+from imbalance_cli.cli.options import Debug
+from imbalance_cli.errors import SourceError
+
+
+def init(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A table.", show_default=False)],
+    labels: Labels = None,
+    positive: Positive = None,
+    encoding: Encoding = "auto",
+    tag_separator: TagSeparator = None,
+    input_format: InputFormat = None,
+    group: Annotated[
+        str | None, typer.Option(help="A column whose rows of one value stay in one part.")
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="A column of times: train on the past, test on the future."),
+    ] = None,
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Write a commented config for a source, which fit takes as it is."""
+    if source == "-":
+        raise SourceError(
+            "stdin can be read once, and a config that names it could not read it again",
+            hint="save it to a file, and name that",
+        )
+    from imbalance_cli.config.template import write_template
+    from imbalance_cli.inspection import inspect_source, propose_config
+    from imbalance_cli.readers import open_source
+
+    settings = read_settings(positive, encoding, tag_separator)
+    found = inspect_source(open_source(source, input_format), labels or (), settings)
+    chosen = {"group": group, "time": time, "input_format": input_format}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    proposal = propose_config(source, found, settings, given)
+    write_result(write_template(proposal).encode(), None)

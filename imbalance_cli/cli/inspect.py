@@ -1,0 +1,45 @@
+"""`imbtrain inspect`: what is in a source, and what fit would say to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imbalance_cli.cli.console import default_format, draw, write_result
+from imbalance_cli.cli.label_options import (
+    Encoding,
+    InputFormat,
+    Labels,
+    Positive,
+    TagSeparator,
+    read_settings,
+)
+from imbalance_cli.cli.options import Debug, ReportFormat
+
+
+def inspect(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A table; - for CSV on stdin.", show_default=False),
+    ],
+    labels: Labels = None,
+    positive: Positive = None,
+    encoding: Encoding = "auto",
+    tag_separator: TagSeparator = None,
+    input_format: InputFormat = None,
+    output_format: ReportFormat = None,
+    debug: Debug = False,  # noqa: ARG001  read by the boundary
+) -> None:
+    """Show columns, missing cells, labels, and what fit would refuse or warn of."""
+    from imbalance_cli.inspection import inspect_source
+    from imbalance_cli.readers import open_source
+    from imbalance_cli.report import inspection as drawing
+
+    settings = read_settings(positive, encoding, tag_separator)
+    found = inspect_source(open_source(source, input_format), labels or (), settings)
+    chosen = output_format or default_format()
+    if chosen == "table":
+        draw(drawing.draw_inspection(found))
+    else:
+        write_result(drawing.to_csv(found) if chosen == "csv" else drawing.to_json(found), None)

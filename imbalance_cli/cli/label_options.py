@@ -1,0 +1,66 @@
+"""How label columns are named and read on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from imbalance_cli.errors import LabelError
+
+if TYPE_CHECKING:
+    from imbalance_cli.labels import LabelSettings
+
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A label column, by name or glob; repeatable.  [default: y, label, target and y_*]",
+        show_default=False,
+    ),
+]
+Positive = Annotated[
+    str | None, typer.Option(help="The value that means 1, where a label is not 0/1 or yes/no.")
+]
+Encoding = Annotated[
+    Literal["auto", "binary", "one_vs_rest", "tags"],
+    typer.Option(
+        help="What a label cell holds: binary (auto): yes or no; one_vs_rest: a class, which "
+        "becomes a label; tags: several, as a;b;c, each a label."
+    ),
+]
+TagSeparator = Annotated[
+    str | None, typer.Option(help="Between two tags of a cell.  [default: ;]", show_default=False)
+]
+
+
+InputFormat = Annotated[
+    str | None,
+    typer.Option(
+        help="What SOURCE is, where its name and first bytes do not say: csv, tsv, parquet, arrow, "
+        "ndjson, npy, npz, pt, safetensors or svmlight.",
+        show_default=False,
+    ),
+]
+
+
+def read_settings(positive: str | None, encoding: str, separator: str | None) -> LabelSettings:
+    """Return how labels are read.
+
+    Raises:
+        LabelError: an option does nothing beside another one.
+    """
+    from imbalance_cli.labels import LabelSettings
+
+    if positive is not None and encoding in {"one_vs_rest", "tags"}:
+        raise LabelError(
+            f"--positive {positive} goes with --encoding binary, not {encoding}",
+            hint="leave one of them out",
+        )
+    if separator is not None and (encoding != "tags" or not separator):
+        raise LabelError(
+            f"--tag-separator {separator!r} goes with --encoding tags, not {encoding}"
+            if separator
+            else "--tag-separator is empty",
+            hint="leave it out, or --encoding tags --tag-separator ';'",
+        )
+    return LabelSettings(positive, encoding, ";" if separator is None else separator)  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""The JSON schema (draft 2020-12) of a config, for editors and other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
+from imbalance_cli.config.sections import DEVICES, Config
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+IDENTIFIER = "urn:imbtrain:config"
+RUN_NAME = {"pattern": r"^[^/\\\u0000]+$", "not": {"enum": [".", ".."]}}
+
+
+def make_json_schema() -> dict[str, Any]:
+    """Return the schema of what a config may hold; a key without a meaning is refused.
+
+    Contradictions between two keys are for `load_config` alone.
+    """
+    plain = Config.model_json_schema(by_alias=True)
+    sections: dict[str, Any] = {}
+    for name, reference in plain["properties"].items():
+        section = plain["$defs"][reference["$ref"].rsplit("/", 1)[-1]]
+        section["properties"] = {
+            key: _describe(f"{name}.{key}", value) for key, value in section["properties"].items()
+        }
+        section.pop("title")
+        section["description"] = SECTIONS[name]
+        # a section whose keys are all commented out is null, which stands for the defaults
+        section["type"] = "object" if section.get("required") else ["object", "null"]
+        sections[name] = section
+    return {
+        "$schema": DIALECT,
+        "$id": IDENTIFIER,
+        "title": "imbtrain config",
+        "description": "What imbtrain fit and imbtrain compare read.",
+        "type": "object",
+        "properties": sections,
+        "required": plain["required"],
+        "additionalProperties": False,
+    }
+
+
+def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a key with its description, and with what validators add to its type."""
+    value = {key: part for key, part in value.items() if key != "title"}
+    key = dotted.partition(".")[2]
+    if dotted.startswith("data."):
+        value = _allow_one(value)
+    if dotted in {"data.labels", "data.exclude"}:
+        value["anyOf"].append({"type": "null"})
+    if key == "device":
+        value["pattern"] = f"^({DEVICES.pattern})$"
+    if dotted == "output.name":
+        value["anyOf"] = [
+            member | RUN_NAME if member["type"] == "string" else member for member in value["anyOf"]
+        ]
+    return {"description": DESCRIPTIONS[dotted], **value}
+
+
+def _allow_one(value: dict[str, Any]) -> dict[str, Any]:
+    """Allow a text where a list of texts is read, as the sections do."""
+    members = value.get("anyOf", [value])
+    lists = [m for m in members if m.get("type") == "array"]
+    if not lists:
+        return value
+    own = {key: part for key, part in value.items() if key in {"default", "description"}}
+    wider = [{"type": "string"}, *({k: v for k, v in m.items() if k not in own} for m in members)]
+    return {"anyOf": wider, **own}

@@ -1,0 +1,122 @@
+"""The commented config that `imbtrain init` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS, list_keys
+from imbalance_cli.config.json_schema import make_json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WIDTH = 100
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+SUGGESTED = {"group", "time"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """What is known of a source when its config is written.
+
+    Attributes:
+        source: a path, as `data.train` takes it.
+        about: sentences at the top.
+        labels: the label columns, and a remark on each.
+        exclude: the columns to leave out, and why.
+        settings: other keys of `data` with a value of their own.
+        suggested: columns that may be `group` or `time`, and why.
+    """
+
+    source: str
+    labels: Mapping[str, str]
+    about: Sequence[str] = ()
+    exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    suggested: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+
+
+def write_template(proposal: Proposal) -> str:
+    """Return a whole config as YAML; what has its default is there as a comment."""
+    known: dict[str, list[str]] = {
+        "train": [f"train: {quote(proposal.source)}"],
+        "labels": _list_columns("labels", proposal.labels),
+        **{key: [f"{key}: {quote(value)}"] for key, value in proposal.settings.items()},
+    }
+    if proposal.exclude:
+        known["exclude"] = _list_columns("exclude", proposal.exclude)
+    lines = [line for sentence in proposal.about for line in _comment(sentence)]
+    schema = make_json_schema()["properties"]
+    for section, keys in list_keys().items():
+        lines += ["", *_comment(SECTIONS[section]), f"{section}:"]
+        for key, default in keys:
+            choices = _choices(schema[section]["properties"][key])
+            lines += _comment(DESCRIPTIONS[f"{section}.{key}"] + choices, 2)
+            suggested = proposal.suggested.get(key, {}) if section == "data" else {}
+            if section == "data" and key in known:
+                lines += [f"  {line}" for line in known[key]]
+            elif suggested and key not in proposal.settings:
+                lines += [
+                    f"  # {key}: {quote(column)}" + _remark(why)
+                    for column, why in suggested.items()
+                ]
+            else:
+                lines.append(f"  # {key}: {_value(default)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def quote(text: str) -> str:
+    """Return a text as YAML that means this text, in YAML 1.1 and 1.2 alike."""
+    if PLAIN.fullmatch(text) and yaml.safe_load(text) == text:
+        return text
+    quoted = yaml.dump(
+        text,
+        Dumper=yaml.SafeDumper,
+        default_style='"',
+        allow_unicode=True,
+        width=2**31,
+    )
+    return quoted.removesuffix("\n")
+
+
+def _list_columns(key: str, columns: Mapping[str, str]) -> list[str]:
+    return [f"{key}:", *(f"  - {quote(name)}{_remark(why)}" for name, why in columns.items())]
+
+
+def _remark(text: str) -> str:
+    return f"  # {_one_line(text)}" if text else ""
+
+
+def _comment(text: str, indent: int = 0) -> list[str]:
+    start = " " * indent + "# "
+    return textwrap.wrap(
+        _one_line(text),
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _one_line(text: str) -> str:
+    """Return a text that cannot end a comment, nor hold what YAML does not allow in one."""
+    words = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
+
+
+def _choices(schema: dict[str, Any]) -> str:
+    """Return " a | b | c." for a key that takes one of a few words."""
+    members = schema.get("anyOf", [schema])
+    words = [word for member in members for word in member.get("enum", ())]
+    return f" One of {', '.join(words)}." if len(words) > 1 else ""
+
+
+def _value(default: object) -> str:
+    return quote(default) if isinstance(default, str) else json.dumps(default)

@@ -1,0 +1,17 @@
+"""Looking at a source before anything is trained on it."""
+
+from imbalance_cli.inspection.columns import Column
+from imbalance_cli.inspection.inspecting import inspect_source
+from imbalance_cli.inspection.pairs import LabelPair
+from imbalance_cli.inspection.proposing import propose_config
+from imbalance_cli.inspection.results import Candidate, Finding, Inspection
+
+__all__ = [
+    "Candidate",
+    "Column",
+    "Finding",
+    "Inspection",
+    "LabelPair",
+    "inspect_source",
+    "propose_config",
+]

@@ -1,0 +1,103 @@
+"""Which labels occur together.
+
+Shapes: B rows of a batch, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imbalance_cli.labels import LabelCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelPair:
+    """How often two labels are positive in one row.
+
+    Attributes:
+        first: a label.
+        second: another one.
+        together: rows where both are positive.
+        lift: `together` over what it would be if they were independent, among the rows where both
+            are known.
+    """
+
+    first: str
+    second: str
+    together: int
+    lift: float
+
+
+class PairCounts:
+    """Counts labels, one by one and in pairs, while their targets stream past.
+
+    Args:
+        labels: names, (L,).
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+        shape = len(labels), len(labels)
+        self._rows = 0
+        self._both = np.zeros(shape, np.int64)
+        self._first = np.zeros(shape, np.int64)  # the first positive, the second known
+        self._known = np.zeros(shape, np.int64)
+
+    def grow(self, labels: Sequence[str]) -> None:
+        """Append labels of a column of classes or tags, which no row so far was positive for."""
+        added = len(labels) - len(self.labels)
+        if not added:
+            return
+        positives, known = self._both.diagonal(), self._known.max(initial=0)
+        self._first = np.hstack([self._first, np.tile(positives[:, None], added)])
+        self._first = np.pad(self._first, ((0, added), (0, 0)))
+        self._both = np.pad(self._both, (0, added))
+        # a cell of classes or tags is known for all of them, or for none
+        self._known = np.pad(self._known, (0, added), constant_values=known)
+        self.labels = list(labels)
+
+    def add(self, targets: NDArray[np.float32]) -> None:
+        """Add targets (B, L): 1, 0, or NaN where missing."""
+        # float64 counts without error up to 2^53, and its matrix product is fast
+        positive = (targets == 1).astype(np.float64)
+        known = (~np.isnan(targets)).astype(np.float64)
+        self._rows += len(targets)
+        if not self.labels:
+            return
+        self._both += (positive.T @ positive).astype(np.int64)
+        self._first += (positive.T @ known).astype(np.int64)
+        self._known += (known.T @ known).astype(np.int64)
+
+    def counts(self) -> list[LabelCounts]:
+        """Return the counts of each label, (L,)."""
+        positives, known = self._both.diagonal().tolist(), self._known.diagonal().tolist()
+        return [
+            LabelCounts(label, p, k - p, self._rows - k)
+            for label, p, k in zip(self.labels, positives, known, strict=True)
+        ]
+
+    def pairs(self, most: int, among: Collection[str]) -> list[LabelPair]:
+        """Return the pairs that occur together in the most rows.
+
+        Args:
+            most: how many.
+            among: the labels they are of.
+        """
+        chosen = np.flatnonzero([label in among for label in self.labels])
+        firsts, seconds = (chosen[side] for side in np.triu_indices(len(chosen), k=1))
+        together = self._both[firsts, seconds]
+        order = np.argsort(-together, kind="stable")[:most]
+        return [self._pair(int(firsts[i]), int(seconds[i])) for i in order if together[i]]
+
+    def _pair(self, i: int, j: int) -> LabelPair:
+        together = int(self._both[i, j])
+        expected = float(self._first[i, j]) * float(self._first[j, i]) / float(self._known[i, j])
+        return LabelPair(self.labels[i], self.labels[j], together, together / expected)

@@ -1,0 +1,168 @@
+"""From an inspection to what a config for the source would say."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from imbalance_cli.config.template import Proposal
+from imbalance_cli.errors import ConfigError, LabelError, nearest
+from imbalance_cli.labels import list_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imbalance_cli.inspection.columns import Column
+    from imbalance_cli.inspection.results import Inspection
+    from imbalance_cli.labels import LabelSettings
+
+GROUP_NAME = re.compile(
+    r"(^|[^a-z])(id|patient|customer|client|user|subject|account|session|group)s?($|[^a-z])",
+    re.IGNORECASE,
+)
+TIME_NAME = re.compile(r"(^|[^a-z])(date|time|timestamp|year)($|[^a-z])", re.IGNORECASE)
+MOST_NAMED = 10
+MOST_SUGGESTED = 5
+ROLES = ("group", "time")
+ROWS_A_GROUP = 2  # at least, on average
+
+
+def propose_config(
+    path: str,
+    found: Inspection,
+    settings: LabelSettings,
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> Proposal:
+    """Return what a config for the source says: labels, columns to leave out, groups and times.
+
+    Args:
+        path: what `data.train` is.
+        found: what an inspection of it found.
+        settings: how the labels are read.
+        given: other keys of `data` and their values; group and time are columns.
+
+    Raises:
+        ConfigError: the group or the time is no column, or a label.
+        LabelError: there is no label, or one that cannot be read.
+    """
+    if not found.label_columns:
+        raise _no_label(found)
+    for finding in found.findings:
+        if finding.outcome == "refused" and finding.column in found.label_columns:
+            raise LabelError(finding.problem, hint=finding.hint)
+    roles = {key: column for key, column in given.items() if key in ROLES}
+    for key, column in roles.items():
+        _check_role(key, column, found)
+    exclude = _list_excluded(found)
+    return Proposal(
+        source=path,
+        about=_describe(found, exclude),
+        labels={column: _describe_label(column, found) for column in found.label_columns},
+        exclude={column: why for column, why in exclude.items() if column not in roles.values()},
+        settings=_list_settings(settings) | dict(given),
+        suggested={
+            "group": _first(_list_groups(found, exclude)),
+            "time": _first(_list_times(found.columns)),
+        },
+    )
+
+
+def _check_role(key: str, column: str, found: Inspection) -> None:
+    names = [known.name for known in found.columns]
+    if column not in names:
+        raise ConfigError(
+            f"--{key}: {found.source} has no column {column!r}; "
+            f"the columns are {list_names(names)}",
+            hint=nearest(column, names),
+        )
+    if column in found.label_columns:
+        raise ConfigError(f"--{key}: {column!r} is a label", hint=f"another column for --{key}")
+
+
+def _list_settings(settings: LabelSettings) -> dict[str, str]:
+    """Return the keys of `data` that differ from their defaults."""
+    given = {} if settings.encoding == "auto" else {"encoding": str(settings.encoding)}
+    if settings.encoding == "tags" and settings.separator != ";":
+        given["tag_separator"] = settings.separator
+    return given if settings.positive is None else given | {"positive": settings.positive}
+
+
+def _describe(found: Inspection, exclude: dict[str, str]) -> list[str]:
+    width = len(found.columns)
+    about = [f"{found.source}: {found.rows:,} rows, {width:,} columns. Made by imbtrain init."]
+    return about + [
+        (f"{finding.column}: " if finding.column else "") + finding.problem
+        for finding in found.findings
+        if finding.outcome == "warned" and finding.column not in exclude
+    ]
+
+
+def _constants(found: Inspection) -> set[str]:
+    return {column.name for column in found.columns if column.kind == "constant"}
+
+
+def _describe_label(column: str, found: Inspection) -> str:
+    for label in found.labels:
+        if label.label == column and label.prevalence is not None:
+            missing = f", {label.missing:,} missing" if label.missing else ""
+            return f"{label.positives:,} positives, {100 * label.prevalence:.3g} %{missing}"
+    return f"{len(found.labels):,} labels" if found.labels else ""
+
+
+def _list_excluded(found: Inspection) -> dict[str, str]:
+    """Return the columns that `fit` would refuse or drop, or that tell a label, and why."""
+    idle = _constants(found) | {leak.column for leak in found.leaks}
+    reasons: dict[str, str] = {}
+    for finding in found.findings:
+        column = finding.column
+        is_feature = column is not None and column not in found.label_columns
+        if column is not None and is_feature and (finding.outcome == "refused" or column in idle):
+            reasons.setdefault(column, finding.problem)
+    return reasons
+
+
+def _list_groups(found: Inspection, exclude: dict[str, str]) -> dict[str, str]:
+    """Return columns whose rows may belong together."""
+    groups = {}
+    for column in found.columns:
+        repeats = column.known == found.rows >= ROWS_A_GROUP * column.distinct > ROWS_A_GROUP
+        is_named = column.kind != "date" and GROUP_NAME.search(column.name)
+        if repeats and (is_named or column.kind == "date") and column.name not in exclude:
+            rows = found.rows / column.distinct
+            groups[column.name] = f"{column.distinct:,} values, {rows:,.3g} rows each"
+    return {name: why for name, why in groups.items() if name not in found.label_columns}
+
+
+def _list_times(columns: Sequence[Column]) -> dict[str, str]:
+    """Return columns that may order the rows."""
+    return {
+        column.name: f"{column.minimum} to {column.maximum}"
+        for column in columns
+        if not column.missing
+        and column.problem is None
+        and (column.kind == "date" or (column.kind == "number" and TIME_NAME.search(column.name)))
+    }
+
+
+def _first(columns: dict[str, str]) -> dict[str, str]:
+    return dict(list(columns.items())[:MOST_SUGGESTED])
+
+
+def _no_label(found: Inspection) -> LabelError:
+    rarest = sorted(found.candidates, key=lambda candidate: candidate.positives)[:MOST_NAMED]
+    if not rarest:
+        return LabelError(
+            f"{found.source}: no column is called y, label, target or y_*, and none has two values",
+            hint="--labels NAME --encoding one_vs_rest reads a column of classes, --encoding tags "
+            "one of tags",
+        )
+    shown = ", ".join(candidate.column for candidate in rarest)
+    first = rarest[0]
+    positive = f" --positive {shlex.quote(first.positive)}" if first.needs_positive else ""
+    return LabelError(
+        f"{found.source}: no column is called y, label, target or y_*; columns of two values: "
+        f"{shown}",
+        hint=f"say which are labels, for instance --labels {shlex.quote(first.column)}{positive}",
+    )

@@ -1,0 +1,237 @@
+"""From label columns to targets: binary, one label a class, or one label a tag.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from imbalance_cli.errors import LabelError, shorten
+from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
+from imbalance_cli.labels.selection import list_names
+from imbalance_cli.readers.cells import parse_texts
+from imbalance_cli.readers.source import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.readers import Table
+
+EncodingName = Literal["binary", "one_vs_rest", "tags"]
+MissingPolicy = Literal["mask", "negative", "drop", "error"]
+LEAST_OF_AN_ID = 50  # distinct values, from which a column may be one of ids
+WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
+
+
+@dataclasses.dataclass
+class Vocabulary:
+    """The classes or tags of one column, collected a batch at a time.
+
+    Attributes:
+        column: its name.
+        encoding: one_vs_rest or tags.
+        separator: between the tags of a cell.
+        rows: how many rows hold each class or tag.
+        known: how many cells are not missing.
+    """
+
+    column: str
+    encoding: EncodingName
+    separator: str = ";"
+    rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    known: int = 0
+
+    def add(self, table: Table) -> None:
+        """Add the cells of a batch.
+
+        Raises:
+            LabelError: a cell holds an empty tag.
+        """
+        values = list_values(table, self.column, self.encoding, self.separator)
+        self.known += len(values) - values.null_count()
+        found = values.explode(empty_as_null=True).drop_nulls().alias("value")
+        for value, count in found.to_frame().group_by("value").len().iter_rows():
+            self.rows[value] = self.rows.get(value, 0) + count
+
+    def labels(self, name: str) -> list[str]:
+        """Return the labels, numbers by size and texts by alphabet.
+
+        Args:
+            name: the source, for errors.
+
+        Raises:
+            LabelError: there are fewer than two classes, no tag, or as many as an id has.
+        """
+        kind = "class" if self.encoding == "one_vs_rest" else "tag"
+        least = 2 if self.encoding == "one_vs_rest" else 1
+        if len(self.rows) < least:
+            found = f"only {next(iter(self.rows))!r}" if self.rows else "none"
+            raise LabelError(
+                f"{name}: column {self.column!r} has {found}, and {self.encoding} needs at least "
+                f"{least} {kind}{'es' if least > 1 else ''}",
+                hint="another column, or more rows",
+            )
+        if self.encoding == "one_vs_rest" and LEAST_OF_AN_ID <= self.known < 2 * len(self.rows):
+            raise LabelError(
+                f"{name}: column {self.column!r} has {len(self.rows):,} values in {self.known:,} "
+                f"cells, such as {_shown(next(iter(self.rows)))}: it looks like an id or a "
+                "measurement, not a class",
+                hint="another label column; or data.encoding: binary",
+            )
+        return sorted(self.rows, key=_natural)
+
+    def rare(self, minimum: int) -> list[str]:
+        """Return the labels with fewer rows than `minimum`, the rarest first."""
+        few = [(count, label) for label, count in self.rows.items() if count < minimum]
+        return [label for _, label in sorted(few)]
+
+
+@dataclasses.dataclass
+class LabelEncoder:
+    """Turns the label columns of a table into targets.
+
+    Attributes:
+        encoding: how.
+        columns: what is read: the labels themselves, or the one column of classes or tags.
+        labels: names, (L,).
+        positive: of `binary`, the text that means 1.
+        separator: of `tags`.
+        unseen: classes or tags that were met and are no label, with how many rows.
+    """
+
+    encoding: EncodingName
+    columns: list[str]
+    labels: list[str]
+    positive: str | None = None
+    separator: str = ";"
+    unseen: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_positive(self.positive)
+        self._seen = Tally.empty(self.columns)  # a third value may come in a later batch
+
+    def encode(self, table: Table) -> NDArray[np.float32]:
+        """Return (N, L): 1, 0, or NaN where the cell is missing.
+
+        Raises:
+            LabelError: a cell is not binary, or holds an empty tag.
+        """
+        if self.encoding == "binary":
+            return encode_labels(table, self.labels, self.positive, self._seen)
+        values = list_values(table, self.columns[0], self.encoding, self.separator)
+        targets = np.zeros((len(values), len(self.labels)), np.float32)
+        targets[values.is_null().to_numpy()] = np.nan
+        rows, labels = self._positions(values)
+        targets[rows, labels] = 1
+        return targets
+
+    def _positions(self, values: pl.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the row and the label of every positive, and note what is no label."""
+        lengths = values.list.len().fill_null(0).to_numpy()
+        rows = np.repeat(np.arange(len(values)), lengths)
+        flat = values.filter(values.list.len().fill_null(0) > 0).explode(empty_as_null=True)
+        numbers = {label: i for i, label in enumerate(self.labels)}
+        labels = flat.replace_strict(numbers, default=-1, return_dtype=pl.Int64).to_numpy()
+        is_label = labels >= 0
+        others = flat.filter(~is_label).alias("value").to_frame()
+        for value, count in others.group_by("value").len().iter_rows():
+            self.unseen[value] = self.unseen.get(value, 0) + count
+        return rows[is_label], labels[is_label]
+
+    @property
+    def unseen_shown(self) -> str | None:
+        """A sentence about classes or tags that are no label, or None."""
+        if not self.unseen:
+            return None
+        kind = "classes" if self.encoding == "one_vs_rest" else "tags"
+        shown = list_names([_shown(value) for value in sorted(self.unseen)], most=5)
+        return (
+            f"column {self.columns[0]!r} holds {kind} that the labels do not have, which count as "
+            f"none of them: {shown}"
+        )
+
+
+def list_values(table: Table, column: str, encoding: EncodingName, separator: str) -> pl.Series:
+    """Return the classes or tags of each cell as a list, null where the cell is missing.
+
+    A whole number is the same class whether it is written 3 or 3.0. A column of lists, as Parquet
+    and NDJSON have them, holds tags as it stands.
+
+    Raises:
+        LabelError: a cell holds an empty tag, or the column holds neither texts nor numbers.
+    """
+    cells = table.frame[column]
+    if cells.dtype == pl.List(pl.String) and encoding == "tags":
+        values = cells.list.eval(pl.element().str.strip_chars())
+        return _distinct_tags(table, column, values, cells)
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
+        raise LabelError(
+            f"{table.name}: column {column!r} holds {cells.dtype}, and a label is a text, a number "
+            "or, for tags, a list of texts"
+        )
+    texts = parse_texts(cells)
+    if encoding == "one_vs_rest":
+        whole = texts.str.replace(WHOLE_FLOAT, "${1}")
+        return whole.reshape((-1, 1)).arr.to_list().set(whole.is_null(), None)
+    tags = texts.str.split(separator).list.eval(pl.element().str.strip_chars())
+    return _distinct_tags(table, column, tags, texts)
+
+
+def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series) -> pl.Series:
+    blank = tags.list.contains("").fill_null(value=False)
+    if blank.any():
+        row = blank.arg_max() or 0
+        raise LabelError(
+            f"{table.place(row)}: column {column!r}: {_shown(str(cells[row]))} holds an empty tag",
+            hint="name a tag between two separators; data.tag_separator says what separates them",
+        )
+    return tags.list.unique(maintain_order=True)
+
+
+def apply_missing_policy(
+    policy: MissingPolicy, table: Table, targets: NDArray[np.float32], labels: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return targets, (N, L), and which rows stay, (N,), where labels are missing.
+
+    Args:
+        policy: mask leaves them missing, negative makes them 0, drop drops their rows, and error
+            raises.
+        table: for the place in an error.
+        targets: (N, L), NaN where missing.
+        labels: names, (L,).
+
+    Raises:
+        LabelError: a label is missing and the policy is `error`.
+    """
+    missing = np.isnan(targets)
+    if policy == "error" and missing.any():
+        row, label = (int(index) for index in np.argwhere(missing)[0])
+        raise LabelError(
+            f"{table.place(row)}: column {labels[label]!r}: the label is missing, and "
+            "data.missing_labels is error",
+            hint="data.missing_labels: mask, negative or drop",
+        )
+    if policy == "negative":
+        return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
+    if policy == "drop":
+        incomplete = missing.sum(axis=1) > 0
+        return np.where(incomplete[:, None], np.float32(np.nan), targets), ~incomplete
+    return targets, np.ones(len(targets), np.bool_)
+
+
+def _natural(label: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(label), label
+    except ValueError:
+        return True, 0.0, label
+
+
+def _shown(text: str) -> str:
+    return repr(shorten(text, LONGEST_SHOWN))

@@ -1,0 +1,106 @@
+"""Which columns of a source are labels."""
+
+from __future__ import annotations
+
+import fnmatch
+import types
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from imbalance_cli.readers.source import Source
+
+LABEL_NAMES = frozenset({"y", "label", "target"})
+LABEL_PREFIX = "y_"
+
+
+def select_labels(
+    columns: Sequence[str], patterns: Sequence[str], name: str, source: Source | None = None
+) -> list[str] | None:
+    """Choose the label columns by name or glob, in the order of the patterns.
+
+    Args:
+        columns: all columns of the source.
+        patterns: names or globs; none means those called y, label, target or y_*.
+        name: the source, for errors.
+        source: may say itself which columns are labels, and which stand for one array.
+
+    Returns:
+        The label columns, or None where there are no patterns and no column has such a name.
+
+    Raises:
+        LabelError: a pattern matches no column.
+    """
+    if not patterns:
+        if source is not None and source.own_labels:
+            return list(source.own_labels)
+        named = [c for c in columns if c in LABEL_NAMES or c.startswith(LABEL_PREFIX)]
+        return named or None
+    keys = {} if source is None else source.keys
+    return match_columns(patterns, columns, name, LabelError, keys)
+
+
+def match_columns(
+    patterns: Sequence[str],
+    columns: Sequence[str],
+    where: str,
+    error: type[ImbtrainError] = ConfigError,
+    keys: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+) -> list[str]:
+    """Choose columns by name or glob, in the order of the patterns.
+
+    Args:
+        patterns: a column's name means that column alone, whatever it would match as a glob.
+        columns: all columns of the source.
+        where: the source, and what asked for the columns, for errors.
+        error: what is raised.
+        keys: names that stand for several columns.
+
+    Raises:
+        ImbtrainError: an `error`, if a pattern matches no column.
+    """
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        matches: Sequence[str] = [pattern] if pattern in columns else keys.get(pattern, ())
+        matches = matches or [c for c in columns if fnmatch.fnmatchcase(c, pattern)]
+        if not matches:
+            raise error(
+                f"{where}: no column {pattern!r}; the columns are {list_names(columns)}",
+                hint=nearest(pattern, columns),
+            )
+        chosen |= dict.fromkeys(matches)
+    return list(chosen)
+
+
+def only_column(columns: Sequence[str], encoding: str, name: str) -> str:
+    """Return the one column that holds the classes or tags.
+
+    Raises:
+        LabelError: there are several.
+    """
+    if len(columns) > 1:
+        raise LabelError(
+            f"{name}: {encoding} reads one column, and the labels are {list_names(columns)}",
+            hint=f"name one of them: --labels {columns[0]}, or data.labels in a config",
+        )
+    return columns[0]
+
+
+def list_names(names: Iterable[str], most: int = 20) -> str:
+    """Return names as a readable list that stops after `most`."""
+    known = list(names)
+    shown = ", ".join(known[:most])
+    return f"{shown}, ... ({len(known)} in all)" if len(known) > most else shown
+
+
+def no_label_found(source: Source, others: Sequence[str] = ()) -> LabelError:
+    """Return the error that no column of a source has a label's name."""
+    more = f", and {others[0]!r} holds more than 0, 1 and blanks" if others else ""
+    return LabelError(
+        f"{source.name}: no column is called y, label, target or y_*{more}; "
+        f"the columns are {list_names(source.columns)}",
+        hint="say which are labels: --labels NAME, or data.labels in a config",
+    )

@@ -1,0 +1,74 @@
+"""What was noticed in the data that the numbers should be read with.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imbalance_cli.labels import list_names, select_labels
+from imbalance_cli.leaks import count_straddling_duplicates, find_leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imbalance_cli.labelled import LabelledTable, Roles
+
+MOST_LEAKS = 5  # described one by one
+MANY = 0.01  # of a part
+
+
+def list_doubts(roles: Roles, data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:
+    """Yield a sentence for each thing to know before the numbers are believed.
+
+    Args:
+        roles: what the columns are.
+        data: the rows and their parts.
+        learnable: whether training has both classes of a label, (L,).
+    """
+    yield from data.remarks
+    alike = select_labels(roles.features, (), data.table.name)
+    if alike:
+        yield (
+            f"used as features, though they are called like labels: {list_names(alike)}; "
+            "data.exclude leaves them out"
+        )
+    yield from _doubt_parts(data, learnable)
+    yield from _doubt_duplicates(roles, data)
+    leaks = find_leaks(data.table, roles.features, data.labels, data.targets, data.split.train)
+    for leak in leaks[:MOST_LEAKS]:
+        yield f"a likely leak: {leak.describe()}; data.exclude: [{leak.column}] leaves it out"
+    if len(leaks) > MOST_LEAKS:
+        columns = dict.fromkeys(leak.column for leak in leaks)
+        yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"
+
+
+def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:
+    """Name labels that a part has no positive of."""
+    for part, outcome in (
+        ("valid", "it gets no threshold of its own"),
+        ("test", "its average precision and recall are undefined"),
+    ):
+        rows = getattr(data.split, part)
+        has_positive = (data.targets[rows] == 1).any(axis=0)
+        without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
+        if len(rows) and len(without):
+            names = list_names([data.labels[label] for label in without])
+            yield f"no positive in the {part} part for {names}: {outcome}"
+
+
+def _doubt_duplicates(roles: Roles, data: LabelledTable) -> Iterator[str]:
+    """Say how many held-out rows stand in the training part as well."""
+    found = count_straddling_duplicates(data.table.frame, roles.features, data.split, data.targets)
+    straddling = {part: count for part, count in found.straddling.items() if count}
+    if straddling:
+        shown = " and ".join(f"{count:,} of {part}" for part, count in straddling.items())
+        sizes = {"valid": len(data.split.valid), "test": len(data.split.test)}
+        many = any(count > MANY * sizes[part] for part, count in straddling.items())
+        sentence = f"rows with the features of a train row: {shown}"
+        sentence += ", so the numbers flatter" if many else ""
+        more = f"; {found.disagreeing:,} repeated rows differ in a label"
+        yield sentence + (more if found.disagreeing else "")
