@@ -1,0 +1,152 @@
+"""fit, compare and evaluate on weighted rows, classes, tags and files of labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from config_data import write_comments, write_defects, write_embeddings, write_survey
+from safetensors.torch import load_file
+from sklearn.metrics import average_precision_score, brier_score_loss
+from small_runs import fit_run, make_columns, refuse, succeed, write_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHORT: dict[str, dict[str, Any]] = {
+    "training": {"epochs": 2, "device": "cpu"},
+    "model": {"hidden": [8]},
+    "report": {"bootstrap": 0},
+}
+
+
+def test_weights_that_are_all_alike_change_no_bit(tmp_path: Path) -> None:
+    columns = make_columns()
+    data = {"labels": ["y_often"], "exclude": ["y_some", "y_rare"]}
+    folders = [tmp_path / "plain", tmp_path / "weighted"]
+    for folder in folders:
+        folder.mkdir()
+    plain = fit_run(folders[0], columns, data=data, **SHORT)
+    weighted = fit_run(
+        folders[1],
+        columns | {"w": ["3"] * len(columns["y_often"])},
+        data=data | {"sample_weight": "w"},
+        **SHORT,
+    )
+    tensors, others = (load_file(run.path / "model.safetensors") for run in (plain, weighted))
+    assert tensors.keys() == others.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, others[name]), name
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Return a folder with a weighted run, and its report."""
+    folder = tmp_path_factory.mktemp("survey")
+    write_survey(folder)
+    data = {"labels": ["ill"], "part": "part", "sample_weight": "weight"}
+    config = write_config(folder / "c.yaml", folder / "survey.parquet", data=data, **SHORT)
+    run = folder / "run"
+    return folder, succeed("fit", config, "--run-dir", run, "--format", "json").document
+
+
+def test_numbers_of_weighted_rows_equal_scikit_learn(survey: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = survey
+    rows = pl.read_parquet(folder / "run" / "predictions.parquet")
+    [label] = report["splits"]["test"]["labels"]
+    truth, score, weight = (
+        rows[column].to_numpy() for column in ("ill_target", "ill_probability", "sample_weight")
+    )
+    expected = average_precision_score(truth, score, sample_weight=weight)
+    assert label["average_precision"]["value"] == pytest.approx(expected, abs=1e-9)
+    brier = brier_score_loss(truth, score, sample_weight=weight)
+    assert label["brier"] == pytest.approx(brier, abs=1e-9)
+    assert label["prevalence"] == pytest.approx(np.average(truth, weights=weight), abs=1e-9)
+    assert label["positives"] == truth.sum()
+
+
+def test_the_test_part_is_that_of_the_column(survey: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = survey
+    table = pl.read_parquet(folder / "survey.parquet")
+    rows = pl.read_parquet(folder / "run" / "predictions.parquet")["row"].to_list()
+    assert rows == [i for i, part in enumerate(table["part"]) if part == "test"]
+
+
+def test_evaluate_weighs_the_rows_too(survey: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = survey
+    part = pl.read_parquet(folder / "survey.parquet").filter(pl.col("part") == "test")
+    part.write_csv(folder / "test.csv")
+    again = succeed("evaluate", folder / "run", folder / "test.csv", "--format", "json").document
+    [before], [after] = (d["splits"]["test"]["labels"] for d in (report, again))
+    assert after["average_precision"]["value"] == before["average_precision"]["value"]
+    assert after["prevalence"] == pytest.approx(before["prevalence"], abs=1e-12)
+
+
+def test_compare_weighs_the_rows_too(tmp_path: Path) -> None:
+    write_survey(tmp_path)
+    data = {"labels": ["ill"], "exclude": ["part"], "sample_weight": "weight"}
+    config = write_config(tmp_path / "c.yaml", tmp_path / "survey.parquet", data=data, **SHORT)
+    arguments = ("--losses", "bce,focal", "--folds", 2, "--run-dir", tmp_path / "compared")
+    succeed("compare", config, *arguments)
+    assert "sample_weight" in pl.read_parquet(tmp_path / "compared" / "predictions.parquet").columns
+    chosen = ("--from-compare", tmp_path / "compared", "--choose", "focal")
+    succeed("fit", *chosen, "--run-dir", tmp_path / "chosen", "-q")
+    rows = pl.read_parquet(tmp_path / "chosen" / "predictions.parquet")
+    assert rows["sample_weight"].n_unique() > 1
+
+
+def test_classes_that_training_never_saw_are_told(tmp_path: Path) -> None:
+    write_defects(tmp_path)
+    data = {"labels": ["defect"], "encoding": "one_vs_rest"}
+    config = write_config(tmp_path / "c.yaml", tmp_path / "defects.csv", data=data, **SHORT)
+    outcome = succeed("fit", config, "--run-dir", tmp_path / "run", "--format", "json")
+    names = [label["label"] for label in outcome.document["splits"]["test"]["labels"]]
+    assert names == ["dent", "none", "scratch"]
+    table = pl.read_csv(tmp_path / "defects.csv").with_columns(
+        defect=pl.col("defect").replace("dent", "crack")
+    )
+    table.write_csv(tmp_path / "new.csv")
+    again = succeed("evaluate", tmp_path / "run", tmp_path / "new.csv", "--format", "json")
+    assert "'crack'" in again.err
+    dent = again.document["splits"]["test"]["labels"][0]
+    assert (dent["positives"], dent["support"]) == (0, len(table))
+
+
+def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
+    write_comments(tmp_path)
+    data = {"labels": ["tags"], "encoding": "tags"}
+    config = write_config(tmp_path / "c.yaml", tmp_path / "comments.csv", data=data, **SHORT)
+    told = "are blank and so count as missing; data.missing_labels: negative makes them rows"
+    assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
+    config = write_config(
+        tmp_path / "c.yaml",
+        tmp_path / "comments.csv",
+        data=data | {"missing_labels": "negative"},
+        **SHORT,
+    )
+    assert told not in succeed("fit", config, "--run-dir", tmp_path / "other").err
+
+
+def test_features_and_labels_in_two_files(tmp_path: Path) -> None:
+    write_embeddings(tmp_path)
+    arrays = np.load(tmp_path / "embeddings.npz")
+    features, targets = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(features, arrays["features"])
+    np.save(targets, arrays["targets"])
+    config = write_config(tmp_path / "c.yaml", features, data={"labels": [str(targets)]}, **SHORT)
+    run = tmp_path / "run"
+    report = succeed("fit", config, "--run-dir", run, "--format", "json").document
+    assert [label["label"] for label in report["splits"]["test"]["labels"]] == ["y_0", "y_1"]
+    succeed("evaluate", run, features, "--targets", targets, "--bootstrap", 0)
+    header = succeed("predict", run, features).text.partition("\n")[0]
+    assert header.startswith("y_0_probability,")
+    np.save(targets, arrays["targets"][:-1])
+    refuse("evaluate", run, features, "--targets", targets, says="has 600 rows")
+    others = tmp_path / "others.npy"
+    np.save(others, arrays["features"])
+    extra = {"labels": [str(targets)], "test": [str(others)]}
+    config = write_config(tmp_path / "c.yaml", features, data=extra, **SHORT)
+    refuse("fit", config, "--run-dir", tmp_path / "b", says="data.labels", hint="by key")
