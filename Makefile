@@ -38,6 +38,7 @@ help-text: $(VENV)/.dev
 
 golden: $(VENV)/.dev
 	IMBTRAIN_GOLDEN=write $(BIN)/python -m pytest tests -k golden
+	$(BIN)/imbtrain schema > configs/schema.json
 
 clean:
 	rm -rf $(VENV) runs build dist

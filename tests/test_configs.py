@@ -19,6 +19,14 @@ def test_configs_are_shipped() -> None:
     assert all(path.suffix == ".yaml" for path in CONFIGS)
 
 
+def test_an_editor_finds_the_schema() -> None:
+    schema = (ROOT / "configs" / "schema.json").read_text()
+    assert schema == succeed("schema").text  # make golden
+    for path in CONFIGS:
+        first = path.read_text().partition("\n")[0]
+        assert first == "# yaml-language-server: $schema=schema.json"
+
+
 def test_every_way_of_working_has_its_data() -> None:
     named = {load_config(str(path)).data.train[0].partition("/")[0] for path in CONFIGS}
     assert named >= {"data"}

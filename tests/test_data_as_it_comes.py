@@ -145,6 +145,7 @@ def test_features_and_labels_in_two_files(tmp_path: Path) -> None:
     assert header.startswith("y_0_probability,")
     np.save(targets, arrays["targets"][:-1])
     refuse("evaluate", run, features, "--targets", targets, says="has 600 rows")
+    np.save(targets, arrays["targets"])
     others = tmp_path / "others.npy"
     np.save(others, arrays["features"])
     extra = {"labels": [str(targets)], "test": [str(others)]}
