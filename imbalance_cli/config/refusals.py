@@ -1,7 +1,7 @@
 """What is refused in a config, and in which words.
 
 A key that is not there is refused with the nearest name. Keys and values of the plan that do
-nothing yet are refused by name in `_NOT_YET`, so that a config never asks for what it does not get.
+nothing yet are refused by name in `NOT_YET`, so that a config never asks for what it does not get.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ EXPECTED = {  # in words of the config, by pydantic's type of error
     "too_short": "hold something",
 }
 
-_NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
-    # what works today, by key; anything else is refused by name
+NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
     ("calibration", "method"): ("auto", "analytic", "platt", "none"),
     ("thresholds", "objective"): ("f1", "f2", "mcc", "balanced_accuracy", "cost", "half"),
     ("thresholds", "target"): (None,),
 }
+"""The values that work today, by key; any other is refused by name."""
 
 _GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     # the key of the same section and its values without which a key does nothing
@@ -125,7 +125,7 @@ def _works_today(path: KeyPath, expected: str) -> list[str]:
     """Return the choices of a key that work today, of those that pydantic lists in quotes."""
     choices = re.findall(r"'([^']*)'", expected)
     section, key = map(str, path)
-    works = _NOT_YET.get((section, key), choices)
+    works = NOT_YET.get((section, key), choices)
     return [choice for choice in choices if choice in works]
 
 
@@ -135,7 +135,7 @@ def refuse_not_yet(config: Config, places: Mapping[KeyPath, str], name: str) -> 
     Raises:
         ConfigError: it names the value, and what works today.
     """
-    for (section, key), works in _NOT_YET.items():
+    for (section, key), works in NOT_YET.items():
         value = getattr(getattr(config, section), key)
         if value not in works:
             place = _place((section, key), places)
