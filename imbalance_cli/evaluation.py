@@ -113,6 +113,7 @@ class Evaluation:
         micro: each metric over all cells of learnable labels together.
         confidence: of the intervals.
         replicates: R.
+        weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
 
     part: str
@@ -123,6 +124,7 @@ class Evaluation:
     micro: dict[str, float | None]
     confidence: float
     replicates: int
+    weighted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
@@ -134,6 +136,7 @@ class Evaluation:
             "micro": self.micro,
             "confidence": self.confidence,
             "replicates": self.replicates,
+            "weighted": self.weighted,
         }
 
     def flat_rows(self) -> list[dict[str, Any]]:
@@ -213,6 +216,7 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
         micro=_micro(probabilities[:, kept], targets[:, kept], thresholds[kept], weights),
         confidence=resampling.confidence,
         replicates=resampling.replicates,
+        weighted=weights is not None,
     )
 
 

@@ -57,6 +57,7 @@ def test_numbers_of_weighted_rows_equal_scikit_learn(survey: tuple[Path, dict[st
     folder, report = survey
     rows = pl.read_parquet(folder / "run" / "predictions.parquet")
     [label] = report["splits"]["test"]["labels"]
+    assert report["splits"]["test"]["weighted"] is True
     truth, score, weight = (
         rows[column].to_numpy() for column in ("ill_target", "ill_probability", "sample_weight")
     )
@@ -83,6 +84,8 @@ def test_evaluate_weighs_the_rows_too(survey: tuple[Path, dict[str, Any]]) -> No
     [before], [after] = (d["splits"]["test"]["labels"] for d in (report, again))
     assert after["average_precision"]["value"] == before["average_precision"]["value"]
     assert after["prevalence"] == pytest.approx(before["prevalence"], abs=1e-12)
+    drawn = succeed("evaluate", folder / "run", folder / "test.csv", "--format", "table").text
+    assert "weighted by data.sample_weight" in drawn
 
 
 def test_compare_weighs_the_rows_too(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ def _label_cells(label: LabelEvaluation) -> list[str]:
 def _sentences(evaluation: Evaluation) -> list[str]:
     chance = _prevalences(evaluation)
     sentences = [f"AP: average precision, {chance} without skill; AUC: ROC AUC."]
+    if evaluation.weighted:
+        sentences.append("every number but the positives is weighted by data.sample_weight.")
     if evaluation.replicates:
         sentences.append(
             f"interval: {evaluation.confidence:.0%} of AP over {evaluation.replicates} bootstrap "
