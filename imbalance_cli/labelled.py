@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import ConfigError, SourceError, SplitError, nearest
+from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
 from imbalance_cli.labels import (
     list_names,
     match_columns,
@@ -117,6 +117,11 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
     weights = None
     if roles.sample_weight is not None:
         weights = read_sample_weights(table, roles.sample_weight)
+        if not weights.any():
+            raise LabelError(
+                f"{table.name}: column {roles.sample_weight!r}: every sample weight is 0",
+                hint="a sample weight says how much a row counts",
+            )
         kept &= weights > 0
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
     groups = None if roles.group is None else _group_numbers(table, roles.group)

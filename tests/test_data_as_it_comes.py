@@ -101,6 +101,31 @@ def test_compare_weighs_the_rows_too(tmp_path: Path) -> None:
     assert rows["sample_weight"].n_unique() > 1
 
 
+def test_weights_that_are_all_0_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,y,w\n" + "".join(f"{i},{i % 2},0\n" for i in range(40)))
+    config = write_config(tmp_path / "c.yaml", table, data={"sample_weight": "w"}, **SHORT)
+    says = "column 'w': every sample weight is 0"
+    refuse("fit", config, "--run-dir", tmp_path / "run", says=says)
+
+
+def test_names_that_polars_takes_for_patterns_are_names(tmp_path: Path) -> None:
+    names = ["*", "^x$", "^y$"]
+    cells = [(f"{i % 7}", "ab"[i % 2], str(int(i % 5 == 0))) for i in range(200)]
+    table = tmp_path / "a.csv"
+    table.write_text("\n".join(",".join(row) for row in [names, *cells]) + "\n")
+    data = {"labels": ["^y$"]}
+    config = write_config(tmp_path / "c.yaml", table, data=data, **SHORT)
+    succeed("fit", config, "--run-dir", tmp_path / "run")
+    succeed("evaluate", tmp_path / "run", table, "--bootstrap", 0)
+    kept = succeed("predict", tmp_path / "run", table, "--keep", "^x$").text
+    assert kept.startswith("^x$,^y$_probability,")
+    succeed("inspect", table, "--labels", "^y$")
+    classes = data | {"encoding": "one_vs_rest"}
+    config = write_config(tmp_path / "c.yaml", table, data=classes, **SHORT)
+    succeed("fit", config, "--run-dir", tmp_path / "classes")
+
+
 def test_classes_that_training_never_saw_are_told(tmp_path: Path) -> None:
     write_defects(tmp_path)
     data = {"labels": ["defect"], "encoding": "one_vs_rest"}

@@ -66,7 +66,8 @@ def encode_labels(
     for i, (label, column) in enumerate(tally.columns.items()):
         sides = read_texts(column, positive, "", label)
         meaning = {text: values[side] for text, side in sides.items()}
-        cells = frame[label].replace_strict(meaning, return_dtype=pl.Float32)
+        # polars takes a name such as ^y$ for a pattern
+        cells = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Float32)
         targets[:, i] = cells.to_numpy()
     return targets
 

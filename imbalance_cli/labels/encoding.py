@@ -14,7 +14,7 @@ import polars as pl
 from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
-from imbalance_cli.readers.cells import parse_texts
+from imbalance_cli.readers.cells import CELL, parse_texts
 from imbalance_cli.readers.source import Tally
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def list_values(table: Table, column: str, encoding: EncodingName, separator: st
     Raises:
         LabelError: a cell holds an empty tag, or the column holds neither texts nor numbers.
     """
-    cells = table.frame[column]
+    cells = table.frame[column].alias(CELL)
     if cells.dtype == pl.List(pl.String) and encoding == "tags":
         values = cells.list.eval(pl.element().str.strip_chars())
         return _distinct_tags(table, column, values, cells)

@@ -13,7 +13,7 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.leaks.trackers import Categories, Extremes, Missing
-from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ class LeakScan:
             sides = (targets[batch] == 1, targets[batch] == 0)
             for name, column in self._columns.items():
                 if column.is_open:
-                    column.add(_refuse_nested(frame[name]).gather(batch), sides)
+                    column.add(_refuse_nested(frame[name]).alias(CELL).gather(batch), sides)
 
     def merge(self, other: LeakScan) -> None:
         """Take in what another scan for the same columns and labels saw in other rows."""

@@ -9,6 +9,7 @@ import polars as pl
 from imbalance_cli.readers.source import MISSING_TEXTS
 
 SECONDS_A_DAY = 86_400
+CELL = "cell"  # what a column is called while it is parsed
 BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
 MOMENTS = (  # ISO, with a time of day
     "%Y-%m-%d %H:%M:%S%.f",
@@ -35,13 +36,15 @@ class Parsed:
 
 def parse_texts(column: pl.Series) -> pl.Series:
     """Return a column as stripped strings, null where a cell is missing."""
-    cells = column.cast(pl.String).str.strip_chars()
+    # polars takes a name such as ^x$ for a pattern, also that of the series it is asked of
+    cells = column.alias(CELL).cast(pl.String).str.strip_chars()
     missing = cells.str.to_lowercase().is_in(list(MISSING_TEXTS))
     return cells.set(missing.fill_null(value=False), None)
 
 
 def parse_numbers(column: pl.Series) -> Parsed:
     """Read a column as numbers; infinity is a number here, and true and false are 1 and 0."""
+    column = column.alias(CELL)
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return Parsed(column.cast(pl.Float64).fill_nan(None))
     cells = parse_texts(column)
@@ -57,6 +60,7 @@ def parse_numbers(column: pl.Series) -> Parsed:
 
 def parse_dates(column: pl.Series) -> Parsed:
     """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC)."""
+    column = column.alias(CELL)
     if column.dtype.is_temporal() and column.dtype != pl.Time:
         return Parsed(_days(column.cast(pl.Datetime("us"))))
     cells = parse_texts(column)
