@@ -23,7 +23,7 @@ from imbalance_cli.labels import (
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
-from imbalance_cli.readers import Table, open_source, read_table, stack_tables
+from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.streams import STDIN
@@ -122,8 +122,13 @@ def read_labelled(
     _refuse_shared_files(sources)
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
-    columns = roles.columns if with_features else roles.keys
-    tables = {part: read_table(opened, columns) for part, opened in sources.items()}
+    if with_features:
+        tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
+    else:
+        tables = {
+            part: read_columns(functools.partial(_reopen, data, roles, part), roles.keys)
+            for part in sources
+        }
     table = stack_tables(list(tables.values()), ", ".join(table.name for table in tables.values()))
     encoder, remarks = fit_encoder(config, table, roles.label_columns)
     targets = encoder.encode(table)
@@ -157,10 +162,12 @@ def _open_parts(data: DataSection) -> dict[str, list[Source]]:
     return {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
 
 
-def _reopen(data: DataSection, roles: Roles) -> list[Source]:
-    sources = [source for part in _open_parts(data).values() for source in part]
+def _reopen(data: DataSection, roles: Roles, part: str | None = None) -> list[Source]:
+    """Open the sources of a part again, or of all of them."""
+    parts = _open_parts(data)
+    sources = [source for opened in parts.values() for source in opened]
     _check_columns(sources, roles.columns)
-    return sources
+    return sources if part is None else parts[part]
 
 
 def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[LabelEncoder, list[str]]:
