@@ -1,8 +1,8 @@
 """Fit a CSV file with little memory: python benchmarks/larger_than_memory.py --megabytes 300.
 
-The file is made first. An epoch of `imbtrain fit` then runs in a process of its own that may take no
-more than --limit of private memory (RLIMIT_DATA; mapped files do not count), with rows streamed.
-The row to be fitted again finds the cache of the first.
+The file is made first. An epoch of `imbtrain fit` then runs in a process of its own that may take
+no more than --limit of private memory (RLIMIT_DATA; mapped files do not count), with rows streamed.
+It is then fitted again, which finds the cache of the first time.
 
 Shapes: N rows, F features.
 """
@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 FEATURES = 20
+THRESHOLD = 12.0  # of what makes a positive
 CHUNK = 50_000  # rows made at a time
 CATEGORIES = [f"c{i:02}" for i in range(40)]
 COMMAND = "import sys; from imbalance_cli.cli.app import main; sys.exit(main(sys.argv[1:]))"
@@ -39,7 +40,7 @@ def write_table(path: Path, size: int) -> int:
             columns = {f"x{i}": features[:, i] for i in range(FEATURES)}
             frame = pl.DataFrame(columns).with_columns(
                 kind=pl.Series(random.choice(CATEGORIES, CHUNK)),
-                y=pl.Series((score > 12).astype(np.int8)),
+                y=pl.Series((score > THRESHOLD).astype(np.int8)),
             )
             frame.write_csv(stream, include_header=not rows, float_precision=6)
             rows += CHUNK
@@ -54,7 +55,7 @@ def fit(folder: Path, table: Path, limit: int, in_memory: str) -> tuple[int, flo
     settings = ["training.epochs=1", "training.device=cpu", "report.bootstrap=0"]
     command += [part for setting in settings for part in ("--set", setting)]
     began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603  our own program
+    process = subprocess.Popen(
         [*command, "--overwrite", "--quiet"],
         stdout=subprocess.DEVNULL,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),  # noqa: PLW1509  no threads here

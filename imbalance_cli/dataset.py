@@ -120,8 +120,9 @@ class Dataset:
         columns = (self.numeric, self.codes, self.targets)
         parts = zip(*(torch.split(column, size) for column in columns), strict=True)
         weights = None if self.weights is None else torch.split(self.weights, size)
-        for number, part in enumerate(parts):
-            yield Dataset(*part, None if weights is None else weights[number])
+        for number, (numeric, codes, targets) in enumerate(parts):
+            own = None if weights is None else weights[number]
+            yield Dataset(numeric, codes, targets, own)
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:
         """Yield batches of B rows in an order, (N,); the last one may be smaller."""

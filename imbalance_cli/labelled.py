@@ -105,9 +105,7 @@ def positive_text(data: DataSection) -> str | None:
     return str(data.positive).lower() if isinstance(data.positive, bool) else str(data.positive)
 
 
-def read_labelled(
-    config: Config, *, with_features: bool = True
-) -> tuple[Roles, LabelledTable]:
+def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles, LabelledTable]:
     """Read the sources of a config, encode the labels and cut the rows into parts.
 
     Args:

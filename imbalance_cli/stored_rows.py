@@ -97,6 +97,9 @@ class StoredRows:
 
 
 def _put(rows: ModelRows, device: torch.device) -> Dataset:
-    columns = (rows.numeric, rows.codes, rows.targets)
-    weights = None if rows.weights is None else torch.from_numpy(rows.weights).to(device)
-    return Dataset(*(torch.from_numpy(column).to(device) for column in columns), weights)
+    return Dataset(
+        torch.from_numpy(rows.numeric).to(device),
+        torch.from_numpy(rows.codes).to(device),
+        torch.from_numpy(rows.targets).to(device),
+        None if rows.weights is None else torch.from_numpy(rows.weights).to(device),
+    )

@@ -303,9 +303,13 @@ def _stack_rows(rows: Rows, numbers: Sequence[torch.Tensor]) -> Dataset:
 
 def _stack_batches(batches: Sequence[Dataset]) -> Dataset:
     """Return batches of several members, of B rows each, as one, (M, B, ...)."""
-    columns = ([b.numeric for b in batches], [b.codes for b in batches], [b.targets for b in batches])
     weights = [batch.weights for batch in batches if batch.weights is not None]
-    return Dataset(*map(torch.stack, columns), torch.stack(weights) if weights else None)
+    return Dataset(
+        torch.stack([batch.numeric for batch in batches]),
+        torch.stack([batch.codes for batch in batches]),
+        torch.stack([batch.targets for batch in batches]),
+        torch.stack(weights) if weights else None,
+    )
 
 
 def _select_once(numbers: Sequence[torch.Tensor], rows: Rows) -> list[Rows]:

@@ -71,9 +71,7 @@ def test_selected_rows_are_those_in_memory(rows: ModelRows, cache: RowCache) -> 
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
-def test_blocks_of_a_part_are_those_in_memory(
-    rows: ModelRows, cache: RowCache, count: int
-) -> None:
+def test_blocks_of_a_part_are_those_in_memory(rows: ModelRows, cache: RowCache, count: int) -> None:
     numbers = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))[:count]
     stored, held = on_disk(rows, cache).part(numbers), in_memory(rows).part(numbers)
     assert torch.equal(stored.targets.nan_to_num(-1), held.targets.nan_to_num(-1))

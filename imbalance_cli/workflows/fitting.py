@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Observer, Prepared
 
 
-ROW_CACHES = ".cache"  # beside the runs, which share them
+ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:

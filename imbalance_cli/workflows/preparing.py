@@ -152,7 +152,9 @@ def prepare(
     weights = _training_weights(data.weights)
     rows: Rows
     if cache is not None and streamed:
-        rows = store_rows(cache, config, data, preprocessing, targets, weights, device)
+        rows = store_rows(
+            cache, config, data, preprocessing, targets, weights=weights, device=device
+        )
     else:
         rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
     return Prepared(data.labels, data, learnable, preprocessing, rows, cut)

@@ -90,7 +90,9 @@ def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) ->
         if roles.features:
             hashes[part] = hash_rows(table.frame, roles.features)
     preprocessing = features.finish()
-    return Scan(preprocessing, count_straddling_hashes(hashes, data.split, data.targets), leaks.find())
+    return Scan(
+        preprocessing, count_straddling_hashes(hashes, data.split, data.targets), leaks.find()
+    )
 
 
 def stream_rows(data: LabelledTable, columns: Sequence[str]) -> Iterator[tuple[slice, Table]]:

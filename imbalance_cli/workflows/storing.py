@@ -71,6 +71,7 @@ def store_rows(
     data: LabelledTable,
     preprocessing: Preprocessing,
     targets: NDArray[np.float32],
+    *,
     weights: NDArray[np.float32] | None,
     device: torch.device,
 ) -> StoredRows:
