@@ -6,7 +6,7 @@ Shapes: N rows, B batch, F numeric features, C embedded categorical features, L 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -17,6 +17,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.features import FeatureRows
+
+
+class Rows(Protocol):
+    """What training and scoring need of rows, wherever these are kept.
+
+    Attributes:
+        targets: (N, L) float32 on the device, NaN where missing.
+        weights: (N,) float32 on the device; None for alike.
+    """
+
+    @property
+    def targets(self) -> torch.Tensor: ...  # noqa: D102  stands above
+    @property
+    def weights(self) -> torch.Tensor | None: ...  # noqa: D102  as above
+    @property
+    def device(self) -> torch.device:
+        """Where batches of them are."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """F."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def select(self, rows: torch.Tensor) -> Dataset:
+        """Return the rows of some row numbers, (B,)."""
+        ...
+
+    def part(self, rows: torch.Tensor) -> Rows:
+        """Return the rows of some row numbers, (N_part,), kept where all are."""
+        ...
+
+    def blocks(self, size: int) -> Iterator[Dataset]:
+        """Yield all rows in their order, `size` at a time; at least one block, if an empty one."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +91,16 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self.targets.device
+
+    @property
+    def width(self) -> int:
+        """F."""
+        return self.numeric.shape[1]
+
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""
         # index_select copies whole rows, which on the CPU is several times faster than indexing
@@ -63,6 +110,19 @@ class Dataset:
             self.targets.index_select(0, rows),
             None if self.weights is None else self.weights.index_select(0, rows),
         )
+
+    def part(self, rows: torch.Tensor) -> Dataset:
+        """Return the rows of some row numbers, (N_part,)."""
+        return self.select(rows)
+
+    def blocks(self, size: int) -> Iterator[Dataset]:
+        """Yield all rows in their order, `size` at a time, as views."""
+        columns = (self.numeric, self.codes, self.targets)
+        parts = zip(*(torch.split(column, size) for column in columns), strict=True)
+        weights = None if self.weights is None else torch.split(self.weights, size)
+        for number, (numeric, codes, targets) in enumerate(parts):
+            own = None if weights is None else weights[number]
+            yield Dataset(numeric, codes, targets, own)
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:
         """Yield batches of B rows in an order, (N,); the last one may be smaller."""

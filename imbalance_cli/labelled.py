@@ -6,6 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,10 @@ from imbalance_cli.labels import (
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
-from imbalance_cli.readers import Table, open_source, read_table, stack_tables
+from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
 if TYPE_CHECKING:
@@ -59,9 +61,14 @@ class Roles:
     @property
     def columns(self) -> list[str]:
         """All columns that are read."""
+        return list(dict.fromkeys([*self.features, *self.keys]))
+
+    @property
+    def keys(self) -> list[str]:
+        """All columns that are read and are no features."""
         singles = (self.group, self.time, self.part, self.sample_weight)
         others = [column for column in singles if column is not None]
-        return list(dict.fromkeys([*self.features, *self.label_columns, *others]))
+        return list(dict.fromkeys([*self.label_columns, *others]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +76,7 @@ class LabelledTable:
     """Rows with their targets, cut into parts.
 
     Attributes:
-        table: the columns.
+        table: the columns; without the features where those are streamed.
         labels: names, (L,).
         targets: (N, L) float32, NaN where missing.
         split: the rows of each part.
@@ -77,6 +84,7 @@ class LabelledTable:
         groups: (N,) the number of each row's group, where there are groups.
         weights: (N,) sample weights, where there are any.
         remarks: what was noticed while the labels were read.
+        reopen: opens the sources again, whose rows one after the other are those of the table.
     """
 
     table: Table
@@ -87,6 +95,7 @@ class LabelledTable:
     groups: NDArray[np.intp] | None = None
     weights: NDArray[np.float64] | None = None
     remarks: list[str] = dataclasses.field(default_factory=list)
+    reopen: Callable[[], list[Source]] = list
 
 
 def positive_text(data: DataSection) -> str | None:
@@ -96,19 +105,28 @@ def positive_text(data: DataSection) -> str | None:
     return str(data.positive).lower() if isinstance(data.positive, bool) else str(data.positive)
 
 
-def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
+def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles, LabelledTable]:
     """Read the sources of a config, encode the labels and cut the rows into parts.
+
+    Args:
+        config: names the sources, and what their columns are.
+        with_features: whether the table holds the features; else they are for others to stream.
 
     Raises:
         ImbtrainError: a source, a column or a cell cannot be used, or the rows cannot be cut.
     """
     data = config.data
-    names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
-    sources = {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
+    sources = _open_parts(data)
     _refuse_shared_files(sources)
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
-    tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
+    if with_features:
+        tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
+    else:
+        tables = {
+            part: read_columns(functools.partial(_reopen, data, roles, part), roles.keys)
+            for part in sources
+        }
     table = stack_tables(list(tables.values()), ", ".join(table.name for table in tables.values()))
     encoder, remarks = fit_encoder(config, table, roles.label_columns)
     targets = encoder.encode(table)
@@ -136,9 +154,23 @@ def read_labelled(config: Config) -> tuple[Roles, LabelledTable]:
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
     }
+    reopen = functools.partial(_reopen, data, roles)
     return roles, LabelledTable(
-        table, encoder.labels, targets, split, shown, groups, weights, remarks
+        table, encoder.labels, targets, split, shown, groups, weights, remarks, reopen
     )
+
+
+def _open_parts(data: DataSection) -> dict[str, list[Source]]:
+    names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
+    return {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
+
+
+def _reopen(data: DataSection, roles: Roles, part: str | None = None) -> list[Source]:
+    """Open the sources of a part again, or of all of them."""
+    parts = _open_parts(data)
+    sources = [source for opened in parts.values() for source in opened]
+    _check_columns(sources, roles.columns)
+    return sources if part is None else parts[part]
 
 
 def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[LabelEncoder, list[str]]:
@@ -244,6 +276,30 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         SourceError: no file matches, or one cannot be opened.
         ConfigError: a file of labels goes with several sources, or with a part given apart.
     """
+    sources = [open_source(path, data.input_format) for path in _match_paths(names, part)]
+    return [_join_targets(source, part, data, len(sources)) for source in sources]
+
+
+def find_files(data: DataSection) -> list[Path]:
+    """Return every file that the sources of a config are read from; stdin is none.
+
+    Raises:
+        SourceError: no file matches.
+    """
+    parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
+    names = [path for part, given in parts.items() for path in _match_paths(given, part)]
+    found = [Path(name) for name in names if name != STDIN]
+    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    return [
+        file
+        for path in found
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if file.is_file()
+    ]
+
+
+def _match_paths(names: Sequence[str], part: str) -> list[str]:
+    """Return the paths that names and globs stand for, each once."""
     paths: dict[str, None] = {}  # two globs may match one file
     for name in names:
         is_glob = any(mark in name for mark in "*?[") and not Path(name).exists()
@@ -251,8 +307,7 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         if not matches:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
-    sources = [open_source(path, data.input_format) for path in paths]
-    return [_join_targets(source, part, data, len(sources)) for source in sources]
+    return list(paths)
 
 
 def is_targets_file(name: str, source: Source) -> bool:

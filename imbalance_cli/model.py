@@ -19,7 +19,7 @@ from imbalance_cli.device import autocast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.dataset import Dataset
+    from imbalance_cli.dataset import Rows
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -226,27 +226,24 @@ def build_model(
 
 
 @torch.no_grad()
-def score_rows(model: MultilayerPerceptron, rows: Dataset, precision: str) -> torch.Tensor:
+def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
     """Return the logits of rows, (M, N, L) float32.
 
     Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
     matrix products round differently for other numbers of rows. On the CPU a member is scored by
     itself, so that its scores are the same to the bit as those of the network trained alone.
     """
-    device = rows.numeric.device
+    device = rows.device
     networks = model.alone() if device.type == "cpu" else [model]
     return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
 
 
-def _score_blocks(model: MultilayerPerceptron, rows: Dataset, precision: str) -> torch.Tensor:
+def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
     logits = []
-    device = rows.numeric.device
-    for numeric, codes in zip(
-        torch.split(rows.numeric, SCORING_ROWS), torch.split(rows.codes, SCORING_ROWS), strict=True
-    ):
-        missing = SCORING_ROWS - len(numeric)
-        padded = nn.functional.pad(numeric, (0, 0, 0, missing))
-        padded_codes = nn.functional.pad(codes, (0, 0, 0, missing))
-        with autocast(device, precision):
-            logits.append(model(padded, padded_codes)[:, : len(numeric)].float())
+    for block in rows.blocks(SCORING_ROWS):
+        missing = SCORING_ROWS - len(block)
+        padded = nn.functional.pad(block.numeric, (0, 0, 0, missing))
+        padded_codes = nn.functional.pad(block.codes, (0, 0, 0, missing))
+        with autocast(rows.device, precision):
+            logits.append(model(padded, padded_codes)[:, : len(block)].float())
     return torch.cat(logits, dim=1)

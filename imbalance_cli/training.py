@@ -1,7 +1,7 @@
 """The training loop: a generator that yields an EpochResult an epoch, of all members at once.
 
 Shapes: M members, B batch, L labels. Rows live on the device, a batch is a gather, and the host
-waits for the device once an epoch.
+waits for the device once an epoch; or they are stored on disk, and batches come from there.
 
 On a GPU all members take each step together, as one batched product; on the CPU, where that gains
 nothing, they take turns, an epoch each, and a member's numbers are those of the network trained
@@ -28,11 +28,13 @@ from imbalance_cli.metrics import Ranking, average_precision, brier, log_loss, m
 from imbalance_cli.model import score_rows
 from imbalance_cli.optimization import build_optimizer, choose_batch_size
 from imbalance_cli.sampling import draw_rows
+from imbalance_cli.stored_rows import StoredRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import TrainingSection
+    from imbalance_cli.dataset import Rows
     from imbalance_cli.model import MultilayerPerceptron
 
 LOWER_IS_BETTER = ("brier", "log_loss")
@@ -120,7 +122,7 @@ class EpochResult:
 
 def train(
     model: MultilayerPerceptron,
-    rows: Dataset,
+    rows: Rows,
     members: Sequence[Member],
     settings: TrainingSection,
     *,
@@ -145,7 +147,7 @@ def train(
     if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
     if together is None:
-        together = rows.targets.device.type != "cpu"
+        together = rows.device.type != "cpu"
     valid = _select_once([member.valid for member in members], rows)
     if together:
         groups = [_Group(model, rows, members, valid, settings)]
@@ -179,22 +181,28 @@ class _Group:
     def __init__(
         self,
         model: MultilayerPerceptron,
-        rows: Dataset,
+        rows: Rows,
         members: Sequence[Member],
-        valid: Sequence[Dataset],
+        valid: Sequence[Rows],
         settings: TrainingSection,
     ) -> None:
         self.model, self.rows, self.members, self.settings = model, rows, members, settings
         self._valid = valid
-        device = rows.targets.device
+        device = rows.device
         self.loss = stack_losses([member.loss for member in members], rows.targets.shape[1])
         self.loss = self.loss.to(device)
         most = max(len(member.train) for member in members)
-        self.steps = math.ceil(most / choose_batch_size(settings, most))
+        size = choose_batch_size(settings, most)
+        self.steps = math.ceil(most / size)
         self.optimizer, self.schedule = build_optimizer(model, settings, self.steps)
         self._random = [
             generator(device if member.rates is None else CPU, member.seed) for member in members
         ]
+        self._stored_epochs = (
+            [rows.epochs(member.train, size, member.seed) for member in members]
+            if isinstance(rows, StoredRows)
+            else []
+        )
         self._dropout_seeds = generator(CPU, members[0].seed)
         self._networks = model.alone()
         self._losses = torch.full((len(members),), math.nan)
@@ -209,7 +217,7 @@ class _Group:
 
     def train_epoch(self) -> None:
         """Pass once over each member's rows."""
-        with _seeded_dropout(self.rows.targets.device, self._dropout_seeds):
+        with _seeded_dropout(self.rows.device, self._dropout_seeds):
             losses = train_epoch(
                 self.model,
                 self._batches(),
@@ -257,8 +265,13 @@ class _Group:
         """Yield batches of an epoch, (B, ...) of one member and (M, B, ...) of several.
 
         A member's rows are cut into as many batches as the others', of equal size give or take
-        one; what is short of the longest is filled up with rows whose targets are missing.
+        one; what is short of the longest is filled up with rows whose targets are missing. Members
+        that learn from stored rows all learn from as many.
         """
+        if self._stored_epochs:
+            for batches in zip(*(begin() for begin in self._stored_epochs), strict=True):
+                yield batches[0] if len(batches) == 1 else _stack_batches(batches)
+            return
         orders = [
             member.train[_order(member, random).to(member.train.device)].tensor_split(self.steps)
             for member, random in zip(self.members, self._random, strict=True)
@@ -277,7 +290,7 @@ def _order(member: Member, random: torch.Generator) -> torch.Tensor:
     return torch.randperm(len(member.train), generator=random, device=random.device)
 
 
-def _stack_rows(rows: Dataset, numbers: Sequence[torch.Tensor]) -> Dataset:
+def _stack_rows(rows: Rows, numbers: Sequence[torch.Tensor]) -> Dataset:
     """Return rows of several members, (M, B, ...), the shorter ones filled up."""
     padded = torch.nn.utils.rnn.pad_sequence(list(numbers), batch_first=True, padding_value=-1)
     flat = rows.select(padded.clamp(min=0).flatten())
@@ -288,12 +301,23 @@ def _stack_rows(rows: Dataset, numbers: Sequence[torch.Tensor]) -> Dataset:
     return Dataset(numeric, codes, targets, weights)
 
 
-def _select_once(numbers: Sequence[torch.Tensor], rows: Dataset) -> list[Dataset]:
+def _stack_batches(batches: Sequence[Dataset]) -> Dataset:
+    """Return batches of several members, of B rows each, as one, (M, B, ...)."""
+    weights = [batch.weights for batch in batches if batch.weights is not None]
+    return Dataset(
+        torch.stack([batch.numeric for batch in batches]),
+        torch.stack([batch.codes for batch in batches]),
+        torch.stack([batch.targets for batch in batches]),
+        torch.stack(weights) if weights else None,
+    )
+
+
+def _select_once(numbers: Sequence[torch.Tensor], rows: Rows) -> list[Rows]:
     """Return the rows of each tensor of numbers; members with the same tensor share them."""
-    selected: dict[int, Dataset] = {}
+    selected: dict[int, Rows] = {}
     for rows_of_member in numbers:
         if id(rows_of_member) not in selected:
-            selected[id(rows_of_member)] = rows.select(rows_of_member)
+            selected[id(rows_of_member)] = rows.part(rows_of_member)
     return [selected[id(rows_of_member)] for rows_of_member in numbers]
 
 

@@ -102,6 +102,12 @@ def write_documents(folder: Path) -> None:
     (folder / "documents.svm").write_text("".join(lines))
 
 
+def write_clicks(folder: Path) -> None:
+    """One label."""
+    features, labels = _signal(9)
+    pl.DataFrame(_table(features) | {"clicked": labels[:, 0]}).write_csv(folder / "clicks.csv")
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "missing_labels": write_assays,
     "one_vs_rest": write_defects,
@@ -111,5 +117,6 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "given_parts": write_survey,
     "tensors": write_embeddings,
     "sparse": write_documents,
+    "larger_than_memory": write_clicks,
 }
 """What makes the data of a config, by its name; the others run on what stands in data/."""

@@ -38,6 +38,8 @@ DESCRIPTIONS = {
     "data.time": "A column of times: train on the past, test on the future.",
     "data.part": "A column that says train, valid or test of each row.",
     "data.input_format": "How the sources are read; null: by their suffix.",
+    "data.in_memory": "Whether all rows are read into memory; false streams them from disk; auto "
+    "does where they would not fit.",
     "split.strategy": "auto chooses by what is given: time, groups, several labels, or one.",
     "split.valid": "The share of the rows that is for validation.",
     "split.test": "The share of the rows that is for the report.",

@@ -159,6 +159,7 @@ def refuse_contradictions(
         if not (for_any_loss and section in OF_A_LOSS):
             _refuse_idle(config, section, key, places, name)
     refuse_folds_in_time(config, name)
+    refuse_streaming(config, name)
     _refuse_second_split(config, places, name)
     held_out = config.split.valid + config.split.test
     if held_out >= 1:
@@ -179,6 +180,34 @@ def refuse_folds_in_time(config: Config, name: str) -> None:
             "the past alone",
             hint="leave training.folds out, or data.time",
         )
+
+
+def refuse_streaming(config: Config, name: str) -> None:
+    """Raise where rows are to be streamed, and another key needs them in memory.
+
+    Raises:
+        ConfigError: it names both keys.
+    """
+    data, training = config.data, config.training
+    if data.in_memory is not False:
+        return
+    for key in ("train", "valid", "test"):
+        if "-" in (getattr(data, key) or []):
+            raise ConfigError(
+                f"{name}: data.in_memory is false, and data.{key} is stdin, which cannot be read "
+                "again and again",
+                hint=f"name a file in data.{key}",
+            )
+    others = {
+        f"training.folds is {training.folds}": training.folds is not None,
+        "training.sampler is balanced": training.sampler == "balanced",
+    }
+    for other, is_given in others.items():
+        if is_given:
+            raise ConfigError(
+                f"{name}: data.in_memory is false, and {other}, which needs all rows in memory",
+                hint=f"leave data.in_memory or {other.partition(' ')[0]} out",
+            )
 
 
 def _refuse_second_split(config: Config, places: Mapping[KeyPath, str], name: str) -> None:

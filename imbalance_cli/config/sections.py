@@ -100,6 +100,7 @@ class DataSection(Section):
     time: str | None = None
     part: str | None = None
     input_format: str | None = None
+    in_memory: bool | Literal["auto"] = "auto"
 
 
 class SplitSection(Section):

@@ -1,6 +1,19 @@
 """What makes held-out numbers too good: rows in two parts, and features that tell the label."""
 
-from imbalance_cli.leaks.duplicates import Duplicates, count_straddling_duplicates
+from imbalance_cli.leaks.duplicates import (
+    Duplicates,
+    count_straddling_duplicates,
+    count_straddling_hashes,
+    hash_rows,
+)
 from imbalance_cli.leaks.scanning import Leak, LeakScan, find_leaks
 
-__all__ = ["Duplicates", "Leak", "LeakScan", "count_straddling_duplicates", "find_leaks"]
+__all__ = [
+    "Duplicates",
+    "Leak",
+    "LeakScan",
+    "count_straddling_duplicates",
+    "count_straddling_hashes",
+    "find_leaks",
+    "hash_rows",
+]

@@ -54,11 +54,21 @@ def count_straddling_duplicates(
         split: the rows of each part.
         targets: (N, L), NaN where missing.
     """
+    if not columns:
+        rows = sum(map(len, split.rows_of_parts().values()))
+        return Duplicates(rows, 0, None if targets is None else 0, {"valid": 0, "test": 0})
+    return count_straddling_hashes(hash_rows(frame, columns), split, targets)
+
+
+def count_straddling_hashes(
+    hashes: NDArray[np.uint64], split: Split, targets: NDArray[np.floating] | None = None
+) -> Duplicates:
+    """Count as `count_straddling_duplicates` does, by what `hash_rows` gave of all rows, (N,)."""
     parts = split.rows_of_parts()
     rows = np.concatenate(list(parts.values()))
-    if not columns or not len(rows):
-        return Duplicates(len(rows), 0, None if targets is None else 0, {"valid": 0, "test": 0})
-    numbers = _number_rows(frame, columns)
+    if not len(rows):
+        return Duplicates(0, 0, None if targets is None else 0, {"valid": 0, "test": 0})
+    numbers = np.unique(hashes, return_inverse=True)[1].astype(np.intp, copy=False)
     occurrences = np.bincount(numbers[rows])
     in_train = np.zeros(len(occurrences), np.bool_)
     in_train[numbers[split.train]] = True
@@ -71,10 +81,10 @@ def count_straddling_duplicates(
     )
 
 
-def _number_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.intp]:
-    """Return a number from 0 up for each row, (N,), the same where the cells are."""
-    hashes = frame[list(columns)].hash_rows(seed=0).to_numpy()
-    return np.unique(hashes, return_inverse=True)[1].astype(np.intp, copy=False)
+def hash_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.uint64]:
+    """Return a number for each row, (N,), the same where the cells are, whatever the frame."""
+    hashes: NDArray[np.uint64] = frame[list(columns)].hash_rows(seed=0).to_numpy()
+    return hashes
 
 
 def _count_disagreeing(

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers.source import Batch, Source
 
-__all__ = ["INPUT_FORMATS", "Table", "batch_table", "open_source", "read_table", "stack_tables"]
+__all__ = [
+    "INPUT_FORMATS",
+    "Table",
+    "batch_table",
+    "open_source",
+    "read_columns",
+    "read_table",
+    "stack_tables",
+]
 
 
 def open_source(name: str, input_format: str | None = None) -> Source:
@@ -97,6 +105,38 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
             )
         tables += [batch_table(batch, source.name) for batch in source.batches(columns)]
     return stack_tables(tables, ", ".join(source.name for source in sources))
+
+
+def read_columns(reopen: Callable[[], Sequence[Source]], columns: Sequence[str]) -> Table:
+    """Read some columns of sources and keep nothing else of these.
+
+    Batches know where their rows stand by what they were read from, which may be as large as the
+    sources; here the sources are read again to find a place.
+
+    Args:
+        reopen: opens the sources, any number of times.
+        columns: that all of them have.
+
+    Raises:
+        SourceError: a record cannot be read, or a column is of different types.
+    """
+    sources = reopen()
+    tables = [
+        Table(source.name, batch.frame, str)
+        for source in sources
+        for batch in source.batches(columns)
+    ]
+    table = stack_tables(tables, ", ".join(source.name for source in sources))
+
+    def place(row: int) -> str:
+        for source in reopen():
+            for batch in source.batches(columns):
+                if row < batch.frame.height:
+                    return f"{source.name}: {batch.place(row)}"
+                row -= batch.frame.height
+        return f"{table.name}: a row that is gone"
+
+    return dataclasses.replace(table, place=place)
 
 
 def batch_table(batch: Batch, name: str) -> Table:

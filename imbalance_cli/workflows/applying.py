@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from imbalance_cli.artifacts import CONFIG
@@ -16,7 +17,7 @@ from imbalance_cli.labels import match_columns, no_label_found, only_column, sel
 from imbalance_cli.labels.encoding import apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.readers import batch_table, open_source, read_table
+from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import FeatureSource
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
+    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
 
@@ -41,7 +43,7 @@ def evaluate(
     input_format: str | None = None,
     targets_file: str | None = None,
 ) -> Evaluation:
-    """Evaluate a run on the labelled rows of a source.
+    """Evaluate a run on the labelled rows of a source, read and scored some at a time.
 
     Args:
         directory: of the run.
@@ -66,26 +68,40 @@ def evaluate(
     encoder = _make_encoder(data, predictor.labels, source)
     columns = [*predictor.preprocessing.columns, *encoder.columns]
     columns += [] if data.sample_weight is None else [data.sample_weight]
-    table = read_table([source], list(dict.fromkeys(columns)))
-    targets = encoder.encode(table)
+    scored = [
+        _score(predictor, batch_table(batch, source.name), encoder, data)
+        for batch in source.batches(list(dict.fromkeys(columns)))
+    ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
-    weights = None
-    if data.sample_weight is not None:
-        weights = read_sample_weights(table, data.sample_weight)
-        kept &= weights > 0
-        weights = weights[kept]
-    rows = torch.from_numpy(kept)
+    probabilities, targets, weights = (torch.cat(column) for column in zip(*scored, strict=True))
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
-        predictor.probabilities(table)[rows],
-        torch.from_numpy(targets)[rows],
+        probabilities,
+        targets,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
-        weights=None if weights is None else torch.from_numpy(weights),
+        weights=None if data.sample_weight is None else weights,
     )
+
+
+def _score(
+    predictor: Predictor, table: Table, encoder: LabelEncoder, data: DataSection
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return (N, L) probabilities and targets and (N,) weights of the rows that count.
+
+    Without a column of weights these are 1.
+    """
+    targets = encoder.encode(table)
+    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
+    weights = np.ones(len(targets))
+    if data.sample_weight is not None:
+        weights = read_sample_weights(table, data.sample_weight)
+        kept &= weights > 0
+    rows = torch.from_numpy(kept)
+    probabilities = predictor.probabilities(table)[rows]
+    return probabilities, torch.from_numpy(targets)[rows], torch.from_numpy(weights)[rows]
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

@@ -10,24 +10,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.labels import list_names, select_labels
-from imbalance_cli.leaks import count_straddling_duplicates, find_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.labelled import LabelledTable, Roles
+    from imbalance_cli.leaks import Duplicates, Leak
 
 MOST_LEAKS = 5  # described one by one
 MANY = 0.01  # of a part
 
 
-def list_doubts(roles: Roles, data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:
+def list_doubts(
+    roles: Roles,
+    data: LabelledTable,
+    learnable: Sequence[bool],
+    duplicates: Duplicates,
+    leaks: Sequence[Leak],
+) -> Iterator[str]:
     """Yield a sentence for each thing to know before the numbers are believed.
 
     Args:
         roles: what the columns are.
         data: the rows and their parts.
         learnable: whether training has both classes of a label, (L,).
+        duplicates: of the rows, by their features.
+        leaks: in the training part.
     """
     yield from data.remarks
     alike = select_labels(roles.features, (), data.table.name)
@@ -37,8 +45,7 @@ def list_doubts(roles: Roles, data: LabelledTable, learnable: Sequence[bool]) ->
             "data.exclude leaves them out"
         )
     yield from _doubt_parts(data, learnable)
-    yield from _doubt_duplicates(roles, data)
-    leaks = find_leaks(data.table, roles.features, data.labels, data.targets, data.split.train)
+    yield from _doubt_duplicates(duplicates, data)
     for leak in leaks[:MOST_LEAKS]:
         yield f"a likely leak: {leak.describe()}; data.exclude: [{leak.column}] leaves it out"
     if len(leaks) > MOST_LEAKS:
@@ -60,9 +67,8 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
             yield f"no positive in the {part} part for {names}: {outcome}"
 
 
-def _doubt_duplicates(roles: Roles, data: LabelledTable) -> Iterator[str]:
+def _doubt_duplicates(found: Duplicates, data: LabelledTable) -> Iterator[str]:
     """Say how many held-out rows stand in the training part as well."""
-    found = count_straddling_duplicates(data.table.frame, roles.features, data.split, data.targets)
     straddling = {part: count for part, count in found.straddling.items() if count}
     if straddling:
         shown = " and ".join(f"{count:,} of {part}" for part, count in straddling.items())

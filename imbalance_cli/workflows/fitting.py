@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Observer, Prepared
 
 
+ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
+
+
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
@@ -47,7 +50,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     """
     config = resolve_weighting(config, "config")
     run = RunDirectory(directory, overwrite=overwrite)
-    prepared = prepare(config, observer, folds=config.training.folds)
+    prepared = prepare(
+        config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
+    )
     source = config.weighting.from_
     given = None if source is None else read_pos_weight(source, prepared.labels)
     networks = plan_networks(config, prepared, given=given)
@@ -155,7 +160,7 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
     odds = []
     for number, fold in enumerate(prepared.folds):
         own = [m for m, its_fold in enumerate(networks.folds) if its_fold == number]
-        rows = prepared.rows.select(torch.from_numpy(fold.held_out).to(prepared.device))
+        rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
         scored = [
             score_rows(predictor.model.member(m), rows, predictor.precision).cpu() for m in own
         ]
@@ -202,7 +207,7 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, odds: torch.Tensor
     data, numbers = prepared.data, prepared.data.split.test
     part = "test"
     if len(numbers):
-        rows = prepared.rows.select(torch.from_numpy(numbers).to(prepared.device))
+        rows = prepared.rows.part(torch.from_numpy(numbers).to(prepared.device))
         logits = score_rows(predictor.model, rows, predictor.precision)
         probabilities = predictor.probabilities_of(logits)
     else:

@@ -19,6 +19,7 @@ from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build
 from imbalance_cli.optimization import choose_batch_size
 from imbalance_cli.pos_weight import Strategy, weigh
 from imbalance_cli.sampling import balanced_rates, prior_shift
+from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.training import Member
 from imbalance_cli.workflows.preparing import count_targets
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 BINS = 16  # of the piecewise linear encoding of a number
 MOST_BINNED = 256  # `auto` encodes no more numbers than these, since the input grows by BINS each
+BINNED_ROWS = 100_000  # of stored rows, the most that the edges of bins are quantiles of
 COPIES = 5  # of every parameter while it trains: itself, gradient, two moments of Adam, the best
 BYTES = 4  # of a float32
 KEPT_OF_A_LAYER = 4  # its output before and after activation and dropout, and their gradient
@@ -189,7 +191,11 @@ def start_model(
     model = build_model(shape, [member.seed for member in members], starts)
     if model.bins is not None:
         learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
-        model.bins.fit(prepared.rows.numeric[torch.from_numpy(learned).to(prepared.device)].cpu())
+        if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
+            random = np.random.default_rng(config.training.seed)
+            learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
+        rows = prepared.rows.select(torch.from_numpy(learned).to(prepared.device))
+        model.bins.fit(rows.numeric.cpu())
     with torch.no_grad():
         model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
     return model.to(prepared.device)
@@ -198,7 +204,7 @@ def start_model(
 def _shape(config: Config, prepared: Prepared) -> Shape:
     preprocessing = prepared.preprocessing
     return Shape(
-        numeric=prepared.rows.numeric.shape[1],
+        numeric=prepared.rows.width,
         cardinalities=preprocessing.cardinalities,
         labels=len(prepared.labels),
         hidden=list(config.model.hidden),

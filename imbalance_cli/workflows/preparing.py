@@ -14,18 +14,21 @@ import torch
 
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
-from imbalance_cli.features import fit_preprocessing
 from imbalance_cli.labelled import LabelledTable, read_labelled
 from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.workflows.doubts import list_doubts
+from imbalance_cli.workflows.scanning import scan_stream, scan_table
+from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config
+    from imbalance_cli.dataset import Rows
     from imbalance_cli.features import Preprocessing
     from imbalance_cli.training import EpochResult
 
@@ -55,7 +58,8 @@ class Prepared:
         data: the table, its targets and its parts.
         learnable: whether the rows to learn from have both classes of a label, (L,).
         preprocessing: fitted on the rows to learn from.
-        rows: all N rows on the device; targets of labels that cannot be learned are missing.
+        rows: all N rows on the device, or stored on disk; targets of labels that cannot be learned
+            are missing.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
     """
@@ -64,7 +68,7 @@ class Prepared:
     data: LabelledTable
     learnable: list[bool]
     preprocessing: Preprocessing
-    rows: Dataset
+    rows: Rows
     folds: list[Fold]
 
     @property
@@ -75,7 +79,7 @@ class Prepared:
     @property
     def device(self) -> torch.device:
         """Where the rows are."""
-        return self.rows.targets.device
+        return self.rows.device
 
     @functools.cached_property
     def fold_rows(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -113,25 +117,32 @@ class Prepared:
         return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
 
 
-def prepare(config: Config, observer: Observer, *, folds: int | None) -> Prepared:
+def prepare(
+    config: Config, observer: Observer, *, folds: int | None, cache: Path | None = None
+) -> Prepared:
     """Read the sources, cut the rows, fit the preprocessing and put all rows on the device.
+
+    Sources larger than memory are streamed, and their rows are stored on disk.
 
     Args:
         config: what to read.
         observer: who is told what was noticed.
         folds: how many; None for a plain train and validation part.
+        cache: where rows may be stored; None keeps all in memory.
 
     Raises:
         ImbtrainError: the device, a source, a cell or a split cannot be used.
     """
     device = choose_device(config.training.device)
-    roles, data = read_labelled(config)
+    streamed = cache is not None and is_streamed(config, observer)
+    roles, data = read_labelled(config, with_features=not streamed)
     cut = _cut_folds(config, data, folds)
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
     learnable = _find_learnable(data.labels, data.targets[learned], observer)
-    preprocessing = fit_preprocessing(data.table, roles.features, learned)
-    for sentence in list_doubts(roles, data, learnable):
+    scan = (scan_stream if streamed else scan_table)(roles, data, learned)
+    preprocessing = scan.preprocessing
+    for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
         observer.warned(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
@@ -139,7 +150,13 @@ def prepare(config: Config, observer: Observer, *, folds: int | None) -> Prepare
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
     targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
     weights = _training_weights(data.weights)
-    rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
+    rows: Rows
+    if cache is not None and streamed:
+        rows = store_rows(
+            cache, config, data, preprocessing, targets, weights=weights, device=device
+        )
+    else:
+        rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
     return Prepared(data.labels, data, learnable, preprocessing, rows, cut)
 
 

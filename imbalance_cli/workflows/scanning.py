@@ -1,0 +1,116 @@
+"""What is fitted on features and noticed in them, of a table in memory or in one streaming pass.
+
+Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imbalance_cli.errors import SourceError
+from imbalance_cli.features import FeatureScan, Preprocessing, fit_preprocessing
+from imbalance_cli.leaks import (
+    Duplicates,
+    Leak,
+    LeakScan,
+    count_straddling_duplicates,
+    count_straddling_hashes,
+    find_leaks,
+    hash_rows,
+)
+from imbalance_cli.readers import batch_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.labelled import LabelledTable, Roles
+    from imbalance_cli.readers import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """What the features of a table gave.
+
+    Attributes:
+        preprocessing: fitted on the rows to learn from.
+        duplicates: rows with the features of others.
+        leaks: features that tell a label in the training part.
+    """
+
+    preprocessing: Preprocessing
+    duplicates: Duplicates
+    leaks: list[Leak]
+
+
+def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> Scan:
+    """Scan features that are in memory.
+
+    Args:
+        roles: which columns are features.
+        data: the rows and their parts.
+        learned: the row numbers to learn from.
+
+    Raises:
+        FeatureError: a column cannot be used.
+    """
+    table, split, targets = data.table, data.split, data.targets
+    return Scan(
+        fit_preprocessing(table, roles.features, learned),
+        count_straddling_duplicates(table.frame, roles.features, split, targets),
+        find_leaks(table, roles.features, data.labels, targets, split.train),
+    )
+
+
+def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> Scan:
+    """Scan features in one pass over the sources; of each row, 9 bytes stay in memory.
+
+    Args:
+        roles: which columns are features.
+        data: the rows and their parts, without features.
+        learned: the row numbers to learn from.
+
+    Raises:
+        FeatureError: a column cannot be used.
+        SourceError: a record cannot be read, or a source has other rows than before.
+    """
+    rows = len(data.targets)
+    is_learned, is_train = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+    is_learned[learned], is_train[data.split.train] = True, True
+    features = FeatureScan(roles.features)
+    leaks = LeakScan(roles.features, data.labels)
+    hashes = np.zeros(rows, np.uint64)
+    for part, table in stream_rows(data, roles.features):
+        features.add(table, is_learned[part])
+        leaks.add(table.frame, data.targets[part], np.flatnonzero(is_train[part]))
+        if roles.features:
+            hashes[part] = hash_rows(table.frame, roles.features)
+    preprocessing = features.finish()
+    return Scan(
+        preprocessing, count_straddling_hashes(hashes, data.split, data.targets), leaks.find()
+    )
+
+
+def stream_rows(data: LabelledTable, columns: Sequence[str]) -> Iterator[tuple[slice, Table]]:
+    """Yield columns of all rows, some at a time, and which row numbers these have.
+
+    Raises:
+        SourceError: a record cannot be read, or there are not as many rows as before.
+    """
+    first, rows = 0, len(data.targets)
+    for source in data.reopen():
+        for batch in source.batches(columns):
+            table = batch_table(batch, source.name)
+            last = first + table.frame.height
+            if last <= rows:
+                yield slice(first, last), table
+            first = last
+    if first != rows:
+        raise SourceError(
+            f"{data.table.name}: has {first:,} rows, and had {rows:,} when the labels were read",
+            hint="fit again once nothing writes to it any more",
+        )
