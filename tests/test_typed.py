@@ -247,3 +247,22 @@ def test_globs_that_are_no_table(tmp_path: Path, write: WriteFile) -> None:
     write("a.csv", "y\n1\n")
     with pytest.raises(SourceError, match=r"matches .*a\.csv, which is no Parquet file"):
         open_source(str(tmp_path / "*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["red", "green"], ["red", "green"]),
+        (["red", "5"], ["red", "5"]),
+        (["7", "5"], [7, 5]),
+        (["007", "5"], ["007", "5"]),
+    ],
+)
+def test_the_keys_of_a_partitioned_directory(
+    tmp_path: Path, keys: list[str], expected: list[object]
+) -> None:
+    for key in keys:
+        (tmp_path / f"c={key}").mkdir()
+        pl.DataFrame({"y": [1]}).write_parquet(tmp_path / f"c={key}" / "a.parquet")
+    [batch, other] = open_source(str(tmp_path)).batches(["c"])
+    assert sorted([*batch.frame["c"], *other.frame["c"]], key=str) == sorted(expected, key=str)

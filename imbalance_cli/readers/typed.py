@@ -204,7 +204,8 @@ def _with_partitions(
     for key, series in cells.items():
         numbers = series.cast(pl.Int64, strict=False)
         texts = series.cast(pl.String)
-        is_plain = (numbers.cast(pl.String) == texts).all()  # 007 is a name, 7 is a number
+        # 007 is a name, 7 is a number; what is no number is null, and so has to be compared too
+        is_plain = numbers.cast(pl.String).eq_missing(texts).all()
         cells[key] = numbers if is_plain and texts.count() else texts
     return [
         dataclasses.replace(
