@@ -19,6 +19,7 @@ from imbalance_cli.labels import (
     match_columns,
     no_label_found,
     only_column,
+    require_column,
     select_labels,
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
@@ -181,7 +182,7 @@ def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[Label
     """
     data = config.data
     if data.encoding in {"auto", "binary"}:
-        return LabelEncoder("binary", columns, columns, positive_text(data)), []
+        return encoder_of(data, columns, columns), []
     column = only_column(columns, data.encoding, table.name)
     vocabulary = Vocabulary(column, data.encoding, data.tag_separator)  # type: ignore[arg-type]
     vocabulary.add(table)
@@ -251,12 +252,8 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
     keys = ("group", "time", "part", "sample_weight")
     singles = {key: getattr(data, key) for key in keys}
     for key, column in singles.items():
-        if column is not None and column not in source.columns:
-            raise ConfigError(
-                f"data.{key}: {source.name} has no column {column!r}; "
-                f"the columns are {list_names(source.columns)}",
-                hint=nearest(column, source.columns),
-            )
+        if column is not None:
+            require_column(column, source, f"data.{key}")
         if column in labels:
             raise ConfigError(f"data.{key}: {column!r} is a label")
     where = f"data.exclude: {source.name}"

@@ -20,7 +20,7 @@ from imbalance_cli.features.preprocessing import (
     large_cell,
     refuse_large_cell,
 )
-from imbalance_cli.features.texts import Texts
+from imbalance_cli.features.texts import ID_ROWS, Texts
 from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
 from imbalance_cli.sketches import QuantileSketch
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
 EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
-ID_ROWS = 50  # in fewer rows than these, successive numbers say nothing
 CHUNK = 2**20
 BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
 FEW = 100

@@ -20,6 +20,7 @@ import polars as pl
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.readers.cells import (
     Parsed,
+    is_readable,
     parse_dates,
     parse_numbers,
     parse_texts,
@@ -171,7 +172,7 @@ def feature_cells(table: Table, column: str) -> pl.Series:
         FeatureError: they are lists, bytes or the like.
     """
     cells = table.frame[column]
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
+    if not is_readable(cells.dtype):
         raise FeatureError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
             "date or a category",

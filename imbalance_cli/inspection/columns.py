@@ -13,10 +13,17 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import shorten
-from imbalance_cli.features.columns import EXACT_INTEGERS, ID_ROWS, MOSTLY
+from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY
 from imbalance_cli.features.preprocessing import LARGEST
-from imbalance_cli.features.texts import TEXT_LENGTH
-from imbalance_cli.readers.cells import BOOLEANS, Parsed, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
+from imbalance_cli.readers.cells import (
+    BOOLEANS,
+    Parsed,
+    is_readable,
+    parse_dates,
+    parse_numbers,
+    parse_texts,
+)
 from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
 from imbalance_cli.sketches import DistinctCounter
 
@@ -236,11 +243,6 @@ class ColumnScan:
     def _are_all_distinct(self) -> bool:
         least = 1 if self._distinct.is_exact else NEARLY_ALL
         return self._distinct.count >= least * self._known
-
-
-def is_readable(dtype: pl.DataType) -> bool:
-    """Return whether cells of a type are numbers, dates or texts."""
-    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object))
 
 
 def _show_days(days: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.inspection.columns import ColumnScan, is_readable
+from imbalance_cli.inspection.columns import ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
@@ -12,6 +12,7 @@ from imbalance_cli.inspection.targets import LabelScan
 from imbalance_cli.labels import LabelSettings, check_positive, select_labels
 from imbalance_cli.leaks import Leak, LeakScan
 from imbalance_cli.readers import Table, batch_table
+from imbalance_cli.readers.cells import is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

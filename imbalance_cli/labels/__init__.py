@@ -8,6 +8,7 @@ from imbalance_cli.labels.selection import (
     match_columns,
     no_label_found,
     only_column,
+    require_column,
     select_labels,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "match_columns",
     "no_label_found",
     "only_column",
+    "require_column",
     "select_labels",
 ]

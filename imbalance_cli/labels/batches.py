@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels.counts import Counts, LabelCounts
 from imbalance_cli.labels.encoding import (
     LabelEncoder,
@@ -20,7 +20,7 @@ from imbalance_cli.labels.encoding import (
     list_values,
 )
 from imbalance_cli.labels.sample_weights import read_sample_weights
-from imbalance_cli.labels.selection import list_names
+from imbalance_cli.labels.selection import list_names, require_column
 from imbalance_cli.readers import batch_table
 
 if TYPE_CHECKING:
@@ -112,12 +112,8 @@ def _weighted_batches(
 ) -> Iterator[tuple[Table, NDArray[np.float64]]]:
     """Yield batches of the columns with the weight of each row, (N,)."""
     weight = settings.sample_weight
-    if weight is not None and weight not in source.columns:
-        raise ConfigError(
-            f"sample weight: {source.name} has no column {weight!r}; "
-            f"the columns are {list_names(source.columns)}",
-            hint=nearest(weight, source.columns),
-        )
+    if weight is not None:
+        require_column(weight, source, "sample weight")
     if weight in columns:
         raise ConfigError(f"sample weight: {weight!r} is a label")
     read = [*columns, *([] if weight is None else [weight])]

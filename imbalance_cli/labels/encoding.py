@@ -14,7 +14,7 @@ import polars as pl
 from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
-from imbalance_cli.readers.cells import CELL, parse_texts
+from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
 from imbalance_cli.readers.source import Tally
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def list_values(table: Table, column: str, encoding: EncodingName, separator: st
     if cells.dtype == pl.List(pl.String) and encoding == "tags":
         values = cells.list.eval(pl.element().str.strip_chars())
         return _distinct_tags(table, column, values, cells)
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
+    if not is_readable(cells.dtype):
         raise LabelError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a label is a text, a number "
             "or, for tags, a list of texts"

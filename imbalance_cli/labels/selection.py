@@ -75,6 +75,20 @@ def match_columns(
     return list(chosen)
 
 
+def require_column(column: str, source: Source, asked_by: str) -> None:
+    """Raise if a source has no such column.
+
+    Raises:
+        ConfigError: it names what asked for the column.
+    """
+    if column not in source.columns:
+        raise ConfigError(
+            f"{asked_by}: {source.name} has no column {column!r}; "
+            f"the columns are {list_names(source.columns)}",
+            hint=nearest(column, source.columns),
+        )
+
+
 def only_column(columns: Sequence[str], encoding: str, name: str) -> str:
     """Return the one column that holds the classes or tags.
 

@@ -9,15 +9,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.leaks.trackers import Categories, Extremes, Missing
-from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.leaks.trackers import Flags
@@ -197,7 +197,7 @@ def _to_floats(values: pl.Series) -> NDArray[np.float64]:
 
 
 def _refuse_nested(cells: pl.Series) -> pl.Series:
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Duration, pl.Object):
+    if not is_readable(cells.dtype):
         raise FeatureError(
             f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
             "category",
