@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
+from imbalance_cli.errors import (
+    ConfigError,
+    LabelError,
+    SourceError,
+    SplitError,
+    nearest,
+    show_cell,
+)
 from imbalance_cli.labels import (
     list_names,
     match_columns,
@@ -388,8 +395,9 @@ def _read_times(table: Table, column: str) -> NDArray[np.float64]:
     missing = parsed.values.is_null()
     if missing.any():
         row = missing.arg_max() or 0
+        seen = show_cell(table.frame[column][row])
         raise SplitError(
-            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is not a time",
+            f"{table.place(row)}: column {column!r}: {seen} is not a time",
             hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
         )
     return parsed.values.to_numpy()
@@ -401,7 +409,7 @@ def _check_given_parts(
     """Raise where parts that were given share a group, or are not in the order of time."""
 
     def show(column: str) -> Callable[[int], str]:
-        return lambda row: f"{table.place(row)}: {column} {table.frame[column][row]}"
+        return lambda row: f"{table.place(row)}: {column} {show_cell(table.frame[column][row])}"
 
     if groups is not None and roles.group is not None:
         check_disjoint(groups, split.rows_of_parts(), show(roles.group))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import shorten
+from imbalance_cli.errors import shorten, show_cell
 from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY
 from imbalance_cli.features.preprocessing import LARGEST
 from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
@@ -210,8 +210,8 @@ class ColumnScan:
             good = self._known - reading.bad
             if good > MOSTLY * self._known:
                 return kind, (
-                    f"{reading.bad_place}: {reading.bad_cell!r} is not a {kind}, as {good:,} of "
-                    f"{self._known:,} cells are"
+                    f"{reading.bad_place}: {show_cell(reading.bad_cell)} is not a {kind}, as "
+                    f"{good:,} of {self._known:,} cells are"
                 )
         return None
 

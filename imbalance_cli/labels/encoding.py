@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import LabelError, shorten
-from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
+from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
 from imbalance_cli.readers.source import Tally
@@ -81,7 +81,7 @@ class Vocabulary:
         if self.encoding == "one_vs_rest" and LEAST_OF_AN_ID <= self.known < 2 * len(self.rows):
             raise LabelError(
                 f"{name}: column {self.column!r} has {len(self.rows):,} values in {self.known:,} "
-                f"cells, such as {_shown(next(iter(self.rows)))}: it looks like an id or a "
+                f"cells, such as {show_cell(next(iter(self.rows)))}: it looks like an id or a "
                 "measurement, not a class",
                 hint="another label column; or data.encoding: binary",
             )
@@ -146,12 +146,12 @@ class LabelEncoder:
         return rows[is_label], labels[is_label]
 
     @property
-    def unseen_shown(self) -> str | None:
+    def unseenshow_cell(self) -> str | None:
         """A sentence about classes or tags that are no label, or None."""
         if not self.unseen:
             return None
         kind = "classes" if self.encoding == "one_vs_rest" else "tags"
-        shown = list_names([_shown(value) for value in sorted(self.unseen)], most=5)
+        shown = list_names([show_cell(value) for value in sorted(self.unseen)], most=5)
         return (
             f"column {self.columns[0]!r} holds {kind} that the labels do not have, which count as "
             f"none of them: {shown}"
@@ -188,8 +188,9 @@ def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series)
     blank = tags.list.contains("").fill_null(value=False)
     if blank.any():
         row = blank.arg_max() or 0
+        seen = show_cell(str(cells[row]))
         raise LabelError(
-            f"{table.place(row)}: column {column!r}: {_shown(str(cells[row]))} holds an empty tag",
+            f"{table.place(row)}: column {column!r}: {seen} holds an empty tag",
             hint="name a tag between two separators; data.tag_separator says what separates them",
         )
     return tags.list.unique(maintain_order=True)
@@ -231,7 +232,3 @@ def _natural(label: str) -> tuple[bool, float, str]:
         return False, float(label), label
     except ValueError:
         return True, 0.0, label
-
-
-def _shown(text: str) -> str:
-    return repr(shorten(text, LONGEST_SHOWN))
