@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import (
+    LONGEST_SHOWN,
     ConfigError,
     LabelError,
     SourceError,
     SplitError,
     nearest,
+    shorten,
     show_cell,
 )
 from imbalance_cli.labels import (
@@ -30,7 +32,7 @@ from imbalance_cli.labels import (
     select_labels,
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.joined import JoinedSource
@@ -144,11 +146,9 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
     if roles.sample_weight is not None:
         weights = read_sample_weights(table, roles.sample_weight)
         if not weights.any():
-            raise LabelError(
-                f"{table.name}: column {roles.sample_weight!r}: every sample weight is 0",
-                hint="a sample weight says how much a row counts",
-            )
+            raise no_weight(table.name, roles.sample_weight)
         kept &= weights > 0
+    _check_sides(table.name, targets[kept], encoder.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
     groups = None if roles.group is None else _group_numbers(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
@@ -195,7 +195,7 @@ def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[Label
     vocabulary.add(table)
     labels = vocabulary.labels(table.name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
-    remarks = []
+    remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
         kind = "classes" if data.encoding == "one_vs_rest" else "tags"
         remarks.append(
@@ -409,13 +409,34 @@ def _check_given_parts(
     """Raise where parts that were given share a group, or are not in the order of time."""
 
     def show(column: str) -> Callable[[int], str]:
-        return lambda row: f"{table.place(row)}: {column} {show_cell(table.frame[column][row])}"
+        return lambda row: (
+            f"{table.place(row)}: {column} {shorten(str(table.frame[column][row]), LONGEST_SHOWN)}"
+        )
 
     if groups is not None and roles.group is not None:
         check_disjoint(groups, split.rows_of_parts(), show(roles.group))
     if roles.time is not None and split.strategy in {"time", "given"}:
         times = _read_times(table, roles.time)
         check_order(times, split.rows_of_parts(), show(roles.time))
+
+
+def _check_sides(name: str, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+    """Raise where no label has both classes in any row, so that no split could help.
+
+    Raises:
+        LabelError: it names the label with the most positives, and what there is none of.
+    """
+    positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+    if ((positives > 0) & (negatives > 0)).any():
+        return
+    label = int(positives.argmax())
+    side = "negative" if positives[label] else "positive"
+    others = "" if len(labels) == 1 else ", and no other label has both positives and negatives"
+    raise LabelError(
+        f"{name}: label {labels[label]!r} has no {side} in {len(targets):,} rows{others}",
+        hint="nothing can be learned from one class: other rows, other data.labels, or "
+        "data.positive, the value that means 1",
+    )
 
 
 def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:

@@ -105,7 +105,8 @@ class LabelScan:
         try:
             vocabulary.add(table)
             self._check_number(vocabulary)
-            self._pairs.grow(list(vocabulary.rows))
+            fresh = sorted(vocabulary.rows.keys() - set(self.labels))
+            self._pairs.grow([*self.labels, *fresh])
             encoder = LabelEncoder(
                 vocabulary.encoding, [vocabulary.column], self.labels, separator=self._separator
             )

@@ -40,6 +40,7 @@ class Vocabulary:
         separator: between the tags of a cell.
         rows: how many rows hold each class or tag.
         known: how many cells are not missing.
+        missing_words: how many cells hold each word that stands for a missing value.
     """
 
     column: str
@@ -47,18 +48,38 @@ class Vocabulary:
     separator: str = ";"
     rows: dict[str, int] = dataclasses.field(default_factory=dict)
     known: int = 0
+    missing_words: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def add(self, table: Table) -> None:
-        """Add the cells of a batch.
+    def add(self, table: Table) -> pl.Series:
+        """Add the cells of a batch, and return them as `list_values` does.
 
         Raises:
             LabelError: a cell holds an empty tag.
         """
         values = list_values(table, self.column, self.encoding, self.separator)
         self.known += len(values) - values.null_count()
+        self._note_missing(table.frame[self.column].filter(values.is_null()))
         found = values.explode(empty_as_null=True).drop_nulls().alias("value")
         for value, count in found.to_frame().group_by("value").len().iter_rows():
             self.rows[value] = self.rows.get(value, 0) + count
+        return values
+
+    def _note_missing(self, cells: pl.Series) -> None:
+        """Count the words among missing cells; blank ones are none."""
+        if cells.dtype == pl.String:
+            words = cells.str.strip_chars().replace("", None).drop_nulls().alias("word").to_frame()
+            for word, count in words.group_by("word").len().iter_rows():
+                self.missing_words[word] = self.missing_words.get(word, 0) + count
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each word that is read as missing, and may be a class or tag."""
+        kind = "class" if self.encoding == "one_vs_rest" else "tag"
+        return [
+            f"column {self.column!r}: {count:,} cell{'s' if count > 1 else ''} {word!r} "
+            f"{'are' if count > 1 else 'is'} read as missing; if {word} is a {kind}, write it in "
+            f"other words, such as {word + '_'!r}"
+            for word, count in sorted(self.missing_words.items())
+        ]
 
     def labels(self, name: str) -> list[str]:
         """Return the labels, numbers by size and texts by alphabet.
@@ -146,7 +167,7 @@ class LabelEncoder:
         return rows[is_label], labels[is_label]
 
     @property
-    def unseenshow_cell(self) -> str | None:
+    def unseen_shown(self) -> str | None:
         """A sentence about classes or tags that are no label, or None."""
         if not self.unseen:
             return None

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 HEAVIEST = 1e9
 
 
+def no_weight(name: str, column: str) -> LabelError:
+    """Return the error that no row of a source counts."""
+    return LabelError(
+        f"{name}: column {column!r}: every sample weight is 0",
+        hint="a sample weight says how much a row counts",
+    )
+
+
 def read_sample_weights(table: Table, column: str) -> NDArray[np.float64]:
     """Return each row's weight, (N,); a weight of 2 is as the row standing there twice.
 

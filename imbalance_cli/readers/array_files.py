@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import tokenize
+import warnings
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
@@ -268,9 +269,12 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
     import torch
 
     try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings():
+            # torch remarks on the pickle protocol of a file that it then refuses
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except READ_ERRORS as error:
         # torch's own words would advise to run what is in the file
         raise SourceError(
