@@ -35,7 +35,7 @@ from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missin
 from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.joined import JoinedSource, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
@@ -312,12 +312,6 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
     return list(paths)
-
-
-def is_targets_file(name: str, source: Source) -> bool:
-    """Return whether a name of data.labels is a file, rather than columns of the source."""
-    known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
 
 
 def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:

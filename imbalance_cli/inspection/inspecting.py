@@ -11,7 +11,7 @@ from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
-from imbalance_cli.labels import LabelSettings, check_positive, select_labels
+from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
 from imbalance_cli.leaks import Leak, LeakScan
 from imbalance_cli.readers import Table, batch_table
 from imbalance_cli.readers.cells import is_readable
@@ -62,6 +62,7 @@ def inspect_source(
         repeated_rows.add(table.frame.hash_rows().to_numpy())
     columns = [scan.finish() for scan in scans]
     counts = labels.counts()
+    labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()
     findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats)
     return Inspection(

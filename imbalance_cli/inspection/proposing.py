@@ -34,6 +34,8 @@ def propose_config(
     found: Inspection,
     settings: LabelSettings,
     given: Mapping[str, str] = MappingProxyType({}),
+    *,
+    targets_file: str | None = None,
 ) -> Proposal:
     """Return what a config for the source says: labels, columns to leave out, groups and times.
 
@@ -42,6 +44,7 @@ def propose_config(
         found: what an inspection of it found.
         settings: how the labels are read.
         given: other keys of `data` and their values; group and time are columns.
+        targets_file: what holds the labels, where `path` holds features alone.
 
     Raises:
         ConfigError: the group or the time is no column, or a label.
@@ -59,7 +62,9 @@ def propose_config(
     return Proposal(
         source=path,
         about=_describe(found, exclude),
-        labels={column: _describe_label(column, found) for column in found.label_columns},
+        labels={targets_file: f"{len(found.labels):,} labels"}
+        if targets_file is not None
+        else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
         settings=_list_settings(settings) | dict(given),
         suggested={

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from imbalance_cli.errors import LabelError
 from imbalance_cli.labels.binary import check_positive, read_texts
 from imbalance_cli.labels.counts import Counts, LabelCounts, add_counts
-from imbalance_cli.labels.selection import list_names, no_label_found, only_column, select_labels
+from imbalance_cli.labels.selection import (
+    explain_bare,
+    list_names,
+    no_label_found,
+    only_column,
+    select_labels,
+)
 from imbalance_cli.readers.source import Tally, is_missing
 
 if TYPE_CHECKING:
@@ -76,7 +82,10 @@ def count_labels(
         others = [label for label in labels if not _is_bare(tally.columns[label])]
         if others:
             raise no_label_found(source, others)
-    counts = counts_of_tally(tally, source.name, settings.positive)
+    try:
+        counts = counts_of_tally(tally, source.name, settings.positive)
+    except LabelError as error:
+        raise explain_bare(error, source) from error
     return counts.without_missing() if settings.missing == "negative" else counts
 
 

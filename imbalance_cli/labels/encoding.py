@@ -67,7 +67,8 @@ class Vocabulary:
     def _note_missing(self, cells: pl.Series) -> None:
         """Count the words among missing cells; blank ones are none."""
         if cells.dtype == pl.String:
-            words = cells.str.strip_chars().replace("", None).drop_nulls().alias("word").to_frame()
+            texts = cells.alias("word").str.strip_chars()
+            words = texts.replace("", None).drop_nulls().to_frame()
             for word, count in words.group_by("word").len().iter_rows():
                 self.missing_words[word] = self.missing_words.get(word, 0) + count
 

@@ -16,6 +16,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.source import BARE_KEY
 from imbalance_cli.readers.typed import first_line
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDEST = 8  # bytes a number
-BARE_KEY = "y"  # the key of an array that has none
 PAIR_KEYS = ("X", "y")  # the keys of two tensors that have none
 TORCH_KINDS = frozenset(
     [

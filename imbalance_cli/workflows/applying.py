@@ -10,7 +10,7 @@ import torch
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Resampling
 from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
@@ -19,7 +19,7 @@ from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.renamed import FeatureSource
+from imbalance_cli.readers.renamed import as_features, is_bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +62,11 @@ def evaluate(
     source = open_source(name, input_format)
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
+    elif is_bare(source):
+        raise SourceError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="--targets FILE says where the labels are",
+        )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
     predictor.check_columns(source.columns, source.name)
@@ -137,7 +142,7 @@ def predict(
     predictor, _ = load_predictor(directory, device)
     source = open_source(name, input_format)
     if not set(predictor.preprocessing.columns) <= set(source.columns):
-        source = FeatureSource(source)
+        source = as_features(source)
     source.include(predictor.preprocessing.columns)
     predictor.check_columns(source.columns, source.name)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
