@@ -35,6 +35,7 @@ from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missin
 from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
@@ -280,19 +281,24 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         SourceError: no file matches, or one cannot be opened.
         ConfigError: a file of labels goes with several sources, or with a part given apart.
     """
-    sources = [open_source(path, data.input_format) for path in _match_paths(names, part)]
+    sources = [
+        FrameSource(data.frames[path], path)
+        if path in data.frames
+        else open_source(path, data.input_format)
+        for path in _match_paths(names, part)
+    ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]
 
 
 def find_files(data: DataSection) -> list[Path]:
-    """Return every file that the sources of a config are read from; stdin is none.
+    """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
         SourceError: no file matches.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
-    found = [Path(name) for name in names if name != STDIN]
+    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
     found += [Path(name) for name in data.labels if Path(name).is_file()]
     return [
         file

@@ -73,6 +73,11 @@ class PosWeights:
     remarks: tuple[str, ...] = ()
 
     @property
+    def by_label(self) -> dict[str, float]:
+        """The weight of each label."""
+        return {label.counts.label: label.pos_weight for label in self.labels}
+
+    @property
     def warnings(self) -> list[str]:
         """The remarks, and a sentence for each label that has only one side, and so weight 1."""
         sentences = list(self.remarks)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     warn: Callable[[str], None],
     *,
@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         directory: of the run.
-        name: the source.
+        rows: a source, or the name of one.
         device: as in a config.
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
@@ -59,7 +59,7 @@ def evaluate(
     """
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
     elif is_bare(source):
@@ -122,7 +122,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
 
 def predict(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
@@ -131,7 +131,7 @@ def predict(
 
     Args:
         directory: of the run.
-        name: the source; label columns are not needed.
+        rows: a source, or the name of one; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
@@ -140,7 +140,7 @@ def predict(
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, _ = load_predictor(directory, device)
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         source = as_features(source)
     source.include(predictor.preprocessing.columns)
