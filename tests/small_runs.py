@@ -73,7 +73,8 @@ def run_command(*arguments: object, stdin: bytes = b"") -> Outcome:
 @contextlib.contextmanager
 def _stdin(content: bytes) -> Iterator[None]:
     before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    buffer = io.BufferedReader(io.BytesIO(content))  # as that of a process, it can be peeked at
+    sys.stdin = io.TextIOWrapper(buffer, encoding="utf-8")
     try:
         yield
     finally:
