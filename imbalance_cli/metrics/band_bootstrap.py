@@ -22,6 +22,8 @@ import torch
 from imbalance_cli.metrics.replicates import Layout, Replicates, sum_bins
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from imbalance_cli.metrics.bands import Bands
@@ -86,52 +88,50 @@ class BandCounts:
 
     def itself(self) -> Replicates:
         """Return the data as one replicate, (L, 1, ...)."""
-        return self._sum(self.counts[:, :, None], None)
+        return self._sum(self.counts[:, :, None])
 
     def draw(
-        self, replicates: int, random: np.random.Generator, *, hold_prevalence: bool = False
+        self,
+        replicates: int,
+        randoms: Sequence[np.random.Generator],
+        *,
+        hold_prevalence: bool = False,
     ) -> Replicates:
         """Return R replicates.
 
         Args:
             replicates: R.
-            random: draws.
+            randoms: (L,) what each label is drawn by, so that it does not depend on the others.
             hold_prevalence: whether each has as many positives as the data; else these vary as in
                 rows drawn with replacement, and are never none or all.
         """
-        rows = self.counts.sum(dim=-1).cpu().numpy()
-        size, shape = rows.sum(axis=0), (rows.shape[1], replicates)
-        positives = np.broadcast_to(rows[0][:, None], shape)
-        if not hold_prevalence:
-            share = rows[0] / np.maximum(size, 1)
-            drawn = random.binomial(size.astype(np.int64)[:, None], share[:, None], shape)
-            positives = np.clip(drawn, 1, np.maximum(size - 1, 1)[:, None])
-        sizes = (positives, size[:, None] - positives)
-        counts = [
-            _draw_multinomial(size_of_class, of_class.cpu().numpy(), random)
-            for size_of_class, of_class in zip(sizes, self.counts, strict=True)
+        counts = self.counts.cpu().numpy()
+        drawn = [
+            _draw_counts(counts[:, i], replicates, random, hold_prevalence=hold_prevalence)
+            for i, random in enumerate(randoms)
         ]
-        device = self.counts.device
-        return self._sum(torch.from_numpy(np.stack(counts)).double().to(device), random)
+        stacked = torch.from_numpy(np.stack(drawn, axis=1))
+        return self._sum(stacked.double().to(self.counts.device), randoms)
 
-    def _sum(self, counts: torch.Tensor, random: np.random.Generator | None) -> Replicates:
-        """Return replicates with counts (2, L, R, K); without `random` no row varies in a band."""
+    def _sum(self, counts: torch.Tensor, randoms: Sequence[np.random.Generator] = ()) -> Replicates:
+        """Return replicates with counts (2, L, R, K); without `randoms` no row varies in a band."""
         positives, negatives = counts
         rows = positives + negatives
         means, variances = self.means[:, :, :, None], self.variances[:, :, :, None]
 
         def both(of_class: torch.Tensor) -> torch.Tensor:
-            return positives * of_class[0] + negatives * of_class[1]
+            total: torch.Tensor = positives * of_class[0] + negatives * of_class[1]
+            return total
 
         gaps = positives * (means[0, 0] - 1) + negatives * means[0, 1]
         squares, losses = both(means[1]), both(means[2])
         bins = sum_bins([rows, gaps, squares], self.layout.cuts)
         totals = torch.stack([squares.sum(dim=-1), losses.sum(dim=-1)])
-        if random is not None:
+        if randoms:
             [spread] = sum_bins([both(variances[0])], self.layout.cuts)
-            bins[1] += spread.clamp(min=0).sqrt() * _normal(spread, random)
+            bins[1] += spread.clamp(min=0).sqrt() * _normal(spread, randoms)
             spreads = torch.stack([both(variance).sum(dim=-1) for variance in variances[1:]])
-            totals += spreads.sqrt() * _normal(spreads[0], random)
+            totals += spreads.sqrt() * _normal(spreads[0], randoms)
         mass, of_gaps, of_squares = bins
         return Replicates(
             self.layout,
@@ -144,13 +144,25 @@ class BandCounts:
         )
 
 
-def _draw_multinomial(
-    sizes: NDArray[np.float64], counts: NDArray[np.float64], random: np.random.Generator
+def _draw_counts(
+    counts: NDArray[np.float64],
+    replicates: int,
+    random: np.random.Generator,
+    *,
+    hold_prevalence: bool,
 ) -> NDArray[np.int64]:
-    """Return (L, R, K) how many of `sizes` (L, R) rows fall in bands of `counts` (L, K) rows."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return random.multinomial(sizes.astype(np.int64), shares[:, None])
+    """Return (2, R, K) how many rows of each class fall in bands of (2, K) rows."""
+    sizes = counts.sum(axis=1).astype(np.int64)
+    size = int(sizes.sum())
+    positives = np.full(replicates, sizes[0])
+    if not hold_prevalence and sizes.all():
+        positives = random.binomial(size, sizes[0] / size, replicates).clip(1, size - 1)
+    drawn = (positives, size - positives)
+    shares = counts / np.maximum(sizes, 1)[:, None]
+    return np.stack([random.multinomial(n, p) for n, p in zip(drawn, shares, strict=True)])
 
 
-def _normal(like: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
-    return torch.from_numpy(random.standard_normal(like.shape)).to(like.device)
+def _normal(like: torch.Tensor, randoms: Sequence[np.random.Generator]) -> torch.Tensor:
+    """Return standard normal numbers of the shape (L, ...) of another tensor."""
+    drawn = [random.standard_normal(like.shape[1:]) for random in randoms]
+    return torch.from_numpy(np.stack(drawn)).to(like.device)

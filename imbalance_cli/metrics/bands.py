@@ -65,7 +65,9 @@ class Bands:
         first, last, share = cut_bins(ranking, known, weights)
         is_end = _ends_of_ranking(ranking, size, most)
         marks = torch.cat([decided, first, last, size], dim=1)
-        marked = torch.nn.functional.pad(torch.zeros_like(is_end), (1, 0)).scatter(1, marks, value=True)
+        marked = torch.nn.functional.pad(torch.zeros_like(is_end), (1, 0)).scatter(
+            1, marks, value=True
+        )
         index = torch.arange(len(targets), device=size.device)
         is_end = (is_end | marked[:, 1:]) & (index < size)
         counts = is_end.sum(dim=1)

@@ -32,6 +32,9 @@ class Levels:
     at_precision: float = 0.5
 
 
+DEFAULT_LEVELS = Levels()
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """What all replicates of some labels share.
@@ -56,9 +59,11 @@ class Layout:
         """Return what bands, of rows without weights, have in common for all replicates."""
         positives, negatives = bands.ranking.positives, bands.ranking.negatives
         reached = torch.nn.functional.pad(negatives.cumsum(dim=1), (1, 0))
-        below = reached[:, -1:] - (
-            reached.gather(1, bands.ranking.first) + reached.gather(1, bands.ranking.last + 1)
-        ) / 2
+        below = (
+            reached[:, -1:]
+            - (reached.gather(1, bands.ranking.first) + reached.gather(1, bands.ranking.last + 1))
+            / 2
+        )
         after = reached[:, -1:] - reached.gather(1, bands.ends)
         inside = bands.sums(positives * below) - bands.sums(positives) * after
         pairs = bands.sums(positives) * bands.sums(negatives)
@@ -104,17 +109,27 @@ class Replicates:
     squares: torch.Tensor
     losses: torch.Tensor
 
-    def metrics(self) -> dict[str, torch.Tensor]:
-        """Return each metric, (L, R), NaN where it is undefined."""
-        true, false = _prefixes(self.positives), _prefixes(self.negatives)
+    def confusion(self) -> Confusion:
+        """Return the decisions, (L, R) each."""
+        at = self.layout.decided
+        is_decided = torch.arange(self.positives.shape[-1], device=at.device) < at
+        tp, fp = (
+            (of_class * is_decided).sum(dim=-1) for of_class in (self.positives, self.negatives)
+        )
+        missed, left = self.positives.sum(dim=-1) - tp, self.negatives.sum(dim=-1) - fp
+        # sums of weights in another order may differ in rounding
+        return Confusion(tp, fp, missed.clamp(min=0), left.clamp(min=0))
+
+    def metrics(self, confusion: Confusion | None = None) -> dict[str, torch.Tensor]:
+        """Return each metric, (L, R), NaN where it is undefined.
+
+        Args:
+            confusion: (L, R), where bands do not end at the thresholds; None where they do.
+        """
+        true, false = prefixes(self.positives), prefixes(self.negatives)
         positives, negatives = true[..., -1], false[..., -1]
         total = positives + negatives
-        at = self.layout.decided.expand(*positives.shape, 1)
-        tp, fp = true.gather(-1, at)[..., 0], false.gather(-1, at)[..., 0]
-        # sums of weights in another order may differ in rounding
-        confusion = Confusion(
-            tp, fp, (positives - tp).clamp(min=0), (negatives - fp).clamp(min=0)
-        )
+        confusion = confusion or self.confusion()
         share = positives / total
         constant = share * (1 - share)
         squares = self.squares / total
@@ -150,16 +165,16 @@ class Replicates:
         return (self.positives * below).sum(dim=-1) / (self.positives.sum(dim=-1) * total)
 
     def _precision_at_k(self, true: torch.Tensor, false: torch.Tensor) -> torch.Tensor:
-        rows = true + false if self.rows is None else _prefixes(self.rows)
+        rows = true + false if self.rows is None else prefixes(self.rows)
         k = float(self.layout.levels.top_k)
-        place = _places(rows, torch.full_like(rows[..., :1], k))
+        place = find_places(rows, torch.full_like(rows[..., :1], k))
         hits, mass = at_places(true, place)[..., 0], at_places(true + false, place)[..., 0]
         return (hits / mass).where(rows[..., -1] >= k, torch.nan)
 
     def _lift(self, true: torch.Tensor, false: torch.Tensor) -> torch.Tensor:
         mass = true + false
         total = mass[..., -1:]
-        place = _places(mass, TOP_SHARE * total)
+        place = find_places(mass, TOP_SHARE * total)
         hits = at_places(true, place) / (TOP_SHARE * total)
         return (hits / (true[..., -1:] / total))[..., 0]
 
@@ -168,24 +183,24 @@ class Replicates:
         return true.where(reached, 0.0).amax(dim=-1) / true[..., -1]
 
 
-def _prefixes(values: torch.Tensor) -> torch.Tensor:
+def prefixes(values: torch.Tensor) -> torch.Tensor:
     """Return (..., K + 1) the sums over the first bands, from none to all."""
     return torch.nn.functional.pad(values.cumsum(dim=-1), (1, 0))
 
 
-def at_places(prefixes: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def at_places(reached: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return sums through places (..., B) in bands, whose fractions divide a band evenly."""
     whole = places.floor()
-    start = whole.long().clamp(max=prefixes.shape[-1] - 1)
-    before = prefixes.gather(-1, start)
-    after = prefixes.gather(-1, (start + 1).clamp(max=prefixes.shape[-1] - 1))
+    start = whole.long().clamp(max=reached.shape[-1] - 1)
+    before = reached.gather(-1, start)
+    after = reached.gather(-1, (start + 1).clamp(max=reached.shape[-1] - 1))
     return before + (places - whole) * (after - before)
 
 
-def _places(prefixes: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
-    """Return (..., 1) in bands, where prefixes (..., K + 1) reach amounts (..., 1)."""
-    end = torch.searchsorted(prefixes, amounts).clamp(min=1, max=prefixes.shape[-1] - 1)
-    before, after = prefixes.gather(-1, end - 1), prefixes.gather(-1, end)
+def find_places(reached: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
+    """Return places (..., A) in bands, where sums through bands (..., K + 1) reach amounts."""
+    end = torch.searchsorted(reached, amounts.contiguous()).clamp(min=1, max=reached.shape[-1] - 1)
+    before, after = reached.gather(-1, end - 1), reached.gather(-1, end)
     share = (amounts - before) / (after - before).where(after > before, 1.0)
     return end - 1 + share.clamp(min=0, max=1)
 
@@ -196,4 +211,4 @@ def sum_bins(parts: list[torch.Tensor], cuts: torch.Tensor) -> torch.Tensor:
     Bins come in the order of rising probability, as the cuts do.
     """
     where = cuts.expand(*parts[0].shape[:2], -1)
-    return torch.stack([-at_places(_prefixes(part), where).diff(dim=-1) for part in parts])
+    return torch.stack([-at_places(prefixes(part), where).diff(dim=-1) for part in parts])

@@ -1,4 +1,4 @@
-"""A bootstrap of rows, or of whole groups of them: each replicate reweights the one sort of the rows.
+"""A bootstrap of rows, or of whole groups: each replicate reweights the one sort of the rows.
 
 Shapes: N rows, U units that are drawn (rows, or groups), L labels, R replicates, K bands.
 
@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 
 from imbalance_cli.metrics.replicates import Layout, Replicates, sum_bins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.metrics.bands import Bands
     from imbalance_cli.metrics.replicates import Levels
+
+MOST_CELLS = 4_000_000  # of draws that are held at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,52 +37,60 @@ class Units:
         size: U.
     """
 
-    of_row: torch.Tensor
+    of_row: NDArray[np.intp]
     size: int
 
     @classmethod
     def of(cls, rows: int, groups: torch.Tensor | None = None) -> Units:
         """Return rows as units, or the groups that (N,) numbers name."""
         if groups is None:
-            return cls(torch.arange(rows), rows)
-        of_row = torch.unique(groups.cpu(), return_inverse=True)[1]
-        return cls(of_row, int(of_row.max()) + 1 if rows else 0)
+            return cls(np.arange(rows), rows)
+        names, of_row = np.unique(groups.cpu().numpy(), return_inverse=True)
+        return cls(of_row, len(names))
 
-    def draw(self, replicates: int, seed: int, at_once: int) -> Iterator[torch.Tensor]:
-        """Yield (N, r) how often each row was drawn, `at_once` replicates at a time."""
+    def draw(self, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
+        """Yield (N, r) how often each row was drawn, of some replicates at a time."""
         random = np.random.default_rng(seed)
+        at_once = max(MOST_CELLS // max(len(self.of_row), 1), 1)
         for start in range(0, replicates, at_once):
             counts = [
                 np.bincount(random.integers(self.size, size=self.size), minlength=self.size)
                 for _ in range(min(at_once, replicates - start))
             ]
-            yield torch.from_numpy(np.stack(counts, axis=1))[self.of_row].double()
+            yield np.stack(counts, axis=1)[self.of_row].astype(np.float64)
 
 
 @dataclasses.dataclass(frozen=True)
 class BandRows:
-    """The rows of each label in the order of their ranking, and what each adds to its band.
+    """What the rows of each label add to the sums of their bands.
 
     Attributes:
         layout: of the bands.
-        order: (L, N) the number of each row.
-        band: (L, N) the band of each row, over all labels from 0; of missing rows one of its own.
-        width: K + 1.
-        values: (F, L, N) what a row adds to the sums of its band.
+        sums: (L,) matrices (F K, N) of the F sums over each band, times how often rows are drawn.
+        features: F.
     """
 
     layout: Layout
-    order: torch.Tensor
-    band: torch.Tensor
-    width: int
-    values: torch.Tensor
+    sums: list[csr_matrix]
+    features: int
 
     @classmethod
-    def of(cls, bands: Bands, levels: Levels, weights: torch.Tensor | None = None) -> BandRows:
-        """Return the rows of bands, weighted by (N,)."""
+    def of(
+        cls,
+        bands: Bands,
+        levels: Levels,
+        weights: torch.Tensor | None = None,
+        cells_of_a_row: int = 1,
+    ) -> BandRows:
+        """Return what rows add.
+
+        Args:
+            bands: of their ranking.
+            levels: of the metrics.
+            weights: (N,) as many as are ranked.
+            cells_of_a_row: so many after another of those that are ranked are drawn together.
+        """
         ranking = bands.ranking
-        labels, width = len(bands.ends), bands.ends.shape[1] + 1
-        band = bands.number_of_row() + width * torch.arange(labels, device=bands.ends.device)[:, None]
         known = ranking.positives + ranking.negatives
         w = known if weights is None else weights.double()[ranking.order] * known
         p = ranking.scores.where(known > 0, 0.5)
@@ -85,30 +98,57 @@ class BandRows:
         limit = torch.finfo(p.dtype).eps
         right = torch.where(ranking.positives > 0, p, 1 - p).clamp(limit, 1 - limit)
         values = [ranking.positives * w, ranking.negatives * w, w * gap, w * gap**2]
-        values.append(-w * right.log() * known)
+        values.append(-w * right.log())
         if weights is not None:
             values += [known, w**2, w**2 * gap, (w * gap) ** 2]
-        return cls(Layout.of(bands, levels), ranking.order, band, width, torch.stack(values))
+        stacked = torch.stack(values, dim=1).cpu().numpy()
+        order = (ranking.order // cells_of_a_row).cpu().numpy()
+        width = order.shape[1] // cells_of_a_row
+        labels = zip(stacked, order, bands.ends.cpu().numpy(), strict=True)
+        sums = [_sum_by_band(*label, width) for label in labels]
+        return cls(Layout.of(bands, levels), sums, len(values))
 
-    def sum(self, counts: torch.Tensor) -> Replicates:
+    def select(self, labels: slice) -> BandRows:
+        """Return those of some labels."""
+        return BandRows(self.layout.select(labels), self.sums[labels], self.features)
+
+    def itself(self) -> Replicates:
+        """Return the data as one replicate, (L, 1, ...)."""
+        return self.sum(np.ones((self.sums[0].shape[1], 1)))
+
+    def sum(self, counts: NDArray[np.float64]) -> Replicates:
         """Return the replicates that drew rows so often, (N, r)."""
-        drawn = counts.to(self.order.device)[self.order.flatten()]
-        shape = (len(self.order), self.width, drawn.shape[1])
-        parts = []
-        for values in self.values:
-            sums = drawn.new_zeros(shape[0] * shape[1], shape[2])
-            sums.index_add_(0, self.band.flatten(), drawn * values.reshape(-1, 1))
-            parts.append(sums.reshape(shape).transpose(1, 2)[..., :-1])
+        device = self.layout.cuts.device
+        products = np.stack([matrix @ counts for matrix in self.sums])
+        bands = self.layout.is_run.shape[-1]
+        shape = (len(self.sums), self.features, bands, counts.shape[1])
+        parts = torch.from_numpy(products.reshape(shape)).to(device).permute(1, 0, 3, 2)
         positives, negatives, gaps, squares, losses, *weighted = parts
         mass = positives + negatives
         rows, w2, w2_gaps, w2_squares = weighted or (mass, mass, gaps, squares)
-        bins = [mass, gaps, w2, w2_gaps, w2_squares]
         return Replicates(
             self.layout,
             positives,
             negatives,
             rows if weighted else None,
-            sum_bins(bins, self.layout.cuts),
+            sum_bins([mass, gaps, w2, w2_gaps, w2_squares], self.layout.cuts),
             squares.sum(dim=-1),
             losses.sum(dim=-1),
         )
+
+
+def _sum_by_band(
+    values: NDArray[np.float64], order: NDArray[np.intp], ends: NDArray[np.intp], rows: int
+) -> csr_matrix:
+    """Return (F K, rows), of values (F, N) in the order of a ranking whose bands end at (K,)."""
+    features = len(values)
+    known = int(ends[-1])
+    starts = known * np.arange(features)[:, None]
+    return csr_matrix(
+        (
+            values[:, :known].flatten(),
+            np.tile(order[:known], features),
+            np.concatenate([[0], (ends + starts).flatten()]),
+        ),
+        shape=(features * len(ends), rows),
+    )
