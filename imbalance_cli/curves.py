@@ -138,7 +138,7 @@ class LabelCurves:
         precision_recall: recall against precision; None without a positive.
         roc: false positive rate against recall; None without a positive or a negative.
         thresholds: None without a positive or a negative.
-        before: reliability of the scores before the inverse link and calibration.
+        before: reliability of the scores before the inverse link and calibration; may be empty.
         after: reliability of the probabilities.
         histogram: None without rows.
         decisions: at the threshold.
@@ -163,7 +163,7 @@ class LabelCurves:
 def compute_curves(
     label: str,
     probabilities: Values,
-    scores: Values,
+    scores: Values | None,
     targets: Values,
     *,
     threshold: float,
@@ -176,7 +176,7 @@ def compute_curves(
     Args:
         label: its name.
         probabilities: (N,).
-        scores: (N,) before the inverse link and calibration, from 0 to 1.
+        scores: (N,) before the inverse link and calibration, from 0 to 1; None where not kept.
         targets: (N,), NaN where missing.
         threshold: the probability from which a row is decided positive.
         costs: of wrong decisions.
@@ -184,7 +184,7 @@ def compute_curves(
         weights: (N,), or None.
     """
     known = ~np.isnan(targets) if weights is None else ~np.isnan(targets) & (weights > 0)
-    p, s, y = (np.asarray(v, np.float64)[known] for v in (probabilities, scores, targets))
+    p, y = (np.asarray(values, np.float64)[known] for values in (probabilities, targets))
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)[known]
     positive, negative = float(w @ (y == 1)), float(w @ (y == 0))
     ranked = _rank(p, y, w) if positive else None
@@ -200,7 +200,7 @@ def compute_curves(
         precision_recall=None if ranked is None else _precision_recall(ranked),
         roc=None if both is None else _roc(both),
         thresholds=None if both is None else _threshold_curve(both, costs),
-        before=bin_reliability(s, y, w, confidence),
+        before=() if scores is None else bin_reliability(scores[known], y, w, confidence),
         after=bin_reliability(p, y, w, confidence),
         histogram=_histogram(p, y, w),
         decisions=_decide(p >= threshold, y, w, costs),

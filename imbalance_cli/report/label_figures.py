@@ -17,6 +17,7 @@ from imbalance_cli.report.figures import (
     number_axis,
     unit_axis,
 )
+from imbalance_cli.report.wording import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from imbalance_cli.curves import Bin, LabelCurves
     from imbalance_cli.report.figures import Figure
 
-UNDEFINED = "–"
 PAD = 0.25  # log-odds beside the outermost mark
 
 
@@ -103,7 +103,8 @@ def _draw_thresholds(curves: LabelCurves) -> Chart | None:
         Line("f1", x, found.f1, "F1"),
     ]
     if inside:  # a cost over 1 is more than that of deciding all rows alike
-        marks.append(Line("cost", *zip(*inside, strict=True), "cost", dashed=True))
+        places, kept = zip(*inside, strict=True)
+        marks.append(Line("cost", places, kept, "cost", dashed=True))
     marks.append(Line("chosen", (at, at), (0, 1), f"chosen {curves.threshold:.3g}", dashed=True))
     costs = curves.costs
     return Chart(
@@ -130,17 +131,18 @@ def _draw_reliability(curves: LabelCurves) -> Chart | None:
     axis = log_odds_axis("predicted probability", low, high)
     marks: list[Line | Dots] = [
         Line("chance", (low, high), (low, high), "as predicted", dashed=True),
-        _dots("before", curves.before, (low, high), "before the inverse link", hollow=True),
-        _dots("model", curves.after, (low, high), "after"),
     ]
+    if curves.before:
+        marks.append(_dots("before", curves.before, (low, high), "before the link", hollow=True))
+    marks.append(_dots("model", curves.after, (low, high), "after"))
     worst = max(curves.after, key=lambda b: abs(b.predicted - b.observed))
     return Chart(
         "reliability",
         "Are the probabilities right?",
         f"The share of positives among rows of like probability, before and after the inverse "
         f"link and calibration, on scales of log-odds, with {curves.confidence:.0%} intervals; a "
-        f"share of 0 is drawn at the edge. After, the farthest of {len(curves.after)} bins predicts "
-        f"{worst.predicted:.3g} where {worst.observed:.3g} is observed.",
+        f"share of 0 is drawn at the edge. After, the farthest of {len(curves.after)} bins "
+        f"predicts {worst.predicted:.3g} where {worst.observed:.3g} is observed.",
         axis,
         log_odds_axis("observed share", low, high),
         tuple(marks),

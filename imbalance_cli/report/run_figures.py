@@ -14,6 +14,7 @@ from imbalance_cli.report.figures import (
     Ranking,
     number_axis,
 )
+from imbalance_cli.report.wording import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +110,9 @@ def _draw_history(
 def _draw_together(together: Together) -> Matrix:
     cells = tuple(
         tuple(
-            Cell("–" if share is None else f"{share:.0%}", "", share or 0.0 if i != j else 0.0)
+            Cell(
+                UNDEFINED if share is None else f"{share:.0%}", "", share or 0.0 if i != j else 0.0
+            )
             for j, share in enumerate(row)
         )
         for i, row in enumerate(together.shares)

@@ -238,7 +238,7 @@ def _box(x: float, y: float, width: float, height: float) -> tuple[Point, ...]:
     return (x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)
 
 
-# ----------------------------------------------------------------------------- matrices and rankings
+# ---------------------------------------------------------------------------- matrices and rankings
 
 
 def _lay_out_matrix(matrix: Matrix, shapes: list[Shape], top: float) -> Scene:
