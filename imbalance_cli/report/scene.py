@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
 
-WIDTH, HEIGHT = 360.0, 272.0
+WIDTH, HEIGHT = 360.0, 276.0
 LEFT, RIGHT, BOTTOM = 44.0, 12.0, 38.0
 SMALL, PLAIN, TITLE = 10.5, 11.5, 14.0  # font sizes
 LETTER = 0.56  # the mean width of a letter, in font sizes, of the fonts in use
@@ -27,6 +27,7 @@ LINE_HEIGHT = 17.0
 LEAST_GAP = 30.0  # between two texts below an axis
 LONGEST_NAME = 24  # letters of a label beside a ranking or a matrix
 MOST_CELLS_WITH_TEXT = 6  # columns of a matrix
+FEW_ROWS, TALL_ROW = 2, 104.0  # of a matrix that is as tall as a chart
 ROW = 22.0  # of a ranking
 
 
@@ -136,7 +137,7 @@ class _Frame:
 
 def _lay_out_chart(chart: Chart, shapes: list[Shape], top: float) -> Scene:
     legend, top = _lay_out_legend(chart.marks, top)
-    frame = _Frame(chart.x, chart.y, LEFT, top + LINE_HEIGHT + 4, WIDTH - RIGHT, HEIGHT - BOTTOM)
+    frame = _Frame(chart.x, chart.y, LEFT, top + LINE_HEIGHT + 9, WIDTH - RIGHT, HEIGHT - BOTTOM)
     shapes += legend
     shapes += _lay_out_axes(frame)
     for mark in chart.marks:
@@ -186,7 +187,7 @@ def _lay_out_axes(frame: _Frame) -> list[Shape]:
             last = x
     corner = ((frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom))
     shapes.append(Path("axis", corner))
-    shapes.append(Text("muted", 8.0, frame.top - 8, frame.y.title))
+    shapes.append(Text("muted", 8.0, frame.top - 11, frame.y.title))
     shapes.append(Text("muted", frame.right, frame.bottom + 30, frame.x.title, anchor="end"))
     return shapes
 
@@ -247,7 +248,7 @@ def _lay_out_matrix(matrix: Matrix, shapes: list[Shape], top: float) -> Scene:
     has_text = len(matrix.columns) <= MOST_CELLS_WITH_TEXT
     width = max(WIDTH, left + 16 * len(matrix.columns) + RIGHT)
     cell = (width - left - RIGHT) / len(matrix.columns)
-    height = 62.0 if has_text and len(matrix.rows) <= MOST_CELLS_WITH_TEXT // 2 else 26.0
+    height = TALL_ROW if has_text and len(matrix.rows) <= FEW_ROWS else 26.0
     top += 20
     for j, name in enumerate(matrix.columns):
         shown = plain(name, int(cell / (SMALL * LETTER))) if has_text else str(j + 1)
@@ -267,8 +268,11 @@ def _lay_out_cell(text: str, note: str, x: float, y: float) -> list[Shape]:
     if not note:
         return [Text("ink", x, y + 4, text, anchor="middle")]
     return [
-        Text("ink", x, y, text, 15.0, anchor="middle", bold=True),
-        Text("ink", x, y + 16, note, 9.5, anchor="middle"),
+        Text("ink", x, y, text, 19.0, anchor="middle", bold=True),
+        *(
+            Text("ink", x, y + 18 + 14 * i, line.strip(), anchor="middle")
+            for i, line in enumerate(note.split(","))
+        ),
     ]
 
 

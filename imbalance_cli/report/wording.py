@@ -25,12 +25,19 @@ METRIC_WORDS = {
 """What a metric is called in the head of a table, and what it means."""
 
 MULTILABEL_WORDS = {
-    "samples_f1": "F1 of a row's labels, averaged over rows",
-    "subset_accuracy": "rows with every label right",
-    "hamming_loss": "share of wrong cells",
-    "label_ranking_average_precision": "label ranking average precision",
-    "coverage_error": "labels to go through to have all positives of a row",
+    "samples_f1": ("Samples F1", "F1 of a row's labels, averaged over rows"),
+    "subset_accuracy": ("Subset accuracy", "the share of rows with every label right"),
+    "hamming_loss": ("Hamming loss", "the share of cells that are wrong; lower is better"),
+    "label_ranking_average_precision": (
+        "Ranking AP",
+        "for each positive of a row, the share of labels ranked at least as high that are positive",
+    ),
+    "coverage_error": (
+        "Coverage error",
+        "how far down a row's ranking its last positive is; lower is better",
+    ),
 }
+"""What a metric of whole rows is called, and what it means."""
 
 READING = {
     "Precision and recall": (

@@ -37,65 +37,64 @@
 
   // ------------------------------------------------------------------------------ the table
 
-  const table = byId("table");
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows, (row) => ({
-    row,
-    name: row.cells[0].textContent.toLowerCase(),
-    isWeak: row.classList.contains("weak"),
-  }));
-  const paged = rows.length > MOST;
-  const heads = Array.from(table.tHead.rows[0].cells);
-  let shown = rows;
-  let first = 0;
+  const startTable = (table) => {
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows, (row) => ({
+      row,
+      name: row.cells[0].textContent.toLowerCase(),
+      isWeak: row.classList.contains("weak"),
+    }));
+    const paged = rows.length > MOST;
+    const heads = Array.from(table.tHead.rows[0].cells);
+    let shown = rows;
+    let first = 0;
 
-  const keyOf = (cell, column) => {
-    const text = cell.textContent;
-    if (column === 0) return text.toLowerCase();
-    const number = parseFloat((cell.dataset.v ?? text).replaceAll(",", ""));
-    return Number.isNaN(number) ? null : number;
-  };
+    const keyOf = (cell, column) => {
+      const text = cell.textContent;
+      if (column === 0) return text.toLowerCase();
+      const number = parseFloat((cell.dataset.v ?? text).replaceAll(",", ""));
+      return Number.isNaN(number) ? null : number;
+    };
 
-  const show = () => {
-    const page = paged ? shown.slice(first, first + PAGE) : shown;
-    body.replaceChildren(...page.map((entry) => entry.row));
-    const all = rows.length.toLocaleString("en");
-    byId("count").textContent =
-      shown.length === rows.length
-        ? `${all} label${rows.length === 1 ? "" : "s"}`
-        : `${shown.length.toLocaleString("en")} of ${all} labels`;
-    byId("pages").hidden = !paged || shown.length <= PAGE;
-    const last = Math.min(first + PAGE, shown.length);
-    byId("page").textContent = `${(first + 1).toLocaleString("en")} to ${last.toLocaleString("en")}`;
-    byId("back").disabled = first === 0;
-    byId("next").disabled = last === shown.length;
-  };
+    const show = () => {
+      const page = paged ? shown.slice(first, first + PAGE) : shown;
+      body.replaceChildren(...page.map((entry) => entry.row));
+      const all = rows.length.toLocaleString("en");
+      byId("count").textContent =
+        shown.length === rows.length
+          ? `${all} labels`
+          : `${shown.length.toLocaleString("en")} of ${all} labels`;
+      byId("pages").hidden = !paged || shown.length <= PAGE;
+      const last = Math.min(first + PAGE, shown.length);
+      byId("page").textContent = `${(first + 1).toLocaleString("en")} to ${last.toLocaleString("en")}`;
+      byId("back").disabled = first === 0;
+      byId("next").disabled = last === shown.length;
+    };
 
-  const filter = () => {
-    const wanted = byId("filter").value.trim().toLowerCase();
-    const onlyWeak = byId("weak").checked;
-    shown = rows.filter((entry) => (!onlyWeak || entry.isWeak) && entry.name.includes(wanted));
-    first = 0;
-    show();
-  };
+    const filter = () => {
+      const wanted = byId("filter").value.trim().toLowerCase();
+      const onlyWeak = byId("weak").checked;
+      shown = rows.filter((entry) => (!onlyWeak || entry.isWeak) && entry.name.includes(wanted));
+      first = 0;
+      show();
+    };
 
-  const sort = (column) => {
-    const head = heads[column];
-    const start = column === 0 ? "ascending" : "descending"; // numbers: the largest first
-    const other = start === "ascending" ? "descending" : "ascending";
-    const direction = head.getAttribute("aria-sort") === start ? other : start;
-    heads.forEach((each) => each.hasAttribute("aria-sort") && each.setAttribute("aria-sort", "none"));
-    head.setAttribute("aria-sort", direction);
-    const sign = direction === "ascending" ? 1 : -1;
-    for (const entry of rows) entry.key = keyOf(entry.row.cells[column], column);
-    rows.sort((a, b) => {
-      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null); // last
-      return (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) * sign;
-    });
-    filter();
-  };
+    const sort = (column) => {
+      const head = heads[column];
+      const start = column === 0 ? "ascending" : "descending"; // numbers: the largest first
+      const other = start === "ascending" ? "descending" : "ascending";
+      const direction = head.getAttribute("aria-sort") === start ? other : start;
+      heads.forEach((each) => each.hasAttribute("aria-sort") && each.setAttribute("aria-sort", "none"));
+      head.setAttribute("aria-sort", direction);
+      const sign = direction === "ascending" ? 1 : -1;
+      for (const entry of rows) entry.key = keyOf(entry.row.cells[column], column);
+      rows.sort((a, b) => {
+        if (a.key === null || b.key === null) return (a.key === null) - (b.key === null); // last
+        return (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) * sign;
+      });
+      filter();
+    };
 
-  if (rows.length > 1) {
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -104,24 +103,22 @@
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => sort(column));
     });
-  }
-  for (const id of ["filter", "weak"]) {
-    byId(id).addEventListener("input", filter);
-    byId(id).parentElement.hidden = rows.length === 1;
-  }
-  byId("wide").addEventListener("input", () => {
-    table.classList.toggle("wide", byId("wide").checked);
-  });
-  byId("back").addEventListener("click", () => {
-    first = Math.max(first - PAGE, 0);
+    for (const id of ["filter", "weak"]) byId(id).addEventListener("input", filter);
+    byId("wide").addEventListener("input", () => {
+      table.classList.toggle("wide", byId("wide").checked);
+    });
+    byId("back").addEventListener("click", () => {
+      first = Math.max(first - PAGE, 0);
+      show();
+    });
+    byId("next").addEventListener("click", () => {
+      first += PAGE;
+      show();
+    });
+    byId("controls").hidden = false;
     show();
-  });
-  byId("next").addEventListener("click", () => {
-    first += PAGE;
-    show();
-  });
-  byId("controls").hidden = false;
-  show();
+  };
+  if (byId("table")) startTable(byId("table")); // a run with one label has none
 
   // ------------------------------------------------------------------------- label by label
 
