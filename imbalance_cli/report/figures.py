@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TENTHS = tuple(10.0**-power for power in range(12, 0, -1))
+DECADES = (*_TENTHS, 0.5, *(1 - p for p in reversed(_TENTHS)))
+BETWEEN = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Probabilities that an axis of log-odds may have ticks at."""
 UNIT_TICKS = tuple((i / 4, f"{i / 4:g}") for i in range(5))
 
 
@@ -175,10 +179,12 @@ def unit_axis(title: str) -> Axis:
 
 def log_odds_axis(title: str, low: float, high: float) -> Axis:
     """Return an axis in log-odds whose ticks are probabilities."""
-    probabilities = [10.0**-power for power in range(12, 0, -1)]
-    rising = [*probabilities, 0.5, *(1 - p for p in reversed(probabilities))]
-    places = [(math.log(p / (1 - p)), _show_probability(p)) for p in rising if p < 1]
-    inside = [(place, text) for place, text in places if low <= place <= high]
+    inside: list[tuple[float, str]] = []
+    for rising in (DECADES, BETWEEN):  # the finer ones where two of the coarser do not fit
+        places = [(math.log(p / (1 - p)), _show_probability(p)) for p in rising]
+        inside = [(place, text) for place, text in places if low <= place <= high]
+        if len(inside) > 2:  # noqa: PLR2004  fewer do not show what the scale is
+            break
     if not inside:
         middle = (low + high) / 2
         inside = [(middle, f"{1 / (1 + math.exp(-middle)):.2g}")]

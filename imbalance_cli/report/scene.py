@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 360.0, 276.0
 LEFT, RIGHT, BOTTOM = 44.0, 12.0, 38.0
 SMALL, PLAIN, TITLE = 10.5, 11.5, 14.0  # font sizes
-LETTER = 0.56  # the mean width of a letter, in font sizes, of the fonts in use
+LETTER = 0.54  # the mean width of a letter, in font sizes, of the fonts in use
 SWATCH = 18.0  # before a name in the legend
 LINE_HEIGHT = 17.0
 LEAST_GAP = 30.0  # between two texts below an axis

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SHADES = 10  # that a block can have, beside none
+DARKEST = 0.55  # opacity of the last
 LONGEST_HEADING = 200  # letters of the title that a reader hears
 
 
@@ -41,7 +42,10 @@ def figure_style() -> str:
     """Return the style sheet of figures; colours are custom properties, named by role."""
     strokes = "".join(f".{role}{{--c:var(--{role})}}" for role in MARKS)
     lines = "".join(f".{role}{{--c:var(--{role})}}" for role in ("axis", "grid", "ink", "muted"))
-    shades = "".join(f".s{i}{{fill-opacity:{0.55 * i / SHADES:g}}}" for i in range(SHADES + 1))
+    shades = "".join(
+        f".s{i}{{fill-opacity:{share:g};--s:{share:.0%}}}"
+        for i, share in enumerate(DARKEST * i / SHADES for i in range(SHADES + 1))
+    )
     return (
         f"svg.figure text{{font-family:{FONTS};fill:var(--c)}}"
         "svg.figure path{fill:none;stroke:var(--c);stroke-linejoin:round}"
