@@ -458,8 +458,8 @@ def test_a_merged_key_is_named_in_full(write: WriteFile) -> None:
         (
             "thresholds: {target: 0.9}",
             (
-                "thresholds.target (line 2): 0.9 goes with thresholds.objective recall_at_precision or "
-                "precision_at_recall or top_k, not f1"
+                "thresholds.target (line 2): 0.9 goes with thresholds.objective "
+                "recall_at_precision or precision_at_recall or top_k, not f1"
             ),
             "thresholds.objective: recall_at_precision, or leave thresholds.target out",
         ),
@@ -616,8 +616,8 @@ def test_what_does_nothing_yet_is_refused_by_name(
         (
             "{objective: recall_at_precision}",
             (
-                "thresholds.objective (line 2): recall_at_precision needs thresholds.target, the least "
-                "precision, up to 1"
+                "thresholds.objective (line 2): recall_at_precision needs thresholds.target, the "
+                "least precision, up to 1"
             ),
             "as thresholds.target=0.9",
         ),
@@ -637,8 +637,8 @@ def test_what_does_nothing_yet_is_refused_by_name(
         (
             "{objective: top_k, target: 2.5}",
             (
-                "thresholds.target (line 2): 2.5 should be a whole number of validation rows, or below "
-                "1 their share"
+                "thresholds.target (line 2): 2.5 should be a whole number of validation rows, or "
+                "below 1 their share"
             ),
             "as thresholds.target=100",
         ),

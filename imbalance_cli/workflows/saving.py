@@ -20,6 +20,7 @@ from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTION
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
 from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,9 @@ def report_run(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
+    )
+    evaluation = evaluation.with_untuned(
+        measure_untuned(held_out.probabilities, held_out.scores, held_out.targets, held_out.weights)
     )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
     run.write_tensors(MODEL, predictor.tensors())
