@@ -23,7 +23,7 @@ from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
 from imbalance_cli.workflows.preparing import prepare
-from imbalance_cli.workflows.saving import HeldOut, report_run
+from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,8 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, odds, scores)
     warn_of_flattery(held_out.part, observer)
-    return report_run(run, predictor, thresholds, config, held_out, describe(networks, results))
+    members, data = describe(networks, results), describe_data(prepared)
+    return report_run(run, predictor, thresholds, config, held_out, members, data=data)
 
 
 def default_directory(config: Config, kind: str = "") -> Path:

@@ -21,6 +21,7 @@ from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.untuned import measure_untuned
+from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
+    from imbalance_cli.workflows.preparing import Prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +65,20 @@ def report_run(
     config: Config,
     held_out: HeldOut,
     members: Sequence[dict[str, int]],
+    *,
+    data: dict[str, Any] | None = None,
 ) -> Evaluation:
-    """Evaluate a model on held-out rows, write all of its run, and return the evaluation."""
+    """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
+
+    Args:
+        run: being written.
+        predictor: to save.
+        thresholds: and on how much they rest.
+        config: of the report.
+        held_out: the rows that the report is of.
+        members: where each came from.
+        data: what it was trained on, as `describe_data` has it; None where that is not known.
+    """
     evaluation = predictor.evaluate(
         held_out.probabilities,
         held_out.targets,
@@ -82,8 +96,24 @@ def report_run(
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
-    run.finish(document | {"versions": versions()})
+    run.finish(document | {"data": data, "versions": versions()})
+    if config.report.plots:
+        draw_report(run.path)
     return evaluation
+
+
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """Return what a model is trained on as plain data."""
+    return {
+        "sources": prepared.data.sources,
+        "rows": prepared.parts(),
+        "dropped": prepared.preprocessing.dropped,
+        "training": [
+            {"positives": label.positives, "negatives": label.negatives}
+            for label in prepared.counts.labels
+        ],
+        "remarks": prepared.remarks,
+    }
 
 
 def describe_model(
