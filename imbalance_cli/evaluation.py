@@ -29,6 +29,7 @@ from imbalance_cli.metrics import (
     simplify_weights,
     weighted_mean,
 )
+from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,7 @@ class LabelEvaluation:
         learnable: whether training had both classes; else it is left out of all averages.
         threshold: the probability from which a row is decided positive; None where not learnable.
         undefined: why a metric is None, by its name.
+        untuned: what it would be at 0.5, and of the raw score.
     """
 
     label: str
@@ -114,6 +116,7 @@ class LabelEvaluation:
     recall_at_precision: Estimate
     lift_at_1_percent: Estimate
     undefined: dict[str, str]
+    untuned: Untuned = dataclasses.field(default_factory=Untuned)
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the estimate of each of METRICS."""
@@ -132,7 +135,8 @@ class LabelEvaluation:
             for name, estimate in estimates.items()
             if estimate.low is not None
         }
-        return facts | numbers | {"intervals": intervals, "undefined": self.undefined}
+        beside = {"intervals": intervals, "undefined": self.undefined}
+        return facts | numbers | beside | dataclasses.asdict(self.untuned)
 
     def to_row(self) -> dict[str, Any]:
         """Return one flat mapping, for tables; intervals become _low and _high."""
@@ -143,7 +147,7 @@ class LabelEvaluation:
                 f"{name}_low": estimate.low,
                 f"{name}_high": estimate.high,
             }
-        return row
+        return row | dataclasses.asdict(self.untuned)
 
 
 METRICS = (
@@ -228,6 +232,14 @@ class Evaluation:
             "weighted": self.weighted,
         }
 
+    def with_untuned(self, untuned: Sequence[Untuned]) -> Evaluation:
+        """Return the same with what each label would be at 0.5, and of the raw score."""
+        labels = [
+            dataclasses.replace(label, untuned=numbers if label.learnable else Untuned())
+            for label, numbers in zip(self.labels, untuned, strict=True)
+        ]
+        return dataclasses.replace(self, labels=labels)
+
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""
         return [label.to_row() for label in self.labels]
@@ -278,7 +290,7 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
         facts = Facts(
             support[i], positives[i], bool(confusion.decided()[i]), learnable[i], levels.top_k
         )
-        values = {
+        values: dict[str, Any] = {
             name: Estimate(_number(point[name][i]) if learnable[i] else None) for name in METRICS
         }
         for name, (low, high) in intervals.items():

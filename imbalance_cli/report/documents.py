@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from imbalance_cli.evaluation import (
     LabelEvaluation,
     Levels,
 )
+from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +44,10 @@ def _read_label(label: dict[str, Any]) -> LabelEvaluation:
     for name in METRICS:
         value = label[name]["value"] if name in WITH_INTERVAL else label[name]
         label[name] = Estimate(value, **intervals.get(name, {}))
-    return LabelEvaluation(**label)
+    untuned = Untuned(
+        **{field.name: label.pop(field.name) for field in dataclasses.fields(Untuned)}
+    )
+    return LabelEvaluation(**label, untuned=untuned)
 
 
 def to_csv(evaluation: Evaluation) -> bytes:

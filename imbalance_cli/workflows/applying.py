@@ -20,6 +20,7 @@ from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import FeatureSource
+from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,23 +75,27 @@ def evaluate(
     ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    probabilities, targets, weights = (torch.cat(column) for column in zip(*scored, strict=True))
+    parts = [torch.cat(column) for column in zip(*scored, strict=True)]
+    probabilities, scores, targets, weights = parts
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
-    return predictor.evaluate(
+    own_weights = None if data.sample_weight is None else weights
+    evaluation = predictor.evaluate(
         probabilities,
         targets,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=None if data.sample_weight is None else weights,
+        weights=own_weights,
     )
+    untuned = measure_untuned(probabilities, scores, targets, own_weights)
+    return evaluation.with_untuned(untuned)
 
 
 def _score(
     predictor: Predictor, table: Table, encoder: LabelEncoder, data: DataSection
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return (N, L) probabilities and targets and (N,) weights of the rows that count.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return (N, L) probabilities, raw scores and targets, and (N,) weights of rows that count.
 
     Without a column of weights these are 1.
     """
@@ -101,8 +106,14 @@ def _score(
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
     rows = torch.from_numpy(kept)
-    probabilities = predictor.probabilities(table)[rows]
-    return probabilities, torch.from_numpy(targets)[rows], torch.from_numpy(weights)[rows]
+    logits = predictor.logits(table)
+    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
+    return (
+        probabilities,
+        scores[rows],
+        torch.from_numpy(targets)[rows],
+        torch.from_numpy(weights)[rows],
+    )
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

@@ -18,7 +18,7 @@ from imbalance_cli.config import resolve_weighting
 from imbalance_cli.losses import stack_losses
 from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.thresholds import choose_thresholds
+from imbalance_cli.thresholds import choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
@@ -70,6 +70,8 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     predictor, thresholds = decide(
         predictor, odds, prepared.held_out_targets(), config, weights=weights
     )
+    for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
+        observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, odds, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)

@@ -30,6 +30,7 @@ from imbalance_cli.report import documents
 from imbalance_cli.report.contents import RunReport, Together, Training
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.report.sentences import describe_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ def read_report(directory: Path) -> RunReport:
         config=read_file(directory, CONFIG).decode(),
         settings=config.model_dump(by_alias=True, mode="json"),
         evaluation=evaluation,
-        findings=(),
+        findings=describe_findings(evaluation),
         curves=list(_curves(predictions, evaluation, names, config)),
         chosen={name: reasons for name, reasons in chosen.items() if reasons},
         training=list(_read_history(directory)),

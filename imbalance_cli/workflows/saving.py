@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import platform
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
+from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.untuned import measure_untuned
 from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
-    from imbalance_cli.thresholds import Thresholds
     from imbalance_cli.workflows.preparing import Prepared
 
 
@@ -86,6 +88,9 @@ def report_run(
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
     )
+    evaluation = evaluation.with_untuned(
+        measure_untuned(held_out.probabilities, held_out.scores, held_out.targets, held_out.weights)
+    )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
@@ -122,7 +127,21 @@ def describe_model(
     for i, label in enumerate(document["labels"]):
         label["validation_positives"] = int(thresholds.positives[i])
         label["threshold_pooled"] = bool(thresholds.pooled[i])
+        label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
+        reached = float(thresholds.reached[i])
+        label["threshold_reached"] = None if math.isnan(reached) else reached
     return document | {"loss": config.loss.name, "trained": list(members)}
+
+
+def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
+    """Return the thresholds that `describe_model` wrote of labels."""
+    reached = [label["threshold_reached"] for label in labels]
+    return Thresholds(
+        torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
+        torch.tensor([label["validation_positives"] for label in labels]),
+        torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
+        torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
+    )
 
 
 def versions() -> dict[str, str]:
