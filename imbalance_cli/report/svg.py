@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from markupsafe import Markup, escape
 
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.palette import COLOURS, MARKS
-from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out, plain
+from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
 
 if TYPE_CHECKING:
     from imbalance_cli.report.figures import Figure
@@ -64,7 +65,7 @@ def _colours() -> str:
 
 def _to_svg(scene: Scene, identity: str, heading: str, description: str, style: str) -> Markup:
     size = f"{scene.width:g} {scene.height:g}"
-    title = escape(plain(heading, LONGEST_HEADING))
+    title = escape(show_name(heading, LONGEST_HEADING))
     body = "".join(map(_draw, scene.shapes))
     return Markup(  # noqa: S704  every text in it went through escape
         f'<svg class="figure" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '
