@@ -13,6 +13,7 @@ _TENTHS = tuple(10.0**-power for power in range(12, 0, -1))
 DECADES = (*_TENTHS, 0.5, *(1 - p for p in reversed(_TENTHS)))
 BETWEEN = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Probabilities that an axis of log-odds may have ticks at."""
+FLAT, LEAST = 1e-9, 1e-300  # a range, of its numbers or at all, that has no steps
 UNIT_TICKS = tuple((i / 4, f"{i / 4:g}") for i in range(5))
 
 
@@ -193,11 +194,13 @@ def log_odds_axis(title: str, low: float, high: float) -> Axis:
 
 def number_axis(title: str, low: float, high: float, spec: str = "g") -> Axis:
     """Return an axis with three to six round numbers, reaching at least from low to high."""
-    span = high - low if high > low else max(abs(high), 1.0)
+    span = high - low
+    if span <= max(FLAT * max(abs(low), abs(high)), LEAST):
+        span = max(abs(high), 1.0)
     step = 10.0 ** math.floor(math.log10(span / 3))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)  # noqa: PLR2004  steps
     first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
-    ticks = [round(i * step, 12) for i in range(first, last + 1)]
+    ticks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
     return Axis(title, ticks[0], ticks[-1], tuple((tick, format(tick, spec)) for tick in ticks))
 
 

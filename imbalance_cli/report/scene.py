@@ -188,7 +188,8 @@ def _lay_out_axes(frame: _Frame) -> list[Shape]:
             last = x
     corner = ((frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom))
     shapes.append(Path("axis", corner))
-    shapes.append(Text("muted", 8.0, frame.top - 11, frame.y.title))
+    if frame.y.title:
+        shapes.append(Text("muted", 8.0, frame.top - 11, frame.y.title))
     shapes.append(Text("muted", frame.right, frame.bottom + 30, frame.x.title, anchor="end"))
     return shapes
 
