@@ -286,13 +286,21 @@ def find_files(data: DataSection) -> list[Path]:
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
     found = [Path(name) for name in names if name != STDIN]
-    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    found += [Path(name) for name in data.labels if _is_file(name)]
     return [
         file
         for path in found
         for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
         if file.is_file()
     ]
+
+
+def _is_file(name: str) -> bool:
+    """Return whether what may as well be the name of a column is that of a file."""
+    try:
+        return Path(name).is_file()
+    except OSError:  # longer than the name of any file
+        return False
 
 
 def _match_paths(names: Sequence[str], part: str) -> list[str]:
@@ -310,7 +318,7 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
 def is_targets_file(name: str, source: Source) -> bool:
     """Return whether a name of data.labels is a file, rather than columns of the source."""
     known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
+    return not known and _is_file(name)
 
 
 def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
