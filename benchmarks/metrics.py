@@ -87,9 +87,7 @@ def main() -> None:
             learnable=[True] * options.labels,
             resampling=Resampling(options.replicates),
         )
-        return [
-            [getattr(label, name).value for name in METRICS] for label in evaluation.labels
-        ]
+        return [[getattr(label, name).value for name in METRICS] for label in evaluation.labels]
 
     began = time.perf_counter()
     whole = evaluate()

@@ -21,6 +21,7 @@ from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
+from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -86,18 +87,21 @@ def evaluate(
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
     *tensors, names = zip(*scored, strict=True)
-    probabilities, targets, weights = (torch.cat(column) for column in tensors)
+    probabilities, scores, targets, weights = (torch.cat(column) for column in tensors)
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
-    return predictor.evaluate(
+    own_weights = None if data.sample_weight is None else weights
+    evaluation = predictor.evaluate(
         probabilities,
         targets,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=None if data.sample_weight is None else weights,
+        weights=own_weights,
         groups=None if group is None else _number(names),
     )
+    untuned = measure_untuned(probabilities, scores, targets, own_weights)
+    return evaluation.with_untuned(untuned)
 
 
 def _score(
@@ -106,8 +110,8 @@ def _score(
     encoder: LabelEncoder,
     data: DataSection,
     group: str | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
-    """Return (N, L) probabilities and targets, (N,) weights and groups of the rows that count.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
+    """Return of the rows that count (N, L) probabilities, raw scores and targets, and (N,) others.
 
     Without a column of weights these are 1, without one of groups None.
     """
@@ -118,10 +122,16 @@ def _score(
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
     rows = torch.from_numpy(kept)
-    probabilities = predictor.probabilities(table)[rows]
+    logits = predictor.logits(table)
+    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
     names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
-    cells = torch.from_numpy(targets.take(kept).dense()), torch.from_numpy(weights)[rows]
-    return probabilities, *cells, names
+    return (
+        probabilities,
+        scores[rows],
+        torch.from_numpy(targets.take(kept).dense()),
+        torch.from_numpy(weights)[rows],
+        names,
+    )
 
 
 def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:

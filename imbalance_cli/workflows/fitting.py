@@ -18,12 +18,12 @@ from imbalance_cli.config import resolve_weighting
 from imbalance_cli.losses import stack_losses
 from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.thresholds import choose_thresholds
+from imbalance_cli.thresholds import choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
 from imbalance_cli.workflows.preparing import prepare
-from imbalance_cli.workflows.saving import HeldOut, report_run
+from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +70,12 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     predictor, thresholds = decide(
         predictor, odds, prepared.held_out_targets(), config, weights=weights
     )
+    for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
+        observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, odds, scores)
     warn_of_flattery(held_out.part, observer)
-    return report_run(run, predictor, thresholds, config, held_out, describe(networks, results))
+    members, data = describe(networks, results), describe_data(prepared)
+    return report_run(run, predictor, thresholds, config, held_out, members, data=data)
 
 
 def default_directory(config: Config, kind: str = "") -> Path:
