@@ -36,16 +36,18 @@ from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.frames import FrameSource
-from imbalance_cli.readers.joined import JoinedSource, is_targets_file
+from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers.source import Source
 
 
@@ -89,7 +91,7 @@ class LabelledTable:
     Attributes:
         table: the columns; without the features where those are streamed.
         labels: names, (L,).
-        targets: (N, L) float32, NaN where missing.
+        targets: (N, L).
         split: the rows of each part.
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
@@ -100,7 +102,7 @@ class LabelledTable:
 
     table: Table
     labels: list[str]
-    targets: NDArray[np.float32]
+    targets: Targets
     split: Split
     sources: dict[str, str]
     groups: NDArray[np.intp] | None = None
@@ -149,9 +151,9 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
         if not weights.any():
             raise no_weight(table.name, roles.sample_weight)
         kept &= weights > 0
-    _check_sides(table.name, targets[kept], encoder.labels)
+    _check_sides(table.name, targets.take(kept), encoder.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
-    groups = None if roles.group is None else _group_numbers(table, roles.group)
+    groups = None if roles.group is None else number_groups(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
     if roles.part is None:
         split = _split(config, roles, table, targets, given, kept, groups=groups)
@@ -212,11 +214,9 @@ def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> Labe
     return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
 
 
-def _remark_on_blanks(
-    data: DataSection, targets: NDArray[np.float32], encoder: LabelEncoder
-) -> list[str]:
+def _remark_on_blanks(data: DataSection, targets: Targets, encoder: LabelEncoder) -> list[str]:
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
-    blank = int(np.isnan(targets[:, 0]).sum())
+    blank = int(targets.incomplete_rows().sum())
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
     remark = (
@@ -299,7 +299,7 @@ def find_files(data: DataSection) -> list[Path]:
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
     found = [Path(name) for name in names if name != STDIN and name not in data.frames]
-    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    found += [Path(name) for name in data.labels if is_file(name)]
     return [
         file
         for path in found
@@ -350,7 +350,7 @@ def _split(
     config: Config,
     roles: Roles,
     table: Table,
-    targets: NDArray[np.float32],
+    targets: Targets,
     given: NDArray[np.intp],
     kept: NDArray[np.bool_],
     *,
@@ -368,7 +368,7 @@ def _split(
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
     else:
         split = cut(
-            targets[rows],
+            targets.take(rows),
             config.split,
             shares=(1 - sum(shares), *shares),
             groups=None if groups is None else groups[rows],
@@ -381,12 +381,26 @@ def _split(
     return Split(split.strategy, *parts)
 
 
-def _group_numbers(table: Table, column: str) -> NDArray[np.intp]:
+def number_groups(table: Table, column: str) -> NDArray[np.intp]:
+    """Return the number of each row's group, (N,), from 0.
+
+    Raises:
+        SplitError: a row has none.
+    """
+    return read_groups(table, column).rank("dense").to_numpy().astype(np.intp) - 1
+
+
+def read_groups(table: Table, column: str) -> pl.Series:
+    """Return the name of each row's group, (N,).
+
+    Raises:
+        SplitError: a row has none.
+    """
     cells = parse_texts(table.frame[column])
     if cells.null_count():
         row = cells.is_null().arg_max() or 0
         raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
-    return cells.rank("dense").to_numpy().astype(np.intp) - 1
+    return cells
 
 
 def _read_times(table: Table, column: str) -> NDArray[np.float64]:
@@ -420,13 +434,13 @@ def _check_given_parts(
         check_order(times, split.rows_of_parts(), show(roles.time))
 
 
-def _check_sides(name: str, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
     """Raise where no label has both classes in any row, so that no split could help.
 
     Raises:
         LabelError: it names the label with the most positives, and what there is none of.
     """
-    positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+    positives, negatives, _ = targets.counts()
     if ((positives > 0) & (negatives > 0)).any():
         return
     label = int(positives.argmax())
@@ -439,7 +453,7 @@ def _check_sides(name: str, targets: NDArray[np.float32], labels: Sequence[str])
     )
 
 
-def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
     """Raise where no label has both classes in every part, since nothing could be reported.
 
     Raises:
@@ -452,17 +466,11 @@ def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[st
         )
     parts = {"train": split.train, "valid": split.valid, "test": split.test}
     parts = {part: rows for part, rows in parts.items() if len(rows)}
-    both = [
-        (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
-        for rows in parts.values()
-    ]
-    if np.logical_and.reduce(both).any():
+    sides = {part: targets.take(rows).counts()[:2] for part, rows in parts.items()}
+    if np.logical_and.reduce([(counts > 0).all(axis=0) for counts in sides.values()]).any():
         return
-    label = int((targets == 1).sum(axis=0).argmax())
-    counts = {
-        part: (int((targets[rows, label] == 1).sum()), int((targets[rows, label] == 0).sum()))
-        for part, rows in parts.items()
-    }
+    label = int(targets.counts()[0].argmax())
+    counts = {part: counted[:, label].astype(int) for part, counted in sides.items()}
     shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "

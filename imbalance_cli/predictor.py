@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.evaluation import Evaluation, Resampling
+    from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.readers import Table
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
@@ -68,13 +68,20 @@ class Predictor:
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
+        return self.probabilities_of(self.logits(table))
+
+    def logits(self, table: Table) -> torch.Tensor:
+        """Return (M, N, L) logits of rows.
+
+        Raises:
+            FeatureError: a cell is not of its column's kind.
+        """
         device = next(self.model.parameters()).device
         features = self.preprocessing.transform(table)
         numeric = torch.from_numpy(features.numeric).to(device)
         codes = torch.from_numpy(features.codes).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
-        logits = score_rows(self.model, Dataset(numeric, codes, targets), self.precision)
-        return self.probabilities_of(logits)
+        return score_rows(self.model, Dataset(numeric, codes, targets), self.precision)
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits (M, N, L), on the host."""
@@ -112,9 +119,17 @@ class Predictor:
         part: str,
         source: str,
         resampling: Resampling,
+        levels: Levels,
         weights: torch.Tensor | None = None,
+        groups: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities and targets (N, L), weights (N,)."""
+        """Compute every number of a report on probabilities and targets (N, L).
+
+        The arguments are those of `evaluate_scores`.
+
+        Raises:
+            EvaluationError: no number can be made of them.
+        """
         return evaluate_scores(
             probabilities,
             targets,
@@ -124,8 +139,19 @@ class Predictor:
             source=source,
             learnable=self.learnable,
             resampling=resampling,
+            levels=levels,
             weights=weights,
+            groups=groups,
         )
+
+    def scores_of(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return (N, L) float32 raw scores of logits (M, N, L), on the host.
+
+        They are sigmoid of the members' mean logit, without inverse link and calibration: what the
+        loss bends the scores to.
+        """
+        mean = logits.cpu().double().mean(dim=0)
+        return torch.from_numpy(_sigmoid(mean.numpy()).astype(np.float32))
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 log-odds of logits (M, N, L) before calibration, on the host."""

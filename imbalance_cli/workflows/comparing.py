@@ -26,7 +26,7 @@ from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
-from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.thresholds import describe_unreached
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
     decide,
@@ -43,6 +43,7 @@ from imbalance_cli.workflows.saving import (
     HeldOut,
     describe_model,
     encode_parquet,
+    read_thresholds,
     report_run,
     target_columns,
     versions,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Observer, Prepared
 
 HELD_OUT = "held_out"
+RAW_SCORES = "held_out_scores"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Trained:
         results: the last result of each.
         predictor: its model, without calibration and thresholds yet.
         odds: (N, L) log-odds of the held-out rows, fold after fold.
+        scores: (N, L) their raw scores.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Trained:
     results: Sequence[MemberResult]
     predictor: Predictor
     odds: torch.Tensor
+    scores: torch.Tensor
 
 
 def compare(
@@ -133,7 +137,7 @@ def compare(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
-    _save(run, trained, prepared, comparison)
+    _save(run, trained, prepared, comparison, observer)
     return comparison
 
 
@@ -166,13 +170,11 @@ def choose(
     own = _unprefix(tensors, name)
     model = found[name]["model"]
     predictor = Predictor.from_document(
-        model, {k: v for k, v in own.items() if k != HELD_OUT}, torch.device("cpu")
+        model,
+        {k: v for k, v in own.items() if k not in {HELD_OUT, RAW_SCORES}},
+        torch.device("cpu"),
     )
-    thresholds = Thresholds(
-        predictor.thresholds,
-        torch.tensor([label["validation_positives"] for label in model["labels"]]),
-        torch.tensor([label["threshold_pooled"] for label in model["labels"]]),
-    )
+    thresholds = read_thresholds(model["labels"])
     shared = _unprefix(tensors, HELD_OUT)
     held_out = HeldOut(
         part=document[HELD_OUT]["part"],
@@ -181,6 +183,8 @@ def choose(
         targets=shared["targets"],
         probabilities=own[HELD_OUT],
         weights=shared.get("weights"),
+        groups=shared.get("groups"),
+        scores=own.get(RAW_SCORES),
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -207,9 +211,10 @@ def _take_apart(
         stop = start + len(plan.members)
         networks = model.part(start, stop)
         predictor = make_predictor(networks, prepared, plan, candidate.config)
-        odds = score_held_out(predictor, prepared, plan)
+        odds, scores = score_held_out(predictor, prepared, plan)
         own = results[start:stop]
-        trained.append(Trained(candidate.name, candidate.config, plan, own, predictor, odds))
+        name, config = candidate.name, candidate.config
+        trained.append(Trained(name, config, plan, own, predictor, odds, scores))
         start = stop
     return trained
 
@@ -260,6 +265,7 @@ def _save(
     trained: Sequence[Trained],
     prepared: Prepared,
     comparison: Comparison,
+    observer: Observer,
 ) -> None:
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
@@ -270,7 +276,9 @@ def _save(
         predictor, thresholds = decide(
             one.predictor, one.odds, targets, one.config, weights=weights
         )
-        held_out = choose_held_out(predictor, prepared, one.odds)
+        for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
+            observer.warned(f"{one.name}: {sentence}")
+        held_out = choose_held_out(predictor, prepared, one.odds, one.scores)
         members = describe(one.networks, one.results)
         documents.append(
             {
@@ -280,11 +288,15 @@ def _save(
             }
         )
         own = predictor.tensors() | {HELD_OUT: held_out.probabilities}
+        if held_out.scores is not None:
+            own[RAW_SCORES] = held_out.scores
         tensors |= {f"{one.name}/{key}": value for key, value in own.items()}
     tensors[f"{HELD_OUT}/rows"] = torch.from_numpy(held_out.rows)
     tensors[f"{HELD_OUT}/targets"] = held_out.targets
     if held_out.weights is not None:
         tensors[f"{HELD_OUT}/weights"] = held_out.weights
+    if held_out.groups is not None:
+        tensors[f"{HELD_OUT}/groups"] = held_out.groups
     run.write_tensors(MODEL, tensors)
     extra = {"seeds": trained[0].config.model.members}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))

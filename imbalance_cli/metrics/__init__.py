@@ -1,0 +1,61 @@
+"""Per-label metrics, all labels at once, and what holds for all of them.
+
+All sums are float64. What is undefined (average precision without a positive) is NaN here and null
+in every report. A missing target (NaN) is in no metric of its label.
+
+Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as if it stood there
+twice, a row of weight 0 as if it did not. None is 1 for every row.
+"""
+
+from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
+from imbalance_cli.metrics.band_bootstrap import BandCounts
+from imbalance_cli.metrics.bands import Bands
+from imbalance_cli.metrics.confusion import Confusion
+from imbalance_cli.metrics.intervals import make_intervals
+from imbalance_cli.metrics.multilabel import MultilabelSums
+from imbalance_cli.metrics.pooled import PooledRanking
+from imbalance_cli.metrics.probabilities import (
+    brier,
+    brier_skill,
+    expected_calibration_error,
+    log_loss,
+)
+from imbalance_cli.metrics.ranking import (
+    Ranking,
+    average_precision,
+    lift,
+    precision_at_k,
+    recall_at_precision,
+    roc_auc,
+)
+from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, METRICS, TOP_SHARE, Levels, Replicates
+from imbalance_cli.metrics.row_bootstrap import BandRows, Units
+
+__all__ = [
+    "DEFAULT_LEVELS",
+    "METRICS",
+    "TOP_SHARE",
+    "BandCounts",
+    "BandRows",
+    "Bands",
+    "Confusion",
+    "Levels",
+    "MultilabelSums",
+    "PooledRanking",
+    "Ranking",
+    "Replicates",
+    "Units",
+    "average_precision",
+    "brier",
+    "brier_skill",
+    "expected_calibration_error",
+    "lift",
+    "log_loss",
+    "macro",
+    "make_intervals",
+    "precision_at_k",
+    "recall_at_precision",
+    "roc_auc",
+    "simplify_weights",
+    "weighted_mean",
+]
