@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +60,7 @@ def test_every_command_reads_it(suffix: str, tmp_path: Path) -> None:
     table = tmp_path / f"t{suffix}"
     write(table)
     content = table.read_bytes()
-    found = []
+    found: list[list[bytes]] = []
     for name, stdin in ((table, b""), ("-", content)):
         config = write_config(tmp_path / "c.yaml", name, **SECTIONS)
         run = tmp_path / f"run{len(found)}"
@@ -95,3 +97,16 @@ def test_lone_carriage_returns_are_named_by_every_command(tmp_path: Path) -> Non
     says, hint = "line 1: a lone carriage return outside quotes", r"tr '\r' '\n'"
     for command in (["weights", table], ["inspect", table], ["init", table], ["fit", config]):
         refuse(*command, says=says, hint=hint)
+
+
+@pytest.mark.parametrize("suffix", [".csv.bz2", ".csv.gz", ".ndjson.bz2", ".csv.zst", ".csv.xz"])
+def test_a_pipe_that_is_larger_than_a_look_at_it(suffix: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame({"x": random.random(30_000), "y": random.integers(0, 2, 30_000)})
+    content = frame.write_ndjson() if "ndjson" in suffix else frame.write_csv()
+    compress = COMPRESS[f".csv.{suffix.rpartition('.')[2]}"]
+    (tmp_path / "t").write_bytes(compress(content.encode()))
+    command = f"cat {tmp_path / 't'} | {sys.executable} -m imbalance_cli.cli.app weights -"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    positives = int(frame["y"].sum())
+    assert done.stdout.splitlines()[1].startswith(f"y,{positives},{30_000 - positives},0,")
