@@ -56,14 +56,14 @@ def group_members(start: Start) -> list[Group]:
 
 
 def _name_members(start: Start, members: Sequence[int]) -> dict[int, str]:
-    """Return names such as fold_1_seed_0, folds from 1 up as in the errors of training."""
+    """Return names such as fold_0_seed_1, by number."""
     if len(members) == 1:
         return {}
     origins = {m: start.members[m] for m in members}
     several_seeds = len({origin.seed for origin in origins.values()}) > 1
     names = {}
     for m, origin in origins.items():
-        parts = [f"fold_{origin.fold + 1}"] if start.folds else []
+        parts = [f"fold_{origin.fold}"] if start.folds else []
         parts += [f"seed_{origin.seed}"] if several_seeds else []
         names[m] = "_".join(parts)
     return names

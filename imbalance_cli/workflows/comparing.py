@@ -206,7 +206,7 @@ def choose(
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
     evaluation = report_run(run, predictor, thresholds, config, held_out, model["trained"])
-    observer.finished(Finish.of_fit(path, evaluation))
+    observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
 
 

@@ -86,7 +86,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     warn_of_flattery(held_out.part, observer)
     members = describe(networks, results)
     evaluation = report_run(run, predictor, thresholds, config, held_out, members)
-    observer.finished(Finish.of_fit(directory, evaluation))
+    observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation
 
 

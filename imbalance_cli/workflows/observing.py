@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows.networks import Networks
 
-Command = Literal["fit", "compare"]
+Command = Literal["fit", "compare", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ class HeldOutScores:
 
 @dataclasses.dataclass(frozen=True)
 class Finish:
-    """What a fit or a comparison came to.
+    """What a command came to.
 
     Attributes:
         command: what it was.
@@ -98,14 +98,14 @@ class Finish:
     scores: list[HeldOutScores]
 
     @classmethod
-    def of_fit(cls, directory: Path, evaluation: Evaluation) -> Finish:
-        """Return what a fit came to."""
+    def of_evaluation(cls, command: Command, directory: Path, evaluation: Evaluation) -> Finish:
+        """Return what a model came to."""
         labels = [
             (label.label, {name: _point(getattr(label, name)) for name in evaluation.macro})
             for label in evaluation.labels
         ]
         scores = HeldOutScores(None, dict(evaluation.macro), labels)
-        return cls("fit", directory, evaluation.part, evaluation.rows, [scores])
+        return cls(command, directory, evaluation.part, evaluation.rows, [scores])
 
     @classmethod
     def of_comparison(cls, directory: Path, comparison: Comparison) -> Finish:
