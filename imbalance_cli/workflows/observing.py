@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from imbalance_cli.evaluation import Estimate
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -101,7 +99,7 @@ class Finish:
     def of_evaluation(cls, command: Command, directory: Path, evaluation: Evaluation) -> Finish:
         """Return what a model came to."""
         labels = [
-            (label.label, {name: _point(getattr(label, name)) for name in evaluation.macro})
+            (label.label, {name: found.value for name, found in label.estimates().items()})
             for label in evaluation.labels
         ]
         scores = HeldOutScores(None, dict(evaluation.macro), labels)
@@ -122,10 +120,6 @@ class Finish:
             for candidate in comparison.candidates
         ]
         return cls("compare", directory, "held_out", comparison.rows, scores)
-
-
-def _point(value: Estimate | float | None) -> float | None:
-    return value.value if isinstance(value, Estimate) else value
 
 
 class Observer(Protocol):
