@@ -19,12 +19,13 @@ from imbalance_cli.cli.predict import predict
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
-from imbalance_cli.errors import ImbtrainError
+from imbalance_cli.errors import ImbtrainError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+LONGEST_MESSAGE = 4_000  # characters, whatever the names of columns are
 
 app = typer.Typer(
     name="imbtrain",
@@ -129,7 +130,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 def _fail(failure: _Failure, given: Sequence[str]) -> int:
     """Write an error as lines, or as one event where the log was asked for as JSON."""
-    message = " ".join(failure.message.split())
+    message = shorten(" ".join(failure.message.split()), LONGEST_MESSAGE)
     shown = "" if failure.error is None else "".join(traceback.format_exception(failure.error))
     if _asks_for_json(given):
         from imbalance_cli.cli.events import write_event
