@@ -5,8 +5,8 @@
 
 Each data set has calibrated probabilities whose log-odds are normal, and targets drawn from them,
 so that the number of positives varies as it does in rows that are drawn. The truth of a metric is
-its value on four million rows. Beside our interval stand the percentiles of the same replicates, and of
-replicates that all have as many positives as the data (a stratified bootstrap).
+its value on four million rows. Beside our interval stand the percentiles of the same replicates,
+and of replicates that all have as many positives as the data (a stratified bootstrap).
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     python benchmarks/metrics.py --rows 3000000 --labels 1 --whole
     python benchmarks/metrics.py --rows 15000 --labels 10000 --prevalence 0.0005 --whole
 
-Both sides start from the same arrays in memory, and run once, one after the other. "labels alone" is
-every metric of each label with its interval; a whole report has the metrics over all cells and of
-whole rows as well. --whole leaves scikit-learn out.
+Both sides start from the same arrays in memory, and run once, one after the other. "labels alone"
+is every metric of each label with its interval; a whole report has the metrics over all cells and
+of whole rows as well. --whole leaves scikit-learn out.
 """
 
 from __future__ import annotations
