@@ -20,18 +20,20 @@ import torch
 from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 FORMAT_VERSION = 2
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
+REPORT, PLOTS = "report.html", "plots"  # drawn from the others, as often as wanted
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER),
-        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV),
+        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, PLOTS),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -84,11 +86,7 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
-        target = self.path / name
-        temporary = target.with_name(f".{target.name}{PARTIAL}")
-        with explain_write(target):
-            temporary.write_bytes(content)
-            temporary.replace(target)
+        _write_whole(self.path / name, content)
         self._checksums[name] = _sha256(content)
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
@@ -104,15 +102,19 @@ class RunDirectory:
         """Write plain data as JSON; NaN and infinity are refused, as JSON does."""
         self.write(name, _to_json(document))
 
-    def append_line(self, name: str, line: str) -> None:
-        """Append a line to a file that grows, such as the history.
+    def append_lines(self, name: str, lines: Sequence[str]) -> None:
+        """Append lines to a file that grows, such as the history.
+
+        They reach the file together, so that who reads it meanwhile sees whole lines.
 
         Raises:
             OutputError: it cannot be written.
         """
         target = self.path / name
-        with explain_write(target), target.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        content = "".join(f"{line}\n" for line in lines).encode()
+        # a buffer that holds them all is written in one call, when the file is closed
+        with explain_write(target), target.open("ab", buffering=len(content) + 1) as file:
+            file.write(content)
 
     def finish(self, document: dict[str, Any], kind: str = "model") -> None:
         """Write run.json, which makes the directory a run of a kind."""
@@ -130,6 +132,34 @@ class RunDirectory:
         self.write_json(RUN, whole | {"checksum": _sha256(_to_json(whole))})
         with explain_write(self.path):
             (self.path / WRITER).unlink()
+
+
+def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) -> Path:
+    """Write the page and the plots of a run in place of those it has, and return the page's path.
+
+    They have no checksum: they are made of what has, and can be made again.
+
+    Args:
+        path: of the run directory.
+        page: the content of REPORT.
+        plots: names and contents of files in PLOTS; others that are there are deleted.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    folder = path / PLOTS
+    with explain_write(folder):
+        folder.mkdir(exist_ok=True)
+        before = {entry.name for entry in folder.iterdir()}
+    written = set()
+    for name, content in plots:
+        _write_whole(folder / name, content)
+        written.add(name)
+    with explain_write(folder):
+        for name in before - written:
+            (folder / name).unlink(missing_ok=True)
+    _write_whole(path / REPORT, page)
+    return path / REPORT
 
 
 def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -177,13 +207,45 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
     return document, safetensors.torch.load(contents[MODEL])
 
 
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    """Raise unless a run can go there."""
+def read_file(path: Path, name: str) -> bytes:
+    """Return the content of a file of a run.
+
+    Args:
+        path: of the run directory.
+        name: of the file.
+
+    Raises:
+        RunError: it is not there, or cannot be read.
+    """
+    if not (path / name).exists():
+        raise RunError(f"{path}: there is no {name}", hint=MAKES["model"])
+    return _read(path / name)
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it."""
+    temporary = target.with_name(f".{target.name}{PARTIAL}")
+    with explain_write(target):
+        temporary.write_bytes(content)
+        temporary.replace(target)
+
+
+def check_writable(path: Path) -> None:
+    """Raise unless a directory is there, or can be made, and written to.
+
+    Raises:
+        OutputError: a file is in the way, or it belongs to someone else.
+    """
     above = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not above.is_dir():
         raise OutputError(f"{path}: cannot be written: {above} is a file")
     if not os.access(above, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: cannot be written: {above} is not yours to write to")
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a run can go there."""
+    check_writable(path)
     if not path.exists():
         return
     names = {entry.name for entry in path.iterdir()}

@@ -10,7 +10,8 @@ ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── TrainingError        training that cannot start, or that diverged
 ├── EvaluationError      predictions and labels that no number can be made of
 ├── RunError             a run directory that cannot be read
-└── OutputError          a place that cannot be written to
+├── OutputError          a place that cannot be written to
+└── DependencyError      an option whose extra is not installed
 
 Every message says what is wrong, where, and the value seen; the hint says what to do.
 """
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+LONGEST_SHOWN = 60  # characters of a cell in an error
 
 
 class ImbtrainError(Exception):
@@ -79,6 +82,21 @@ class OutputError(ImbtrainError):
     """A file or directory cannot be written."""
 
 
+class DependencyError(ImbtrainError):
+    """An option needs a package of an extra that is not installed.
+
+    Args:
+        option: that needs it.
+        extra: of imbtrain, named after the package.
+    """
+
+    def __init__(self, option: str, extra: str) -> None:
+        super().__init__(
+            f"{option} needs {extra}, which is not installed",
+            hint=f"pip install 'imbtrain[{extra}]'",
+        )
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return "did you mean ...?" for the known name closest to `name`, or None if none is."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -88,6 +106,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def shorten(text: str, longest: int) -> str:
     """Return the text, its end replaced by ... where it is longer than `longest`."""
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def show_cell(cell: object) -> str:
+    """Return a cell as an error shows it, short however much the cell holds."""
+    if isinstance(cell, str):
+        return repr(shorten(cell, LONGEST_SHOWN))
+    return shorten(repr(cell), LONGEST_SHOWN)
 
 
 @contextlib.contextmanager

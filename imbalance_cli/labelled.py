@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
+from imbalance_cli.errors import (
+    LONGEST_SHOWN,
+    ConfigError,
+    LabelError,
+    SourceError,
+    SplitError,
+    nearest,
+    shorten,
+    show_cell,
+)
 from imbalance_cli.labels import (
     list_names,
     match_columns,
@@ -23,10 +32,11 @@ from imbalance_cli.labels import (
     select_labels,
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers.source import Source
 
 
@@ -80,7 +91,7 @@ class LabelledTable:
     Attributes:
         table: the columns; without the features where those are streamed.
         labels: names, (L,).
-        targets: (N, L) float32, NaN where missing.
+        targets: (N, L).
         split: the rows of each part.
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
@@ -91,7 +102,7 @@ class LabelledTable:
 
     table: Table
     labels: list[str]
-    targets: NDArray[np.float32]
+    targets: Targets
     split: Split
     sources: dict[str, str]
     groups: NDArray[np.intp] | None = None
@@ -138,11 +149,9 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
     if roles.sample_weight is not None:
         weights = read_sample_weights(table, roles.sample_weight)
         if not weights.any():
-            raise LabelError(
-                f"{table.name}: column {roles.sample_weight!r}: every sample weight is 0",
-                hint="a sample weight says how much a row counts",
-            )
+            raise no_weight(table.name, roles.sample_weight)
         kept &= weights > 0
+    _check_sides(table.name, targets.take(kept), encoder.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
     groups = None if roles.group is None else number_groups(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
@@ -189,7 +198,7 @@ def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[Label
     vocabulary.add(table)
     labels = vocabulary.labels(table.name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
-    remarks = []
+    remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
         kind = "classes" if data.encoding == "one_vs_rest" else "tags"
         remarks.append(
@@ -205,11 +214,9 @@ def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> Labe
     return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
 
 
-def _remark_on_blanks(
-    data: DataSection, targets: NDArray[np.float32], encoder: LabelEncoder
-) -> list[str]:
+def _remark_on_blanks(data: DataSection, targets: Targets, encoder: LabelEncoder) -> list[str]:
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
-    blank = int(np.isnan(targets[:, 0]).sum())
+    blank = int(targets.incomplete_rows().sum())
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
     remark = (
@@ -274,20 +281,25 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         SourceError: no file matches, or one cannot be opened.
         ConfigError: a file of labels goes with several sources, or with a part given apart.
     """
-    sources = [open_source(path, data.input_format) for path in _match_paths(names, part)]
+    sources = [
+        FrameSource(data.frames[path], path)
+        if path in data.frames
+        else open_source(path, data.input_format)
+        for path in _match_paths(names, part)
+    ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]
 
 
 def find_files(data: DataSection) -> list[Path]:
-    """Return every file that the sources of a config are read from; stdin is none.
+    """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
         SourceError: no file matches.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
-    found = [Path(name) for name in names if name != STDIN]
-    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
+    found += [Path(name) for name in data.labels if is_file(name)]
     return [
         file
         for path in found
@@ -306,12 +318,6 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
     return list(paths)
-
-
-def is_targets_file(name: str, source: Source) -> bool:
-    """Return whether a name of data.labels is a file, rather than columns of the source."""
-    known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
 
 
 def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
@@ -344,7 +350,7 @@ def _split(
     config: Config,
     roles: Roles,
     table: Table,
-    targets: NDArray[np.float32],
+    targets: Targets,
     given: NDArray[np.intp],
     kept: NDArray[np.bool_],
     *,
@@ -362,7 +368,7 @@ def _split(
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
     else:
         split = cut(
-            targets[rows],
+            targets.take(rows),
             config.split,
             shares=(1 - sum(shares), *shares),
             groups=None if groups is None else groups[rows],
@@ -403,8 +409,9 @@ def _read_times(table: Table, column: str) -> NDArray[np.float64]:
     missing = parsed.values.is_null()
     if missing.any():
         row = missing.arg_max() or 0
+        seen = show_cell(table.frame[column][row])
         raise SplitError(
-            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is not a time",
+            f"{table.place(row)}: column {column!r}: {seen} is not a time",
             hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
         )
     return parsed.values.to_numpy()
@@ -416,7 +423,9 @@ def _check_given_parts(
     """Raise where parts that were given share a group, or are not in the order of time."""
 
     def show(column: str) -> Callable[[int], str]:
-        return lambda row: f"{table.place(row)}: {column} {table.frame[column][row]}"
+        return lambda row: (
+            f"{table.place(row)}: {column} {shorten(str(table.frame[column][row]), LONGEST_SHOWN)}"
+        )
 
     if groups is not None and roles.group is not None:
         check_disjoint(groups, split.rows_of_parts(), show(roles.group))
@@ -425,7 +434,26 @@ def _check_given_parts(
         check_order(times, split.rows_of_parts(), show(roles.time))
 
 
-def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
+    """Raise where no label has both classes in any row, so that no split could help.
+
+    Raises:
+        LabelError: it names the label with the most positives, and what there is none of.
+    """
+    positives, negatives, _ = targets.counts()
+    if ((positives > 0) & (negatives > 0)).any():
+        return
+    label = int(positives.argmax())
+    side = "negative" if positives[label] else "positive"
+    others = "" if len(labels) == 1 else ", and no other label has both positives and negatives"
+    raise LabelError(
+        f"{name}: label {labels[label]!r} has no {side} in {len(targets):,} rows{others}",
+        hint="nothing can be learned from one class: other rows, other data.labels, or "
+        "data.positive, the value that means 1",
+    )
+
+
+def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
     """Raise where no label has both classes in every part, since nothing could be reported.
 
     Raises:
@@ -438,17 +466,11 @@ def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[st
         )
     parts = {"train": split.train, "valid": split.valid, "test": split.test}
     parts = {part: rows for part, rows in parts.items() if len(rows)}
-    both = [
-        (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
-        for rows in parts.values()
-    ]
-    if np.logical_and.reduce(both).any():
+    sides = {part: targets.take(rows).counts()[:2] for part, rows in parts.items()}
+    if np.logical_and.reduce([(counts > 0).all(axis=0) for counts in sides.values()]).any():
         return
-    label = int((targets == 1).sum(axis=0).argmax())
-    counts = {
-        part: (int((targets[rows, label] == 1).sum()), int((targets[rows, label] == 0).sum()))
-        for part, rows in parts.items()
-    }
+    label = int(targets.counts()[0].argmax())
+    counts = {part: counted[:, label].astype(int) for part, counted in sides.items()}
     shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "

@@ -68,13 +68,20 @@ class Predictor:
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
+        return self.probabilities_of(self.logits(table))
+
+    def logits(self, table: Table) -> torch.Tensor:
+        """Return (M, N, L) logits of rows.
+
+        Raises:
+            FeatureError: a cell is not of its column's kind.
+        """
         device = next(self.model.parameters()).device
         features = self.preprocessing.transform(table)
         numeric = torch.from_numpy(features.numeric).to(device)
         codes = torch.from_numpy(features.codes).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
-        logits = score_rows(self.model, Dataset(numeric, codes, targets), self.precision)
-        return self.probabilities_of(logits)
+        return score_rows(self.model, Dataset(numeric, codes, targets), self.precision)
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits (M, N, L), on the host."""

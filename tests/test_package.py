@@ -36,7 +36,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "imbalance_cli").rglob("*.py")}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == modules | {"imbalance_cli/py.typed"}
+    page = {f"imbalance_cli/report/page/page.{suffix}" for suffix in ("css", "html.j2", "js")}
+    assert names == modules | page | {"imbalance_cli/py.typed"}
 
 
 def test_help_runs_from_the_wheel_without_dev_packages(wheel: Path, tmp_path: Path) -> None:
@@ -62,7 +63,10 @@ def test_every_dependency_is_pinned() -> None:
     pinned = {
         line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().split()
     }
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    own, *tools = extras["dev"]
+    assert own == "imbtrain[tensorboard,mlflow]"
+    wanted = [*project["dependencies"], *tools, *extras["tensorboard"], *extras["mlflow"]]
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()

@@ -14,6 +14,7 @@ from imbalance_cli import workflows
 from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.workflows.networks import MOST_BINNED, _choose_bins
 from imbalance_cli.workflows.preparing import count_targets
 
@@ -24,24 +25,39 @@ if TYPE_CHECKING:
     from small_runs import FittedRun
 
     from imbalance_cli.training import EpochResult
+    from imbalance_cli.workflows import Finish, Start
 
 
 @dataclasses.dataclass
 class Notes:
     """An observer that keeps what it is told."""
 
-    rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    starts: list[Start] = dataclasses.field(default_factory=list)
     epochs: list[EpochResult] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    finishes: list[Finish] = dataclasses.field(default_factory=list)
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
-        """Keep the rows."""
-        assert epochs
-        self.rows = rows
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows that training started with."""
+        [start] = self.starts
+        return start.rows
+
+    def started(self, start: Start) -> None:
+        """Keep the start; the directory of the run is there by then."""
+        assert not self.epochs
+        assert (start.directory / "config.yaml").exists()
+        self.starts.append(start)
 
     def epoch(self, result: EpochResult) -> None:
         """Keep the epoch."""
+        assert self.starts
         self.epochs.append(result)
+
+    def finished(self, finish: Finish) -> None:
+        """Keep the finish; the run is whole by then."""
+        assert (finish.directory / "run.json").exists()
+        self.finishes.append(finish)
 
     def warned(self, sentence: str) -> None:
         """Keep the warning; none comes once training began, but for the report's own."""
@@ -67,6 +83,11 @@ def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
     evaluation = workflows.fit(load(table), tmp_path / "run", notes, overwrite=False)
     assert notes.rows == {"train": 280, "valid": 60, "test": 60}
     assert [result.epoch for result in notes.epochs] == [1, 2, 3]
+    [finish] = notes.finishes
+    assert (finish.part, finish.rows) == ("test", 60)
+    [scores] = finish.scores
+    assert (scores.candidate, scores.macro) == (None, evaluation.macro)
+    assert [name for name, _ in scores.labels] == LABELS
     assert notes.warnings == []
     assert [label.label for label in evaluation.labels] == LABELS
     assert evaluation.part == "test"
@@ -194,7 +215,7 @@ def test_predict_reads_nothing_before_it_is_asked(single_run: FittedRun) -> None
 
 def test_counting_targets() -> None:
     targets = np.array([[1, 0], [1, np.nan], [0, np.nan]], np.float32)
-    counts = count_targets(targets, ["a", "b"])
+    counts = count_targets(as_targets(targets), ["a", "b"])
     assert counts.rows == 3
     assert [(c.label, c.positives, c.negatives, c.missing) for c in counts.labels] == [
         ("a", 2, 1, 0),

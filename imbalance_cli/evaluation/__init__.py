@@ -4,6 +4,7 @@ from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
 from imbalance_cli.evaluation.label_numbers import LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import Resampling
 from imbalance_cli.evaluation.results import (
+    WITH_INTERVAL,
     Estimate,
     Evaluation,
     Interval,
@@ -15,6 +16,7 @@ from imbalance_cli.metrics import METRICS, Levels
 __all__ = [
     "LEAST_FOR_INTERVAL",
     "METRICS",
+    "WITH_INTERVAL",
     "DenseRows",
     "Estimate",
     "Evaluation",

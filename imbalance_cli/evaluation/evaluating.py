@@ -5,7 +5,7 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -183,7 +183,7 @@ def _describe(
         learnable,
         levels.top_k,
     )
-    estimates = dict.fromkeys(METRICS, Estimate(None))
+    estimates: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
     if learnable:
         found = zip(METRICS, numbers.points.tolist(), numbers.ends.tolist(), strict=True)
         estimates = {

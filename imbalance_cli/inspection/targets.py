@@ -74,6 +74,10 @@ class LabelScan:
         self._pairs.add(targets)
         return targets
 
+    def remarks(self) -> list[str]:
+        """Return what was noticed of classes or tags."""
+        return [] if self._vocabulary is None else self._vocabulary.remarks()
+
     def counts(self) -> list[LabelCounts]:
         """Return the counts of each label that can be read, in the order that fit has them."""
         order = self._order()
@@ -91,7 +95,7 @@ class LabelScan:
             if column in self.refused:
                 continue
             try:
-                targets[:, i] = encoder.encode(table)[:, 0]
+                targets[:, i] = encoder.encode(table).dense()[:, 0]
             except LabelError as error:  # told with the other findings
                 self.refused[column] = error
         return targets
@@ -105,11 +109,12 @@ class LabelScan:
         try:
             vocabulary.add(table)
             self._check_number(vocabulary)
-            self._pairs.grow(list(vocabulary.rows))
+            fresh = sorted(vocabulary.rows.keys() - set(self.labels))
+            self._pairs.grow([*self.labels, *fresh])
             encoder = LabelEncoder(
                 vocabulary.encoding, [vocabulary.column], self.labels, separator=self._separator
             )
-            return encoder.encode(table)
+            return encoder.encode(table).dense()
         except LabelError as error:
             self.refused[vocabulary.column] = error
             return nothing

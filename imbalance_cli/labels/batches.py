@@ -6,6 +6,7 @@ Shapes: N rows of a batch, L labels.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,10 @@ from imbalance_cli.labels.encoding import (
     LabelEncoder,
     Vocabulary,
     apply_missing_policy,
-    list_values,
 )
 from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.labels.selection import list_names, require_column
+from imbalance_cli.labels.targets import MISSING, DenseTargets
 from imbalance_cli.readers import batch_table
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def count_binary(source: Source, labels: list[str], settings: LabelSettings) -> 
     for table, weights in _weighted_batches(source, labels, settings):
         targets = encoder.encode(table)
         targets, kept = apply_missing_policy(settings.missing, table, targets, labels)
-        known = targets[kept]
-        sides = (known == 1, known == 0, np.isnan(known))
-        sums += np.stack([weights[kept] @ side for side in sides])
-        rows += len(known)
+        sums += targets.take(kept).counts(weights[kept])
+        rows += int(kept.sum())
     return _counts(rows, labels, sums, settings)
 
 
@@ -73,10 +72,9 @@ def count_values(
     rows = 0
     for source in sources:
         for table, weights in _weighted_batches(source, [column], settings):
-            vocabulary.add(table)
-            values = list_values(table, column, encoding, settings.separator)
+            values = vocabulary.add(table)
             missing = values.is_null().to_numpy()
-            cells = np.where(missing, np.float32(np.nan), np.float32(0))[:, None]
+            cells = DenseTargets(np.where(missing, MISSING, 0).astype(np.int8)[:, None])
             apply_missing_policy(settings.missing, table, cells, [column])
             weight_of.update(_sum_weights(values, weights))
             rows += int((~missing).sum()) if settings.missing == "drop" else len(values)
@@ -87,7 +85,8 @@ def count_values(
     labels = vocabulary.labels(list_names([source.name for source in sources], most=3))
     positives = np.array([weight_of[label] for label in labels], np.float64)
     sums = np.stack([positives, known - positives, np.full(len(labels), absent)])
-    return _counts(rows, labels, sums, settings)
+    counted = _counts(rows, labels, sums, settings)
+    return dataclasses.replace(counted, remarks=tuple(vocabulary.remarks()))
 
 
 def _sum_weights(values: pl.Series, weights: NDArray[np.float64]) -> dict[str, float]:

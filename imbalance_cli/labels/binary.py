@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import LabelError, shorten
+from imbalance_cli.errors import LabelError, show_cell
 from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from imbalance_cli.labels.targets import DenseTargets
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import ColumnTally
 
 POSITIVE_TEXTS = frozenset({"1", "true", "yes", "t", "y"})
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
-LONGEST_SHOWN = 60  # characters of a cell in an error
 
 
 def check_positive(positive: str | None) -> None:
@@ -28,15 +26,15 @@ def check_positive(positive: str | None) -> None:
     """
     if positive is not None and is_missing(positive):
         raise LabelError(
-            f"the positive value is {positive!r}, which stands for a missing cell",
+            f"the positive value is {show_cell(positive)}, which stands for a missing cell",
             hint="name another text that means 1, or leave it out",
         )
 
 
 def encode_labels(
     table: Table, labels: Sequence[str], positive: str | None, seen: Tally | None = None
-) -> np.ndarray:
-    """Return the targets of a table as floats: 1, 0, or NaN where the cell is missing.
+) -> DenseTargets:
+    """Return the targets of a table, (N, L).
 
     Args:
         table: holds the label columns, as strings or typed.
@@ -44,15 +42,13 @@ def encode_labels(
         positive: the text that means 1; the other one then means 0.
         seen: the texts of earlier batches of the same columns, which are added to.
 
-    Returns:
-        float32 of shape (N, L).
-
     Raises:
         LabelError: a label has a text that is neither, or three values.
     """
     import numpy as np
     import polars as pl
 
+    from imbalance_cli.labels.targets import MISSING, DenseTargets
     from imbalance_cli.readers.source import tally_frame
     from imbalance_cli.readers.typed import texts
 
@@ -61,15 +57,15 @@ def encode_labels(
     frame = texts(table.frame[list(labels)])
     for label, text, row in tally_frame(frame, tally):
         tally.columns[label].places[text] = table.place(row)
-    values = {True: 1.0, False: 0.0, None: None}
-    targets = np.empty((frame.height, len(labels)), np.float32)
+    values = {True: 1, False: 0, None: MISSING}
+    cells = np.full((frame.height, len(labels)), MISSING, np.int8)
     for i, (label, column) in enumerate(tally.columns.items()):
         sides = read_texts(column, positive, "", label)
         meaning = {text: values[side] for text, side in sides.items()}
         # polars takes a name such as ^y$ for a pattern
-        cells = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Float32)
-        targets[:, i] = cells.to_numpy()
-    return targets
+        codes = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Int8)
+        cells[:, i] = codes.fill_null(MISSING).to_numpy()
+    return DenseTargets(cells)
 
 
 def read_texts(
@@ -88,7 +84,7 @@ def read_texts(
     for text, side in sides.items():
         if side is None and not is_missing(text):
             raise LabelError(
-                f"{place(text)}column {label!r}: {_quote(text)} is not a binary label",
+                f"{place(text)}column {label!r}: {show_cell(text)} is not a binary label",
                 hint="0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
                 "(data.encoding) makes each class or tag a label",
@@ -97,8 +93,8 @@ def read_texts(
     third = [text for text in negatives if not _same_value(text, negatives[0])]
     if positive is not None and third:
         raise LabelError(
-            f"{place(third[0])}column {label!r}: {_quote(third[0])} is a third value beside "
-            f"{_quote(positive)} and {_quote(negatives[0])}",
+            f"{place(third[0])}column {label!r}: {show_cell(third[0])} is a third value beside "
+            f"{show_cell(positive)} and {show_cell(negatives[0])}",
             hint="a binary label has two values",
         )
     if column.overflow:
@@ -127,7 +123,3 @@ def _same_value(text: str, other: str) -> bool:
         return float(text) == float(other)
     except ValueError:
         return False
-
-
-def _quote(text: str) -> str:
-    return repr(shorten(text, LONGEST_SHOWN))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import LabelError, shorten
-from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
+from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
+from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
 from imbalance_cli.readers.source import Tally
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
 
 EncodingName = Literal["binary", "one_vs_rest", "tags"]
 MissingPolicy = Literal["mask", "negative", "drop", "error"]
+MOST_DENSE = 128  # classes or tags whose targets are a byte a cell; those of more are sparse
 LEAST_OF_AN_ID = 50  # distinct values, from which a column may be one of ids
 WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
 
@@ -40,6 +43,7 @@ class Vocabulary:
         separator: between the tags of a cell.
         rows: how many rows hold each class or tag.
         known: how many cells are not missing.
+        missing_words: how many cells hold each word that stands for a missing value.
     """
 
     column: str
@@ -47,18 +51,39 @@ class Vocabulary:
     separator: str = ";"
     rows: dict[str, int] = dataclasses.field(default_factory=dict)
     known: int = 0
+    missing_words: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def add(self, table: Table) -> None:
-        """Add the cells of a batch.
+    def add(self, table: Table) -> pl.Series:
+        """Add the cells of a batch, and return them as `list_values` does.
 
         Raises:
             LabelError: a cell holds an empty tag.
         """
         values = list_values(table, self.column, self.encoding, self.separator)
         self.known += len(values) - values.null_count()
+        self._note_missing(table.frame[self.column].filter(values.is_null()))
         found = values.explode(empty_as_null=True).drop_nulls().alias("value")
         for value, count in found.to_frame().group_by("value").len().iter_rows():
             self.rows[value] = self.rows.get(value, 0) + count
+        return values
+
+    def _note_missing(self, cells: pl.Series) -> None:
+        """Count the words among missing cells; blank ones are none."""
+        if cells.dtype == pl.String:
+            texts = cells.alias("word").str.strip_chars()
+            words = texts.replace("", None).drop_nulls().to_frame()
+            for word, count in words.group_by("word").len().iter_rows():
+                self.missing_words[word] = self.missing_words.get(word, 0) + count
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each word that is read as missing, and may be a class or tag."""
+        kind = "class" if self.encoding == "one_vs_rest" else "tag"
+        return [
+            f"column {self.column!r}: {count:,} cell{'s' if count > 1 else ''} {word!r} "
+            f"{'are' if count > 1 else 'is'} read as missing; if {word} is a {kind}, write it in "
+            f"other words, such as {word + '_'!r}"
+            for word, count in sorted(self.missing_words.items())
+        ]
 
     def labels(self, name: str) -> list[str]:
         """Return the labels, numbers by size and texts by alphabet.
@@ -81,7 +106,7 @@ class Vocabulary:
         if self.encoding == "one_vs_rest" and LEAST_OF_AN_ID <= self.known < 2 * len(self.rows):
             raise LabelError(
                 f"{name}: column {self.column!r} has {len(self.rows):,} values in {self.known:,} "
-                f"cells, such as {_shown(next(iter(self.rows)))}: it looks like an id or a "
+                f"cells, such as {show_cell(next(iter(self.rows)))}: it looks like an id or a "
                 "measurement, not a class",
                 hint="another label column; or data.encoding: binary",
             )
@@ -117,8 +142,8 @@ class LabelEncoder:
         check_positive(self.positive)
         self._seen = Tally.empty(self.columns)  # a third value may come in a later batch
 
-    def encode(self, table: Table) -> NDArray[np.float32]:
-        """Return (N, L): 1, 0, or NaN where the cell is missing.
+    def encode(self, table: Table) -> Targets:
+        """Return (N, L): those of more than MOST_DENSE classes or tags are sparse.
 
         Raises:
             LabelError: a cell is not binary, or holds an empty tag.
@@ -126,11 +151,15 @@ class LabelEncoder:
         if self.encoding == "binary":
             return encode_labels(table, self.labels, self.positive, self._seen)
         values = list_values(table, self.columns[0], self.encoding, self.separator)
-        targets = np.zeros((len(values), len(self.labels)), np.float32)
-        targets[values.is_null().to_numpy()] = np.nan
+        missing = values.is_null().to_numpy()
         rows, labels = self._positions(values)
-        targets[rows, labels] = 1
-        return targets
+        shape = (len(values), len(self.labels))
+        if len(self.labels) > MOST_DENSE:
+            return SparseTargets.of(rows, labels, shape, missing)
+        cells = np.zeros(shape, np.int8)
+        cells[missing] = MISSING
+        cells[rows, labels] = 1
+        return DenseTargets(cells)
 
     def _positions(self, values: pl.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the row and the label of every positive, and note what is no label."""
@@ -151,7 +180,7 @@ class LabelEncoder:
         if not self.unseen:
             return None
         kind = "classes" if self.encoding == "one_vs_rest" else "tags"
-        shown = list_names([_shown(value) for value in sorted(self.unseen)], most=5)
+        shown = list_names([show_cell(value) for value in sorted(self.unseen)], most=5)
         return (
             f"column {self.columns[0]!r} holds {kind} that the labels do not have, which count as "
             f"none of them: {shown}"
@@ -188,41 +217,42 @@ def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series)
     blank = tags.list.contains("").fill_null(value=False)
     if blank.any():
         row = blank.arg_max() or 0
+        seen = show_cell(str(cells[row]))
         raise LabelError(
-            f"{table.place(row)}: column {column!r}: {_shown(str(cells[row]))} holds an empty tag",
+            f"{table.place(row)}: column {column!r}: {seen} holds an empty tag",
             hint="name a tag between two separators; data.tag_separator says what separates them",
         )
     return tags.list.unique(maintain_order=True)
 
 
 def apply_missing_policy(
-    policy: MissingPolicy, table: Table, targets: NDArray[np.float32], labels: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    policy: MissingPolicy, table: Table, targets: Targets, labels: Sequence[str]
+) -> tuple[Targets, NDArray[np.bool_]]:
     """Return targets, (N, L), and which rows stay, (N,), where labels are missing.
 
     Args:
         policy: mask leaves them missing, negative makes them 0, drop drops their rows, and error
             raises.
         table: for the place in an error.
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         labels: names, (L,).
 
     Raises:
         LabelError: a label is missing and the policy is `error`.
     """
-    missing = np.isnan(targets)
-    if policy == "error" and missing.any():
-        row, label = (int(index) for index in np.argwhere(missing)[0])
+    if policy == "negative":
+        return targets.filled(), np.ones(len(targets), np.bool_)
+    incomplete = targets.incomplete_rows()
+    if policy == "error" and incomplete.any():
+        row = int(incomplete.argmax())
+        label = int(np.isnan(targets.take(slice(row, row + 1)).dense()[0]).argmax())
         raise LabelError(
             f"{table.place(row)}: column {labels[label]!r}: the label is missing, and "
             "data.missing_labels is error",
             hint="data.missing_labels: mask, negative or drop",
         )
-    if policy == "negative":
-        return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
     if policy == "drop":
-        incomplete = missing.sum(axis=1) > 0
-        return np.where(incomplete[:, None], np.float32(np.nan), targets), ~incomplete
+        return targets.mask(rows=~incomplete), ~incomplete
     return targets, np.ones(len(targets), np.bool_)
 
 
@@ -231,7 +261,3 @@ def _natural(label: str) -> tuple[bool, float, str]:
         return False, float(label), label
     except ValueError:
         return True, 0.0, label
-
-
-def _shown(text: str) -> str:
-    return repr(shorten(text, LONGEST_SHOWN))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import FeatureError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.leaks.trackers import Categories, Extremes, Missing
 from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.leaks.trackers import Flags
     from imbalance_cli.readers import Table
 
@@ -73,26 +75,41 @@ class LeakScan:
     def add(
         self,
         frame: pl.DataFrame,
-        targets: NDArray[np.floating],
+        targets: Targets | NDArray[np.floating],
         rows: NDArray[np.intp] | None = None,
     ) -> None:
         """Look at rows.
 
         Args:
             frame: N rows.
-            targets: (N, L), NaN where missing.
+            targets: (N, L); floats are NaN where missing.
             rows: the row numbers to look at; all if None.
 
         Raises:
             FeatureError: a column holds what is neither number, date nor text.
         """
+        targets = as_targets(targets)
         rows = np.arange(frame.height) if rows is None else rows
         for first in range(0, len(rows), BATCH_ROWS):
             batch = rows[first : first + BATCH_ROWS]
-            sides = (targets[batch] == 1, targets[batch] == 0)
+            cells = targets.take(batch).dense()
+            sides = (cells == 1, cells == 0)
             for name, column in self._columns.items():
                 if column.is_open:
                     column.add(_refuse_nested(frame[name]).alias(CELL).gather(batch), sides)
+
+    def grow(self, labels: Sequence[str], like: int) -> None:
+        """Append labels, which in the rows so far are what label number `like` is.
+
+        Args:
+            labels: the names, (L,), those known so far first.
+            like: the number of a label without a positive, so that no column was given up that
+                could tell a new one.
+        """
+        added = len(labels) - len(self._labels)
+        for column in self._columns.values() if added else ():
+            column.grow(like, added)
+        self._labels = list(labels)
 
     def merge(self, other: LeakScan) -> None:
         """Take in what another scan for the same columns and labels saw in other rows."""
@@ -112,7 +129,7 @@ def find_leaks(
     table: Table,
     columns: Sequence[str],
     labels: Sequence[str],
-    targets: NDArray[np.floating],
+    targets: Targets | NDArray[np.floating],
     rows: NDArray[np.intp],
 ) -> list[Leak]:
     """Return the features that alone tell a label in the rows, as `LeakScan` does.
@@ -121,7 +138,7 @@ def find_leaks(
         table: N rows.
         columns: the features.
         labels: the names, (L,).
-        targets: (N, L), NaN where missing.
+        targets: (N, L); floats are NaN where missing.
         rows: the row numbers to look at, those of the training part.
 
     Raises:
@@ -165,6 +182,11 @@ class _Column:
             if self._categories:
                 self._categories.add(texts, sides)
         self._give_up()
+
+    def grow(self, like: int, added: int) -> None:
+        for tracker in (self._numbers, self._dates, self._missing, self._categories):
+            if tracker:
+                tracker.grow(like, added)
 
     def merge(self, other: _Column) -> None:
         for name in ("_numbers", "_dates", "_missing", "_categories"):

@@ -26,7 +26,7 @@ from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
-from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.thresholds import describe_unreached
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
     decide,
@@ -38,11 +38,13 @@ from imbalance_cli.workflows.fitting import (
     warn_of_flattery,
 )
 from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
+from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
     HeldOut,
     describe_model,
     encode_parquet,
+    read_thresholds,
     report_run,
     target_columns,
     versions,
@@ -57,7 +59,8 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
-    from imbalance_cli.workflows.preparing import Observer, Prepared
+    from imbalance_cli.workflows.observing import Observer
+    from imbalance_cli.workflows.preparing import Prepared
 
 HELD_OUT = "held_out"
 RAW_SCORES = "held_out_scores"
@@ -118,6 +121,17 @@ def compare(
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
+    observer.started(
+        Start(
+            command="compare",
+            directory=directory,
+            config=config,
+            candidates={candidate.name: candidate.config for candidate in candidates},
+            rows=prepared.parts(),
+            folds=config.training.folds,
+            members=list_origins(zip((c.name for c in candidates), plans, strict=True)),
+        )
+    )
     members = [member for plan in plans for member in plan.members]
     results = train_networks(model, prepared, members, config.training, run=run, observer=observer)
 
@@ -136,7 +150,8 @@ def compare(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
-    _save(run, trained, prepared, comparison)
+    _save(run, trained, prepared, comparison, observer)
+    observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
 
 
@@ -173,11 +188,7 @@ def choose(
         {k: v for k, v in own.items() if k not in {HELD_OUT, RAW_SCORES}},
         torch.device("cpu"),
     )
-    thresholds = Thresholds(
-        predictor.thresholds,
-        torch.tensor([label["validation_positives"] for label in model["labels"]]),
-        torch.tensor([label["threshold_pooled"] for label in model["labels"]]),
-    )
+    thresholds = read_thresholds(model["labels"])
     shared = _unprefix(tensors, HELD_OUT)
     held_out = HeldOut(
         part=document[HELD_OUT]["part"],
@@ -198,7 +209,9 @@ def choose(
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
-    return report_run(run, predictor, thresholds, config, held_out, model["trained"]), path
+    evaluation = report_run(run, predictor, thresholds, config, held_out, model["trained"])
+    observer.finished(Finish.of_evaluation("fit", path, evaluation))
+    return evaluation, path
 
 
 def _take_apart(
@@ -268,6 +281,7 @@ def _save(
     trained: Sequence[Trained],
     prepared: Prepared,
     comparison: Comparison,
+    observer: Observer,
 ) -> None:
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
@@ -278,6 +292,8 @@ def _save(
         predictor, thresholds = decide(
             one.predictor, one.odds, targets, one.config, weights=weights
         )
+        for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
+            observer.warned(f"{one.name}: {sentence}")
         held_out = choose_held_out(predictor, prepared, one.odds, one.scores)
         members = describe(one.networks, one.results)
         documents.append(

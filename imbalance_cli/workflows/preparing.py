@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from imbalance_cli.workflows.scanning import scan_stream, scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,23 +30,8 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
     from imbalance_cli.features import Preprocessing
-    from imbalance_cli.training import EpochResult
-
-
-class Observer(Protocol):
-    """Who is told how training goes."""
-
-    def started(self, rows: dict[str, int], epochs: int) -> None:
-        """Training begins, with so many rows a part and at most so many epochs."""
-        ...
-
-    def epoch(self, result: EpochResult) -> None:
-        """An epoch ended."""
-        ...
-
-    def warned(self, sentence: str) -> None:
-        """Something was noticed that the numbers should be read with."""
-        ...
+    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.workflows.observing import Observer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,18 +43,23 @@ class Prepared:
         data: the table, its targets and its parts.
         learnable: whether the rows to learn from have both classes of a label, (L,).
         preprocessing: fitted on the rows to learn from.
-        rows: all N rows on the device, or stored on disk; targets of labels that cannot be learned
-            are missing.
+        targets: (N, L); those of labels that cannot be learned are missing.
+        rows: all N rows with these targets, on the device or stored on disk.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
+        counts: of the rows to learn from.
+        remarks: what was noticed that the numbers should be read with.
     """
 
     labels: list[str]
     data: LabelledTable
     learnable: list[bool]
     preprocessing: Preprocessing
+    targets: Targets
     rows: Rows
     folds: list[Fold]
+    counts: Counts
+    remarks: list[str]
 
     @property
     def is_cross_fitted(self) -> bool:
@@ -102,7 +92,7 @@ class Prepared:
 
     def held_out_targets(self) -> torch.Tensor:
         """Return the targets of `held_out`, (N_held_out, L) on the host."""
-        return self.rows.targets[torch.from_numpy(self.held_out).to(self.device)].cpu()
+        return torch.from_numpy(self.targets.take(self.held_out).dense())
 
     def weights_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
         """Return the sample weights of some row numbers, (N,) float64, or None."""
@@ -110,10 +100,10 @@ class Prepared:
         return None if weights is None else torch.from_numpy(weights[rows])
 
     def parts(self) -> dict[str, int]:
-        """Return how many rows are used for what."""
+        """Return how many rows are used for what: train, valid, test, or cross_fitted."""
         split = self.data.split
         if self.is_cross_fitted:
-            return {f"in {len(self.folds)} folds": len(self.held_out), "test": len(split.test)}
+            return {"cross_fitted": len(self.held_out), "test": len(split.test)}
         return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
 
 
@@ -137,18 +127,25 @@ def prepare(
     streamed = cache is not None and is_streamed(config, observer)
     roles, data = read_labelled(config, with_features=not streamed)
     cut = _cut_folds(config, data, folds)
+    remarks: list[str] = []
+
+    def note(sentence: str) -> None:
+        remarks.append(sentence)
+        observer.warned(sentence)
+
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
-    learnable = _find_learnable(data.labels, data.targets[learned], observer)
+    counts = count_targets(data.targets.take(learned), data.labels)
+    learnable = _find_learnable(counts, note)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
-        observer.warned(sentence)
+        note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
-        observer.warned(f"constant in the training rows, and so dropped: {names}")
+        note(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
-    targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
+    targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
     if cache is not None and streamed:
@@ -156,8 +153,19 @@ def prepare(
             cache, config, data, preprocessing, targets, weights=weights, device=device
         )
     else:
-        rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
-    return Prepared(data.labels, data, learnable, preprocessing, rows, cut)
+        features = preprocessing.transform(data.table)
+        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+    return Prepared(
+        data.labels,
+        data,
+        learnable,
+        preprocessing,
+        targets=targets,
+        rows=rows,
+        folds=cut,
+        counts=counts,
+        remarks=remarks,
+    )
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
@@ -176,14 +184,12 @@ def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32
 
 
 def count_targets(
-    targets: NDArray[np.float32],
-    labels: Sequence[str],
-    weights: NDArray[np.float64] | None = None,
+    targets: Targets, labels: Sequence[str], weights: NDArray[np.float64] | None = None
 ) -> Counts:
-    """Count targets (N, L), NaN where missing; with weights (N,), a row counts what it weighs."""
-    sides = (targets == 1, targets == 0, np.isnan(targets))
-    counts = [(side.sum(axis=0) if weights is None else weights @ side).tolist() for side in sides]
-    rows = zip(labels, *counts, strict=True)
+    """Count targets (N, L); with weights (N,), a row counts what it weighs."""
+    counts = targets.counts(weights)
+    sides = counts if weights is not None else counts.astype(np.int64)
+    rows = zip(labels, *sides.tolist(), strict=True)
     return Counts(len(targets), [LabelCounts(*row) for row in rows])
 
 
@@ -205,16 +211,13 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
     )
 
 
-def _find_learnable(
-    labels: Sequence[str], targets: NDArray[np.float32], observer: Observer
-) -> list[bool]:
-    """Return whether each label has both classes, (L,), and warn of those that have not."""
-    counts = count_targets(targets, labels).labels
-    learnable = [bool(label.positives and label.negatives) for label in counts]
-    for label, can_learn in zip(counts, learnable, strict=True):
+def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
+    """Return whether each label has both classes, (L,), and note those that have not."""
+    learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
-            observer.warned(
+            note(
                 f"label {label.label!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )

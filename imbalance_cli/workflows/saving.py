@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import platform
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
+from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.untuned import measure_untuned
+from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
-    from imbalance_cli.thresholds import Thresholds
+    from imbalance_cli.workflows.preparing import Prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +65,20 @@ def report_run(
     config: Config,
     held_out: HeldOut,
     members: Sequence[dict[str, int]],
+    *,
+    data: dict[str, Any] | None = None,
 ) -> Evaluation:
-    """Evaluate a model on held-out rows, write all of its run, and return the evaluation."""
+    """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
+
+    Args:
+        run: being written.
+        predictor: to save.
+        thresholds: and on how much they rest.
+        config: of the report.
+        held_out: the rows that the report is of.
+        members: where each came from.
+        data: what it was trained on, as `describe_data` has it; None where that is not known.
+    """
     evaluation = predictor.evaluate(
         held_out.probabilities,
         held_out.targets,
@@ -73,13 +89,32 @@ def report_run(
         weights=held_out.weights,
         groups=held_out.groups,
     )
+    evaluation = evaluation.with_untuned(
+        measure_untuned(held_out.probabilities, held_out.scores, held_out.targets, held_out.weights)
+    )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
-    run.finish(document | {"versions": versions()})
+    run.finish(document | {"data": data, "versions": versions()})
+    if config.report.plots:
+        draw_report(run.path)
     return evaluation
+
+
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """Return what a model is trained on as plain data."""
+    return {
+        "sources": prepared.data.sources,
+        "rows": prepared.parts(),
+        "dropped": prepared.preprocessing.dropped,
+        "training": [
+            {"positives": label.positives, "negatives": label.negatives}
+            for label in prepared.counts.labels
+        ],
+        "remarks": prepared.remarks,
+    }
 
 
 def describe_model(
@@ -93,7 +128,21 @@ def describe_model(
     for i, label in enumerate(document["labels"]):
         label["validation_positives"] = int(thresholds.positives[i])
         label["threshold_pooled"] = bool(thresholds.pooled[i])
+        label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
+        reached = float(thresholds.reached[i])
+        label["threshold_reached"] = None if math.isnan(reached) else reached
     return document | {"loss": config.loss.name, "trained": list(members)}
+
+
+def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
+    """Return the thresholds that `describe_model` wrote of labels."""
+    reached = [label["threshold_reached"] for label in labels]
+    return Thresholds(
+        torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
+        torch.tensor([label["validation_positives"] for label in labels]),
+        torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
+        torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
+    )
 
 
 def versions() -> dict[str, str]:
