@@ -95,8 +95,8 @@ def _lead_label(label: LabelEvaluation) -> str:
     if precision is None or recall is None:
         return f"{skill} No row is decided positive."
     return (
-        f"The model finds {recall:.0%} of the {label.positives:,} positives, and {precision:.0%} of "
-        f"the rows that it decides positive are. {skill}"
+        f"The model finds {recall:.0%} of the {label.positives:,} positives, and {precision:.0%} "
+        f"of the rows it decides positive are. {skill}"
     )
 
 
