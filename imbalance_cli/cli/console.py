@@ -70,15 +70,32 @@ def draw(drawing: RenderableType) -> None:
         sys.stdout.write(line.rstrip() + "\n")
 
 
-def show_report(evaluation: Evaluation, run: Path, output_format: str) -> None:
-    """Write an evaluation to stdout as a table, CSV or JSON."""
+def show_report(
+    evaluation: Evaluation, run: Path, output_format: str, sort: str | None = None
+) -> None:
+    """Write an evaluation to stdout as a table, CSV or JSON, its labels sorted."""
     from imbalance_cli.report import documents
+    from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
     if output_format == "table":
         from imbalance_cli.report.terminal import draw_report
 
-        draw(draw_report(evaluation, str(run)))
-    elif output_format == "csv":
+        draw(draw_report(evaluation, str(run), sort or PREVALENCE))
+        return
+    evaluation = evaluation if sort is None else sort_evaluation(evaluation, sort)
+    if output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:
         write_result(documents.to_json(evaluation, str(run)), None)
+
+
+def check_sort(sort: str | None) -> None:
+    """Raise unless --sort names something that labels can be sorted by.
+
+    Raises:
+        ConfigError: it names the nearest.
+    """
+    from imbalance_cli.report import ordering
+
+    if sort is not None:
+        ordering.check_sort(sort)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report, warn
+from imbalance_cli.cli.console import check_sort, default_format, show_report, warn
 from imbalance_cli.cli.label_options import InputFormat
-from imbalance_cli.cli.options import Debug, Device, ReportFormat, Run
+from imbalance_cli.cli.options import Debug, Device, ReportFormat, Run, Sort
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
         typer.Argument(metavar="SOURCE", help="Labelled rows; - for stdin.", show_default=False),
     ],
     output_format: ReportFormat = None,
+    sort: Sort = None,
     bootstrap: Annotated[
         int | None,
         typer.Option(
@@ -37,6 +38,7 @@ def evaluate(
     """Report per label how a run does on labelled rows."""
     from imbalance_cli import workflows
 
+    check_sort(sort)
     evaluation = workflows.evaluate(
         run,
         source,
@@ -53,4 +55,4 @@ def evaluate(
     ]
     if without:
         warn(f"no positive in these rows for {', '.join(without)}: its scores are undefined")
-    show_report(evaluation, run, output_format or default_format())
+    show_report(evaluation, run, output_format or default_format(), sort)

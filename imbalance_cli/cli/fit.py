@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report
-from imbalance_cli.cli.options import Debug, Overrides, Overwrite, Quiet, ReportFormat, RunDir
+from imbalance_cli.cli.console import check_sort, default_format, show_report
+from imbalance_cli.cli.options import Debug, Overrides, Overwrite, Quiet, ReportFormat, RunDir, Sort
 from imbalance_cli.errors import ConfigError
 
 
@@ -33,6 +33,7 @@ def fit(
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
     output_format: ReportFormat = None,
+    sort: Sort = None,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -41,6 +42,7 @@ def fit(
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
 
+    check_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
     with choose_progress(quiet=quiet) as progress:
         if from_compare is not None and choose is not None:
@@ -51,7 +53,7 @@ def fit(
             settings = load_config(config or "-", overrides or ())
             directory = run_dir or workflows.default_directory(settings)
             evaluation = workflows.fit(settings, directory, progress, overwrite=overwrite)
-    show_report(evaluation, directory, output_format or default_format())
+    show_report(evaluation, directory, output_format or default_format(), sort)
 
 
 def _check_arguments(
