@@ -71,9 +71,22 @@ def draw(drawing: RenderableType) -> None:
 
 
 def show_report(
-    evaluation: Evaluation, run: Path, output_format: str, sort: str | None = None
+    evaluation: Evaluation,
+    run: Path,
+    output_format: str,
+    *,
+    sort: str | None = None,
+    page: Path | None = None,
 ) -> None:
-    """Write an evaluation to stdout as a table, CSV or JSON, its labels sorted."""
+    """Write an evaluation to stdout as a table, CSV or JSON.
+
+    Args:
+        evaluation: to write.
+        run: the run directory, which the table and the JSON name.
+        output_format: table, csv or json.
+        sort: what the labels are sorted by; None is by prevalence in a table.
+        page: the file that shows more of it, which the table names, if there is one.
+    """
     from imbalance_cli.report import documents
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
@@ -81,6 +94,8 @@ def show_report(
         from imbalance_cli.report.terminal import draw_report
 
         draw(draw_report(evaluation, str(run), sort or PREVALENCE))
+        if page is not None:
+            sys.stdout.write(f"report: {page}\n")
         return
     evaluation = evaluation if sort is None else sort_evaluation(evaluation, sort)
     if output_format == "csv":

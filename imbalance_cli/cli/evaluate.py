@@ -55,4 +55,4 @@ def evaluate(
     ]
     if without:
         warn(f"no positive in these rows for {', '.join(without)}: its scores are undefined")
-    show_report(evaluation, run, output_format or default_format(), sort)
+    show_report(evaluation, run, output_format or default_format(), sort=sort)

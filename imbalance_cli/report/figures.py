@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TENTHS = tuple(10.0**-power for power in range(12, 0, -1))
+DECADES = (*_TENTHS, 0.5, *(1 - p for p in reversed(_TENTHS)))
+BETWEEN = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Probabilities that an axis of log-odds may have ticks at."""
+FLAT, LEAST = 1e-9, 1e-300  # a range, of its numbers or at all, that has no steps
 UNIT_TICKS = tuple((i / 4, f"{i / 4:g}") for i in range(5))
 
 
@@ -175,10 +180,12 @@ def unit_axis(title: str) -> Axis:
 
 def log_odds_axis(title: str, low: float, high: float) -> Axis:
     """Return an axis in log-odds whose ticks are probabilities."""
-    probabilities = [10.0**-power for power in range(12, 0, -1)]
-    rising = [*probabilities, 0.5, *(1 - p for p in reversed(probabilities))]
-    places = [(math.log(p / (1 - p)), _show_probability(p)) for p in rising if p < 1]
-    inside = [(place, text) for place, text in places if low <= place <= high]
+    inside: list[tuple[float, str]] = []
+    for rising in (DECADES, BETWEEN):  # the finer ones where two of the coarser do not fit
+        places = [(math.log(p / (1 - p)), _show_probability(p)) for p in rising]
+        inside = [(place, text) for place, text in places if low <= place <= high]
+        if len(inside) > 2:  # noqa: PLR2004  fewer do not show what the scale is
+            break
     if not inside:
         middle = (low + high) / 2
         inside = [(middle, f"{1 / (1 + math.exp(-middle)):.2g}")]
@@ -187,11 +194,13 @@ def log_odds_axis(title: str, low: float, high: float) -> Axis:
 
 def number_axis(title: str, low: float, high: float, spec: str = "g") -> Axis:
     """Return an axis with three to six round numbers, reaching at least from low to high."""
-    span = high - low if high > low else max(abs(high), 1.0)
+    span = high - low
+    if span <= max(FLAT * max(abs(low), abs(high)), LEAST):
+        span = max(abs(high), 1.0)
     step = 10.0 ** math.floor(math.log10(span / 3))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)  # noqa: PLR2004  steps
     first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
-    ticks = [round(i * step, 12) for i in range(first, last + 1)]
+    ticks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
     return Axis(title, ticks[0], ticks[-1], tuple((tick, format(tick, spec)) for tick in ticks))
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from imbalance_cli.report.figures import Matrix
 from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.label_table import write_table
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.palette import COLOURS
 from imbalance_cli.report.provenance import (
     data_of,
@@ -22,7 +23,6 @@ from imbalance_cli.report.provenance import (
     make_weights_table,
 )
 from imbalance_cli.report.run_figures import draw_run
-from imbalance_cli.report.scene import plain
 from imbalance_cli.report.summary import (
     HEADING,
     list_key_numbers,
@@ -160,7 +160,7 @@ def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
 
 
 def _draw_label(number: int, curves: LabelCurves, report: RunReport) -> DrawnLabel:
-    name = plain(curves.label, HEADING)
+    name = show_name(curves.label, HEADING)
     label = next(label for label in report.evaluation.labels if label.label == curves.label)
     ap = label.average_precision
     facts = [
@@ -195,7 +195,7 @@ def _drawn_note(report: RunReport) -> str:
             "the best by average precision."
         )
     if left:
-        names = ", ".join(plain(label.label, HEADING) for label in left[:OPEN_LABELS])
+        names = ", ".join(show_name(label.label, HEADING) for label in left[:OPEN_LABELS])
         others = f" and {len(left) - OPEN_LABELS:,} more" if len(left) > OPEN_LABELS else ""
         sentences.append(f"Not drawn, since training had one class of them only: {names}{others}.")
     return " ".join(sentences)
@@ -214,10 +214,10 @@ def _together(figures: Mapping[str, Figure]) -> dict[str, Any] | None:
     if not isinstance(matrix, Matrix):
         return None
     rows = [
-        (plain(name, HEADING), [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row])
+        (show_name(name, HEADING), [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row])
         for name, row in zip(matrix.rows, matrix.cells, strict=True)
     ]
-    columns = [plain(name, HEADING) for name in matrix.columns]
+    columns = [show_name(name, HEADING) for name in matrix.columns]
     return {
         "title": matrix.title,
         "text": matrix.description,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIRST = ("roc_auc", "f1", "precision", "recall")  # of the metrics that are always shown
 LAST = ("ece",)
-LONG = 60  # letters of a name that is cut after three lines
+SHORT, LONG = 28, 60  # letters of a name that is on one line, or cut after three
 MOST_WITH_INTERVALS = 300  # labels; of more, only average precision has its interval
 
 
@@ -69,14 +69,15 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
     columns = [
         Column("Label", "the name of the label"),
         Column("Positives", "rows whose target is 1"),
-        Column("Rows", "rows whose target is known"),
-        Column("Prevalence", "the share of positives"),
-        Column("AP against chance", "interval and value; the tick is the prevalence"),
-        *(_column(name) for name in ("average_precision",)),
+        _column("average_precision"),
         Column("Interval", f"{evaluation.confidence:.0%} of the average precision"),
-        *(_column(name) for name in FIRST),
+        Column("Against chance", "average precision in its interval; the tick is the prevalence"),
+        Column("Prevalence", "the share of positives"),
+        *map(_column, FIRST),
         Column("Threshold", "the probability from which a row is decided positive"),
-        *(_column(name) for name in LAST),
+        *map(_column, LAST),
+        Column("Rows", "rows whose target is known", more=True),
+        Column("Missing", "rows whose target is not known", more=True),
         *(_column(name, more=True) for name in more),
     ]
     averages = _averages(evaluation, more) if len(rows) > 1 else []
@@ -97,7 +98,8 @@ def _row(
     label: LabelEvaluation, places: Mapping[str, str], more: Sequence[str], *, with_intervals: bool
 ) -> str:
     """Return a row; end tags that HTML can do without are left out."""
-    name = str(escape(label.label))
+    name = str(escape(label.label)).replace("_", "_<wbr>")
+    short = ' class="short"' if len(label.label) <= SHORT else ""
     if len(label.label) > LONG:
         name = f'<span class="long">{name}</span>'
     if label.label in places:
@@ -106,11 +108,6 @@ def _row(
         name += " <small>not learned</small>"
     weak = ' class="weak"' if is_no_better_than_chance(label) else ""
     ap = label.average_precision
-    cells = [
-        f"{label.positives:,}",
-        f"{label.support:,}",
-        show_share(label.prevalence),
-    ]
 
     def metric(name: str, *, with_interval: bool = with_intervals) -> str:
         estimate: Estimate = getattr(label, name)
@@ -119,11 +116,20 @@ def _row(
         interval = show_interval(estimate.low, estimate.high) if with_interval else ""
         return show_number(estimate.value) + (f"<small>{interval}</small>" if interval else "")
 
-    first = "<td>".join([*cells, _bar(label), metric("average_precision", with_interval=False)])
-    rest = [show_interval(ap.low, ap.high) or UNDEFINED, *map(metric, FIRST)]
-    rest += [show_threshold(label.threshold), *map(metric, LAST)]
-    hidden = "".join(f'<td class="more">{metric(name)}' for name in more)
-    return f'\n<tr{weak}><th scope="row">{name}<td>{first}<td>{"<td>".join(rest)}{hidden}'
+    above = "" if ap.value is None else f' data-v="{ap.value - (label.prevalence or 0.0):.3f}"'
+    cells = [
+        f"<td>{label.positives:,}",
+        f"<td>{metric('average_precision', with_interval=False)}",
+        f"<td>{show_interval(ap.low, ap.high) or UNDEFINED}",
+        f"<td{above}>{_bar(label)}",
+        f"<td>{show_share(label.prevalence)}",
+        *(f"<td>{metric(name)}" for name in FIRST),
+        f"<td>{show_threshold(label.threshold)}",
+        *(f"<td>{metric(name)}" for name in LAST),
+    ]
+    hidden = [f"{label.support:,}", f"{label.missing:,}", *map(metric, more)]
+    cells += [f'<td class="more">{cell}' for cell in hidden]
+    return f'\n<tr{weak}><th scope="row"{short}>{name}{"".join(cells)}'
 
 
 def _undefined(reason: str) -> str:
@@ -159,9 +165,10 @@ def _averages(evaluation: Evaluation, more: Sequence[str]) -> list[AverageRow]:
     rows = []
     for name, values in named.items():
         ap = show_number(values["average_precision"])
-        shown = ["", "", "", "", ap, "", *(show_number(values[key]) for key in FIRST)]
+        shown = ["", ap, "", "", "", *(show_number(values[key]) for key in FIRST)]
         shown += ["", *(show_number(values[key]) for key in LAST)]
         cells = "".join(f"<td>{cell}</td>" for cell in shown)
+        cells += '<td class="more"></td>' * 2
         cells += "".join(f'<td class="more">{show_number(values[key])}</td>' for key in more)
         rows.append(AverageRow(name, Markup(cells)))  # noqa: S704  numbers only
     return rows

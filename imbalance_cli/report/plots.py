@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.report.label_figures import draw_label
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.png import to_png
 from imbalance_cli.report.run_figures import draw_run
-from imbalance_cli.report.scene import plain
 from imbalance_cli.report.svg import to_svg
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _list_figures(report: RunReport) -> Iterator[tuple[str, str, Figure]]:
         yield figure.name, figure.title, figure
     digits = len(str(len(report.curves)))
     for number, curves in enumerate(report.curves, start=1):
-        name = plain(curves.label, LONGEST_STEM)
+        name = show_name(curves.label, LONGEST_STEM)
         letters = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
         for figure in draw_label(curves):
             # the number keeps names apart that differ in what a file name cannot hold

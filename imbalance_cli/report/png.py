@@ -10,6 +10,7 @@ import numpy as np
 
 from imbalance_cli.report.palette import COLOURS
 from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
+from imbalance_cli.report.svg import DARKEST
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,7 +26,7 @@ ALIGNMENT: dict[str, Literal["left", "center", "right"]] = {
     "middle": "center",
     "end": "right",
 }
-AREA, DARKEST = 0.22, 0.55  # opacity
+AREA = 0.22  # opacity
 
 
 def to_png(figure: Figure, heading: str) -> bytes:

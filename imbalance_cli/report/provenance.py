@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from imbalance_cli.report.scene import plain
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.summary import HEADING
 from imbalance_cli.report.wording import UNDEFINED, show_threshold
 
@@ -87,7 +87,7 @@ def make_weights_table(report: RunReport) -> PlainTable:
     labels = report.document["labels"]
     training = data_of(report).get("training", [{}] * len(labels))
     rows = [
-        (plain(label["label"], HEADING), list(_weights_cells(label, counts)))
+        (show_name(label["label"], HEADING), list(_weights_cells(label, counts)))
         for label, counts in zip(labels, training, strict=True)
         if label["label"] in shown
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from imbalance_cli.errors import shorten
 from imbalance_cli.report.figures import Bars, Chart, Dots, Line, Matrix
+from imbalance_cli.report.names import show_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 360.0, 276.0
 LEFT, RIGHT, BOTTOM = 44.0, 12.0, 38.0
 SMALL, PLAIN, TITLE = 10.5, 11.5, 14.0  # font sizes
-LETTER = 0.56  # the mean width of a letter, in font sizes, of the fonts in use
+LETTER = 0.54  # the mean width of a letter, in font sizes, of the fonts in use
 SWATCH = 18.0  # before a name in the legend
 LINE_HEIGHT = 17.0
 LEAST_GAP = 30.0  # between two texts below an axis
@@ -187,7 +188,8 @@ def _lay_out_axes(frame: _Frame) -> list[Shape]:
             last = x
     corner = ((frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom))
     shapes.append(Path("axis", corner))
-    shapes.append(Text("muted", 8.0, frame.top - 11, frame.y.title))
+    if frame.y.title:
+        shapes.append(Text("muted", 8.0, frame.top - 11, frame.y.title))
     shapes.append(Text("muted", frame.right, frame.bottom + 30, frame.x.title, anchor="end"))
     return shapes
 
@@ -243,7 +245,7 @@ def _box(x: float, y: float, width: float, height: float) -> tuple[Point, ...]:
 
 
 def _lay_out_matrix(matrix: Matrix, shapes: list[Shape], top: float) -> Scene:
-    names = [plain(name, LONGEST_NAME) for name in matrix.rows]
+    names = [show_name(name, LONGEST_NAME) for name in matrix.rows]
     left = 14 + max(text_width(name, SMALL) for name in names)
     has_text = len(matrix.columns) <= MOST_CELLS_WITH_TEXT
     width = max(WIDTH, left + 16 * len(matrix.columns) + RIGHT)
@@ -251,7 +253,7 @@ def _lay_out_matrix(matrix: Matrix, shapes: list[Shape], top: float) -> Scene:
     height = TALL_ROW if has_text and len(matrix.rows) <= FEW_ROWS else 26.0
     top += 20
     for j, name in enumerate(matrix.columns):
-        shown = plain(name, int(cell / (SMALL * LETTER))) if has_text else str(j + 1)
+        shown = show_name(name, max(int(cell / (SMALL * LETTER)), 4)) if has_text else str(j + 1)
         shapes.append(Text("muted", left + (j + 0.5) * cell, top - 6, shown, anchor="middle"))
     for i, (name, row) in enumerate(zip(names, matrix.cells, strict=True)):
         y = top + i * height
@@ -277,7 +279,7 @@ def _lay_out_cell(text: str, note: str, x: float, y: float) -> list[Shape]:
 
 
 def _lay_out_ranking(ranking: Ranking, shapes: list[Shape], top: float) -> Scene:
-    names = [plain(bullet.label, LONGEST_NAME) for bullet in ranking.bullets]
+    names = [show_name(bullet.label, LONGEST_NAME) for bullet in ranking.bullets]
     left = 16 + max(text_width(name, SMALL) for name in names)
     right, bottom = WIDTH - RIGHT - 8, top + ROW * len(names) + 6
 
@@ -304,9 +306,3 @@ def _lay_out_ranking(ranking: Ranking, shapes: list[Shape], top: float) -> Scene
 def text_width(text: str, size: float) -> float:
     """Return about how wide a text is; painters have fonts of their own."""
     return LETTER * size * len(text)
-
-
-def plain(name: str, longest: int) -> str:
-    """Return a name on one line, without what no file of text can hold, and not too long."""
-    printable = "".join(c if c.isprintable() else " " for c in name)
-    return shorten(" ".join(printable.split()) or "(blank)", max(longest, 4))

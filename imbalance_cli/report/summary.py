@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from imbalance_cli.report.scene import plain
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.wording import (
     METRIC_WORDS,
     MULTILABEL_WORDS,
@@ -44,8 +44,8 @@ def write_title(report: RunReport) -> str:
     """Return what the page is called."""
     labels = report.evaluation.labels
     if len(labels) == 1:
-        return plain(labels[0].label, HEADING)
-    return f"{len(labels):,} labels of {plain(report.evaluation.source, HEADING)}"
+        return show_name(labels[0].label, HEADING)
+    return f"{len(labels):,} labels of {show_name(report.evaluation.source, HEADING)}"
 
 
 def write_lede(report: RunReport) -> str:

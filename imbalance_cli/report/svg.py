@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from markupsafe import Markup, escape
 
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.palette import COLOURS, MARKS
-from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out, plain
+from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
 
 if TYPE_CHECKING:
     from imbalance_cli.report.figures import Figure
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SHADES = 10  # that a block can have, beside none
+DARKEST = 0.55  # opacity of the last
 LONGEST_HEADING = 200  # letters of the title that a reader hears
 
 
@@ -41,7 +43,10 @@ def figure_style() -> str:
     """Return the style sheet of figures; colours are custom properties, named by role."""
     strokes = "".join(f".{role}{{--c:var(--{role})}}" for role in MARKS)
     lines = "".join(f".{role}{{--c:var(--{role})}}" for role in ("axis", "grid", "ink", "muted"))
-    shades = "".join(f".s{i}{{fill-opacity:{0.55 * i / SHADES:g}}}" for i in range(SHADES + 1))
+    shades = "".join(
+        f".s{i}{{fill-opacity:{share:g};--s:{share:.0%}}}"
+        for i, share in enumerate(DARKEST * i / SHADES for i in range(SHADES + 1))
+    )
     return (
         f"svg.figure text{{font-family:{FONTS};fill:var(--c)}}"
         "svg.figure path{fill:none;stroke:var(--c);stroke-linejoin:round}"
@@ -60,7 +65,7 @@ def _colours() -> str:
 
 def _to_svg(scene: Scene, identity: str, heading: str, description: str, style: str) -> Markup:
     size = f"{scene.width:g} {scene.height:g}"
-    title = escape(plain(heading, LONGEST_HEADING))
+    title = escape(show_name(heading, LONGEST_HEADING))
     body = "".join(map(_draw, scene.shapes))
     return Markup(  # noqa: S704  every text in it went through escape
         f'<svg class="figure" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '

@@ -106,6 +106,7 @@ def _score(
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
     rows = torch.from_numpy(kept)
+<<<<<<< HEAD
     logits = predictor.logits(table)
     probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
     return (
@@ -114,6 +115,11 @@ def _score(
         torch.from_numpy(targets)[rows],
         torch.from_numpy(weights)[rows],
     )
+=======
+    probabilities = predictor.probabilities(table)[rows]
+    cells = torch.from_numpy(targets.take(kept).dense())
+    return probabilities, cells, torch.from_numpy(weights)[rows]
+>>>>>>> main
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

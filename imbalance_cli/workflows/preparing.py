@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
     from imbalance_cli.features import Preprocessing
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.training import EpochResult
 
 
@@ -58,8 +59,8 @@ class Prepared:
         data: the table, its targets and its parts.
         learnable: whether the rows to learn from have both classes of a label, (L,).
         preprocessing: fitted on the rows to learn from.
-        rows: all N rows on the device, or stored on disk; targets of labels that cannot be learned
-            are missing.
+        targets: (N, L); those of labels that cannot be learned are missing.
+        rows: all N rows with these targets, on the device or stored on disk.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
         counts: of the rows to learn from.
@@ -70,6 +71,7 @@ class Prepared:
     data: LabelledTable
     learnable: list[bool]
     preprocessing: Preprocessing
+    targets: Targets
     rows: Rows
     folds: list[Fold]
     counts: Counts
@@ -106,7 +108,7 @@ class Prepared:
 
     def held_out_targets(self) -> torch.Tensor:
         """Return the targets of `held_out`, (N_held_out, L) on the host."""
-        return self.rows.targets[torch.from_numpy(self.held_out).to(self.device)].cpu()
+        return torch.from_numpy(self.targets.take(self.held_out).dense())
 
     def weights_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
         """Return the sample weights of some row numbers, (N,) float64, or None."""
@@ -149,7 +151,7 @@ def prepare(
 
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
-    counts = count_targets(data.targets[learned], data.labels)
+    counts = count_targets(data.targets.take(learned), data.labels)
     learnable = _find_learnable(counts, note)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
@@ -159,7 +161,7 @@ def prepare(
         names = list_names(preprocessing.dropped)
         note(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
-    targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
+    targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
     if cache is not None and streamed:
@@ -167,8 +169,19 @@ def prepare(
             cache, config, data, preprocessing, targets, weights=weights, device=device
         )
     else:
-        rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
-    return Prepared(data.labels, data, learnable, preprocessing, rows, cut, counts, remarks)
+        features = preprocessing.transform(data.table)
+        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+    return Prepared(
+        data.labels,
+        data,
+        learnable,
+        preprocessing,
+        targets=targets,
+        rows=rows,
+        folds=cut,
+        counts=counts,
+        remarks=remarks,
+    )
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
@@ -187,14 +200,12 @@ def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32
 
 
 def count_targets(
-    targets: NDArray[np.float32],
-    labels: Sequence[str],
-    weights: NDArray[np.float64] | None = None,
+    targets: Targets, labels: Sequence[str], weights: NDArray[np.float64] | None = None
 ) -> Counts:
-    """Count targets (N, L), NaN where missing; with weights (N,), a row counts what it weighs."""
-    sides = (targets == 1, targets == 0, np.isnan(targets))
-    counts = [(side.sum(axis=0) if weights is None else weights @ side).tolist() for side in sides]
-    rows = zip(labels, *counts, strict=True)
+    """Count targets (N, L); with weights (N,), a row counts what it weighs."""
+    counts = targets.counts(weights)
+    sides = counts if weights is not None else counts.astype(np.int64)
+    rows = zip(labels, *sides.tolist(), strict=True)
     return Counts(len(targets), [LabelCounts(*row) for row in rows])
 
 

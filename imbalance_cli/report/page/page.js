@@ -50,9 +50,9 @@
     let first = 0;
 
     const keyOf = (cell, column) => {
-      const text = cell.textContent;
-      if (column === 0) return text.toLowerCase();
-      const number = parseFloat((cell.dataset.v ?? text).replaceAll(",", ""));
+      if (column === 0) return cell.textContent.toLowerCase();
+      const text = cell.dataset.v ?? cell.firstChild?.textContent ?? ""; // its interval comes after
+      const number = parseFloat(text.replaceAll(",", ""));
       return Number.isNaN(number) ? null : number;
     };
 
