@@ -33,6 +33,7 @@ from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
@@ -144,7 +145,7 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
             )
         kept &= weights > 0
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
-    groups = None if roles.group is None else _group_numbers(table, roles.group)
+    groups = None if roles.group is None else number_groups(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
     if roles.part is None:
         split = _split(config, roles, table, targets, given, kept, groups=groups)
@@ -381,12 +382,26 @@ def _split(
     return Split(split.strategy, *parts)
 
 
-def _group_numbers(table: Table, column: str) -> NDArray[np.intp]:
+def number_groups(table: Table, column: str) -> NDArray[np.intp]:
+    """Return the number of each row's group, (N,), from 0.
+
+    Raises:
+        SplitError: a row has none.
+    """
+    return read_groups(table, column).rank("dense").to_numpy().astype(np.intp) - 1
+
+
+def read_groups(table: Table, column: str) -> pl.Series:
+    """Return the name of each row's group, (N,).
+
+    Raises:
+        SplitError: a row has none.
+    """
     cells = parse_texts(table.frame[column])
     if cells.null_count():
         row = cells.is_null().arg_max() or 0
         raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
-    return cells.rank("dense").to_numpy().astype(np.intp) - 1
+    return cells
 
 
 def _read_times(table: Table, column: str) -> NDArray[np.float64]:

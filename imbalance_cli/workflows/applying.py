@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
@@ -12,7 +13,7 @@ from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
-from imbalance_cli.labelled import encoder_of
+from imbalance_cli.labelled import encoder_of, read_groups
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
 from imbalance_cli.labels.encoding import apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
@@ -25,8 +26,6 @@ from imbalance_cli.untuned import measure_untuned
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    import polars as pl
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
@@ -69,14 +68,21 @@ def evaluate(
     encoder = _make_encoder(data, predictor.labels, source)
     columns = [*predictor.preprocessing.columns, *encoder.columns]
     columns += [] if data.sample_weight is None else [data.sample_weight]
+    group = data.group if data.group in source.columns else None
+    if data.group is not None and group is None:
+        warn(
+            f"{source.name}: without the group column {data.group!r}: intervals take rows for "
+            "independent of each other"
+        )
+    columns += [] if group is None else [group]
     scored = [
-        _score(predictor, batch_table(batch, source.name), encoder, data)
+        _score(predictor, batch_table(batch, source.name), encoder, data, group)
         for batch in source.batches(list(dict.fromkeys(columns)))
     ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    parts = [torch.cat(column) for column in zip(*scored, strict=True)]
-    probabilities, scores, targets, weights = parts
+    *tensors, names = zip(*scored, strict=True)
+    probabilities, scores, targets, weights = (torch.cat(column) for column in tensors)
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     own_weights = None if data.sample_weight is None else weights
     evaluation = predictor.evaluate(
@@ -87,17 +93,23 @@ def evaluate(
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=own_weights,
+        groups=None if group is None else _number(names),
     )
     untuned = measure_untuned(probabilities, scores, targets, own_weights)
     return evaluation.with_untuned(untuned)
 
 
 def _score(
-    predictor: Predictor, table: Table, encoder: LabelEncoder, data: DataSection
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return (N, L) probabilities, raw scores and targets, and (N,) weights of rows that count.
+    predictor: Predictor,
+    table: Table,
+    encoder: LabelEncoder,
+    data: DataSection,
+    group: str | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
+    """Return (N, L) probabilities, raw scores and targets, (N,) weights and groups of rows.
 
-    Without a column of weights these are 1.
+    They are the rows that count.
+    Without a column of weights these are 1, without one of groups None.
     """
     targets = encoder.encode(table)
     targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
@@ -106,20 +118,17 @@ def _score(
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
     rows = torch.from_numpy(kept)
-<<<<<<< HEAD
     logits = predictor.logits(table)
-    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
-    return (
-        probabilities,
-        scores[rows],
-        torch.from_numpy(targets)[rows],
-        torch.from_numpy(weights)[rows],
-    )
-=======
-    probabilities = predictor.probabilities(table)[rows]
-    cells = torch.from_numpy(targets.take(kept).dense())
-    return probabilities, cells, torch.from_numpy(weights)[rows]
->>>>>>> main
+    scored = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)[rows]
+    names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
+    cells = torch.from_numpy(targets.take(kept).dense()), torch.from_numpy(weights)[rows]
+    return *scored, *cells, names
+
+
+def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
+    """Return the number of each row's group, (N,), of the groups of one batch after another."""
+    groups = pl.concat([batch for batch in names if batch is not None])
+    return torch.from_numpy(groups.rank("dense").to_numpy().astype(np.int64))
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

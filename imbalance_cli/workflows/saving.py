@@ -87,6 +87,7 @@ def report_run(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
+        groups=held_out.groups,
     )
     evaluation = evaluation.with_untuned(
         measure_untuned(held_out.probabilities, held_out.scores, held_out.targets, held_out.weights)
