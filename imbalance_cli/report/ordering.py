@@ -22,16 +22,20 @@ MOST_LABELS = 60  # that are all shown
 SHOWN = 20  # of each kind, where there are more
 
 
-def check_sort(name: str) -> None:
+def check_sort(name: str, known: Sequence[str] = SORTS) -> None:
     """Raise unless labels can be sorted by this.
+
+    Args:
+        name: of --sort.
+        known: what they can be sorted by.
 
     Raises:
         ConfigError: it names the nearest that they can be sorted by.
     """
-    if name not in SORTS:
+    if name not in known:
         raise ConfigError(
-            f"--sort: no metric {name!r}",
-            hint=nearest(name, SORTS) or f"--sort takes {', '.join(SORTS)}",
+            f"--sort: no metric {name!r}" + (" of several runs" if name in SORTS else ""),
+            hint=nearest(name, known) or f"--sort takes {', '.join(known)}",
         )
 
 
