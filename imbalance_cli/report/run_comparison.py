@@ -40,7 +40,7 @@ WORDS = {
 SMALL = frozenset({"brier", "log_loss"})  # which have a digit more
 SORTS = ("prevalence", "label", "positives", "support", *METRICS)
 """What the labels of several runs can be sorted by."""
-NAMES = 18  # characters of a line of a label's name, and of a run's
+NAMES = 20  # characters of a line of a label's name, and of a run's
 MOST_LABELS, SHOWN = 40, 20
 OTHERS = (
     "{:,} labels in all, the {} of the largest differences above: --format csv and --format json "
