@@ -9,7 +9,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels
 from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
@@ -107,25 +107,6 @@ class LabelEvaluation:
         return row | dataclasses.asdict(self.untuned)
 
 
-METRICS = (
-    "average_precision",
-    "roc_auc",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "f2",
-    "mcc",
-    "balanced_accuracy",
-    "brier",
-    "brier_skill",
-    "log_loss",
-    "ece",
-    "precision_at_k",
-    "recall_at_precision",
-    "lift_at_1_percent",
-)
-"""Of each label, in the order of every report."""
 WITH_INTERVAL = ("average_precision", "roc_auc")
 """Those that are an object {value, low, high} in JSON, where the others are numbers."""
 FACTS = ("label", "support", "positives", "missing", "prevalence", "learnable", "threshold")

@@ -37,8 +37,8 @@ def from_json(content: bytes) -> Evaluation:
     [(part, document)] = json.loads(content)["splits"].items()
     labels = [_read_label(label) for label in document.pop("labels")]
     levels = Levels(document.pop("top_k"), document.pop("at_precision"))
-    for name in ("macro_intervals", "micro_intervals"):
-        document[name] = {metric: Interval(**ends) for metric, ends in document[name].items()}
+    for key in ("macro_intervals", "micro_intervals"):
+        document[key] = {name: Interval(**ends) for name, ends in document[key].items()}
     return Evaluation(part=part, labels=labels, levels=levels, **document)
 
 

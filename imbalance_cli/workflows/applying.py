@@ -11,7 +11,7 @@ import torch
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.labelled import encoder_of, read_groups
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
@@ -20,7 +20,7 @@ from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.renamed import FeatureSource
+from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     warn: Callable[[str], None],
     *,
@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         directory: of the run.
-        name: the source.
+        rows: a source, or the name of one.
         device: as in a config.
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
@@ -59,9 +59,14 @@ def evaluate(
     """
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
+    elif is_bare(source):
+        raise SourceError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="--targets FILE says where the labels are",
+        )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
     predictor.check_columns(source.columns, source.name)
@@ -106,9 +111,8 @@ def _score(
     data: DataSection,
     group: str | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
-    """Return (N, L) probabilities, raw scores and targets, (N,) weights and groups of rows.
+    """Return of the rows that count (N, L) probabilities, raw scores and targets, and (N,) others.
 
-    They are the rows that count.
     Without a column of weights these are 1, without one of groups None.
     """
     targets = encoder.encode(table)
@@ -119,10 +123,15 @@ def _score(
         kept &= weights > 0
     rows = torch.from_numpy(kept)
     logits = predictor.logits(table)
-    scored = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)[rows]
+    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
     names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
-    cells = torch.from_numpy(targets.take(kept).dense()), torch.from_numpy(weights)[rows]
-    return *scored, *cells, names
+    return (
+        probabilities,
+        scores[rows],
+        torch.from_numpy(targets.take(kept).dense()),
+        torch.from_numpy(weights)[rows],
+        names,
+    )
 
 
 def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
@@ -144,7 +153,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
 
 def predict(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
@@ -153,7 +162,7 @@ def predict(
 
     Args:
         directory: of the run.
-        name: the source; label columns are not needed.
+        rows: a source, or the name of one; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
@@ -162,9 +171,9 @@ def predict(
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, _ = load_predictor(directory, device)
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if not set(predictor.preprocessing.columns) <= set(source.columns):
-        source = FeatureSource(source)
+        source = as_features(source)
     source.include(predictor.preprocessing.columns)
     predictor.check_columns(source.columns, source.name)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
