@@ -1,11 +1,11 @@
-"""Do chosen thresholds hold on rows they were not chosen on? python benchmarks/thresholds.py DATA.
+"""Do thresholds hold on rows they were not chosen on? python benchmarks/thresholds.py TABLE...
 
-DATA is a directory of tables (.csv.gz); each is cut, trained on and scored as `imbtrain fit` does,
-once a seed. Every way of choosing a threshold then sees the same validation probabilities, and its
-F1 is taken on the same test rows. Ways: 0.5; the best on the label's own validation rows; the same,
-but with the best for all labels together where there are fewer than ten positives (the rule before
-this one); the threshold shrunk toward half the best F1 of all labels together; and ours, by which
-each row counts in part as what all labels together say of its score.
+Each table is cut, trained on and scored as `imbtrain fit` does, once a seed. Every way of choosing
+a threshold then sees the same validation probabilities, and its F1 is taken on the same test rows.
+Ways: 0.5; the best on the label's own validation rows; the same, but with the best for all labels
+together where there are fewer than ten positives (the rule before this one); the threshold shrunk
+toward half the best F1 of all labels together; and ours, by which each row counts in part as what
+all labels together say of its score.
 
 A label counts where it has a positive among the test rows. Means are over labels of a table, then
 over tables, so that one of many labels counts as much as one of few.
@@ -25,6 +25,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
@@ -90,6 +91,18 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
     return tuple(matrix[:, learned].double() for matrix in cells)
 
 
+def score_once(table: Path, seed: int, kept: Path | None) -> tuple[torch.Tensor, ...]:
+    """Return what `score` does, read from a directory if it is kept there."""
+    if kept is None:
+        return score(table, seed)
+    path = kept / f"{table.name.partition('.')[0]}_{seed}.safetensors"
+    if not path.exists():
+        names = [str(i) for i in range(4)]
+        save_file(dict(zip(names, score(table, seed), strict=True)), path)
+    found = load_file(path)
+    return tuple(found[name] for name in sorted(found))
+
+
 def choose(way: str, p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the thresholds of one way, (L,)."""
     labels = p.shape[1]
@@ -110,11 +123,13 @@ def choose(way: str, p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(share * own.logit(eps=1e-9) + (1 - share) * (best / 2).logit(eps=1e-9))
 
 
-def measure(table: Path, seeds: Sequence[int]) -> list[tuple[int, dict[str, float]]]:
+def measure(
+    table: Path, seeds: Sequence[int], kept: Path | None
+) -> list[tuple[int, dict[str, float]]]:
     """Return, of each label and seed, its validation positives and its test F1 by each way."""
     found = []
     for seed in seeds:
-        p, y, unseen, truth = score(table, seed)
+        p, y, unseen, truth = score_once(table, seed, kept)
         positives = (y == 1).sum(dim=0).tolist()
         values = {
             way: Confusion.of(unseen >= choose(way, p, y), truth).f_beta().tolist() for way in WAYS
@@ -139,16 +154,14 @@ def print_head(first: str, counted: str) -> None:
 def main() -> None:
     """Print F1 on unseen rows by each way, by table and by how many positives there were."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--largest", type=int, default=2_500_000, help="bytes of a table")
+    parser.add_argument("--scores", type=Path, help="a directory that keeps what was scored")
     given = parser.parse_args()
     found, refused = {}, []
-    for table in sorted(given.data.glob("*.csv.gz")):
-        if table.stat().st_size > given.largest:
-            continue
+    for table in sorted(given.tables):
         try:
-            found[table.name.partition(".")[0]] = measure(table, range(given.seeds))
+            found[table.name.partition(".")[0]] = measure(table, range(given.seeds), given.scores)
         except ImbtrainError as error:
             refused.append(f"{table.name}: {error.message}")
     print_head("table", "labels x seeds")
