@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for
 COLOURS = ["red", "green", "blue"]
 LABELS = ["y_often", "y_some", "y_rare"]
+DRAWN = {"plots": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +159,7 @@ def make_config(train: object, **sections: Mapping[str, object]) -> dict[str, di
         "data": {"train": str(train) if not isinstance(train, list) else train},
         "model": {"hidden": [8]},
         "training": {"epochs": 3, "learning_rate": 0.02, "device": "cpu"},
-        "report": {"bootstrap": 10},
+        "report": {"bootstrap": 10, "plots": False},  # drawing takes longer than such a training
     }
     for name, section in sections.items():
         config.setdefault(name, {}).update(section)
@@ -224,10 +225,10 @@ def fit_run(folder: Path, columns: Columns, **sections: Mapping[str, object]) ->
 def single_run(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """Return a run with one label; the other two are excluded."""
     data = {"labels": ["y_often"], "exclude": ["y_some", "y_rare"]}
-    return fit_run(tmp_path_factory.mktemp("single"), make_columns(), data=data)
+    return fit_run(tmp_path_factory.mktemp("single"), make_columns(), data=data, report=DRAWN)
 
 
 @pytest.fixture(scope="session")
 def multi_run(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """Return a run with three labels, two of them with missing cells."""
-    return fit_run(tmp_path_factory.mktemp("multi"), make_columns(600, seed=1))
+    return fit_run(tmp_path_factory.mktemp("multi"), make_columns(600, seed=1), report=DRAWN)
