@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from imbalance_cli.cli.console import (
     warn,
     write_result,
 )
-from imbalance_cli.cli.options import Debug, ReportFormat, Sort
+from imbalance_cli.cli.options import Debug, Sort
 from imbalance_cli.errors import ConfigError
 
 
@@ -28,7 +28,14 @@ def report(
             show_default=False,
         ),
     ],
-    output_format: ReportFormat = None,
+    output_format: Annotated[
+        Literal["table", "csv", "json"] | None,
+        typer.Option(
+            "--format",
+            help="How to write the report; of one run, in place of the path.  [default of several: "
+            "table on a terminal, csv in a pipe]",
+        ),
+    ] = None,
     sort: Sort = None,
     bootstrap: Annotated[
         int | None,
