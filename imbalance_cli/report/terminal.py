@@ -81,7 +81,7 @@ class Report:
             others = OTHERS.format(len(evaluation.labels), ranking_of(self.sort))
             yield Text(others, style="dim")
         yield from (Text(line, style="dim") for line in _legend(evaluation, columns, shown))
-        yield Text(f"run: {self.run}")
+        yield Text(f"run: {escape_name(self.run)}")
 
 
 def draw_report(evaluation: Evaluation, run: str, sort: str = PREVALENCE) -> RenderableType:
