@@ -105,6 +105,16 @@ class LazyLogits:
         return torch.cat(logits).float()
 
 
+def stack_members(logits: Sequence[Logits]) -> Logits:
+    """Return logits of the same rows by several members as one, (M, N, L)."""
+    kept = [each.values for each in logits if isinstance(each, KeptLogits)]
+    if kept:
+        return KeptLogits(torch.cat(kept))
+    lazy = [each for each in logits if isinstance(each, LazyLogits)]
+    networks = [network for each in lazy for network in each.networks]
+    return LazyLogits(networks, [hidden for each in lazy for hidden in each.hidden], lazy[0].rows)
+
+
 def label_blocks(labels: int, part: slice = ALL) -> Iterator[slice]:
     """Yield the blocks of labels that a part of them touches, from the first label on."""
     first, end, _ = part.indices(labels)
