@@ -70,7 +70,7 @@ def evaluate(
     columns += [] if data.sample_weight is None else [data.sample_weight]
     scored = [
         _score(predictor, batch_table(batch, source.name), encoder, data)
-        for batch in source.batches(list(dict.fromkeys(columns)))
+        for batch in source.mixed_batches(list(dict.fromkeys(columns)))
     ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
