@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import ConfigError, LabelError, SourceError, SplitError, nearest
+from imbalance_cli.errors import (
+    LONGEST_SHOWN,
+    ConfigError,
+    LabelError,
+    SourceError,
+    SplitError,
+    nearest,
+    shorten,
+    show_cell,
+)
 from imbalance_cli.labels import (
     list_names,
     match_columns,
@@ -23,16 +32,18 @@ from imbalance_cli.labels import (
     select_labels,
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
@@ -138,13 +149,11 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
     if roles.sample_weight is not None:
         weights = read_sample_weights(table, roles.sample_weight)
         if not weights.any():
-            raise LabelError(
-                f"{table.name}: column {roles.sample_weight!r}: every sample weight is 0",
-                hint="a sample weight says how much a row counts",
-            )
+            raise no_weight(table.name, roles.sample_weight)
         kept &= weights > 0
+    _check_sides(table.name, targets.take(kept), encoder.labels)
     heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
-    groups = None if roles.group is None else _group_numbers(table, roles.group)
+    groups = None if roles.group is None else number_groups(table, roles.group)
     given = np.repeat(np.arange(len(PARTS)), heights)
     if roles.part is None:
         split = _split(config, roles, table, targets, given, kept, groups=groups)
@@ -189,7 +198,7 @@ def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[Label
     vocabulary.add(table)
     labels = vocabulary.labels(table.name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
-    remarks = []
+    remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
         kind = "classes" if data.encoding == "one_vs_rest" else "tags"
         remarks.append(
@@ -272,20 +281,25 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         SourceError: no file matches, or one cannot be opened.
         ConfigError: a file of labels goes with several sources, or with a part given apart.
     """
-    sources = [open_source(path, data.input_format) for path in _match_paths(names, part)]
+    sources = [
+        FrameSource(data.frames[path], path)
+        if path in data.frames
+        else open_source(path, data.input_format)
+        for path in _match_paths(names, part)
+    ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]
 
 
 def find_files(data: DataSection) -> list[Path]:
-    """Return every file that the sources of a config are read from; stdin is none.
+    """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
         SourceError: no file matches.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
-    found = [Path(name) for name in names if name != STDIN]
-    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
+    found += [Path(name) for name in data.labels if is_file(name)]
     return [
         file
         for path in found
@@ -304,12 +318,6 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
     return list(paths)
-
-
-def is_targets_file(name: str, source: Source) -> bool:
-    """Return whether a name of data.labels is a file, rather than columns of the source."""
-    known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
 
 
 def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
@@ -374,12 +382,26 @@ def _split(
     return Split(split.strategy, *parts)
 
 
-def _group_numbers(table: Table, column: str) -> NDArray[np.intp]:
+def number_groups(table: Table, column: str) -> NDArray[np.intp]:
+    """Return the number of each row's group, (N,), from 0.
+
+    Raises:
+        SplitError: a row has none.
+    """
+    return read_groups(table, column).rank("dense").to_numpy().astype(np.intp) - 1
+
+
+def read_groups(table: Table, column: str) -> pl.Series:
+    """Return the name of each row's group, (N,).
+
+    Raises:
+        SplitError: a row has none.
+    """
     cells = parse_texts(table.frame[column])
     if cells.null_count():
         row = cells.is_null().arg_max() or 0
         raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
-    return cells.rank("dense").to_numpy().astype(np.intp) - 1
+    return cells
 
 
 def _read_times(table: Table, column: str) -> NDArray[np.float64]:
@@ -388,8 +410,9 @@ def _read_times(table: Table, column: str) -> NDArray[np.float64]:
     missing = parsed.values.is_null()
     if missing.any():
         row = missing.arg_max() or 0
+        seen = show_cell(table.frame[column][row])
         raise SplitError(
-            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is not a time",
+            f"{table.place(row)}: column {column!r}: {seen} is not a time",
             hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
         )
     return parsed.values.to_numpy()
@@ -401,13 +424,34 @@ def _check_given_parts(
     """Raise where parts that were given share a group, or are not in the order of time."""
 
     def show(column: str) -> Callable[[int], str]:
-        return lambda row: f"{table.place(row)}: {column} {table.frame[column][row]}"
+        return lambda row: (
+            f"{table.place(row)}: {column} {shorten(str(table.frame[column][row]), LONGEST_SHOWN)}"
+        )
 
     if groups is not None and roles.group is not None:
         check_disjoint(groups, split.rows_of_parts(), show(roles.group))
     if roles.time is not None and split.strategy in {"time", "given"}:
         times = _read_times(table, roles.time)
         check_order(times, split.rows_of_parts(), show(roles.time))
+
+
+def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
+    """Raise where no label has both classes in any row, so that no split could help.
+
+    Raises:
+        LabelError: it names the label with the most positives, and what there is none of.
+    """
+    positives, negatives, _ = targets.counts()
+    if ((positives > 0) & (negatives > 0)).any():
+        return
+    label = int(positives.argmax())
+    side = "negative" if positives[label] else "positive"
+    others = "" if len(labels) == 1 else ", and no other label has both positives and negatives"
+    raise LabelError(
+        f"{name}: label {labels[label]!r} has no {side} in {len(targets):,} rows{others}",
+        hint="nothing can be learned from one class: other rows, other data.labels, or "
+        "data.positive, the value that means 1",
+    )
 
 
 def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:

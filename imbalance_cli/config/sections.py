@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -12,8 +12,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
 )
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
@@ -73,6 +77,12 @@ LOSS_PARAMETERS = {
     "distribution_balanced": ("gamma",),
 }
 """Which keys of the loss section each loss reads."""
+TARGETS = {
+    "recall_at_precision": "the least precision, up to 1",
+    "precision_at_recall": "the least recall, up to 1",
+    "top_k": "a whole number of validation rows, or below 1 their share",
+}
+"""What thresholds.target is, by the objective that needs one."""
 Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
@@ -101,6 +111,12 @@ class DataSection(Section):
     part: str | None = None
     input_format: str | None = None
     in_memory: bool | Literal["auto"] = "auto"
+    _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def frames(self) -> Mapping[str, Any]:
+        """The data frames that sources stand for, by the names they have in train, valid, test."""
+        return self._frames
 
 
 class SplitSection(Section):
@@ -191,7 +207,7 @@ class ThresholdsSection(Section):
     minimum_positives: Annotated[int, Field(ge=0)] = 10
     false_positive_cost: Positive = 1.0
     false_negative_cost: Positive = 1.0
-    target: float | None = None
+    target: Positive | None = None
 
 
 class ReportSection(Section):
@@ -224,6 +240,12 @@ class Config(Section):
     thresholds: ThresholdsSection = Field(default_factory=ThresholdsSection)
     report: ReportSection = Field(default_factory=ReportSection)
     output: OutputSection = Field(default_factory=OutputSection)
+
+    def with_frames(self, frames: Mapping[str, Any]) -> Config:
+        """Return the same config, where the names of these data frames stand for them."""
+        data = self.data.model_copy()
+        data._frames = dict(frames)  # noqa: SLF001  never a key of the YAML
+        return self.model_copy(update={"data": data})
 
     def with_repeats(self, folds: int, members: int) -> Config:
         """Return the same config, to be trained in so many folds, so often in each."""

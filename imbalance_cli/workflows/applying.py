@@ -5,37 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
-from imbalance_cli.labelled import encoder_of
+from imbalance_cli.labelled import encoder_of, read_groups
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
 from imbalance_cli.labels.encoding import apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.targets import stack_targets
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.renamed import FeatureSource
+from imbalance_cli.readers.renamed import as_features, is_bare
+from imbalance_cli.scored_rows import CalibratedRows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import polars as pl
-
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
 
+MOST_CELLS = 2**22  # rows x labels that are predicted at once
+
+
 def evaluate(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     warn: Callable[[str], None],
     *,
@@ -47,7 +52,7 @@ def evaluate(
 
     Args:
         directory: of the run.
-        name: the source.
+        rows: a source, or the name of one.
         device: as in a config.
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
@@ -59,40 +64,58 @@ def evaluate(
     """
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
+    elif is_bare(source):
+        raise SourceError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="--targets FILE says where the labels are",
+        )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
     predictor.check_columns(source.columns, source.name)
     encoder = _make_encoder(data, predictor.labels, source)
     columns = [*predictor.preprocessing.columns, *encoder.columns]
     columns += [] if data.sample_weight is None else [data.sample_weight]
+    group = data.group if data.group in source.columns else None
+    if data.group is not None and group is None:
+        warn(
+            f"{source.name}: without the group column {data.group!r}: intervals take rows for "
+            "independent of each other"
+        )
+    columns += [] if group is None else [group]
     scored = [
-        _score(predictor, batch_table(batch, source.name), encoder, data)
+        _score(predictor, batch_table(batch, source.name), encoder, data, group)
         for batch in source.mixed_batches(list(dict.fromkeys(columns)))
     ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    probabilities, targets, weights = (torch.cat(column) for column in zip(*scored, strict=True))
+    parts, targets, weights, names = zip(*scored, strict=True)
+    scores = Scores([part for scores in parts for part in scores.parts])
+    rows_scored = CalibratedRows(scores, stack_targets(targets), predictor.calibration)
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
-        probabilities,
-        targets,
+        rows_scored,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=None if data.sample_weight is None else weights,
+        weights=None if data.sample_weight is None else torch.cat(weights),
+        groups=None if group is None else _number(names),
     )
 
 
 def _score(
-    predictor: Predictor, table: Table, encoder: LabelEncoder, data: DataSection
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return (N, L) probabilities and targets and (N,) weights of the rows that count.
+    predictor: Predictor,
+    table: Table,
+    encoder: LabelEncoder,
+    data: DataSection,
+    group: str | None,
+) -> tuple[Scores, Targets, torch.Tensor, pl.Series | None]:
+    """Return of the rows that count the scores, the targets, the weights and the groups.
 
-    Without a column of weights these are 1.
+    Without a column of weights these are 1, without one of groups None.
     """
     targets = encoder.encode(table)
     targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
@@ -100,10 +123,15 @@ def _score(
     if data.sample_weight is not None:
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
-    rows = torch.from_numpy(kept)
-    probabilities = predictor.probabilities(table)[rows]
-    cells = torch.from_numpy(targets.take(kept).dense())
-    return probabilities, cells, torch.from_numpy(weights)[rows]
+    names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
+    scores = predictor.scores(table, kept)
+    return scores, targets.take(kept), torch.from_numpy(weights[kept]), names
+
+
+def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
+    """Return the number of each row's group, (N,), of the groups of one batch after another."""
+    groups = pl.concat([batch for batch in names if batch is not None])
+    return torch.from_numpy(groups.rank("dense").to_numpy().astype(np.int64))
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
@@ -119,7 +147,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
 
 def predict(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
@@ -128,7 +156,7 @@ def predict(
 
     Args:
         directory: of the run.
-        name: the source; label columns are not needed.
+        rows: a source, or the name of one; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
@@ -137,9 +165,9 @@ def predict(
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, _ = load_predictor(directory, device)
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if not set(predictor.preprocessing.columns) <= set(source.columns):
-        source = FeatureSource(source)
+        source = as_features(source)
     source.include(predictor.preprocessing.columns)
     predictor.check_columns(source.columns, source.name)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
@@ -148,8 +176,13 @@ def predict(
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
-        predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
-        yield batch.frame[kept].hstack(predictions) if kept else predictions
+        scores = predictor.scores(batch_table(batch, source.name))
+        height = max(MOST_CELLS // len(predictor.labels), 1)
+        for first in range(0, max(len(scores), 1), height):
+            odds = scores.log_odds(rows=slice(first, first + height))
+            predictions = predictor.frame(predictor.probabilities_of_odds(odds))
+            own = batch.frame[kept].slice(first, height)
+            yield own.hstack(predictions) if kept else predictions
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:

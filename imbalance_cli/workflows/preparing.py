@@ -24,7 +24,7 @@ from imbalance_cli.workflows.scanning import scan_stream, scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -65,6 +65,8 @@ class Prepared:
         rows: all N rows with these targets, on the device or stored on disk.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
+        counts: of the rows to learn from.
+        remarks: what was noticed that the numbers should be read with.
     """
 
     labels: list[str]
@@ -74,6 +76,8 @@ class Prepared:
     targets: Targets
     rows: Rows
     folds: list[Fold]
+    counts: Counts
+    remarks: list[str]
 
     @property
     def is_cross_fitted(self) -> bool:
@@ -141,16 +145,23 @@ def prepare(
     streamed = cache is not None and is_streamed(config, observer)
     roles, data = read_labelled(config, with_features=not streamed)
     cut = _cut_folds(config, data, folds)
+    remarks: list[str] = []
+
+    def note(sentence: str) -> None:
+        remarks.append(sentence)
+        observer.warned(sentence)
+
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
-    learnable = _find_learnable(data.labels, data.targets.take(learned), observer)
+    counts = count_targets(data.targets.take(learned), data.labels)
+    learnable = _find_learnable(counts, note)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
-        observer.warned(sentence)
+        note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
-        observer.warned(f"constant in the training rows, and so dropped: {names}")
+        note(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
@@ -162,7 +173,17 @@ def prepare(
     else:
         features = preprocessing.transform(data.table)
         rows = _put_rows(features, targets, device, weights)
-    return Prepared(data.labels, data, learnable, preprocessing, targets, rows, cut)
+    return Prepared(
+        data.labels,
+        data,
+        learnable,
+        preprocessing,
+        targets=targets,
+        rows=rows,
+        folds=cut,
+        counts=counts,
+        remarks=remarks,
+    )
 
 
 def _put_rows(
@@ -220,14 +241,13 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
     )
 
 
-def _find_learnable(labels: Sequence[str], targets: Targets, observer: Observer) -> list[bool]:
-    """Return whether each label has both classes, (L,), and warn of those that have not."""
-    counts = count_targets(targets, labels).labels
-    learnable = [bool(label.positives and label.negatives) for label in counts]
-    for label, can_learn in zip(counts, learnable, strict=True):
+def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
+    """Return whether each label has both classes, (L,), and note those that have not."""
+    learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
-            observer.warned(
+            note(
                 f"label {label.label!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )

@@ -1,0 +1,30 @@
+"""An Evaluation: every number of the report, computed once, drawn elsewhere."""
+
+from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
+from imbalance_cli.evaluation.label_numbers import LEAST_FOR_INTERVAL
+from imbalance_cli.evaluation.resampling import Resampling
+from imbalance_cli.evaluation.results import (
+    WITH_INTERVAL,
+    Estimate,
+    Evaluation,
+    Interval,
+    LabelEvaluation,
+)
+from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
+from imbalance_cli.metrics import METRICS, Levels
+
+__all__ = [
+    "LEAST_FOR_INTERVAL",
+    "METRICS",
+    "WITH_INTERVAL",
+    "DenseRows",
+    "Estimate",
+    "Evaluation",
+    "Interval",
+    "LabelEvaluation",
+    "Levels",
+    "Resampling",
+    "ScoredRows",
+    "evaluate_rows",
+    "evaluate_scores",
+]

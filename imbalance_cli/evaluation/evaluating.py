@@ -1,0 +1,199 @@
+"""Every number of a report, some labels at a time.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from imbalance_cli.errors import EvaluationError
+from imbalance_cli.evaluation.averages import average
+from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
+from imbalance_cli.evaluation.reasons import Facts
+from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
+from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
+from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, label_slices
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, simplify_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imbalance_cli.evaluation.scored_rows import ScoredRows
+
+
+def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    thresholds: torch.Tensor,
+    labels: Sequence[str],
+    *,
+    part: str,
+    source: str,
+    learnable: Sequence[bool],
+    resampling: Resampling,
+    levels: Levels = DEFAULT_LEVELS,
+    weights: torch.Tensor | None = None,
+    groups: torch.Tensor | None = None,
+) -> Evaluation:
+    """Compute every number of a report, of probabilities and targets (N, L).
+
+    The other arguments are those of `evaluate_rows`.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
+    """
+    if probabilities.shape != targets.shape:
+        raise EvaluationError(
+            f"{source}: predictions of shape {tuple(probabilities.shape)} for targets of shape "
+            f"{tuple(targets.shape)}",
+            hint="predictions and labels of the same rows, one column a label",
+        )
+    return evaluate_rows(
+        DenseRows(probabilities, targets),
+        thresholds,
+        labels,
+        part=part,
+        source=source,
+        learnable=learnable,
+        resampling=resampling,
+        levels=levels,
+        weights=weights,
+        groups=groups,
+    )
+
+
+def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
+    rows: ScoredRows,
+    thresholds: torch.Tensor,
+    labels: Sequence[str],
+    *,
+    part: str,
+    source: str,
+    learnable: Sequence[bool],
+    resampling: Resampling,
+    levels: Levels = DEFAULT_LEVELS,
+    weights: torch.Tensor | None = None,
+    groups: torch.Tensor | None = None,
+) -> Evaluation:
+    """Compute every number of a report, some labels at a time.
+
+    Args:
+        rows: probabilities and targets.
+        thresholds: (L,).
+        labels: the names, (L,).
+        part: what the rows are: test or valid.
+        source: what they were read from.
+        learnable: whether each label had both classes in training, (L,).
+        resampling: how intervals are made.
+        levels: where the metrics of a budget or a demand are taken.
+        weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
+            rows stay counts of the others.
+        groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
+    """
+    if not rows.labels == len(labels) == len(learnable) == len(thresholds):
+        raise EvaluationError(
+            f"{source}: predictions of {rows.labels} labels, where there are {len(labels)}",
+            hint="one column of predictions a label",
+        )
+    weights, (kept,) = simplify_weights(weights, torch.arange(rows.rows, device=thresholds.device))
+    if len(kept) < rows.rows:
+        rows = SelectedRows(rows, kept)
+        groups = None if groups is None else groups.to(kept.device)[kept]
+    rows = CheckedRows(rows, labels, source)
+    joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
+    sample = Sample(resampling, levels, weights, joint)
+    counted = torch.tensor(list(learnable), dtype=torch.bool, device=thresholds.device)
+    numbers = [
+        number
+        for chosen in label_slices(rows)
+        for number in _evaluate_labels(rows, chosen, thresholds, sample, counted)
+    ]
+    averages = average(rows, numbers, thresholds, sample, counted)
+    entries = [
+        _describe(label, number, float(threshold), rows.rows, levels, learnable=bool(is_counted))
+        for label, number, threshold, is_counted in zip(
+            labels, numbers, thresholds, counted, strict=True
+        )
+    ]
+    return Evaluation(
+        part=part,
+        source=source,
+        rows=rows.rows,
+        labels=entries,
+        macro=averages.macro,
+        macro_labels=averages.macro_labels,
+        micro=averages.micro,
+        weighted_average=averages.weighted,
+        multilabel=averages.multilabel,
+        undefined=averages.undefined,
+        confidence=resampling.confidence,
+        replicates=resampling.replicates,
+        levels=levels,
+        weighted=weights is not None,
+        resampled="rows" if groups is None else "groups",
+        macro_intervals=averages.macro_intervals,
+        micro_intervals=averages.micro_intervals,
+    )
+
+
+def _evaluate_labels(
+    rows: ScoredRows,
+    chosen: slice,
+    thresholds: torch.Tensor,
+    sample: Sample,
+    counted: torch.Tensor,
+) -> Iterator[LabelNumbers]:
+    """Yield the numbers of some labels, whose cells are held together."""
+    probabilities, targets = rows.columns(chosen)
+    for column, label in enumerate(range(chosen.start, chosen.stop)):
+        yield evaluate_label(
+            probabilities[:, column],
+            targets[:, column],
+            float(thresholds[label]),
+            sample,
+            number=label,
+            is_counted=bool(counted[label]),
+        )
+
+
+def _describe(
+    label: str,
+    numbers: LabelNumbers,
+    threshold: float,
+    rows: int,
+    levels: Levels,
+    *,
+    learnable: bool,
+) -> LabelEvaluation:
+    """Return the numbers of a label; none of one not learned, whose score is a constant."""
+    confusion = numbers.confusion
+    facts = Facts(
+        numbers.support,
+        numbers.positives,
+        bool(confusion.decided()),
+        learnable,
+        levels.top_k,
+    )
+    estimates: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    if learnable:
+        found = zip(METRICS, numbers.points.tolist(), numbers.ends.tolist(), strict=True)
+        estimates = {
+            name: Estimate(finite(point), *map(finite, ends)) for name, point, ends in found
+        }
+    return LabelEvaluation(
+        label=label,
+        support=numbers.support,
+        positives=numbers.positives,
+        missing=rows - numbers.support,
+        prevalence=finite(float(confusion.prevalence())),
+        learnable=learnable,
+        threshold=threshold if learnable else None,
+        undefined={name: facts.explain(name) for name in METRICS if estimates[name].value is None},
+        **estimates,
+    )

@@ -1,0 +1,139 @@
+"""A bootstrap of bands: each replicate draws how many rows of a class fall in each band.
+
+Shapes: M rows, P positives, R replicates, K bands.
+
+Of M rows drawn with replacement, how many are positive is binomial, and given that, positives and
+negatives are drawn apart: how many of a class fall in each band is multinomial. The ranking metrics
+and those at the threshold depend on nothing else, so that a replicate costs the number of bands
+instead of the number of rows, and is exact in distribution where bands are not merged. The sums of
+losses need the probabilities of the rows that are drawn: of a band that is one run they are known,
+and elsewhere the sum over n rows of a band is taken as normal with n times the band's mean and
+variance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from imbalance_cli.metrics.replicates import Layout, Replicates, prefixes, sum_bins
+
+if TYPE_CHECKING:
+    from imbalance_cli.metrics.bands import Bands
+
+MOMENTS = 3  # of a row: probability, Brier loss, log loss
+
+
+@dataclasses.dataclass(frozen=True)
+class BandCounts:
+    """What is drawn from, of one label whose rows count alike.
+
+    Attributes:
+        layout: of the bands.
+        counts: (2, K) positives and negatives.
+        sums: (MOMENTS, 2, K) over them.
+        squares: (MOMENTS, 2, K) of the squared moments.
+    """
+
+    layout: Layout
+    counts: torch.Tensor
+    sums: torch.Tensor
+    squares: torch.Tensor
+
+    @classmethod
+    def of(cls, bands: Bands) -> BandCounts:
+        """Count the rows of each class, and sum the moments of their losses."""
+        p, places, ends = -bands.keys, bands.places, bands.ends
+        found = torch.searchsorted(places, ends)
+        limit = torch.finfo(p.dtype).eps
+        at = p[places]
+        clipped = p.clamp(limit, 1 - limit)
+        positives = at, (1 - at) ** 2, -clipped[places].log()
+        negatives = p, p**2, -torch.log1p(-clipped)
+        moments = []
+        for of_positives, of_rows in zip(positives, negatives, strict=True):
+            of_negatives = of_rows.index_fill(0, places, 0.0)
+            for power in (1, 2):
+                moments.append(_sums_between(of_positives**power, found))
+                moments.append(_sums_between(of_negatives**power, ends))
+        sums, squares = torch.stack(moments).reshape(MOMENTS, 2, 2, len(ends)).unbind(1)
+        counts = torch.stack([found, ends - found]).diff(dim=1, prepend=found.new_zeros(2, 1))
+        return cls(Layout.of(bands), counts.double(), sums, squares)
+
+    def merged(self, into: Bands, of: Bands) -> BandCounts:
+        """Return the same rows in bands that are merged of others."""
+        through = of.through(into.ends)
+        parts = (prefixes(x)[..., through] for x in (self.counts, self.sums, self.squares))
+        merged = (x.diff(dim=-1, prepend=torch.zeros_like(x[..., :1])) for x in parts)
+        return BandCounts(Layout.of(into), *merged)
+
+    def itself(self) -> Replicates:
+        """Return the data as one replicate."""
+        return self._replicate(self.counts[:, None], self.sums[:, :, None])
+
+    def draw(
+        self, replicates: int, random: np.random.Generator, *, hold_prevalence: bool = False
+    ) -> Replicates:
+        """Return R replicates.
+
+        Args:
+            replicates: R.
+            random: draws.
+            hold_prevalence: whether each has as many positives as the data; else these vary as in
+                rows drawn with replacement, and are never none or all.
+        """
+        device = self.counts.device
+        counts = self.counts.cpu().numpy()
+        sizes = counts.sum(axis=1).astype(np.int64)
+        size = int(sizes.sum())
+        positives = np.full(replicates, sizes[0])
+        if not hold_prevalence and sizes.all():
+            positives = random.binomial(size, sizes[0] / size, replicates).clip(1, size - 1)
+        shares = counts / np.maximum(sizes, 1)[:, None]
+        pairs = zip((positives, size - positives), shares, strict=True)
+        drawn = np.stack([random.multinomial(n, share) for n, share in pairs])
+        drawn_counts = torch.from_numpy(drawn).double().to(device)
+        means = self.sums / self.counts.clamp(min=1)
+        found = self._replicate(drawn_counts, drawn_counts * means[:, :, None])
+        variances = (self.squares / self.counts.clamp(min=1) - means**2).clamp(min=0)
+        spread = (drawn_counts * variances.where(~self.layout.is_run, 0.0)[:, :, None]).sum(dim=1)
+
+        def noise(variance: torch.Tensor) -> torch.Tensor:
+            normal = torch.from_numpy(random.standard_normal(variance.shape)).to(device)
+            return variance.clamp(min=0).sqrt() * normal
+
+        gaps = found.gaps.clone()
+        gaps[[1, 3]] += noise(sum_bins([spread[0]], self.layout.cuts)[0])
+        totals = noise(spread[1:].sum(dim=-1)[:, :, None])[..., 0]
+        return dataclasses.replace(
+            found,
+            gaps=gaps,
+            squares=(found.squares + totals[0]).clamp(min=0),
+            losses=(found.losses + totals[1]).clamp(min=0),
+        )
+
+    def _replicate(self, counts: torch.Tensor, sums: torch.Tensor) -> Replicates:
+        """Return replicates with counts (2, R, K), and sums (MOMENTS, 2, R, K)."""
+        positives, negatives = counts
+        probabilities, squares, losses = sums.sum(dim=1)
+        mass, gaps, of_squares = sum_bins(
+            [positives + negatives, probabilities - positives, squares], self.layout.cuts
+        )
+        return Replicates(
+            self.layout,
+            positives,
+            negatives,
+            None,
+            torch.stack([mass, gaps, mass, gaps, of_squares]),
+            squares.sum(dim=-1),
+            losses.sum(dim=-1),
+        )
+
+
+def _sums_between(values: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Return (K,) the sums of values (n,) between one of `ends` and the next."""
+    reached = prefixes(values)[ends]
+    return reached.diff(prepend=reached.new_zeros(1))
