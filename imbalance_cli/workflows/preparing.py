@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from imbalance_cli.training import EpochResult
 
 
+MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own
+
+
 class Observer(Protocol):
     """Who is told how training goes."""
 
@@ -157,7 +160,7 @@ def prepare(
     learnable = _find_learnable(counts, note)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
-    for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
+    for sentence in list_doubts(roles, data, learnable, scan):
         note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
@@ -244,11 +247,21 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
 def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
     """Return whether each label has both classes, (L,), and note those that have not."""
     learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    lacking: dict[str, list[str]] = {}
     for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
+            lacking.setdefault(side, []).append(label.label)
+    for side, labels in lacking.items():
+        if len(labels) > MOST_NAMED:
             note(
-                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+                f"{len(labels):,} labels have no {side} in the training part: they cannot be "
+                f"learned and are left out of macro averages: {list_names(labels, most=10)}"
+            )
+            continue
+        for name in labels:
+            note(
+                f"label {name!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )
     return learnable
