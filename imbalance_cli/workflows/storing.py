@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imbalance_cli.features import Preprocessing
     from imbalance_cli.labelled import LabelledTable
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.workflows.preparing import Observer
+    from imbalance_cli.workflows.observing import Observer
 
 COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".parquet", ".pq", ".npz"})
 UNFOLDS_TO = 3  # times its size on disk
