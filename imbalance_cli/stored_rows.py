@@ -52,6 +52,19 @@ class StoredRows:
         """F."""
         return self.cache.widths["numeric"]
 
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.targets.shape[1]
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        return ~self.targets.isnan().all(dim=1)
+
+    def columns(self, labels: slice) -> torch.Tensor:
+        """Return the targets of some labels, (N, l), as a view."""
+        return self.targets[:, labels]
+
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), read from the disk."""
         selected = self.cache.select(self.numbers[rows.cpu().numpy()])

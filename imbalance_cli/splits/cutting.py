@@ -84,13 +84,12 @@ def assign(
     if strategy == "time" and times is not None:
         return _cut_by_time(times, shares)
     if strategy == "grouped" and groups is not None:
-        return cut_groups(targets.dense(), groups, shares, random)
+        return cut_groups(targets, groups, shares, random)
     if strategy == "random":
         parts = np.empty(len(targets), np.intp)
         parts[random.permutation(len(targets))] = interleave(apportion(len(targets), shares))
         return parts
-    cells = targets.dense()
-    return cover_rows(cells, stratify(cells, shares, random), shares, random)
+    return cover_rows(targets, stratify(targets, shares, random), shares, random)
 
 
 def choose_strategy(

@@ -12,11 +12,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Rows
-
-HASHED_CELLS = 2**22  # as many are whole numbers at a time, which bounds the memory
 
 
 def apportion(rows: int, shares: Sequence[float] | Floats) -> NDArray[np.intp]:
@@ -45,7 +45,7 @@ def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def stratify(
-    targets: Floats,
+    targets: Targets,
     shares: Sequence[float] | Floats,
     random: np.random.Generator,
     *,
@@ -57,7 +57,7 @@ def stratify(
     a row at a time: the open rows of a label are sorted by all their labels and dealt out evenly.
 
     Args:
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         shares: (P,) numbers from 0 up, not all 0.
         random: what the order is drawn from.
         order: (N,) the order in which rows with the same labels are dealt; by chance if None.
@@ -66,23 +66,24 @@ def stratify(
         (N,) part numbers.
     """
     order = random.permutation(len(targets)) if order is None else order
-    known = targets[order]
-    positive = known == 1
-    rows_with = np.ascontiguousarray(positive.T)  # (L, N), read a label at a time
-    signatures = _hash_rows(known, random)
+    ordered = targets.take(order)
+    positive = ordered.positives()
+    rows_with = positive.tocsc()
+    # the same for rows with the same cells, so that sorting brings these together
+    signatures = ordered.hash_rows(random.integers(np.iinfo(np.int64).max, size=targets.shape[1]))
     parts = np.full(len(targets), -1, np.intp)
-    totals = positive.sum(axis=0)
+    totals = np.diff(rows_with.indptr).astype(np.intp)
     left = totals
     wanted = np.outer(shares, totals) / np.sum(shares)
     have = np.zeros(wanted.shape, np.intp)
     while left.any():
         label = int(np.where(left > 0, left, np.iinfo(left.dtype).max).argmin())
-        rows = np.flatnonzero((parts == -1) & rows_with[label])
+        rows = rows_with.indices[slice(*rows_with.indptr[label : label + 2])]
+        rows = rows[parts[rows] == -1]
         rows = rows[np.argsort(signatures[rows], kind="stable")]
         counts = _share_out(len(rows), wanted[:, label] - have[:, label], have[:, label], shares)
         parts[rows] = interleave(counts)
-        for part in range(len(shares)):
-            have[part] += positive[rows[parts[rows] == part]].sum(axis=0)
+        have += _count_by_part(positive, rows, parts[rows], len(shares))
         left = totals - have.sum(axis=0)
     rest = np.flatnonzero(parts == -1)
     rest = rest[np.argsort(signatures[rest], kind="stable")]
@@ -94,14 +95,27 @@ def stratify(
     return result
 
 
-def _hash_rows(targets: Floats, random: np.random.Generator) -> NDArray[np.int64]:
-    """Return a number a row that is the same for equal rows; sorting by it brings them together."""
-    labels = targets.shape[1]
-    factors = random.integers(np.iinfo(np.int64).max, size=labels)
-    rows = max(HASHED_CELLS // max(labels, 1), 1)
-    blocks = (targets[first : first + rows] for first in range(0, len(targets), rows))
-    hashed = [np.nan_to_num(block, nan=2).astype(np.int64) @ factors for block in blocks]
-    return np.concatenate([np.empty(0, np.int64), *hashed])
+def _count_by_part(positive: sp.csr_array, rows: Rows, parts: Rows, number: int) -> Rows:
+    """Return how many positives of each label some rows bring to their parts, (P, L)."""
+    labels = positive.shape[1]
+    owners, places = gather_rows(positive, rows)
+    cells = parts[owners] * labels + positive.indices[places]
+    counts: Rows = np.bincount(cells, minlength=number * labels).reshape(number, labels)
+    return counts
+
+
+def gather_rows(matrix: sp.csr_array, rows: Rows) -> tuple[Rows, Rows]:
+    """Return where the stored cells of some rows are, one row after the other.
+
+    Returns:
+        Of each stored cell, which of `rows` it belongs to, from 0 up, and its place among all.
+    """
+    starts = matrix.indptr[rows].astype(np.intp)
+    lengths = matrix.indptr[rows + 1] - starts
+    owners = np.repeat(np.arange(len(rows)), lengths)
+    before = np.cumsum(lengths) - lengths
+    places = np.arange(len(owners)) + (starts - before)[owners]
+    return owners, places
 
 
 def _share_out(

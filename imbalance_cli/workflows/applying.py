@@ -17,11 +17,12 @@ from imbalance_cli.labelled import encoder_of, read_groups
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
 from imbalance_cli.labels.encoding import apply_missing_policy
 from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.targets import stack_targets
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
-from imbalance_cli.untuned import measure_untuned
+from imbalance_cli.scored_rows import CalibratedRows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
+
+
+MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
 def evaluate(
@@ -82,26 +87,23 @@ def evaluate(
     columns += [] if group is None else [group]
     scored = [
         _score(predictor, batch_table(batch, source.name), encoder, data, group)
-        for batch in source.batches(list(dict.fromkeys(columns)))
+        for batch in source.mixed_batches(list(dict.fromkeys(columns)))
     ]
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    *tensors, names = zip(*scored, strict=True)
-    probabilities, scores, targets, weights = (torch.cat(column) for column in tensors)
+    parts, targets, weights, names = zip(*scored, strict=True)
+    scores = Scores([part for scores in parts for part in scores.parts])
+    rows_scored = CalibratedRows(scores, stack_targets(targets), predictor.calibration)
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
-    own_weights = None if data.sample_weight is None else weights
-    evaluation = predictor.evaluate(
-        probabilities,
-        targets,
+    return predictor.evaluate(
+        rows_scored,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=own_weights,
+        weights=None if data.sample_weight is None else torch.cat(weights),
         groups=None if group is None else _number(names),
     )
-    untuned = measure_untuned(probabilities, scores, targets, own_weights)
-    return evaluation.with_untuned(untuned)
 
 
 def _score(
@@ -110,8 +112,8 @@ def _score(
     encoder: LabelEncoder,
     data: DataSection,
     group: str | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
-    """Return of the rows that count (N, L) probabilities, raw scores and targets, and (N,) others.
+) -> tuple[Scores, Targets, torch.Tensor, pl.Series | None]:
+    """Return of the rows that count the scores, the targets, the weights and the groups.
 
     Without a column of weights these are 1, without one of groups None.
     """
@@ -121,17 +123,9 @@ def _score(
     if data.sample_weight is not None:
         weights = read_sample_weights(table, data.sample_weight)
         kept &= weights > 0
-    rows = torch.from_numpy(kept)
-    logits = predictor.logits(table)
-    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
     names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
-    return (
-        probabilities,
-        scores[rows],
-        torch.from_numpy(targets.take(kept).dense()),
-        torch.from_numpy(weights)[rows],
-        names,
-    )
+    scores = predictor.scores(table, kept)
+    return scores, targets.take(kept), torch.from_numpy(weights[kept]), names
 
 
 def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
@@ -182,8 +176,13 @@ def predict(
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
-        predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
-        yield batch.frame[kept].hstack(predictions) if kept else predictions
+        scores = predictor.scores(batch_table(batch, source.name))
+        height = max(MOST_CELLS // len(predictor.labels), 1)
+        for first in range(0, max(len(scores), 1), height):
+            odds = scores.log_odds(rows=slice(first, first + height))
+            predictions = predictor.frame(predictor.probabilities_of_odds(odds))
+            own = batch.frame[kept].slice(first, height)
+            yield own.hstack(predictions) if kept else predictions
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:

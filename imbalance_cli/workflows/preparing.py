@@ -16,6 +16,8 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
 from imbalance_cli.labelled import LabelledTable, read_labelled
 from imbalance_cli.labels import Counts, LabelCounts, list_names
+from imbalance_cli.labels.targets import SparseTargets
+from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.workflows.doubts import list_doubts
 from imbalance_cli.workflows.scanning import scan_stream, scan_table
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.features import Preprocessing
+    from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.workflows.observing import Observer
+
+MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +143,7 @@ def prepare(
     learnable = _find_learnable(counts, note)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
-    for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
+    for sentence in list_doubts(roles, data, learnable, scan):
         note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
@@ -154,7 +158,7 @@ def prepare(
         )
     else:
         features = preprocessing.transform(data.table)
-        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+        rows = _put_rows(features, targets, device, weights)
     return Prepared(
         data.labels,
         data,
@@ -166,6 +170,18 @@ def prepare(
         counts=counts,
         remarks=remarks,
     )
+
+
+def _put_rows(
+    features: FeatureRows,
+    targets: Targets,
+    device: torch.device,
+    weights: NDArray[np.float32] | None,
+) -> Rows:
+    """Put rows on a device, their targets in the form that they have."""
+    if isinstance(targets, SparseTargets):
+        return SparseRows.from_rows(features, targets, device, weights)
+    return Dataset.from_rows(features, targets.dense(), device, weights)
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
@@ -214,11 +230,21 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
 def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
     """Return whether each label has both classes, (L,), and note those that have not."""
     learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    lacking: dict[str, list[str]] = {}
     for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
+            lacking.setdefault(side, []).append(label.label)
+    for side, labels in lacking.items():
+        if len(labels) > MOST_NAMED:
             note(
-                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+                f"{len(labels):,} labels have no {side} in the training part: they cannot be "
+                f"learned and are left out of macro averages: {list_names(labels, most=10)}"
+            )
+            continue
+        for name in labels:
+            note(
+                f"label {name!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )
     return learnable
