@@ -12,7 +12,7 @@ from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.losses import bce
 from imbalance_cli.model import SCORING_ROWS, Shape, build_model, score_rows
-from imbalance_cli.row_cache import ModelRows, RowCache, cached_rows
+from imbalance_cli.row_cache import Contents, ModelRows, RowCache, cached_rows
 from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.training import Member, train
 
@@ -38,7 +38,7 @@ def rows() -> ModelRows:
 @pytest.fixture(scope="module")
 def cache(rows: ModelRows, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RowCache]:
     folder: Path = tmp_path_factory.mktemp("cache")
-    with cached_rows(folder / "rows", "key", lambda: [rows]) as opened:
+    with cached_rows(folder / "rows", "key", lambda: Contents({}, {}, [rows])) as opened:
         yield opened
 
 
