@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers.source import Source
 
 
@@ -79,7 +80,7 @@ class LabelledTable:
     Attributes:
         table: the columns; without the features where those are streamed.
         labels: names, (L,).
-        targets: (N, L) float32, NaN where missing.
+        targets: (N, L).
         split: the rows of each part.
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
@@ -90,7 +91,7 @@ class LabelledTable:
 
     table: Table
     labels: list[str]
-    targets: NDArray[np.float32]
+    targets: Targets
     split: Split
     sources: dict[str, str]
     groups: NDArray[np.intp] | None = None
@@ -204,11 +205,9 @@ def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> Labe
     return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
 
 
-def _remark_on_blanks(
-    data: DataSection, targets: NDArray[np.float32], encoder: LabelEncoder
-) -> list[str]:
+def _remark_on_blanks(data: DataSection, targets: Targets, encoder: LabelEncoder) -> list[str]:
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
-    blank = int(np.isnan(targets[:, 0]).sum())
+    blank = int(targets.incomplete_rows().sum())
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
     remark = (
@@ -343,7 +342,7 @@ def _split(
     config: Config,
     roles: Roles,
     table: Table,
-    targets: NDArray[np.float32],
+    targets: Targets,
     given: NDArray[np.intp],
     kept: NDArray[np.bool_],
     *,
@@ -361,7 +360,7 @@ def _split(
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
     else:
         split = cut(
-            targets[rows],
+            targets.take(rows),
             config.split,
             shares=(1 - sum(shares), *shares),
             groups=None if groups is None else groups[rows],
@@ -410,7 +409,7 @@ def _check_given_parts(
         check_order(times, split.rows_of_parts(), show(roles.time))
 
 
-def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[str]) -> None:
+def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
     """Raise where no label has both classes in every part, since nothing could be reported.
 
     Raises:
@@ -423,17 +422,11 @@ def _check_split(split: Split, targets: NDArray[np.float32], labels: Sequence[st
         )
     parts = {"train": split.train, "valid": split.valid, "test": split.test}
     parts = {part: rows for part, rows in parts.items() if len(rows)}
-    both = [
-        (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
-        for rows in parts.values()
-    ]
-    if np.logical_and.reduce(both).any():
+    sides = {part: targets.take(rows).counts()[:2] for part, rows in parts.items()}
+    if np.logical_and.reduce([(counts > 0).all(axis=0) for counts in sides.values()]).any():
         return
-    label = int((targets == 1).sum(axis=0).argmax())
-    counts = {
-        part: (int((targets[rows, label] == 1).sum()), int((targets[rows, label] == 0).sum()))
-        for part, rows in parts.items()
-    }
+    label = int(targets.counts()[0].argmax())
+    counts = {part: counted[:, label].astype(int) for part, counted in sides.items()}
     shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "

@@ -103,7 +103,7 @@ def assert_is_table(source: Source) -> None:
     assert parse_texts(table.frame["text"]).to_list() == expected
     days = [None if day is None else (day - date(1970, 1, 1)).days for day in TABLE["day"]]
     assert list(parse_dates(table.frame["day"]).values) == days
-    targets = encode_labels(table, ["y"], None)
+    targets = encode_labels(table, ["y"], None).dense()
     np.testing.assert_array_equal(targets[:, 0], [1, 0, math.nan, 0, 1])
 
 

@@ -55,7 +55,7 @@ def test_one_vs_rest_is_what_scikit_learn_binarizes(cells: list[str]) -> None:
     encoder = encode(cells, "one_vs_rest")
     assert encoder.labels == classes
     expected = np.array([[cell == name for name in classes] for cell in cells], np.float32)
-    assert np.array_equal(encoder.encode(table_of(cells)), expected)
+    assert np.array_equal(encoder.encode(table_of(cells)).dense(), expected)
     if len(classes) > 2:
         reference = LabelBinarizer().fit(classes).transform(cells)
         order = [list(LabelBinarizer().fit(classes).classes_).index(name) for name in classes]
@@ -70,7 +70,7 @@ def test_tags_are_what_scikit_learn_binarizes(rows: list[list[str]]) -> None:
     encoder = encode(cells, "tags")
     reference = MultiLabelBinarizer().fit(rows)
     assert encoder.labels == list(reference.classes_)
-    targets = encoder.encode(table_of(cells))
+    targets = encoder.encode(table_of(cells)).dense()
     blank = np.array([not row for row in rows])
     assert np.isnan(targets[blank]).all()
     assert np.array_equal(targets[~blank], reference.transform(rows)[~blank])
@@ -79,7 +79,7 @@ def test_tags_are_what_scikit_learn_binarizes(rows: list[list[str]]) -> None:
 def test_tags_may_be_a_column_of_lists() -> None:
     cells: list[object] = [["a", "b"], [], None, ["b "]]
     encoder = encode(cells, "tags", pl.List(pl.String))
-    targets = encoder.encode(table_of(cells, pl.List(pl.String)))
+    targets = encoder.encode(table_of(cells, pl.List(pl.String))).dense()
     nan = float("nan")
     expected = np.array([[1, 1], [0, 0], [nan, nan], [0, 1]])
     assert np.array_equal(targets, expected, equal_nan=True)
@@ -92,7 +92,7 @@ def test_a_whole_number_is_one_class_however_it_is_written() -> None:
 
 def test_a_class_that_is_no_label_is_none_of_them_and_told() -> None:
     encoder = encode(["cat", "dog"], "one_vs_rest")
-    assert np.array_equal(encoder.encode(table_of(["fish", "cat"])), [[0, 0], [1, 0]])
+    assert np.array_equal(encoder.encode(table_of(["fish", "cat"])).dense(), [[0, 0], [1, 0]])
     assert "'fish'" in str(encoder.unseen_shown)
 
 

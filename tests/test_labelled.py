@@ -73,8 +73,8 @@ def test_every_column_has_one_role(table: Path) -> None:
 def test_targets_are_what_the_cells_say(table: Path, columns: Columns) -> None:
     _, data = read(table)
     wanted = [[np.nan if cell == "" else float(cell) for cell in columns[c]] for c in LABELS]
-    np.testing.assert_array_equal(data.targets, np.array(wanted, np.float32).T)
-    assert np.isnan(data.targets).any()
+    np.testing.assert_array_equal(data.targets.dense(), np.array(wanted, np.float32).T)
+    assert np.isnan(data.targets.dense()).any()
 
 
 def test_parts_are_all_rows_once(table: Path) -> None:
@@ -214,9 +214,9 @@ def test_sources_of_other_types(tmp_path: Path, table: Path) -> None:
 def test_missing_labels(table: Path, columns: Columns) -> None:
     blanks = np.array([[cell == "" for cell in columns[label]] for label in LABELS]).T
     _, masked = read(table)
-    assert (np.isnan(masked.targets) == blanks).all()
+    assert (np.isnan(masked.targets.dense()) == blanks).all()
     _, negative = read(table, data={"missing_labels": "negative"})
-    assert (negative.targets[blanks] == 0).all()
+    assert (negative.targets.dense()[blanks] == 0).all()
     assert len(np.concatenate(parts_of(negative))) == 300
     _, dropped = read(table, data={"missing_labels": "drop"})
     assert sorted(np.concatenate(parts_of(dropped))) == np.flatnonzero(~blanks.any(axis=1)).tolist()
@@ -248,7 +248,7 @@ def test_positive_names_the_value_that_means_1(tmp_path: Path, columns: Columns)
     error = fail(LabelError, table, data=data)
     assert "is not a binary label" in error.message
     _, read_data = read(table, data=data | {"positive": "broken"})
-    assert int((read_data.targets == 1).sum()) == columns["y_some"].count("1")
+    assert int(read_data.targets.counts()[0].sum()) == columns["y_some"].count("1")
 
 
 @pytest.mark.parametrize("key", ["group", "time"])

@@ -250,7 +250,8 @@ def test_counts_of_other_labels_cannot_be_added() -> None:
 def test_encoded_targets_are_pandas_own(write: WriteFile) -> None:
     cells = ["1", "0", "", "yes", "no", "NA", "1.0"]
     path = write("a.csv", "y,z\n" + "".join(f"{cell},1\n" for cell in cells))
-    targets = encode_labels(read_table([open_source(path)], ["y", "z"]), ["z", "y"], None)
+    table = read_table([open_source(path)], ["y", "z"])
+    targets = encode_labels(table, ["z", "y"], None).dense()
     expected = pd.Series(cells).map({"1": 1, "1.0": 1, "yes": 1, "0": 0, "no": 0})
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(targets[:, 1], expected.to_numpy(np.float32))
@@ -259,7 +260,8 @@ def test_encoded_targets_are_pandas_own(write: WriteFile) -> None:
 
 def test_encoded_targets_of_one_side_or_none(write: WriteFile) -> None:
     path = write("a.csv", "y,z\nNA,0\n,0\n")
-    targets = encode_labels(read_table([open_source(path)], ["y", "z"]), ["y", "z"], None)
+    table = read_table([open_source(path)], ["y", "z"])
+    targets = encode_labels(table, ["y", "z"], None).dense()
     assert np.isnan(targets[:, 0]).all()
     assert (targets[:, 1] == 0).all()
 

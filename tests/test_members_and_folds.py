@@ -310,7 +310,7 @@ def test_members_of_the_folds_are_listed(folded: FittedRun) -> None:
 def test_weights_of_a_fold_are_counted_in_its_training_rows(folded: FittedRun) -> None:
     prepared = prepare_run(folded)
     for label, entry in enumerate(folded.document["labels"]):
-        column = prepared.data.targets[:, label]
+        column = prepared.data.targets.dense()[:, label]
         wanted = []
         for fold in prepared.folds:
             cells = column[fold.train]
@@ -327,7 +327,7 @@ def out_of_fold(run: FittedRun, prepared: Prepared) -> tuple[Floats, Floats]:
         own = [p[fold.held_out] for p, its in zip(members, folds, strict=True) if its == number]
         assert len(own) == 2
         probabilities.append(np.mean(own, axis=0))
-        targets.append(prepared.data.targets[fold.held_out].astype(np.float64))
+        targets.append(prepared.data.targets.take(fold.held_out).dense().astype(np.float64))
     return np.concatenate(probabilities), np.concatenate(targets)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import torch
 from small_runs import LABELS, Silent, load_sections, make_columns, write_csv
 
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.links import inverse_link
 from imbalance_cli.model import build_model
 from imbalance_cli.sampling import balanced_rates
@@ -52,7 +54,7 @@ def loss_of(
 ) -> dict[str, list[float]]:
     """Return the parameters of the loss that sections ask for, each as three numbers."""
     config = load_sections(folder, "t.csv", **sections)
-    counts = count_targets(targets.numpy(), LABELS)
+    counts = count_targets(as_targets(targets.numpy()), LABELS)
     rates = balanced_rates(targets) if config.training.sampler == "balanced" else None
     loss = make_loss(config, counts, targets, rates=rates, given=given)
     return {name: value.expand(3).tolist() for name, value in loss.parameters().items()}
@@ -156,7 +158,7 @@ def test_sampler_is_undone_by_the_link(tmp_path: Path, targets: torch.Tensor, na
         training={"sampler": "balanced"},
         weighting={"allow_double_counting": True},
     )
-    counts = count_targets(one.numpy(), LABELS[:1])
+    counts = count_targets(as_targets(one.numpy()), LABELS[:1])
     loss = make_loss(config, counts, one, rates=balanced_rates(one), given=None)
     assert loss.prior_shift is not None
     assert loss.prior_shift.tolist() == pytest.approx([RATIOS[0]])
@@ -271,7 +273,7 @@ def test_networks_start_where_their_probability_is_the_prevalence(
     )
     plan = plan_networks(config, prepared)
     for member, start in zip(plan.members, plan.starts, strict=True):
-        cells = prepared.data.targets[member.train.numpy()]
+        cells = prepared.data.targets.take(member.train.numpy()).dense()
         positives, known = (cells == 1).sum(axis=0), (~np.isnan(cells)).sum(axis=0)
         wanted = torch.from_numpy((positives + 0.5) / (known + 1))
         torch.testing.assert_close(inverse_link(start, member.loss), wanted, rtol=1e-4, atol=0)
@@ -281,7 +283,7 @@ def weights_by_hand(prepared: Prepared) -> list[list[float]]:
     """Return negatives over positives of the training rows of each fold."""
     weights = []
     for fold in prepared.folds:
-        cells = prepared.data.targets[fold.train]
+        cells = prepared.data.targets.take(fold.train).dense()
         weights.append(((cells == 0).sum(axis=0) / (cells == 1).sum(axis=0)).tolist())
     return weights
 
@@ -294,13 +296,13 @@ def test_weights_of_a_fold_are_of_its_training_rows_alone(tmp_path: Path) -> Non
         assert mine == pytest.approx(wanted, rel=1e-6)
     assert len({tuple(mine) for mine in weights}) > 1
     for number, fold in enumerate(prepared.folds):
-        saved = prepared.rows.targets.clone()
+        cells = prepared.targets.dense()
         others = np.append(fold.valid, fold.held_out)
-        prepared.rows.targets[others] = 1 - prepared.rows.targets[others]
-        again = plan_networks(config, prepared).members
+        cells[others] = 1 - cells[others]
+        turned = dataclasses.replace(prepared, targets=as_targets(cells))
+        again = plan_networks(config, turned).members
         assert pos_weight(again[number].loss) == weights[number]
         assert any(pos_weight(m.loss) != w for m, w in zip(again, weights, strict=True))
-        prepared.rows.targets.copy_(saved)
 
 
 def pos_weight(loss: Loss) -> list[float]:

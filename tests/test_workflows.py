@@ -14,6 +14,7 @@ from imbalance_cli import workflows
 from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.workflows.networks import MOST_BINNED, _choose_bins
 from imbalance_cli.workflows.preparing import count_targets
 
@@ -194,7 +195,7 @@ def test_predict_reads_nothing_before_it_is_asked(single_run: FittedRun) -> None
 
 def test_counting_targets() -> None:
     targets = np.array([[1, 0], [1, np.nan], [0, np.nan]], np.float32)
-    counts = count_targets(targets, ["a", "b"])
+    counts = count_targets(as_targets(targets), ["a", "b"])
     assert counts.rows == 3
     assert [(c.label, c.positives, c.negatives, c.missing) for c in counts.labels] == [
         ("a", 2, 1, 0),

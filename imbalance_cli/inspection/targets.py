@@ -91,7 +91,7 @@ class LabelScan:
             if column in self.refused:
                 continue
             try:
-                targets[:, i] = encoder.encode(table)[:, 0]
+                targets[:, i] = encoder.encode(table).dense()[:, 0]
             except LabelError as error:  # told with the other findings
                 self.refused[column] = error
         return targets
@@ -109,7 +109,7 @@ class LabelScan:
             encoder = LabelEncoder(
                 vocabulary.encoding, [vocabulary.column], self.labels, separator=self._separator
             )
-            return encoder.encode(table)
+            return encoder.encode(table).dense()
         except LabelError as error:
             self.refused[vocabulary.column] = error
             return nothing

@@ -21,6 +21,7 @@ from imbalance_cli.labels.encoding import (
 )
 from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.labels.selection import list_names, require_column
+from imbalance_cli.labels.targets import MISSING, DenseTargets
 from imbalance_cli.readers import batch_table
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def count_binary(source: Source, labels: list[str], settings: LabelSettings) -> 
     for table, weights in _weighted_batches(source, labels, settings):
         targets = encoder.encode(table)
         targets, kept = apply_missing_policy(settings.missing, table, targets, labels)
-        known = targets[kept]
-        sides = (known == 1, known == 0, np.isnan(known))
-        sums += np.stack([weights[kept] @ side for side in sides])
-        rows += len(known)
+        sums += targets.take(kept).counts(weights[kept])
+        rows += int(kept.sum())
     return _counts(rows, labels, sums, settings)
 
 
@@ -76,7 +75,7 @@ def count_values(
             vocabulary.add(table)
             values = list_values(table, column, encoding, settings.separator)
             missing = values.is_null().to_numpy()
-            cells = np.where(missing, np.float32(np.nan), np.float32(0))[:, None]
+            cells = DenseTargets(np.where(missing, MISSING, 0).astype(np.int8)[:, None])
             apply_missing_policy(settings.missing, table, cells, [column])
             weight_of.update(_sum_weights(values, weights))
             rows += int((~missing).sum()) if settings.missing == "drop" else len(values)

@@ -10,8 +10,7 @@ from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from imbalance_cli.labels.targets import DenseTargets
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import ColumnTally
 
@@ -35,8 +34,8 @@ def check_positive(positive: str | None) -> None:
 
 def encode_labels(
     table: Table, labels: Sequence[str], positive: str | None, seen: Tally | None = None
-) -> np.ndarray:
-    """Return the targets of a table as floats: 1, 0, or NaN where the cell is missing.
+) -> DenseTargets:
+    """Return the targets of a table, (N, L).
 
     Args:
         table: holds the label columns, as strings or typed.
@@ -44,15 +43,13 @@ def encode_labels(
         positive: the text that means 1; the other one then means 0.
         seen: the texts of earlier batches of the same columns, which are added to.
 
-    Returns:
-        float32 of shape (N, L).
-
     Raises:
         LabelError: a label has a text that is neither, or three values.
     """
     import numpy as np
     import polars as pl
 
+    from imbalance_cli.labels.targets import MISSING, DenseTargets
     from imbalance_cli.readers.source import tally_frame
     from imbalance_cli.readers.typed import texts
 
@@ -61,15 +58,15 @@ def encode_labels(
     frame = texts(table.frame[list(labels)])
     for label, text, row in tally_frame(frame, tally):
         tally.columns[label].places[text] = table.place(row)
-    values = {True: 1.0, False: 0.0, None: None}
-    targets = np.empty((frame.height, len(labels)), np.float32)
+    values = {True: 1, False: 0, None: MISSING}
+    cells = np.full((frame.height, len(labels)), MISSING, np.int8)
     for i, (label, column) in enumerate(tally.columns.items()):
         sides = read_texts(column, positive, "", label)
         meaning = {text: values[side] for text, side in sides.items()}
         # polars takes a name such as ^y$ for a pattern
-        cells = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Float32)
-        targets[:, i] = cells.to_numpy()
-    return targets
+        codes = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Int8)
+        cells[:, i] = codes.fill_null(MISSING).to_numpy()
+    return DenseTargets(cells)
 
 
 def read_texts(

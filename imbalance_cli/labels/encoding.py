@@ -14,6 +14,7 @@ import polars as pl
 from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
+from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
 from imbalance_cli.readers.source import Tally
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
 
 EncodingName = Literal["binary", "one_vs_rest", "tags"]
 MissingPolicy = Literal["mask", "negative", "drop", "error"]
+MOST_DENSE = 128  # classes or tags whose targets are a byte a cell; those of more are sparse
 LEAST_OF_AN_ID = 50  # distinct values, from which a column may be one of ids
 WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
 
@@ -117,8 +120,8 @@ class LabelEncoder:
         check_positive(self.positive)
         self._seen = Tally.empty(self.columns)  # a third value may come in a later batch
 
-    def encode(self, table: Table) -> NDArray[np.float32]:
-        """Return (N, L): 1, 0, or NaN where the cell is missing.
+    def encode(self, table: Table) -> Targets:
+        """Return (N, L): those of more than MOST_DENSE classes or tags are sparse.
 
         Raises:
             LabelError: a cell is not binary, or holds an empty tag.
@@ -126,11 +129,15 @@ class LabelEncoder:
         if self.encoding == "binary":
             return encode_labels(table, self.labels, self.positive, self._seen)
         values = list_values(table, self.columns[0], self.encoding, self.separator)
-        targets = np.zeros((len(values), len(self.labels)), np.float32)
-        targets[values.is_null().to_numpy()] = np.nan
+        missing = values.is_null().to_numpy()
         rows, labels = self._positions(values)
-        targets[rows, labels] = 1
-        return targets
+        shape = (len(values), len(self.labels))
+        if len(self.labels) > MOST_DENSE:
+            return SparseTargets.of(rows, labels, shape, missing)
+        cells = np.zeros(shape, np.int8)
+        cells[missing] = MISSING
+        cells[rows, labels] = 1
+        return DenseTargets(cells)
 
     def _positions(self, values: pl.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the row and the label of every positive, and note what is no label."""
@@ -196,33 +203,33 @@ def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series)
 
 
 def apply_missing_policy(
-    policy: MissingPolicy, table: Table, targets: NDArray[np.float32], labels: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    policy: MissingPolicy, table: Table, targets: Targets, labels: Sequence[str]
+) -> tuple[Targets, NDArray[np.bool_]]:
     """Return targets, (N, L), and which rows stay, (N,), where labels are missing.
 
     Args:
         policy: mask leaves them missing, negative makes them 0, drop drops their rows, and error
             raises.
         table: for the place in an error.
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         labels: names, (L,).
 
     Raises:
         LabelError: a label is missing and the policy is `error`.
     """
-    missing = np.isnan(targets)
-    if policy == "error" and missing.any():
-        row, label = (int(index) for index in np.argwhere(missing)[0])
+    if policy == "negative":
+        return targets.filled(), np.ones(len(targets), np.bool_)
+    incomplete = targets.incomplete_rows()
+    if policy == "error" and incomplete.any():
+        row = int(incomplete.argmax())
+        label = int(np.isnan(targets.take(slice(row, row + 1)).dense()[0]).argmax())
         raise LabelError(
             f"{table.place(row)}: column {labels[label]!r}: the label is missing, and "
             "data.missing_labels is error",
             hint="data.missing_labels: mask, negative or drop",
         )
-    if policy == "negative":
-        return np.nan_to_num(targets, nan=0.0), np.ones(len(targets), np.bool_)
     if policy == "drop":
-        incomplete = missing.sum(axis=1) > 0
-        return np.where(incomplete[:, None], np.float32(np.nan), targets), ~incomplete
+        return targets.mask(rows=~incomplete), ~incomplete
     return targets, np.ones(len(targets), np.bool_)
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.labels.targets import as_targets
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits import Split
 
 
@@ -41,7 +44,7 @@ def count_straddling_duplicates(
     frame: pl.DataFrame,
     columns: Sequence[str],
     split: Split,
-    targets: NDArray[np.floating] | None = None,
+    targets: Targets | NDArray[np.floating] | None = None,
 ) -> Duplicates:
     """Count the rows of valid and test whose features are those of a train row, cell by cell.
 
@@ -52,7 +55,7 @@ def count_straddling_duplicates(
         frame: N rows.
         columns: the features; with none of them, no row is like another.
         split: the rows of each part.
-        targets: (N, L), NaN where missing.
+        targets: (N, L); floats are NaN where missing.
     """
     if not columns:
         rows = sum(map(len, split.rows_of_parts().values()))
@@ -61,7 +64,9 @@ def count_straddling_duplicates(
 
 
 def count_straddling_hashes(
-    hashes: NDArray[np.uint64], split: Split, targets: NDArray[np.floating] | None = None
+    hashes: NDArray[np.uint64],
+    split: Split,
+    targets: Targets | NDArray[np.floating] | None = None,
 ) -> Duplicates:
     """Count as `count_straddling_duplicates` does, by what `hash_rows` gave of all rows, (N,)."""
     parts = split.rows_of_parts()
@@ -76,7 +81,9 @@ def count_straddling_hashes(
     return Duplicates(
         rows=len(rows),
         repeated=len(repeated),
-        disagreeing=None if targets is None else _count_disagreeing(numbers, repeated, targets),
+        disagreeing=None
+        if targets is None
+        else _count_disagreeing(numbers, repeated, as_targets(targets)),
         straddling={part: int(in_train[numbers[parts[part]]].sum()) for part in ("valid", "test")},
     )
 
@@ -88,12 +95,12 @@ def hash_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.uint64]
 
 
 def _count_disagreeing(
-    numbers: NDArray[np.intp], repeated: NDArray[np.intp], targets: NDArray[np.floating]
+    numbers: NDArray[np.intp], repeated: NDArray[np.intp], targets: Targets
 ) -> int:
-    its_numbers = numbers[repeated]
+    its_numbers, its_targets = numbers[repeated], targets.take(repeated)
     disagrees = np.zeros(int(its_numbers.max(initial=-1)) + 1, np.bool_)  # (D,)
     for label in range(targets.shape[1]):
-        column = targets[repeated, label]
+        column = its_targets.dense(slice(label, label + 1))[:, 0]
         sides = []
         for side in (1, 0):
             seen = np.zeros(len(disagrees), np.bool_)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import FeatureError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.leaks.trackers import Categories, Extremes, Missing
 from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.leaks.trackers import Flags
     from imbalance_cli.readers import Table
 
@@ -73,23 +75,25 @@ class LeakScan:
     def add(
         self,
         frame: pl.DataFrame,
-        targets: NDArray[np.floating],
+        targets: Targets | NDArray[np.floating],
         rows: NDArray[np.intp] | None = None,
     ) -> None:
         """Look at rows.
 
         Args:
             frame: N rows.
-            targets: (N, L), NaN where missing.
+            targets: (N, L); floats are NaN where missing.
             rows: the row numbers to look at; all if None.
 
         Raises:
             FeatureError: a column holds what is neither number, date nor text.
         """
+        targets = as_targets(targets)
         rows = np.arange(frame.height) if rows is None else rows
         for first in range(0, len(rows), BATCH_ROWS):
             batch = rows[first : first + BATCH_ROWS]
-            sides = (targets[batch] == 1, targets[batch] == 0)
+            cells = targets.take(batch).dense()
+            sides = (cells == 1, cells == 0)
             for name, column in self._columns.items():
                 if column.is_open:
                     column.add(_refuse_nested(frame[name]).alias(CELL).gather(batch), sides)
@@ -112,7 +116,7 @@ def find_leaks(
     table: Table,
     columns: Sequence[str],
     labels: Sequence[str],
-    targets: NDArray[np.floating],
+    targets: Targets | NDArray[np.floating],
     rows: NDArray[np.intp],
 ) -> list[Leak]:
     """Return the features that alone tell a label in the rows, as `LeakScan` does.
@@ -121,7 +125,7 @@ def find_leaks(
         table: N rows.
         columns: the features.
         labels: the names, (L,).
-        targets: (N, L), NaN where missing.
+        targets: (N, L); floats are NaN where missing.
         rows: the row numbers to look at, those of the training part.
 
     Raises:

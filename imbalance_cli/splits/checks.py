@@ -6,15 +6,17 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from imbalance_cli.errors import SplitError
+from imbalance_cli.labels.targets import as_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Rows, Split
 
 
@@ -79,7 +81,9 @@ def check_order(
             )
 
 
-def labels_without(split: Split, targets: Floats, *, side: float = 1) -> dict[str, Rows]:
+def labels_without(
+    split: Split, targets: Targets | Floats, *, side: Literal[0, 1] = 1
+) -> dict[str, Rows]:
     """Return the numbers of the labels that each part has no positive of.
 
     Parts without rows are left out. Where a split could not be covered, since too few rows have
@@ -87,11 +91,14 @@ def labels_without(split: Split, targets: Floats, *, side: float = 1) -> dict[st
 
     Args:
         split: the rows of each part.
-        targets: (N, L), NaN where missing, which is neither positive nor negative.
+        targets: (N, L); floats are NaN where missing, which is neither positive nor negative.
         side: 1 for positives, 0 for negatives.
     """
+    targets = as_targets(targets)
+    positives, negatives = 0, 1
+    counted = positives if side else negatives
     return {
-        name: np.flatnonzero(~(targets[rows] == side).any(axis=0))
+        name: np.flatnonzero(targets.take(rows).counts()[counted] == 0)
         for name, rows in split.rows_of_parts().items()
         if len(rows)
     }

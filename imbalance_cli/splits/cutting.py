@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import SplitError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.splits.checks import check_disjoint, check_order
 from imbalance_cli.splits.covering import cover_rows
 from imbalance_cli.splits.grouped import cut_groups
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import SplitSection
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Rows
 
 
 def cut(
-    targets: Floats,
+    targets: Targets | Floats,
     settings: SplitSection,
     *,
     shares: Sequence[float] | None = None,
@@ -38,7 +40,7 @@ def cut(
     `covering.cover` finds a way; `labels_without` says where it found none.
 
     Args:
-        targets: (N, L), NaN where missing.
+        targets: (N, L); floats are NaN where missing.
         settings: the strategy, the shares and the seed.
         shares: of train, valid and test, where they differ from the settings.
         groups: (N,) group numbers from 0 up; rows of one group go to one part.
@@ -47,6 +49,7 @@ def cut(
     Raises:
         SplitError: the strategy does not fit what was given, or a part would be empty.
     """
+    targets = as_targets(targets)
     chosen = shares or (1 - settings.valid - settings.test, settings.valid, settings.test)
     strategy = choose_strategy(settings.strategy, targets.shape[1], groups, times)
     random = np.random.default_rng(settings.seed)
@@ -70,7 +73,7 @@ def cut(
 
 
 def assign(
-    targets: Floats,
+    targets: Targets,
     shares: Sequence[float],
     strategy: str,
     groups: Rows | None,
@@ -81,12 +84,13 @@ def assign(
     if strategy == "time" and times is not None:
         return _cut_by_time(times, shares)
     if strategy == "grouped" and groups is not None:
-        return cut_groups(targets, groups, shares, random)
+        return cut_groups(targets.dense(), groups, shares, random)
     if strategy == "random":
         parts = np.empty(len(targets), np.intp)
         parts[random.permutation(len(targets))] = interleave(apportion(len(targets), shares))
         return parts
-    return cover_rows(targets, stratify(targets, shares, random), shares, random)
+    cells = targets.dense()
+    return cover_rows(cells, stratify(cells, shares, random), shares, random)
 
 
 def choose_strategy(

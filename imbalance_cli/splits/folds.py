@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import SplitError
+from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.splits.checks import check_disjoint
 from imbalance_cli.splits.cutting import assign, choose_strategy
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import SplitSection
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Rows
 
 
@@ -37,7 +39,7 @@ class Fold:
 
 
 def cut_folds(
-    targets: Floats,
+    targets: Targets | Floats,
     rows: Rows,
     settings: SplitSection,
     *,
@@ -54,7 +56,7 @@ def cut_folds(
     covered as those of `cut`.
 
     Args:
-        targets: (N, L) of all rows, NaN where missing.
+        targets: (N, L) of all rows; floats are NaN where missing.
         rows: the row numbers to cut.
         settings: strategy and seed.
         number: of folds.
@@ -66,13 +68,14 @@ def cut_folds(
     Raises:
         SplitError: a label has fewer positives or negatives than there are folds.
     """
-    _refuse_too_many_folds(targets[rows], number, labels)
+    targets = as_targets(targets)
+    _refuse_too_many_folds(targets.take(rows), number, labels)
     strategy = choose_strategy(settings.strategy, targets.shape[1], groups)
     random = np.random.default_rng(settings.seed)
 
     def assign_rows(part: Rows, shares: Sequence[float]) -> Rows:
         its_groups = None if groups is None else np.unique(groups[part], return_inverse=True)[1]
-        return assign(targets[part], shares, strategy, its_groups, None, random)
+        return assign(targets.take(part), shares, strategy, its_groups, None, random)
 
     fold_of_row = assign_rows(rows, [1 / number] * number)
     stopping = settings.valid if share is None else share
@@ -97,12 +100,11 @@ def cut_folds(
     return folds
 
 
-def _refuse_one_sided(targets: Floats, folds: Sequence[Fold]) -> None:
+def _refuse_one_sided(targets: Targets, folds: Sequence[Fold]) -> None:
     """Raise where a fold has no label that can be both learned and stopped by."""
     for number, fold in enumerate(folds, start=1):
         both = [
-            (targets[rows] == 1).any(axis=0) & (targets[rows] == 0).any(axis=0)
-            for rows in (fold.train, fold.valid)
+            (targets.take(rows).counts()[:2] > 0).all(axis=0) for rows in (fold.train, fold.valid)
         ]
         if not np.logical_and.reduce(both).any():
             raise SplitError(
@@ -112,9 +114,10 @@ def _refuse_one_sided(targets: Floats, folds: Sequence[Fold]) -> None:
             )
 
 
-def _refuse_too_many_folds(targets: Floats, number: int, labels: Sequence[str]) -> None:
+def _refuse_too_many_folds(targets: Targets, number: int, labels: Sequence[str]) -> None:
     """Raise where a label cannot have a positive and a negative in every fold."""
-    sides = {"positives": (targets == 1).sum(axis=0), "negatives": (targets == 0).sum(axis=0)}
+    positives, negatives, _ = targets.counts().astype(np.int64)
+    sides = {"positives": positives, "negatives": negatives}
     least = np.minimum(*sides.values())
     least = np.where(least == 0, len(targets) + 1, least)  # cannot be learned, whatever the folds
     rarest = int(least.argmin())

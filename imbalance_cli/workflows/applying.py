@@ -101,7 +101,8 @@ def _score(
         kept &= weights > 0
     rows = torch.from_numpy(kept)
     probabilities = predictor.probabilities(table)[rows]
-    return probabilities, torch.from_numpy(targets)[rows], torch.from_numpy(weights)[rows]
+    cells = torch.from_numpy(targets.take(kept).dense())
+    return probabilities, cells, torch.from_numpy(weights)[rows]
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

@@ -60,7 +60,7 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
         ("test", "its average precision and recall are undefined"),
     ):
         rows = getattr(data.split, part)
-        has_positive = (data.targets[rows] == 1).any(axis=0)
+        has_positive = data.targets.take(rows).counts()[0] > 0
         without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
         if len(rows) and len(without):
             names = list_names([data.labels[label] for label in without])

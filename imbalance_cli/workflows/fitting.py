@@ -215,7 +215,7 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, odds: torch.Tensor
         numbers = prepared.held_out
         probabilities = predictor.probabilities_of_odds(odds)
     source = data.sources["train" if part == "out_of_fold" else part]
-    targets = torch.from_numpy(data.targets[numbers])
+    targets = torch.from_numpy(data.targets.take(numbers).dense())
     weights = prepared.weights_of(numbers)
     return HeldOut(part, source, numbers, targets, probabilities, weights)
 

@@ -71,10 +71,11 @@ def plan_networks(
     refuse_too_many(config, prepared, models=1)
     members, folds, starts = [], [], []
     for number, (train, valid) in enumerate(prepared.fold_rows):
-        targets = prepared.rows.targets[train].cpu()
+        own = prepared.targets.take(prepared.folds[number].train)
         weights = prepared.weights_of(prepared.folds[number].train)
         whole = None if weights is None else weights.numpy()
-        counts = count_targets(targets.numpy(), prepared.labels, whole)
+        counts = count_targets(own, prepared.labels, whole)
+        targets = torch.from_numpy(own.dense())
         is_balanced = config.training.sampler == "balanced"
         rates = balanced_rates(targets, weights) if is_balanced else None
         loss = make_loss(config, counts, targets, rates=rates, given=given, weights=weights)

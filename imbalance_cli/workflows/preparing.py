@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
     from imbalance_cli.features import Preprocessing
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.training import EpochResult
 
 
@@ -58,8 +59,8 @@ class Prepared:
         data: the table, its targets and its parts.
         learnable: whether the rows to learn from have both classes of a label, (L,).
         preprocessing: fitted on the rows to learn from.
-        rows: all N rows on the device, or stored on disk; targets of labels that cannot be learned
-            are missing.
+        targets: (N, L); those of labels that cannot be learned are missing.
+        rows: all N rows with these targets, on the device or stored on disk.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
     """
@@ -68,6 +69,7 @@ class Prepared:
     data: LabelledTable
     learnable: list[bool]
     preprocessing: Preprocessing
+    targets: Targets
     rows: Rows
     folds: list[Fold]
 
@@ -102,7 +104,7 @@ class Prepared:
 
     def held_out_targets(self) -> torch.Tensor:
         """Return the targets of `held_out`, (N_held_out, L) on the host."""
-        return self.rows.targets[torch.from_numpy(self.held_out).to(self.device)].cpu()
+        return torch.from_numpy(self.targets.take(self.held_out).dense())
 
     def weights_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
         """Return the sample weights of some row numbers, (N,) float64, or None."""
@@ -139,7 +141,7 @@ def prepare(
     cut = _cut_folds(config, data, folds)
     learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     learned = learned if folds else data.split.train
-    learnable = _find_learnable(data.labels, data.targets[learned], observer)
+    learnable = _find_learnable(data.labels, data.targets.take(learned), observer)
     scan = (scan_stream if streamed else scan_table)(roles, data, learned)
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
@@ -148,7 +150,7 @@ def prepare(
         names = list_names(preprocessing.dropped)
         observer.warned(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
-    targets = np.where(np.asarray(learnable), data.targets, np.float32(np.nan))
+    targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
     if cache is not None and streamed:
@@ -156,8 +158,9 @@ def prepare(
             cache, config, data, preprocessing, targets, weights=weights, device=device
         )
     else:
-        rows = Dataset.from_rows(preprocessing.transform(data.table), targets, device, weights)
-    return Prepared(data.labels, data, learnable, preprocessing, rows, cut)
+        features = preprocessing.transform(data.table)
+        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+    return Prepared(data.labels, data, learnable, preprocessing, targets, rows, cut)
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
@@ -176,14 +179,12 @@ def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32
 
 
 def count_targets(
-    targets: NDArray[np.float32],
-    labels: Sequence[str],
-    weights: NDArray[np.float64] | None = None,
+    targets: Targets, labels: Sequence[str], weights: NDArray[np.float64] | None = None
 ) -> Counts:
-    """Count targets (N, L), NaN where missing; with weights (N,), a row counts what it weighs."""
-    sides = (targets == 1, targets == 0, np.isnan(targets))
-    counts = [(side.sum(axis=0) if weights is None else weights @ side).tolist() for side in sides]
-    rows = zip(labels, *counts, strict=True)
+    """Count targets (N, L); with weights (N,), a row counts what it weighs."""
+    counts = targets.counts(weights)
+    sides = counts if weights is not None else counts.astype(np.int64)
+    rows = zip(labels, *sides.tolist(), strict=True)
     return Counts(len(targets), [LabelCounts(*row) for row in rows])
 
 
@@ -205,9 +206,7 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
     )
 
 
-def _find_learnable(
-    labels: Sequence[str], targets: NDArray[np.float32], observer: Observer
-) -> list[bool]:
+def _find_learnable(labels: Sequence[str], targets: Targets, observer: Observer) -> list[bool]:
     """Return whether each label has both classes, (L,), and warn of those that have not."""
     counts = count_targets(targets, labels).labels
     learnable = [bool(label.positives and label.negatives) for label in counts]

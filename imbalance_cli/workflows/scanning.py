@@ -86,7 +86,7 @@ def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) ->
     hashes = np.zeros(rows, np.uint64)
     for part, table in stream_rows(data, roles.features):
         features.add(table, is_learned[part])
-        leaks.add(table.frame, data.targets[part], np.flatnonzero(is_train[part]))
+        leaks.add(table.frame, data.targets.take(part), np.flatnonzero(is_train[part]))
         if roles.features:
             hashes[part] = hash_rows(table.frame, roles.features)
     preprocessing = features.finish()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.features import Preprocessing
     from imbalance_cli.labelled import LabelledTable
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.workflows.preparing import Observer
 
 COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".parquet", ".pq", ".npz"})
@@ -70,7 +71,7 @@ def store_rows(
     config: Config,
     data: LabelledTable,
     preprocessing: Preprocessing,
-    targets: NDArray[np.float32],
+    targets: Targets,
     *,
     weights: NDArray[np.float32] | None,
     device: torch.device,
@@ -82,7 +83,7 @@ def store_rows(
         config: names the sources.
         data: the rows.
         preprocessing: fitted.
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         weights: (N,) of the rows in the loss, or None.
         device: where batches go.
 
@@ -94,12 +95,12 @@ def store_rows(
         for part, table in stream_rows(data, preprocessing.columns):
             features = preprocessing.transform(table)
             own = None if weights is None else weights[part]
-            yield ModelRows(features.numeric, features.codes, targets[part], own)
+            yield ModelRows(features.numeric, features.codes, targets.take(part).dense(), own)
 
     key = cache_key(
         [source_identity(path) for path in find_files(config.data)],
         preprocessing=preprocessing.to_dict(),
-        targets=_digest(targets),
+        targets=targets.digest(),
         weights=None if weights is None else _digest(weights),
         version=__version__,
     )
@@ -107,7 +108,7 @@ def store_rows(
     return StoredRows(
         cache,
         np.arange(len(targets)),
-        torch.from_numpy(targets).to(device),
+        torch.from_numpy(targets.dense()).to(device),
         None if weights is None else torch.from_numpy(weights).to(device),
     )
 
