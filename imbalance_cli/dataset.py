@@ -41,6 +41,15 @@ class Rows(Protocol):
         """F."""
         ...
 
+    @property
+    def labels(self) -> int:
+        """L."""
+        ...
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        ...
+
     def __len__(self) -> int: ...
 
     def select(self, rows: torch.Tensor) -> Dataset:
@@ -100,6 +109,15 @@ class Dataset:
     def width(self) -> int:
         """F."""
         return self.numeric.shape[1]
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.targets.shape[1]
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        return ~self.targets.isnan().all(dim=1)
 
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""

@@ -141,7 +141,7 @@ def train(
         TrainingError: there is nothing to learn, a network's scores are no longer finite, or the
             monitored metric is undefined.
     """
-    known = ~rows.targets.isnan().all(dim=1)
+    known = rows.is_known()
     if rows.weights is not None:
         known &= rows.weights > 0
     if not all(known[member.train].any() for member in members):
@@ -189,7 +189,7 @@ class _Group:
         self.model, self.rows, self.members, self.settings = model, rows, members, settings
         self._valid = valid
         device = rows.device
-        self.loss = stack_losses([member.loss for member in members], rows.targets.shape[1])
+        self.loss = stack_losses([member.loss for member in members], rows.labels)
         self.loss = self.loss.to(device)
         most = max(len(member.train) for member in members)
         size = choose_batch_size(settings, most)

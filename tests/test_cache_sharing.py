@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 has_locks = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks there")
-TARGETS = np.zeros((4, 1), np.float32)
-ROWS = ModelRows(np.zeros((4, 3), np.float32), np.zeros((4, 0), np.int64), TARGETS)
+ROWS = ModelRows(np.zeros((4, 3), np.float32), np.zeros((4, 0), np.int64))
 
 
 def make() -> Contents:
@@ -68,7 +67,7 @@ from pathlib import Path
 import numpy as np
 from imbalance_cli.row_cache import Contents, ModelRows, cached_rows
 directory, seconds = Path(sys.argv[1]), float(sys.argv[2])
-rows = ModelRows(np.zeros((4, 3), np.float32), np.zeros((4, 0), np.int64), np.zeros((4, 1), "f4"))
+rows = ModelRows(np.zeros((4, 3), np.float32), np.zeros((4, 0), np.int64))
 def batches():
     print("writing", flush=True)
     time.sleep(seconds)
@@ -136,7 +135,7 @@ def test_a_lock_that_goes_away_with_its_holder_is_taken_anew(tmp_path: Path) -> 
 
 
 def test_without_locks_the_last_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
 
     def slow() -> Contents:
         cached_rows(tmp_path / "cache", "key", make).close()  # another one was quicker

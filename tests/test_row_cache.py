@@ -38,15 +38,13 @@ FLOATS = (0.0, -0.0, 1.0, -7.0, 127.0, 128.0, 0.5, 0.1, 65504.0, 1e30, float("in
 CODES = (0, 1, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**62)
 
 
-def make_rows(count: int, *, seed: int = 0, weighted: bool = False) -> ModelRows:
+def make_rows(count: int, *, seed: int = 0, features: int = 5) -> ModelRows:
     """Return rows whose first code is their number."""
     random = np.random.default_rng(seed)
-    numeric = random.normal(size=(count, 5)).astype(np.float32)
-    numeric[:, 3:] = random.integers(0, 2, (count, 2))
+    numeric = random.normal(size=(count, features)).astype(np.float32)
+    numeric[:, 3:] = random.integers(0, 2, (count, features - 3))
     codes = np.column_stack([np.arange(count), random.integers(0, 9, count)])
-    targets = random.choice([0.0, 1.0, np.nan], (count, 2)).astype(np.float32)
-    weights = random.random(count, dtype=np.float32) if weighted else None
-    return ModelRows(numeric, codes, targets, weights)
+    return ModelRows(numeric, codes, np.arange(count))
 
 
 def contents_of(batches: Iterable[ModelRows]) -> Contents:
@@ -64,16 +62,11 @@ def make_cache(directory: Path, rows: ModelRows, *, step: int = 100) -> RowCache
 
 def assert_same(rows: ModelRows, wanted: ModelRows) -> None:
     """Both hold the same bits."""
-    for name in ("numeric", "codes", "targets", "weights"):
+    for name in ("numeric", "codes"):
         ours, theirs = getattr(rows, name), getattr(wanted, name)
-        if theirs is None:
-            assert ours is None
-            continue
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
-        if name == "targets":
-            np.testing.assert_array_equal(ours, theirs)
-        else:
-            assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+        assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+    np.testing.assert_array_equal(rows.numbers, wanted.numbers)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,8 +81,7 @@ def test_what_was_written_comes_back(
     rows = ModelRows(
         draw(FLOATS, features, np.float32),
         draw(CODES, codes, np.int64),
-        draw((0.0, 1.0, np.nan), 2, np.float32),
-        draw((0.0, 0.3, 7.0), 1, np.float32)[:, 0] if data.draw(st.booleans()) else None,
+        np.arange(count),
     )
     with make_cache(tmp_path / "cache", rows, step=data.draw(st.integers(1, 12))) as cache:
         numbers = st.lists(st.integers(0, count - 1))
@@ -112,9 +104,8 @@ def test_columns_have_the_smallest_exact_type(tmp_path: Path) -> None:
             ("numeric", "int8"): [3],
             ("codes", "uint16"): [0],
             ("codes", "uint8"): [1],
-            ("targets", "int8"): [0, 1],
         }
-        assert cache.row_bytes == 2 * 4 + 2 * 2 + 1 + 2 + 1 + 2
+        assert cache.row_bytes == 2 * 4 + 2 * 2 + 1 + 2 + 1
         assert_same(cache.select(np.arange(300)), rows)
 
 
@@ -215,15 +206,11 @@ def test_no_other_files_are_replaced(tmp_path: Path) -> None:
 
 
 def test_rows_that_no_cache_holds(tmp_path: Path) -> None:
-    soft = make_rows(5)
-    soft.targets[2, 1] = 0.5
-    with pytest.raises(ValueError, match="a target is neither"):
-        write_cache(tmp_path / "cache", "key", contents_of([soft]))
     with pytest.raises(ValueError, match="no rows"):
         write_cache(tmp_path / "cache", "key", contents_of([]))
     with pytest.raises(ValueError, match="after others"):
         write_cache(
-            tmp_path / "cache", "key", contents_of([make_rows(5), make_rows(5, weighted=True)])
+            tmp_path / "cache", "key", contents_of([make_rows(5), make_rows(5, features=6)])
         )
     assert not list(tmp_path.iterdir())
 
@@ -243,7 +230,7 @@ def test_the_key_follows_from_all_of_its_parts() -> None:
 
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RowCache, ModelRows]]:
-    rows = make_rows(1000, weighted=True)
+    rows = make_rows(1000)
     with make_cache(tmp_path_factory.mktemp("rows") / "cache", rows) as cache:
         yield cache, rows
 
@@ -316,10 +303,9 @@ def test_two_passes_over_a_file_give_what_is_fitted_in_memory(tmp_path: Path) ->
     assert fitted == wanted
 
     def rows() -> Iterator[ModelRows]:
-        for part, batch in batches():
+        for _, batch in batches():
             features = fitted.transform(batch)
-            targets = frame["y"].to_numpy()[part, None].astype(np.float32)
-            yield ModelRows(features.numeric, features.codes, targets)
+            yield ModelRows(features.numeric, features.codes)
 
     identities = look_at_sources([path], tmp_path).identities()
     key = cache_key(identities, preprocessing=fitted.to_dict())
@@ -328,8 +314,7 @@ def test_two_passes_over_a_file_give_what_is_fitted_in_memory(tmp_path: Path) ->
         got = cache.select(np.arange(5000))
         assert np.array_equal(got.numeric, whole.numeric)
         assert np.array_equal(got.codes, whole.codes)
-        assert np.array_equal(got.targets[:, 0], frame["y"].to_numpy())
-        assert [file.dtype for file in cache.files] == ["float32", "int8", "uint8", "int8"]
+        assert [file.dtype for file in cache.files] == ["float32", "int8", "uint8"]
 
 
 def test_a_cache_that_the_disk_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """Model-ready rows in memory-mapped files, and batches drawn from them in shuffled blocks.
 
 A cache is a directory: `row_cache.json`, one file of shape (N, W) for the columns of a section
-(numeric, codes, targets, weights) that have the same type, the smallest that holds every value of
-the column exactly, and files of other arrays. It is written under another name and renamed, so it
-is whole or not there.
+(numeric, codes) that have the same type, the smallest that holds every value of the column exactly,
+and files of other arrays. It is written under another name and renamed, so it is whole or not
+there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a cache of rows holds, and which content its key and its checksums stand for.
 
-Shapes: N rows, F numeric features, C embedded categorical features, L labels; W columns of a file.
+Shapes: N rows, F numeric features, C embedded categorical features; W columns of a file.
 """
 
 from __future__ import annotations
@@ -24,39 +24,36 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 MANIFEST = "row_cache.json"
 PARTIAL = ".partial"
-MISSING_TARGET = -1
 WINDOW = 2**24  # bytes
 TYPES = {  # from small to large; a column moves on to the first that holds it exactly
     "numeric": ("int8", "float16", "float32"),
     "codes": ("uint8", "uint16", "int32", "int64"),
-    "targets": ("int8",),
-    "weights": ("float32",),
 }
-DENSE = {"numeric": np.float32, "codes": np.int64, "targets": np.int8, "weights": np.float32}
+DENSE = {"numeric": np.float32, "codes": np.int64}
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelRows:
-    """Rows as the model takes them.
+    """Features of rows as the model takes them.
 
     Attributes:
         numeric: (N, F) float32.
         codes: (N, C) int64.
-        targets: (N, L) float32: 1, 0, or NaN where missing.
-        weights: (N,) float32, where rows are weighted.
+        numbers: (N,) which rows of a cache these are; none where they come from elsewhere.
     """
 
     numeric: NDArray[np.float32]
     codes: NDArray[np.int64]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32] | None = None
+    numbers: NDArray[np.integer[Any]] = dataclasses.field(
+        default_factory=lambda: np.empty(0, np.intp)
+    )
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.numeric)
 
     def __getitem__(self, rows: NDArray[np.intp] | slice) -> ModelRows:
-        weights = None if self.weights is None else self.weights[rows]
-        return ModelRows(self.numeric[rows], self.codes[rows], self.targets[rows], weights)
+        numbers = self.numbers[rows] if len(self.numbers) else self.numbers
+        return ModelRows(self.numeric[rows], self.codes[rows], numbers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +96,7 @@ class ColumnFile:
 
     Attributes:
         name: in the directory.
-        section: numeric, codes, targets or weights.
+        section: numeric or codes.
         dtype: of all its values.
         columns: (W,) which columns of the section it holds.
         size: bytes.

@@ -18,7 +18,6 @@ from imbalance_cli.errors import OutputError, explain_write
 from imbalance_cli.row_cache.layout import (
     DENSE,
     MANIFEST,
-    MISSING_TARGET,
     ArrayFile,
     ColumnFile,
     ModelRows,
@@ -97,10 +96,7 @@ class RowCache:
                 dense[file.section] = chosen.astype(DENSE[file.section], copy=False)
             else:
                 dense[file.section][:, file.columns] = chosen
-        targets = dense["targets"].astype(np.float32)
-        targets[dense["targets"] == MISSING_TARGET] = np.nan
-        weights = dense["weights"][:, 0] if "weights" in dense else None
-        return ModelRows(dense["numeric"], dense["codes"], targets, weights)
+        return ModelRows(dense["numeric"], dense["codes"], rows)
 
     def batches(self, rows: NDArray[np.integer[Any]], size: int) -> Iterator[ModelRows]:
         """Yield the rows of some row numbers, (N,), in their order, with flat memory."""

@@ -19,7 +19,6 @@ import psutil
 from imbalance_cli.errors import OutputError, explain_write
 from imbalance_cli.row_cache.layout import (
     MANIFEST,
-    MISSING_TARGET,
     PARTIAL,
     TYPES,
     WINDOW,
@@ -46,12 +45,12 @@ def write_cache(directory: Path, key: str, contents: Contents, *, is_alone: bool
     Args:
         directory: of the cache; parents are made.
         key: of what the rows are made from.
-        contents: at least one row, with weights in all batches or none.
+        contents: at least one row.
         is_alone: whether no other process can be writing the same cache.
 
     Raises:
         OutputError: something else than a cache is there, or it cannot be written.
-        ValueError: there are no rows, or a target is neither 0, 1 nor missing.
+        ValueError: there are no rows, or batches of other columns.
     """
     if directory.exists() and not directory.is_dir():
         raise OutputError(f"{directory}: is a file, where a directory is to be made")
@@ -105,7 +104,7 @@ class _Writer:
 
     def add(self, batch: ModelRows) -> None:
         """Append rows, after moving columns to a larger type where these need it."""
-        sections = _sections(batch)
+        sections: dict[str, NDArray[Any]] = {"numeric": batch.numeric, "codes": batch.codes}
         widths = {section: values.shape[1] for section, values in sections.items()}
         if not self._types:
             self._types = {name: [TYPES[name][0]] * width for name, width in widths.items()}
@@ -199,24 +198,6 @@ class _Writer:
                     if sources[i].name == name:
                         values[:, i] = part[:, source.columns.index(column)]
             stream.write(values.data)
-
-
-def _sections(batch: ModelRows) -> dict[str, NDArray[Any]]:
-    """Return the (N, W) arrays of a batch by section, leaving out those without columns."""
-    is_known = ~np.isnan(batch.targets)
-    values = batch.targets[is_known]
-    if ((values != 0) & (values != 1)).any():
-        raise ValueError("a target is neither 0, 1 nor missing")
-    targets = np.full(batch.targets.shape, MISSING_TARGET, np.int8)
-    targets[is_known] = values.astype(np.int8)
-    sections: dict[str, NDArray[Any]] = {
-        "numeric": batch.numeric,
-        "codes": batch.codes,
-        "targets": targets,
-    }
-    if batch.weights is not None:
-        sections["weights"] = batch.weights[:, None]
-    return sections
 
 
 def _widen(types: Sequence[str], section: str, values: NDArray[Any]) -> list[str]:

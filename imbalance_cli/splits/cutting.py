@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import SplitSection
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, Groups, Rows
 
 
 def cut(
@@ -30,7 +30,7 @@ def cut(
     settings: SplitSection,
     *,
     shares: Sequence[float] | None = None,
-    groups: Rows | None = None,
+    groups: Groups | None = None,
     times: Floats | None = None,
 ) -> Split:
     """Cut N rows into train, valid and test.
@@ -76,7 +76,7 @@ def assign(
     targets: Targets,
     shares: Sequence[float],
     strategy: str,
-    groups: Rows | None,
+    groups: Groups | None,
     times: Floats | None,
     random: np.random.Generator,
 ) -> Rows:
@@ -94,7 +94,7 @@ def assign(
 
 
 def choose_strategy(
-    strategy: str, labels: int, groups: Rows | None, times: Floats | None = None
+    strategy: str, labels: int, groups: Groups | None, times: Floats | None = None
 ) -> str:
     """Return what `auto` stands for, given what there is.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import SplitSection
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, Groups, Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ def cut_folds(
     *,
     number: int,
     labels: Sequence[str],
-    groups: Rows | None = None,
+    groups: Groups | None = None,
     share: float | None = None,
     valid: Rows | None = None,
 ) -> list[Fold]:

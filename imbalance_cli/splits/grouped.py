@@ -16,13 +16,13 @@ from imbalance_cli.splits.stratified import stratify
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, Groups, Rows
 
 LARGE_GROUPS = 10_000  # so many are placed one after the other; the others are small beside them
 
 
 def cut_groups(
-    targets: Floats, groups: Rows, shares: Sequence[float], random: np.random.Generator
+    targets: Floats, groups: Groups, shares: Sequence[float], random: np.random.Generator
 ) -> Rows:
     """Give whole groups to parts, and let each part have every label, as far as groups permit.
 
@@ -55,7 +55,7 @@ def cut_groups(
     return result
 
 
-def _count_contents(targets: Floats, groups: Rows) -> Rows:
+def _count_contents(targets: Floats, groups: Groups) -> Rows:
     """Return how many rows, positives and negatives each group has, (G, S)."""
     number = int(groups.max()) + 1
     sides = [np.bincount(groups, minlength=number)]
