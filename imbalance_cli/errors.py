@@ -8,6 +8,7 @@ ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── SplitError           parts that cannot be cut as asked
 ├── FeatureError         a column that cannot be made into a feature
 ├── TrainingError        training that cannot start, or that diverged
+├── EvaluationError      predictions and labels that no number can be made of
 ├── RunError             a run directory that cannot be read
 └── OutputError          a place that cannot be written to
 
@@ -64,6 +65,10 @@ class FeatureError(ImbtrainError):
 
 class TrainingError(ImbtrainError):
     """Training cannot start, or diverged."""
+
+
+class EvaluationError(ImbtrainError):
+    """Predictions are no probabilities, or not of the rows that the labels are of."""
 
 
 class RunError(ImbtrainError):

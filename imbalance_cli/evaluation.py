@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from imbalance_cli.errors import EvaluationError
 from imbalance_cli.metrics import (
     Confusion,
+    MultilabelSums,
     Ranking,
     average_precision,
     brier,
+    brier_skill,
     expected_calibration_error,
+    lift,
     log_loss,
     macro,
+    precision_at_k,
+    recall_at_precision,
     roc_auc,
     simplify_weights,
+    weighted_mean,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 RANKED = {"average_precision": average_precision, "roc_auc": roc_auc}
-"""The metrics of the ranking alone, which get an interval."""
+"""The metrics that get an interval."""
 LEAST_FOR_INTERVAL = 2  # positives, and negatives; resampling one row says nothing
 
 
@@ -56,6 +63,19 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Levels:
+    """Where the metrics of a budget or a demand are taken.
+
+    Attributes:
+        top_k: how many rows precision_at_k is of.
+        at_precision: the precision that recall_at_precision asks for.
+    """
+
+    top_k: int = 100
+    at_precision: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
 class LabelEvaluation:
     """The numbers of one label; None where undefined.
 
@@ -63,41 +83,92 @@ class LabelEvaluation:
         label: its name.
         support: rows whose target is known.
         positives: of them.
-        prevalence: their share, of the weight where rows are weighted.
-        learnable: whether training had both classes; else it is left out of macro averages.
+        missing: rows whose target is not known.
+        prevalence: the share of positives, of the weight where rows are weighted.
+        learnable: whether training had both classes; else it is left out of all averages.
         threshold: the probability from which a row is decided positive; None where not learnable.
+        undefined: why a metric is None, by its name.
     """
 
     label: str
     support: int
     positives: int
+    missing: int
     prevalence: float | None
     learnable: bool
     threshold: float | None
     average_precision: Estimate
     roc_auc: Estimate
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    mcc: float | None
-    balanced_accuracy: float | None
-    brier: float | None
-    log_loss: float | None
-    ece: float | None
+    precision: Estimate
+    recall: Estimate
+    specificity: Estimate
+    f1: Estimate
+    f2: Estimate
+    mcc: Estimate
+    balanced_accuracy: Estimate
+    brier: Estimate
+    brier_skill: Estimate
+    log_loss: Estimate
+    ece: Estimate
+    precision_at_k: Estimate
+    recall_at_precision: Estimate
+    lift_at_1_percent: Estimate
+    undefined: dict[str, str]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the estimate of each of METRICS."""
+        return {name: getattr(self, name) for name in METRICS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: numbers, and beside them their intervals."""
+        estimates = self.estimates()
+        facts = {name: getattr(self, name) for name in FACTS}
+        numbers = {
+            name: dataclasses.asdict(estimate) if name in WITH_INTERVAL else estimate.value
+            for name, estimate in estimates.items()
+        }
+        intervals = {
+            name: {"low": estimate.low, "high": estimate.high}
+            for name, estimate in estimates.items()
+            if estimate.low is not None
+        }
+        return facts | numbers | {"intervals": intervals, "undefined": self.undefined}
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one flat mapping, for tables; intervals become _low and _high."""
+        row = {name: getattr(self, name) for name in FACTS}
+        for name, estimate in self.estimates().items():
+            row |= {
+                name: estimate.value,
+                f"{name}_low": estimate.low,
+                f"{name}_high": estimate.high,
+            }
+        return row
 
 
-AVERAGED = (
+METRICS = (
     "average_precision",
     "roc_auc",
     "precision",
     "recall",
+    "specificity",
     "f1",
+    "f2",
     "mcc",
     "balanced_accuracy",
     "brier",
+    "brier_skill",
     "log_loss",
     "ece",
+    "precision_at_k",
+    "recall_at_precision",
+    "lift_at_1_percent",
 )
+"""Of each label, in the order of every report."""
+WITH_INTERVAL = ("average_precision", "roc_auc")
+"""Those that are an object {value, low, high} in JSON, where the others are numbers."""
+FACTS = ("label", "support", "positives", "missing", "prevalence", "learnable", "threshold")
+TOP_SHARE = 0.01  # of lift_at_1_percent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +181,16 @@ class Evaluation:
         rows: N.
         labels: one entry a label.
         macro: the mean of each metric over learnable labels where it is defined.
+        macro_labels: over how many labels each of these means is.
         micro: each metric over all cells of learnable labels together.
+        weighted_average: the mean of each metric over the same labels as macro, each weighted by
+            its positives.
+        multilabel: metrics of whole rows over learnable labels, as MultilabelSums has them; empty
+            where there is one label.
+        undefined: why a metric of `multilabel` or `micro` is None, as multilabel.NAME.
         confidence: of the intervals.
         replicates: R.
+        levels: where the metrics of a budget or a demand were taken.
         weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
 
@@ -121,9 +199,14 @@ class Evaluation:
     rows: int
     labels: list[LabelEvaluation]
     macro: dict[str, float | None]
+    macro_labels: dict[str, int]
     micro: dict[str, float | None]
+    weighted_average: dict[str, float | None]
+    multilabel: dict[str, float | None]
+    undefined: dict[str, str]
     confidence: float
     replicates: int
+    levels: Levels = Levels()
     weighted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,27 +214,23 @@ class Evaluation:
         return {
             "source": self.source,
             "rows": self.rows,
-            "labels": [dataclasses.asdict(label) for label in self.labels],
+            "labels": [label.to_dict() for label in self.labels],
             "macro": self.macro,
+            "macro_labels": self.macro_labels,
             "micro": self.micro,
+            "weighted_average": self.weighted_average,
+            "multilabel": self.multilabel,
+            "undefined": self.undefined,
             "confidence": self.confidence,
             "replicates": self.replicates,
+            "top_k": self.levels.top_k,
+            "at_precision": self.levels.at_precision,
             "weighted": self.weighted,
         }
 
     def flat_rows(self) -> list[dict[str, Any]]:
-        """Return one flat mapping a label, for tables; intervals become _low and _high."""
-        rows = []
-        for label in self.labels:
-            row: dict[str, Any] = {}
-            for key, value in dataclasses.asdict(label).items():
-                if isinstance(value, dict):
-                    row |= {key: value["value"]}
-                    row |= {f"{key}_low": value["low"], f"{key}_high": value["high"]}
-                else:
-                    row[key] = value
-            rows.append(row)
-        return rows
+        """Return one flat mapping a label, for tables."""
+        return [label.to_row() for label in self.labels]
 
 
 def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
@@ -164,6 +243,7 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
     source: str,
     learnable: Sequence[bool],
     resampling: Resampling,
+    levels: Levels = Levels(),
     weights: torch.Tensor | None = None,
 ) -> Evaluation:
     """Compute every number of a report.
@@ -177,47 +257,119 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
         source: what they were read from.
         learnable: whether each label had both classes in training, (L,).
         resampling: how intervals are made.
+        levels: where the metrics of a budget or a demand are taken.
         weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
             rows stay counts of the others.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
     """
     weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)
+    _check(probabilities, targets, labels, source)
     ranking = Ranking.of(probabilities, targets, weights)
     confusion = Confusion.of(probabilities >= thresholds, targets, weights)
     intervals = bootstrap_intervals(ranking, RANKED, resampling)
-    point = _point_estimates(ranking, confusion, probabilities, targets, weights)
+    point = _point_estimates(ranking, confusion, probabilities, targets, weights, levels)
     support = (~targets.isnan()).sum(dim=0).tolist()
     positives = (targets == 1).sum(dim=0).tolist()
     share = confusion.prevalence()
     entries = []
     for i, label in enumerate(labels):
-        values: dict[str, Any] = {name: _number(point[name][i]) for name in AVERAGED}
+        facts = Facts(
+            support[i], positives[i], bool(confusion.decided()[i]), learnable[i], levels.top_k
+        )
+        values = {
+            name: Estimate(_number(point[name][i]) if learnable[i] else None) for name in METRICS
+        }
         for name, (low, high) in intervals.items():
-            values[name] = Estimate(values[name], _number(low[i]), _number(high[i]))
-        if not learnable[i]:  # its scores are a constant, and say nothing
-            values = dict.fromkeys(AVERAGED) | dict.fromkeys(intervals, Estimate(None))
+            if learnable[i]:  # else its scores are a constant, and say nothing
+                values[name] = Estimate(values[name].value, _number(low[i]), _number(high[i]))
         entries.append(
             LabelEvaluation(
                 label=label,
                 support=support[i],
                 positives=positives[i],
+                missing=len(targets) - support[i],
                 prevalence=_number(share[i]),
                 learnable=learnable[i],
                 threshold=float(thresholds[i]) if learnable[i] else None,
+                undefined={
+                    name: facts.explain(name) for name in METRICS if values[name].value is None
+                },
                 **values,
             )
         )
-    kept = torch.tensor(list(learnable), device=probabilities.device)
+    kept = torch.tensor(list(learnable), dtype=torch.bool, device=probabilities.device)
+    of_kept = probabilities[:, kept], targets[:, kept], thresholds[kept]
+    micro, missing_micro = _micro(*of_kept, weights, levels)
+    multilabel, missing_rows = _multilabel(*of_kept, weights) if len(labels) > 1 else ({}, {})
+    found = confusion.true_positives + confusion.false_negatives
     return Evaluation(
         part=part,
         source=source,
         rows=len(targets),
         labels=entries,
-        macro={name: macro(point[name][kept]) for name in AVERAGED},
-        micro=_micro(probabilities[:, kept], targets[:, kept], thresholds[kept], weights),
+        macro={name: macro(point[name][kept]) for name in METRICS},
+        macro_labels={name: int((~point[name][kept].isnan()).sum()) for name in METRICS},
+        micro=micro,
+        weighted_average={name: weighted_mean(point[name][kept], found[kept]) for name in METRICS},
+        multilabel=multilabel,
+        undefined=missing_micro | missing_rows,
         confidence=resampling.confidence,
         replicates=resampling.replicates,
+        levels=levels,
         weighted=weights is not None,
     )
+
+
+def _check(
+    probabilities: torch.Tensor, targets: torch.Tensor, labels: Sequence[str], source: str
+) -> None:
+    if probabilities.shape != targets.shape or targets.shape[1:] != (len(labels),):
+        raise EvaluationError(
+            f"{source}: predictions of shape {tuple(probabilities.shape)} for targets of shape "
+            f"{tuple(targets.shape)} and {len(labels)} labels",
+            hint="predictions and labels of the same rows, one column a label",
+        )
+    wrong = ~((probabilities >= 0) & (probabilities <= 1))
+    if wrong.any():
+        row, column = wrong.nonzero()[0].tolist()
+        raise EvaluationError(
+            f"{source}: row {row + 1} predicts {float(probabilities[row, column]):g} for label "
+            f"{labels[column]!r}, which is no probability",
+            hint="numbers from 0 to 1",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What decides whether a metric of a label is defined.
+
+    Attributes:
+        support: rows whose target is known.
+        positives: of them.
+        is_decided: whether any is decided positive.
+        learnable: whether training had both classes.
+        top_k: rows that precision_at_k is of.
+    """
+
+    support: int
+    positives: int
+    is_decided: bool
+    learnable: bool
+    top_k: int
+
+    def explain(self, metric: str) -> str:
+        """Return why a metric is undefined, as a short clause."""
+        if not self.learnable:
+            return "one class in training"
+        if not self.support:
+            return "no known target"
+        if metric == "precision_at_k":
+            return f"fewer than {self.top_k:,} rows"
+        if metric == "precision" and not self.is_decided:
+            return "no row decided positive"
+        return "no positives" if not self.positives else "no negatives"
 
 
 def bootstrap_intervals(
@@ -279,17 +431,27 @@ def _point_estimates(
     probabilities: torch.Tensor,
     targets: torch.Tensor,
     weights: torch.Tensor | None,
+    levels: Levels,
 ) -> dict[str, torch.Tensor]:
-    """Return each metric of AVERAGED, (L,), NaN where undefined."""
-    return {name: statistic(ranking) for name, statistic in RANKED.items()} | {
+    """Return each of METRICS, (L,), NaN where undefined."""
+    of_cells = probabilities, targets, weights
+    return {
+        "average_precision": average_precision(ranking),
+        "roc_auc": roc_auc(ranking),
         "precision": confusion.precision(),
         "recall": confusion.recall(),
+        "specificity": confusion.specificity(),
         "f1": confusion.f_beta(),
+        "f2": confusion.f_beta(2.0),
         "mcc": confusion.mcc(),
         "balanced_accuracy": confusion.balanced_accuracy(),
-        "brier": brier(probabilities, targets, weights),
-        "log_loss": log_loss(probabilities, targets, weights),
-        "ece": expected_calibration_error(probabilities, targets, weights=weights),
+        "brier": brier(*of_cells),
+        "brier_skill": brier_skill(*of_cells),
+        "log_loss": log_loss(*of_cells),
+        "ece": expected_calibration_error(probabilities, targets, weights=weights, debias=True),
+        "precision_at_k": precision_at_k(ranking, levels.top_k),
+        "recall_at_precision": recall_at_precision(ranking, levels.at_precision),
+        "lift_at_1_percent": lift(ranking, TOP_SHARE),
     }
 
 
@@ -298,12 +460,43 @@ def _micro(
     targets: torch.Tensor,
     thresholds: torch.Tensor,
     weights: torch.Tensor | None,
-) -> dict[str, float | None]:
+    levels: Levels,
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return each metric over all cells, and why some are None."""
     cells, known = probabilities.reshape(-1, 1), targets.reshape(-1, 1)
     of_cells = None if weights is None else weights.repeat_interleave(targets.shape[1])
     confusion = Confusion.of(probabilities >= thresholds, targets, weights).total()
-    values = _point_estimates(Ranking.of(cells, known, of_cells), confusion, cells, known, of_cells)
-    return {name: _number(values[name][0]) for name in AVERAGED}
+    ranking = Ranking.of(cells, known, of_cells)
+    values = _point_estimates(ranking, confusion, cells, known, of_cells, levels)
+    numbers = {name: _number(values[name][0]) for name in METRICS}
+    facts = Facts(
+        int((~targets.isnan()).sum()),
+        int((targets == 1).sum()),
+        bool(confusion.decided()),
+        targets.shape[1] > 0,
+        levels.top_k,
+    )
+    reasons = {f"micro.{name}": facts.explain(name) for name in METRICS if numbers[name] is None}
+    return numbers, reasons
+
+
+def _multilabel(
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    thresholds: torch.Tensor,
+    weights: torch.Tensor | None,
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return each metric of whole rows, and why some are None."""
+    sums = MultilabelSums.of(probabilities, probabilities >= thresholds, targets, weights)
+    numbers = {name: _number(value) for name, value in sums.values().items()}
+    reasons = {
+        f"multilabel.{name}": "no row with a positive, true or decided"
+        if name == "samples_f1" and float(sums.rows)
+        else "no known target"
+        for name, number in numbers.items()
+        if number is None
+    }
+    return numbers, reasons
 
 
 def _number(value: torch.Tensor) -> float | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.evaluation import Evaluation, Resampling
+    from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.readers import Table
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
@@ -112,9 +112,14 @@ class Predictor:
         part: str,
         source: str,
         resampling: Resampling,
+        levels: Levels,
         weights: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities and targets (N, L), weights (N,)."""
+        """Compute every number of a report on probabilities and targets (N, L), weights (N,).
+
+        Raises:
+            EvaluationError: no number can be made of them.
+        """
         return evaluate_scores(
             probabilities,
             targets,
@@ -124,8 +129,18 @@ class Predictor:
             source=source,
             learnable=self.learnable,
             resampling=resampling,
+            levels=levels,
             weights=weights,
         )
+
+    def scores_of(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return (N, L) float32 raw scores of logits (M, N, L), on the host.
+
+        They are sigmoid of the members' mean logit, without inverse link and calibration: what the
+        loss bends the scores to.
+        """
+        mean = logits.cpu().double().mean(dim=0)
+        return torch.from_numpy(_sigmoid(mean.numpy()).astype(np.float32))
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 log-odds of logits (M, N, L) before calibration, on the host."""

@@ -29,24 +29,13 @@ from small_runs import (
 )
 
 from imbalance_cli.config import load_config
+from imbalance_cli.evaluation import METRICS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from small_runs import FittedRun
 
-METRICS = {
-    "average_precision",
-    "roc_auc",
-    "precision",
-    "recall",
-    "f1",
-    "mcc",
-    "balanced_accuracy",
-    "brier",
-    "log_loss",
-    "ece",
-}
 OTHERS = ["y_some", "y_rare"]
 
 
@@ -125,13 +114,18 @@ def test_metrics_on_stdout_are_those_in_the_run(multi_run: FittedRun) -> None:
     assert part["source"] == str(multi_run.table)
     assert [entry["label"] for entry in part["labels"]] == LABELS
     for entry in part["labels"]:
-        assert {"label", "support", "positives", "threshold"} | METRICS <= set(entry)
+        assert {"label", "support", "positives", "threshold", "intervals", "undefined"} <= set(
+            entry
+        )
+        assert set(METRICS) <= set(entry)
         assert set(entry["average_precision"]) == {"value", "low", "high"}
-    assert set(part["macro"]) == set(part["micro"]) == METRICS
+    for average in ("macro", "macro_labels", "micro", "weighted_average"):
+        assert tuple(part[average]) == METRICS
     with (multi_run.path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     for row, entry in zip(rows, part["labels"], strict=True):
         assert float(row["average_precision"]) == entry["average_precision"]["value"]
+        assert {f"{name}_{end}" for name in METRICS for end in ("low", "high")} <= set(row)
 
 
 def test_history_has_a_line_an_epoch(multi_run: FittedRun) -> None:
@@ -168,14 +162,16 @@ def test_predictions_are_of_the_held_out_rows(multi_run: FittedRun) -> None:
         "row",
         *(f"{label}_target" for label in LABELS),
         *(f"{label}_{kind}" for label in LABELS for kind in ("probability", "decision")),
+        *(f"{label}_score" for label in LABELS),
     ]
+    assert {frame[f"{label}_score"].dtype for label in LABELS} == {pl.Float32}
     table = pl.read_csv(multi_run.table)[frame["row"].to_list()]
     for label in LABELS:
         assert frame[f"{label}_target"].to_list() == table[label].to_list()
     rows = to_csv({name: table[name].cast(str).fill_null("").to_list() for name in table.columns})
     predicted = succeed("predict", multi_run.path, "-", stdin=rows.encode())
     assert pl.read_csv(predicted.out).to_dict(as_series=False) == frame.drop(
-        "row", *(f"{label}_target" for label in LABELS)
+        "row", *(f"{label}_{kind}" for label in LABELS for kind in ("target", "score"))
     ).to_dict(as_series=False)
 
 
@@ -185,7 +181,7 @@ def test_labels_whose_names_look_like_outputs(tmp_path: Path) -> None:
     renamed = {names.get(name, name): cells for name, cells in columns.items()}
     run = fit_run(tmp_path, renamed, data={"labels": list(names.values())})
     frame = pl.read_parquet(run.path / "predictions.parquet")
-    assert frame.width == 1 + 3 * 3
+    assert frame.width == 1 + 4 * 3
 
 
 # the same again

@@ -10,7 +10,7 @@ import sklearn.metrics as reference
 import torch
 
 from imbalance_cli.evaluation import (
-    AVERAGED,
+    METRICS,
     Estimate,
     Evaluation,
     Resampling,
@@ -70,8 +70,8 @@ def test_numbers_of_each_label() -> None:
         assert entry.roc_auc.value == pytest.approx(
             reference.roc_auc_score(truth, scores), abs=1e-9
         )
-        assert entry.f1 == pytest.approx(reference.f1_score(truth, scores >= 0.5), abs=1e-9)
-        assert entry.log_loss == pytest.approx(reference.log_loss(truth, scores), abs=1e-9)
+        assert entry.f1.value == pytest.approx(reference.f1_score(truth, scores >= 0.5), abs=1e-9)
+        assert entry.log_loss.value == pytest.approx(reference.log_loss(truth, scores), abs=1e-9)
         for estimate in (entry.average_precision, entry.roc_auc):
             assert estimate.low is not None
             assert estimate.value is not None
@@ -104,12 +104,12 @@ def test_undefined_is_none() -> None:
     none, missing, _ = evaluation.labels
     assert none.average_precision.value is None
     assert none.average_precision.low is None
-    assert none.recall is None
-    assert none.brier == pytest.approx(0.04)
+    assert none.recall.value is None
+    assert none.brier.value == pytest.approx(0.04)
     assert missing.prevalence is None
-    assert missing.brier is None
+    assert missing.brier.value is None
     assert missing.support == 0
-    assert tuple(evaluation.macro) == AVERAGED
+    assert tuple(evaluation.macro) == METRICS
 
 
 def test_a_label_that_was_not_learned_has_no_numbers() -> None:
@@ -117,7 +117,7 @@ def test_a_label_that_was_not_learned_has_no_numbers() -> None:
     evaluation = evaluate(p, y, [False, False])
     for label in evaluation.labels:
         assert label.positives > 0
-        assert {getattr(label, name) for name in AVERAGED} == {None, Estimate(None)}
+        assert set(label.estimates().values()) == {Estimate(None)}
         assert label.threshold is None
     assert set(evaluation.macro.values()) == {None}
     assert set(evaluation.micro.values()) == {None}
@@ -138,7 +138,7 @@ def test_flat_rows() -> None:
     for row, entry in zip(rows, evaluation.labels, strict=True):
         assert row["roc_auc"] == entry.roc_auc.value
         assert (row["roc_auc_low"], row["roc_auc_high"]) == (entry.roc_auc.low, entry.roc_auc.high)
-        assert row["f1"] == entry.f1
+        assert row["f1"] == entry.f1.value
 
 
 def test_bootstrap_equals_naive_resampling() -> None:
@@ -223,15 +223,16 @@ def simulate_weighted(
 
 
 def numbers_of(evaluation: Evaluation) -> dict[str, float | None]:
-    """Return every point estimate but the calibration error, which cuts rows into bins."""
+    """Return every point estimate but the two that count rows: of bins, and of a budget."""
     numbers = {
         f"{row['label']}/{name}": row[name]
         for row in evaluation.flat_rows()
-        for name in ("prevalence", *AVERAGED)
+        for name in ("prevalence", *METRICS)
     }
     numbers |= {f"macro/{name}": value for name, value in evaluation.macro.items()}
     numbers |= {f"micro/{name}": value for name, value in evaluation.micro.items()}
-    return {name: value for name, value in numbers.items() if not name.endswith("/ece")}
+    of_rows = ("/ece", "/precision_at_k")
+    return {name: value for name, value in numbers.items() if not name.endswith(of_rows)}
 
 
 def test_whole_weights_are_repeated_rows() -> None:

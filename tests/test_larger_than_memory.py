@@ -417,7 +417,10 @@ def test_errors_are_those_in_memory(
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [({"group": "who"}, "line 5: who g0; "), ({"time": "when"}, "line 29: when 2024-01-28 10:00:00 is in train")],
+    [
+        ({"group": "who"}, "line 5: who g0; "),
+        ({"time": "when"}, "line 24: when 2024-01-23 10:00:00 is in train"),
+    ],
 )
 def test_given_parts_that_touch_are_shown(data: dict[str, str], says: str, tmp_path: Path) -> None:
     train, valid = (

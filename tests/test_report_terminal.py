@@ -73,7 +73,7 @@ def test_numbers_are_those_of_the_evaluation() -> None:
     assert f"{label.average_precision.value:.3f}" in cells
     assert f"{label.average_precision.low:.2f}-{label.average_precision.high:.2f}" in cells
     assert f"{label.roc_auc.value:.3f}" in cells
-    assert f"{label.recall:.3f}" in cells
+    assert f"{label.recall.value:.3f}" in cells
 
 
 def test_what_is_undefined_is_a_dash() -> None:

@@ -87,6 +87,8 @@ DESCRIPTIONS = {
     "report.bootstrap": "Replicates for the intervals; 0 for none.",
     "report.confidence": "How often an interval should hold the true value.",
     "report.plots": "Whether curves are drawn into the run.",
+    "report.top_k": "How many rows precision_at_k is of: as many as can be looked at.",
+    "report.at_precision": "The precision that recall_at_precision asks for.",
     "output.directory": "Where runs go.",
     "output.name": "What the run is called; null: the time it began.",
 }

@@ -200,6 +200,8 @@ class ReportSection(Section):
     bootstrap: Annotated[int, Field(ge=0)] = 200
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     plots: bool = True
+    top_k: Count = 100
+    at_precision: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
 class OutputSection(Section):

@@ -82,9 +82,9 @@ def _label_cells(label: LabelEvaluation) -> list[str]:
         _number(label.average_precision.value),
         _interval(label.average_precision),
         _number(label.roc_auc.value),
-        _number(label.f1),
-        _number(label.precision),
-        _number(label.recall),
+        _number(label.f1.value),
+        _number(label.precision.value),
+        _number(label.recall.value),
         UNDEFINED if label.threshold is None else f"{label.threshold:.3g}",
     ]
 

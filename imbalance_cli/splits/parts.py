@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.intp]
     Groups = NDArray[np.integer[Any]]
+    PartNumbers = NDArray[np.integer[Any]]
     Floats = NDArray[np.floating]
 
 PARTS = ("train", "valid", "test")

@@ -11,7 +11,7 @@ from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError
-from imbalance_cli.evaluation import Evaluation, Resampling
+from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
 from imbalance_cli.labels.encoding import apply_missing_policy
@@ -82,6 +82,7 @@ def evaluate(
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
+        levels=Levels(config.report.top_k, config.report.at_precision),
         weights=None if data.sample_weight is None else weights,
     )
 

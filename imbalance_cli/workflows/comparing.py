@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Observer, Prepared
 
 HELD_OUT = "held_out"
+RAW_SCORES = "held_out_scores"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Trained:
         results: the last result of each.
         predictor: its model, without calibration and thresholds yet.
         odds: (N, L) log-odds of the held-out rows, fold after fold.
+        scores: (N, L) their raw scores.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Trained:
     results: Sequence[MemberResult]
     predictor: Predictor
     odds: torch.Tensor
+    scores: torch.Tensor
 
 
 def compare(
@@ -166,7 +169,9 @@ def choose(
     own = _unprefix(tensors, name)
     model = found[name]["model"]
     predictor = Predictor.from_document(
-        model, {k: v for k, v in own.items() if k != HELD_OUT}, torch.device("cpu")
+        model,
+        {k: v for k, v in own.items() if k not in {HELD_OUT, RAW_SCORES}},
+        torch.device("cpu"),
     )
     thresholds = Thresholds(
         predictor.thresholds,
@@ -181,6 +186,8 @@ def choose(
         targets=shared["targets"],
         probabilities=own[HELD_OUT],
         weights=shared.get("weights"),
+        groups=shared.get("groups"),
+        scores=own.get(RAW_SCORES),
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -207,9 +214,10 @@ def _take_apart(
         stop = start + len(plan.members)
         networks = model.part(start, stop)
         predictor = make_predictor(networks, prepared, plan, candidate.config)
-        odds = score_held_out(predictor, prepared, plan)
+        odds, scores = score_held_out(predictor, prepared, plan)
         own = results[start:stop]
-        trained.append(Trained(candidate.name, candidate.config, plan, own, predictor, odds))
+        name, config = candidate.name, candidate.config
+        trained.append(Trained(name, config, plan, own, predictor, odds, scores))
         start = stop
     return trained
 
@@ -270,7 +278,7 @@ def _save(
         predictor, thresholds = decide(
             one.predictor, one.odds, targets, one.config, weights=weights
         )
-        held_out = choose_held_out(predictor, prepared, one.odds)
+        held_out = choose_held_out(predictor, prepared, one.odds, one.scores)
         members = describe(one.networks, one.results)
         documents.append(
             {
@@ -280,11 +288,15 @@ def _save(
             }
         )
         own = predictor.tensors() | {HELD_OUT: held_out.probabilities}
+        if held_out.scores is not None:
+            own[RAW_SCORES] = held_out.scores
         tensors |= {f"{one.name}/{key}": value for key, value in own.items()}
     tensors[f"{HELD_OUT}/rows"] = torch.from_numpy(held_out.rows)
     tensors[f"{HELD_OUT}/targets"] = held_out.targets
     if held_out.weights is not None:
         tensors[f"{HELD_OUT}/weights"] = held_out.weights
+    if held_out.groups is not None:
+        tensors[f"{HELD_OUT}/groups"] = held_out.groups
     run.write_tensors(MODEL, tensors)
     extra = {"seeds": trained[0].config.model.members}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))

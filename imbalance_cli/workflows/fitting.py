@@ -65,12 +65,12 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     )
 
     predictor = make_predictor(model, prepared, networks, config)
-    odds = score_held_out(predictor, prepared, networks)
+    odds, scores = score_held_out(predictor, prepared, networks)
     weights = prepared.weights_of(prepared.held_out)
     predictor, thresholds = decide(
         predictor, odds, prepared.held_out_targets(), config, weights=weights
     )
-    held_out = choose_held_out(predictor, prepared, odds)
+    held_out = choose_held_out(predictor, prepared, odds, scores)
     warn_of_flattery(held_out.part, observer)
     return report_run(run, predictor, thresholds, config, held_out, describe(networks, results))
 
@@ -152,20 +152,24 @@ def make_predictor(
     )
 
 
-def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks) -> torch.Tensor:
-    """Return the log-odds of the rows held out of each fold, (N, L), fold after fold.
+def score_held_out(
+    predictor: Predictor, prepared: Prepared, networks: Networks
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log-odds and raw scores of the rows held out of each fold, (N, L), fold after fold.
 
     A row is scored by the members that neither learned from it nor were stopped by it.
     """
-    odds = []
+    odds, scores = [], []
     for number, fold in enumerate(prepared.folds):
         own = [m for m, its_fold in enumerate(networks.folds) if its_fold == number]
         rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
         scored = [
             score_rows(predictor.model.member(m), rows, predictor.precision).cpu() for m in own
         ]
-        odds.append(predictor.of_members(own).log_odds_of(torch.cat(scored)))
-    return torch.cat(odds)
+        logits = torch.cat(scored)
+        odds.append(predictor.of_members(own).log_odds_of(logits))
+        scores.append(predictor.scores_of(logits))
+    return torch.cat(odds), torch.cat(scores)
 
 
 def decide(
@@ -202,14 +206,23 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
     ]
 
 
-def choose_held_out(predictor: Predictor, prepared: Prepared, odds: torch.Tensor) -> HeldOut:
-    """Return the rows that the report is of: the test part, or what was held out of the folds."""
+def choose_held_out(
+    predictor: Predictor, prepared: Prepared, odds: torch.Tensor, scores: torch.Tensor
+) -> HeldOut:
+    """Return the rows that the report is of: the test part, or what was held out of the folds.
+
+    Args:
+        predictor: fitted.
+        prepared: all rows.
+        odds: (N, L) log-odds of what was held out of the folds.
+        scores: (N, L) their raw scores.
+    """
     data, numbers = prepared.data, prepared.data.split.test
     part = "test"
     if len(numbers):
         rows = prepared.rows.part(torch.from_numpy(numbers).to(prepared.device))
         logits = score_rows(predictor.model, rows, predictor.precision)
-        probabilities = predictor.probabilities_of(logits)
+        probabilities, scores = predictor.probabilities_of(logits), predictor.scores_of(logits)
     else:
         part = "out_of_fold" if prepared.is_cross_fitted else "valid"
         numbers = prepared.held_out
@@ -217,7 +230,8 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, odds: torch.Tensor
     source = data.sources["train" if part == "out_of_fold" else part]
     targets = torch.from_numpy(data.targets.take(numbers).dense())
     weights = prepared.weights_of(numbers)
-    return HeldOut(part, source, numbers, targets, probabilities, weights)
+    groups = None if data.groups is None else torch.from_numpy(data.groups[numbers])
+    return HeldOut(part, source, numbers, targets, probabilities, weights, groups, scores)
 
 
 def warn_of_flattery(part: str, observer: Observer) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
-from imbalance_cli.evaluation import Evaluation, Resampling
+from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class HeldOut:
         targets: (N, L), NaN where missing.
         probabilities: (N, L) float64.
         weights: (N,) sample weights, or None.
+        groups: (N,) the number of each row's group, or None.
+        scores: (N, L) float32 raw scores; None where a comparison did not keep them.
     """
 
     part: str
@@ -48,6 +50,8 @@ class HeldOut:
     targets: torch.Tensor
     probabilities: torch.Tensor
     weights: torch.Tensor | None = None
+    groups: torch.Tensor | None = None
+    scores: torch.Tensor | None = None
 
 
 def report_run(
@@ -65,6 +69,7 @@ def report_run(
         part=held_out.part,
         source=held_out.source,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
+        levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
     )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
@@ -117,10 +122,26 @@ def encode_parquet(frame: pl.DataFrame) -> bytes:
 
 
 def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
-    """Return row numbers, targets and what was predicted, as Parquet."""
+    """Return row numbers, targets and what was predicted, as Parquet.
+
+    After the columns of `Predictor.frame` stand the raw scores, <label>_score.
+    """
     targets = target_columns(predictor.labels, held_out.targets)
     frame = pl.DataFrame({"row": held_out.rows}).with_columns(targets)
     if held_out.weights is not None:
         frame = frame.with_columns(sample_weight=pl.Series(held_out.weights.numpy()))
-    predictions = predictor.frame(held_out.probabilities)
-    return encode_parquet(pl.concat([frame, predictions], how="horizontal"))
+    if held_out.groups is not None:
+        frame = frame.with_columns(group=pl.Series(held_out.groups.numpy()))
+    frames = [frame, predictor.frame(held_out.probabilities)]
+    if held_out.scores is not None:
+        frames.append(_raw_scores(predictor, held_out.scores))
+    return encode_parquet(pl.concat(frames, how="horizontal"))
+
+
+def _raw_scores(predictor: Predictor, scores: torch.Tensor) -> pl.DataFrame:
+    """Return <label>_score of scores (N, L), null for a label that could not be learned."""
+    columns = {}
+    for i, label in enumerate(predictor.labels):
+        column = pl.Series(scores[:, i].numpy())
+        columns[f"{label}_score"] = column if predictor.learnable[i] else column.clear(len(column))
+    return pl.DataFrame(columns)

@@ -1,0 +1,44 @@
+"""Per-label metrics, all labels at once, and what holds for all of them.
+
+All sums are float64. What is undefined (average precision without a positive) is NaN here and null
+in every report. A missing target (NaN) is in no metric of its label.
+
+Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as if it stood there
+twice, a row of weight 0 as if it did not. None is 1 for every row.
+"""
+
+from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
+from imbalance_cli.metrics.confusion import Confusion
+from imbalance_cli.metrics.multilabel import MultilabelSums
+from imbalance_cli.metrics.probabilities import (
+    brier,
+    brier_skill,
+    expected_calibration_error,
+    log_loss,
+)
+from imbalance_cli.metrics.ranking import (
+    Ranking,
+    average_precision,
+    lift,
+    precision_at_k,
+    recall_at_precision,
+    roc_auc,
+)
+
+__all__ = [
+    "Confusion",
+    "MultilabelSums",
+    "Ranking",
+    "average_precision",
+    "brier",
+    "brier_skill",
+    "expected_calibration_error",
+    "lift",
+    "log_loss",
+    "macro",
+    "precision_at_k",
+    "recall_at_precision",
+    "roc_auc",
+    "simplify_weights",
+    "weighted_mean",
+]

@@ -1,0 +1,91 @@
+"""Counts of decisions, and the metrics that are ratios of them.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """Counts, or summed weights, of decisions against known targets, each (L,) float64."""
+
+    true_positives: torch.Tensor
+    false_positives: torch.Tensor
+    false_negatives: torch.Tensor
+    true_negatives: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, decisions: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> Confusion:
+        """Count boolean decisions (N, L) against targets (N, L), rows weighted by (N,)."""
+        positive, negative = targets == 1, targets == 0
+
+        def count(cells: torch.Tensor) -> torch.Tensor:
+            if weights is not None:
+                return (cells * weights.double()[:, None]).sum(dim=0)
+            return cells.sum(dim=0).double()
+
+        return cls(
+            count(decisions & positive),
+            count(decisions & negative),
+            count(~decisions & positive),
+            count(~decisions & negative),
+        )
+
+    def total(self) -> Confusion:
+        """Return the counts summed over labels, (1,), for micro averages."""
+        return Confusion(
+            *(getattr(self, f.name).sum(dim=0, keepdim=True) for f in dataclasses.fields(self))
+        )
+
+    def decided(self) -> torch.Tensor:
+        """Return (...,): what was decided positive."""
+        return self.true_positives + self.false_positives
+
+    def precision(self) -> torch.Tensor:
+        """Return (...,): true among decided positives; NaN where none was decided."""
+        return self.true_positives / (self.true_positives + self.false_positives)
+
+    def recall(self) -> torch.Tensor:
+        """Return (...,): found among positives; NaN where there is none."""
+        return self.true_positives / (self.true_positives + self.false_negatives)
+
+    def prevalence(self) -> torch.Tensor:
+        """Return (...,): positives among all; NaN where nothing is known."""
+        positives = self.true_positives + self.false_negatives
+        return positives / (positives + self.false_positives + self.true_negatives)
+
+    def specificity(self) -> torch.Tensor:
+        """Return (...,): left alone among negatives; NaN where there is none."""
+        return self.true_negatives / (self.true_negatives + self.false_positives)
+
+    def f_beta(self, beta: float = 1.0) -> torch.Tensor:
+        """Return (...,): F1, or F-beta; NaN where there is no positive."""
+        square = beta**2
+        weighted = (1 + square) * self.true_positives
+        errors = square * self.false_negatives + self.false_positives
+        has_positives = self.true_positives + self.false_negatives > 0
+        return (weighted / (weighted + errors)).where(has_positives, torch.nan)
+
+    def balanced_accuracy(self) -> torch.Tensor:
+        """Return (...,): the mean of recall and specificity."""
+        return (self.recall() + self.specificity()) / 2
+
+    def mcc(self) -> torch.Tensor:
+        """Return (...,): Matthews' correlation; 0 where the decisions are all the same."""
+        tp, fp = self.true_positives, self.false_positives
+        fn, tn = self.false_negatives, self.true_negatives
+        roots = ((tp + fp).sqrt() * (tp + fn).sqrt()) * ((tn + fp).sqrt() * (tn + fn).sqrt())
+        correlation = _ratio(tp * tn - fp * fn, roots)
+        defined = ((tp + fn) > 0) & ((tn + fp) > 0)
+        return correlation.where(defined, torch.nan)
+
+
+def _ratio(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    return part / whole.where(whole != 0, torch.inf)

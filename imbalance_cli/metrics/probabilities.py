@@ -1,0 +1,138 @@
+"""Metrics of probabilities: how far they are from what happened.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def log_loss(
+    probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (L,): the mean negative log-likelihood of (N, L) over known targets, in nats."""
+    y = targets.double()
+    limit = torch.finfo(torch.float64).eps
+    p = probabilities.double().clamp(limit, 1 - limit)
+    return _known_mean(-(y * p.log() + (1 - y) * (1 - p).log()), y, weights)
+
+
+def brier(
+    probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (L,): the mean squared difference of (N, L) over known targets."""
+    return _known_mean((probabilities.double() - targets.double()) ** 2, targets, weights)
+
+
+def brier_skill(
+    probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (L,): 1 less the Brier score over that of the prevalence; NaN where one class.
+
+    The prevalence is that of these rows: 0 is what the best constant reaches, 1 is perfect (Murphy
+    1973). A model can be below 0.
+    """
+    share = _known_mean(targets.double(), targets, weights)
+    constant = share * (1 - share)
+    skill = 1 - brier(probabilities, targets, weights) / constant
+    return skill.where(constant > 0, torch.nan)
+
+
+def expected_calibration_error(
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    bins: int = 10,
+    weights: torch.Tensor | None = None,
+    *,
+    debias: bool = False,
+) -> torch.Tensor:
+    """Return (L,): the mean gap between probability and frequency over bins of equal mass.
+
+    Each label's known rows are sorted by probability and cut into `bins` parts of equal size
+    (Nixon et al. 2019, ACE for one class); each gap counts by its part's size. Rows of equal
+    probability share their frequency, so that the order of the rows makes no difference. Parts of
+    weighted rows have equal weight, for which a cut may divide a row; of unweighted rows they
+    differ by a row where `bins` does not divide their number.
+
+    Args:
+        probabilities: (N, L).
+        targets: (N, L), NaN where missing.
+        bins: how many.
+        weights: (N,) of the rows.
+        debias: whether to take off what chance alone adds. The gap of a bin is a mean of residuals
+            and so close to normal; its absolute value is larger than that of the true gap d by
+            E|N(d, s)| - |d| on average, s being its standard error. This is estimated at the gap
+            that was seen (Kumar, Liang & Ma 2019, the normal debiasing of their library), and a sum
+            below 0 is 0.
+    """
+    columns = zip(probabilities.double().T, targets.double().T, strict=True)
+    return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
+
+
+def _mean_gap(
+    p: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None, bins: int, *, debias: bool
+) -> torch.Tensor:
+    """Return the calibration error of one label, (N,) each."""
+    counted = ~y.isnan()
+    if weights is not None:
+        counted &= weights > 0
+    if not counted.any():
+        return p.new_tensor(torch.nan)
+    rising, order = p[counted].sort(stable=True)
+    gap = rising - y[counted][order]
+    mass = torch.ones_like(gap) if weights is None else weights[counted][order].double()
+    rows = torch.stack([mass, mass * gap, mass**2, mass**2 * gap, (mass * gap) ** 2])
+    ends = torch.ones_like(rising, dtype=torch.bool)
+    ends[:-1] = rising[1:] != rising[:-1]
+    reached = torch.nn.functional.pad(rows.cumsum(dim=1)[:, ends], (1, 0))
+    if weights is None:
+        sizes = [len(part) for part in rising.tensor_split(bins)]
+        cuts = torch.tensor([0, *sizes], dtype=p.dtype, device=p.device).cumsum(0)
+    else:
+        cuts = reached[0, -1] * (torch.arange(bins + 1, dtype=p.dtype, device=p.device) / bins)
+    end = torch.searchsorted(reached[0], cuts).clamp(min=1, max=reached.shape[1] - 1)
+    share = (cuts - reached[0, end - 1]) / (reached[0, end] - reached[0, end - 1])
+    at_cuts = reached[:, end - 1] + share * (reached[:, end] - reached[:, end - 1])
+    return mean_gaps(at_cuts.diff(dim=1), debias=debias)
+
+
+def mean_gaps(sums: torch.Tensor, *, debias: bool) -> torch.Tensor:
+    """Return (...,): the calibration error of bins whose sums are (5, ..., B).
+
+    Args:
+        sums: of w, w g, w^2, w^2 g and w^2 g^2 over the rows of a bin, of weight w and gap g
+            between probability and target.
+        debias: as in `expected_calibration_error`.
+    """
+    mass, gaps, squares, square_gaps, square_squares = sums
+    share = mass / mass.sum(dim=-1, keepdim=True)
+    mean = gaps / mass.where(mass > 0, 1.0)
+    error = mean.abs()
+    if debias:
+        spread = square_squares - 2 * mean * square_gaps + mean**2 * squares
+        rows = mass**2 / squares.where(squares > 0, 1.0)  # effective (Kish 1965)
+        variance = spread.clamp(min=0) / mass.where(mass > 0, 1.0) ** 2
+        scale = (variance * rows / (rows - 1).clamp(min=1)).sqrt()
+        error = 2 * error - _folded_mean(mean, scale)
+    total: torch.Tensor = (share * error).sum(dim=-1)
+    return total.clamp(min=0)
+
+
+def _folded_mean(mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return E|N(mean, scale)|, (...,)."""
+    z = mean / scale.where(scale > 0, torch.inf)
+    bell = (-(z**2) / 2).exp() * (2 / torch.pi) ** 0.5
+    folded: torch.Tensor = scale * bell + mean * torch.special.erf(z / 2**0.5)
+    return folded.where(scale > 0, mean.abs())
+
+
+def _known_mean(
+    losses: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    # by the targets: a probability that is NaN is a fault to be seen, not a missing cell
+    known = ~targets.isnan()
+    if weights is not None:
+        mass = weights.double()[:, None] * known
+        return (losses.where(mass > 0, 0.0) * mass).sum(dim=0) / mass.sum(dim=0)
+    return losses.where(known, 0.0).sum(dim=0) / known.sum(dim=0)
