@@ -380,16 +380,19 @@ def _split(config: Config, keys: RowKeys, given: NDArray[np.int8]) -> Split:
         0.0 if is_given["test"] else config.split.test,
     ]
     rows = np.flatnonzero((given == 0) & keys.kept)
+    is_all = len(rows) == len(keys)  # and so need not be picked out, which takes memory
     if sum(shares) == 0:
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
     else:
         split = cut(
-            keys.targets.take(rows),
+            keys.targets if is_all else keys.targets.take(rows),
             config.split,
             shares=(1 - sum(shares), *shares),
             groups=None if keys.groups is None else keys.groups[rows],
             times=None if keys.times is None else keys.times[rows],
         )
+    if is_all:
+        return split
     parts = [rows[part] for part in (split.train, split.valid, split.test)]
     for number in (1, 2):
         if is_given[PARTS[number]]:
