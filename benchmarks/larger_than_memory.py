@@ -32,8 +32,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imbalance_cli.training import EpochResult
-
 FEATURES = 20
 NOISE = 4.0
 SHARE = 0.016  # of positives
@@ -65,17 +63,20 @@ class Clock:
     def __init__(self) -> None:
         self.times = {"began": time.perf_counter()}
 
-    def started(self, _rows: dict[str, int], _epochs: int) -> None:
+    def started(self, *_: object) -> None:
         """Note that all is ready to train on."""
         self.times["started"] = time.perf_counter()
 
-    def epoch(self, _result: EpochResult) -> None:
+    def epoch(self, _: object) -> None:
         """Note that the epoch has ended, with its validation."""
         self.times["trained"] = time.perf_counter()
 
     def warned(self, sentence: str) -> None:
         """Pass a warning on."""
         sys.stderr.write(f"warning: {sentence}\n")
+
+    def finished(self, _: object) -> None:
+        """Nothing is left to note."""
 
     def phases(self) -> dict[str, float]:
         """Return seconds until training, of the epoch and of the report."""
