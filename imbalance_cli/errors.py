@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+LONGEST_SHOWN = 60  # characters of a cell in an error
+
 
 class ImbtrainError(Exception):
     """What the user gave cannot be used.
@@ -88,6 +90,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def shorten(text: str, longest: int) -> str:
     """Return the text, its end replaced by ... where it is longer than `longest`."""
     return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def show_cell(cell: object) -> str:
+    """Return a cell as an error shows it, short however much the cell holds."""
+    if isinstance(cell, str):
+        return repr(shorten(cell, LONGEST_SHOWN))
+    return shorten(repr(cell), LONGEST_SHOWN)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import ConfigError, SourceError, SplitError, nearest
+from imbalance_cli.errors import (
+    LONGEST_SHOWN,
+    ConfigError,
+    LabelError,
+    SourceError,
+    SplitError,
+    nearest,
+    shorten,
+)
 from imbalance_cli.labels import (
     list_names,
     match_columns,
@@ -32,7 +40,8 @@ from imbalance_cli.readers import (
     stack_tables,
     stream_tables,
 )
-from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.readers.joined import JoinedSource, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
@@ -144,6 +153,7 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
         parts = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
     given, keys = _read_keys(data, roles, encoder, parts, name)
     remarks += _remark_on_blanks(data, keys.incomplete, encoder)
+    _check_sides(name, keys.targets.take(keys.kept), encoder.labels)
     if keys.parts is None:
         split = _split(config, keys, given)
     else:
@@ -155,7 +165,7 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
         if not with_features:
             place, streamed = find_row(reopen(), roles.keys, row)
             found = streamed.frame
-        return f"{place}: {column} {found[column][0]}"
+        return f"{place}: {column} {shorten(str(found[column][0]), LONGEST_SHOWN)}"
 
     _check_given_parts(roles, keys, split, show)
     _check_split(split, keys.targets, encoder.labels)
@@ -230,7 +240,7 @@ def fit_encoder(
         vocabulary.add(table)
     labels = vocabulary.labels(name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
-    remarks = []
+    remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
         kind = "classes" if data.encoding == "one_vs_rest" else "tags"
         remarks.append(
@@ -306,19 +316,24 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
         SourceError: no file matches, or one cannot be opened.
         ConfigError: a file of labels goes with several sources, or with a part given apart.
     """
-    sources = [open_source(path, data.input_format) for path in _match_paths(names, part)]
+    sources = [
+        FrameSource(data.frames[path], path)
+        if path in data.frames
+        else open_source(path, data.input_format)
+        for path in _match_paths(names, part)
+    ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]
 
 
 def find_files(data: DataSection) -> list[Path]:
-    """Return every file that the sources of a config are read from; stdin is none.
+    """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
         SourceError: no file matches.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
-    found = [Path(name) for name in names if name != STDIN]
+    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
     found += [Path(name) for name in data.labels if Path(name).is_file()]
     return [
         file
@@ -338,12 +353,6 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
     return list(paths)
-
-
-def is_targets_file(name: str, source: Source) -> bool:
-    """Return whether a name of data.labels is a file, rather than columns of the source."""
-    known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
 
 
 def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
@@ -409,6 +418,25 @@ def _check_given_parts(
         check_disjoint(keys.groups, split.rows_of_parts(), of_group)
     if keys.times is not None and roles.time is not None and split.strategy in {"time", "given"}:
         check_order(keys.times, split.rows_of_parts(), functools.partial(show, roles.time))
+
+
+def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
+    """Raise where no label has both classes in any row, so that no split could help.
+
+    Raises:
+        LabelError: it names the label with the most positives, and what there is none of.
+    """
+    positives, negatives, _ = targets.counts()
+    if ((positives > 0) & (negatives > 0)).any():
+        return
+    label = int(positives.argmax())
+    side = "negative" if positives[label] else "positive"
+    others = "" if len(labels) == 1 else ", and no other label has both positives and negatives"
+    raise LabelError(
+        f"{name}: label {labels[label]!r} has no {side} in {len(targets):,} rows{others}",
+        hint="nothing can be learned from one class: other rows, other data.labels, or "
+        "data.positive, the value that means 1",
+    )
 
 
 def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:

@@ -70,11 +70,17 @@ class PosWeights:
     rows: int
     strategy: Strategy
     labels: list[WeightedLabel]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def by_label(self) -> dict[str, float]:
+        """The weight of each label."""
+        return {label.counts.label: label.pos_weight for label in self.labels}
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each label that has only one side, and so weight 1."""
-        sentences = []
+        """The remarks, and a sentence for each label that has only one side, and so weight 1."""
+        sentences = list(self.remarks)
         for counts in (label.counts for label in self.labels):
             sides = {"no positives": counts.positives, "no negatives": counts.negatives}
             lacking = " and ".join(lack for lack, count in sides.items() if not count)
@@ -86,7 +92,7 @@ class PosWeights:
 def weigh(counts: Counts, strategy: Strategy, source: str | list[str]) -> PosWeights:
     """Give each label its weight."""
     labels = [WeightedLabel(label, pos_weight(label, strategy)) for label in counts.labels]
-    return PosWeights(source, counts.rows, strategy, labels)
+    return PosWeights(source, counts.rows, strategy, labels, counts.remarks)
 
 
 def pos_weight(counts: LabelCounts, strategy: Strategy) -> float:

@@ -114,8 +114,11 @@ class Predictor:
         resampling: Resampling,
         levels: Levels,
         weights: torch.Tensor | None = None,
+        groups: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities and targets (N, L), weights (N,).
+        """Compute every number of a report on probabilities and targets (N, L).
+
+        The arguments are those of `evaluate_scores`.
 
         Raises:
             EvaluationError: no number can be made of them.
@@ -131,6 +134,7 @@ class Predictor:
             resampling=resampling,
             levels=levels,
             weights=weights,
+            groups=groups,
         )
 
     def scores_of(self, logits: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.errors import LabelError, SplitError
+from imbalance_cli.errors import SplitError, show_cell
 from imbalance_cli.labels.encoding import apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.labels.targets import stack_targets
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.splits.names import read_part_numbers
@@ -75,6 +75,13 @@ class RowKeys:
     def __len__(self) -> int:
         return len(self.kept)
 
+    def take_kept(self) -> RowKeys:
+        """Return the keys of the rows that are used."""
+        arrays = {name: getattr(self, name) for name in ("groups", "times", "parts", "weights")}
+        taken = {k: None if array is None else array[self.kept] for k, array in arrays.items()}
+        kept = self.kept[self.kept]
+        return RowKeys(self.targets.take(self.kept), kept, self.incomplete, **taken)
+
 
 class KeyReader:
     """Reads the keys of rows, a batch at a time.
@@ -110,7 +117,7 @@ class KeyReader:
             kept &= weights > 0
         self._append("kept", kept)
         if columns.group is not None:
-            self._append("groups", _hash_groups(table, columns.group))
+            self._append("groups", hash_groups(table, columns.group))
         if columns.time is not None:
             self._append("times", self._read_times(table, columns.time))
         if columns.part is not None:
@@ -129,10 +136,7 @@ class KeyReader:
         self._targets.clear()
         weights = self._stack("weights")
         if weights is not None and not weights.any():
-            raise LabelError(
-                f"{name}: column {self._columns.sample_weight!r}: every sample weight is 0",
-                hint="a sample weight says how much a row counts",
-            )
+            raise no_weight(name, str(self._columns.sample_weight))
         hashes = self._stack("groups")
         return RowKeys(
             targets=targets,
@@ -162,7 +166,7 @@ class KeyReader:
         if missing.any():
             row = missing.arg_max() or 0
             raise SplitError(
-                f"{table.place(row)}: column {column!r}: {cells[row]!r} is not a time",
+                f"{table.place(row)}: column {column!r}: {show_cell(cells[row])} is not a time",
                 hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
             )
         times: NDArray[np.float64] = parsed.values.to_numpy()
@@ -195,7 +199,7 @@ def number_groups(hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
     return numbers
 
 
-def _hash_groups(table: Table, column: str) -> NDArray[np.uint64]:
+def hash_groups(table: Table, column: str) -> NDArray[np.uint64]:
     """Return a hash of each row's group, (B,).
 
     Raises:

@@ -179,3 +179,54 @@ def test_stdin_cannot_be_named_in_a_config(imbtrain: RunCommand) -> None:
     assert done.code == 2
     assert "stdin can be read once" in done.err
     assert "hint: save it to a file" in done.err
+
+
+def test_leaks_of_classes_are_left_out_too(imbtrain: RunCommand, write: WriteFile) -> None:
+    kinds = [("ant", "bee", "cat")[i % 3] for i in range(ROWS)]
+    codes = [f"c{len(kind)}{kind[0]}" for kind in kinds]
+    table = write("a.csv", make_table(kind=kinds, code=codes))
+    arguments = ("--labels", "kind", "--encoding", "one_vs_rest")
+    text, config = init(imbtrain, write, table, *arguments)
+    assert config.data.exclude == ["code"]
+    assert "- code  # may be a leak: 'code' alone tells 'ant'" in text
+
+
+def test_a_leak_stays_where_nothing_else_could_be_learned_from(
+    imbtrain: RunCommand, write: WriteFile
+) -> None:
+    rows = "".join(f"{i % 5 + 10 * (i % 2)},{i},{i % 2}\n" for i in range(ROWS))
+    text, config = init(imbtrain, write, write("a.csv", "x,row,y\n" + rows))
+    assert config.data.exclude == ["row"]
+    assert "# x: may be a leak: 'x' alone tells 'y'" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "cells", "problem"),
+    [
+        ("time", ["soon"] * ROWS, "line 2: column 'c': 'soon' is not a time"),
+        ("time", ["2020-01-01"] * 9 + ["x"] * (ROWS - 9), "line 11: column 'c': 'x' is not a time"),
+        ("time", ["7"] * 9 + ["NA"] * (ROWS - 9), "line 11: column 'c': the time is missing"),
+        ("group", ["a", "a", ""] * (ROWS // 3), "line 4: column 'c': the group is missing"),
+    ],
+)
+def test_a_role_that_fit_would_refuse(
+    imbtrain: RunCommand, write: WriteFile, key: str, cells: list[str], problem: str
+) -> None:
+    table = write("a.csv", make_table(c=cells))
+    done = imbtrain("init", table, f"--{key}", "c")
+    assert (done.code, done.out) == (2, b"")
+    assert f"error: --{key}: {table}: {problem}" in done.err, done.err
+    config = write("c.yaml", f"data: {{train: {table}, {key}: c}}\n")
+    refused = imbtrain("fit", config)
+    assert refused.code == 2
+    assert problem.partition(": '")[0].partition(": the")[0] in refused.err
+
+
+@pytest.mark.parametrize("key", ["group", "time"])
+def test_a_role_of_lists(imbtrain: RunCommand, tmp_path: Path, key: str) -> None:
+    table = tmp_path / "a.parquet"
+    frame = pl.DataFrame({"y": [0, 1] * 50, "x": range(100), "c": [[1]] * 100})
+    frame.write_parquet(table)
+    done = imbtrain("init", table, f"--{key}", "c")
+    assert (done.code, done.out) == (2, b"")
+    assert "column 'c' holds List(Int64)" in done.err

@@ -179,3 +179,84 @@ def test_features_and_labels_in_two_files(tmp_path: Path) -> None:
     extra = {"labels": [str(targets)], "test": [str(others)]}
     config = write_config(tmp_path / "c.yaml", features, data=extra, **SHORT)
     refuse("fit", config, "--run-dir", tmp_path / "b", says="data.labels", hint="by key")
+
+
+def test_an_array_of_features_alone(tmp_path: Path) -> None:
+    write_embeddings(tmp_path)
+    arrays = np.load(tmp_path / "embeddings.npz")
+    features, targets = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(features, arrays["features"])
+    np.save(targets, arrays["targets"])
+    says, hint = "which is read as labels", "--labels FILE"
+    refuse("weights", features, says=says, hint="the labels")
+    refuse("init", features, says=says, hint=hint)
+    seen = succeed("inspect", features, "--format", "json").document["findings"][0]
+    assert seen["outcome"] == "refused"
+    assert says in seen["problem"]
+    assert hint in seen["hint"]
+    succeed("inspect", targets)
+
+    found = succeed("inspect", features, "--labels", targets, "--format", "json").document
+    expected = succeed("weights", targets, "--format", "json").document["labels"]
+    assert [label["positives"] for label in found["labels"]] == [
+        label["positives"] for label in expected
+    ]
+    made = succeed("init", features, "--labels", targets)
+    config = tmp_path / "made.yaml"
+    config.write_text(made.text)
+    succeed("fit", config, "--run-dir", tmp_path / "run", "--set", "training.epochs=2")
+    refuse("evaluate", tmp_path / "run", features, says="one array", hint="--targets FILE")
+
+
+def test_words_that_are_read_as_missing_are_told(tmp_path: Path) -> None:
+    countries = ["NA", "DE", "FR", "None", " NA", "nan", ""] * 60
+    table = tmp_path / "a.csv"
+    table.write_text("x,country\n" + "".join(f"{i % 7},{c}\n" for i, c in enumerate(countries)))
+    told = "column 'country': 120 cells 'NA' are read as missing; if NA is a class, write it"
+    data = {"labels": ["country"], "encoding": "one_vs_rest"}
+    arguments = ("--labels", "country", "--encoding", "one_vs_rest")
+    counted = succeed("weights", table, *arguments, "--format", "json")
+    assert [label["label"] for label in counted.document["labels"]] == ["DE", "FR", "None"]
+    assert told in counted.err
+    assert "60 cells 'nan' are read as missing" in counted.err
+    config = write_config(tmp_path / "c.yaml", table, data=data, **SHORT)
+    assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
+    findings = succeed("inspect", table, *arguments, "--format", "json").document["findings"]
+    assert any(told in finding["problem"] for finding in findings)
+    assert told in " ".join(succeed("init", table, *arguments).text.replace("#", " ").split())
+    meant = data | {"missing_labels": "mask"}
+    config = write_config(tmp_path / "c.yaml", table, data=meant, **SHORT)
+    assert told not in succeed("fit", config, "--run-dir", tmp_path / "other").err
+
+
+def test_a_tag_that_is_read_as_missing_where_it_stands_alone(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,tags\n1,a;NA\n2,NA\n3,a\n")
+    counted = succeed("weights", table, "--labels", "tags", "--encoding", "tags")
+    assert "1 cell 'NA' is read as missing; if NA is a tag" in counted.err
+
+
+@pytest.mark.parametrize("encoding", ["binary", "one_vs_rest", "tags"])
+def test_counting_rows_of_no_weight_is_refused(tmp_path: Path, encoding: str) -> None:
+    tables = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for table in tables:
+        table.write_text("y,w\n" + "".join(f"{i % 2},0\n" for i in range(40)))
+    arguments = ("--encoding", encoding, "--sample-weight", "w")
+    says = "a.csv, "
+    refuse("weights", *tables, *arguments, says=says)
+    refuse("weights", tables[0], *arguments, says="column 'w': every sample weight is 0")
+    tables[1].write_text("y,w\n0,1\n1,0\n")
+    succeed("weights", *tables, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("cells", "side"), [("0", "positive"), ("1", "negative"), ("", "positive")]
+)
+def test_a_table_of_one_class(tmp_path: Path, cells: str, side: str) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,y,y_b\n" + "".join(f"{i % 7},{cells},\n" for i in range(100)))
+    for labels, more in ((["y"], ""), (["y", "y_b"], ", and no other label has both")):
+        config = write_config(tmp_path / "c.yaml", table, data={"labels": labels}, **SHORT)
+        says = f"label 'y' has no {side} in 100 rows{more}"
+        refuse("fit", config, "--run-dir", tmp_path / "run", says=says)
+    assert not (tmp_path / "run").exists()

@@ -14,7 +14,6 @@ from imbalance_cli.evaluation import (
     Estimate,
     Evaluation,
     Resampling,
-    bootstrap_intervals,
     evaluate_scores,
 )
 from imbalance_cli.metrics import Ranking, average_precision, roc_auc

@@ -21,6 +21,8 @@ from imbalance_cli.inspection.columns import ColumnScan
 from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.labels import LabelSettings, count_labels
+from imbalance_cli.labels.encoding import LabelEncoder
+from imbalance_cli.leaks import find_leaks
 from imbalance_cli.readers import Table, open_source
 from imbalance_cli.readers.source import Batch, Tally
 
@@ -420,3 +422,36 @@ def test_leaks_are_findings(size: int) -> None:
         ("copy", "y", "higher")
     ]
     assert any(f.column == "copy" and "may be a leak" in f.problem for f in found.findings)
+
+
+@pytest.mark.parametrize("size", [7, 60, 1000])
+@pytest.mark.parametrize("encoding", ["one_vs_rest", "tags"])
+def test_leaks_of_classes_and_tags_are_those_that_fit_finds(encoding: str, size: int) -> None:
+    random = np.random.default_rng(0)
+    kinds = np.array(["ant", "bee", "cat", ""])[np.sort(random.integers(0, 4, 300))]
+    number = np.array([{"ant": 0, "bee": 1, "cat": 2, "": 5}[kind] for kind in kinds])
+    frame = pl.DataFrame(
+        {
+            "kind": kinds,
+            "code": (number + random.random(300) / 2).astype(str),
+            "only": np.where(number == 1, "7", ""),
+            "word": np.where(number == 0, random.choice(["a", "b"], 300), "c"),
+            "day": np.where(number == 2, "2020-01-01", "2021-05-05"),
+            "noise": random.random(300).astype(str),
+        }
+    )
+    settings = LabelSettings(encoding=encoding)  # type: ignore[arg-type]
+    found = look(frame, "kind", settings=settings, size=size)
+    table = Table("t", frame, str)
+    encoder = LabelEncoder(encoding, ["kind"], ["ant", "bee", "cat"])  # type: ignore[arg-type]
+    features = [column for column in frame.columns if column != "kind"]
+    expected = find_leaks(table, features, encoder.labels, encoder.encode(table), np.arange(300))
+    assert {leak.column for leak in expected} == {"code", "only", "word", "day"}
+    assert sorted(map(str, found.leaks)) == sorted(map(str, expected))
+
+
+def test_no_leak_is_looked_for_in_a_label_that_cannot_be_read() -> None:
+    frame = pl.DataFrame({"y": ["a;;b", "a"] * 20, "x": ["1", "2"] * 20})
+    found = look(frame, "y", settings=LabelSettings(encoding="tags"))
+    assert found.leaks == []
+    assert found.labels == []

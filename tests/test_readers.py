@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.readers import Table, open_source, read_table, stack_tables
 from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally, Tally, is_missing, tally_frame
 
 if TYPE_CHECKING:
@@ -122,3 +122,13 @@ def test_a_name_that_polars_takes_for_a_pattern_is_a_name(tmp_path: Path, suffix
     assert table.frame.columns == ["*", "^a.*$"]
     assert table.frame.cast(pl.String).rows() == [("3", "1"), ("4", "2")]
     assert open_source(str(path)).tally(["*"]).columns["*"].counts == {"3": 1, "4": 1}
+
+
+def test_tables_of_whole_and_other_numbers_are_one_of_numbers() -> None:
+    frames = [pl.DataFrame({"x": [1], "y": ["a"]}), pl.DataFrame({"x": [0.5], "y": ["b"]})]
+    stacked = stack_tables([Table("t", frame, str) for frame in frames], "t")
+    assert stacked.frame.rows() == [(1.0, "a"), (0.5, "b")]
+    for other in ({"x": ["1"], "y": ["b"]}, {"x": [0.5], "y": [1]}):
+        tables = [Table("t", frame, str) for frame in (frames[0], pl.DataFrame(other))]
+        with pytest.raises(SourceError, match="columns of different types"):
+            stack_tables(tables, "t")

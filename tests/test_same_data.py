@@ -17,8 +17,9 @@ import zstandard
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from sklearn.datasets import dump_svmlight_file
-from small_runs import succeed, write_config
+from small_runs import make_config, succeed, write_config
 
+import imbalance_cli
 from imbalance_cli.labels import count_labels
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.frames import FrameSource
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from imbalance_cli.labels import Counts
 
 ROWS = 300
 FEATURES = [f"x_{i}" for i in range(1, 5)]
@@ -137,6 +140,16 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 
+FRAMES: dict[str, Callable[[], pl.DataFrame | pd.DataFrame]] = {
+    "polars": make_frame,
+    "pandas": lambda: pd.DataFrame(make_frame().to_dict(as_series=False)),
+    "pandas, nullable": lambda: pd.DataFrame(make_frame().to_dict(as_series=False)).convert_dtypes(
+        dtype_backend="numpy_nullable"
+    ),
+    "pandas, texts": lambda: pd.DataFrame(make_frame().to_dict(as_series=False)).astype(str),
+}
+
+
 def fit(folder: Path, name: str) -> dict[str, Any]:
     """Fit what a writer wrote, and return what has to be the same."""
     path = folder / name
@@ -146,12 +159,25 @@ def fit(folder: Path, name: str) -> dict[str, Any]:
     report = succeed(
         "fit", config, "--run-dir", run, "--format", "json", "--set", "data.labels=null"
     )
-    predictions = pl.read_parquet(run / "predictions.parquet")
-    counted = count_labels(open_source(str(path)), LABELS)
+    labels = [entry["label"] for entry in report.document["splits"]["test"]["labels"]]
+    return results(run, count_labels(open_source(str(path)), LABELS), labels)
+
+
+def fit_frame(folder: Path, kind: str) -> dict[str, Any]:
+    """Fit a frame from Python, and return what has to be the same."""
+    frame = FRAMES[kind]()
+    config = make_config("no file", **SETTINGS)
+    report = imbalance_cli.fit(config, frame, run_dir=folder / "run")
+    counted = count_labels(FrameSource(frame), LABELS)
+    return results(folder / "run", counted, [label.label for label in report.labels])
+
+
+def results(run: Path, counted: Counts, labels: list[str]) -> dict[str, Any]:
+    """Return the counts, the test rows, the labels and the weights of a run."""
     return {
         "counts": counted,
-        "rows": predictions["row"].to_list(),
-        "labels": [entry["label"] for entry in report.document["splits"]["test"]["labels"]],
+        "rows": pl.read_parquet(run / "predictions.parquet")["row"].to_list(),
+        "labels": labels,
         "weights": load_file(run / "model.safetensors"),
     }
 
@@ -162,21 +188,12 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return fit(tmp_path_factory.mktemp("csv"), "a.csv")
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [*WRITERS, *FRAMES])
 def test_it_gives_what_csv_gives(name: str, expected: dict[str, Any], tmp_path: Path) -> None:
-    found = fit(tmp_path, name)
+    found = (fit_frame if name in FRAMES else fit)(tmp_path, name)
     assert found["counts"] == expected["counts"]
     assert found["rows"] == expected["rows"]
     assert found["labels"] == expected["labels"] == LABELS
     assert found["weights"].keys() == expected["weights"].keys()
     for key, tensor in found["weights"].items():
         assert torch.allclose(tensor, expected["weights"][key], rtol=1e-5, atol=1e-6), key
-
-
-@pytest.mark.parametrize("kind", ["polars", "pandas"])
-def test_a_frame_from_python_counts_alike(kind: str, expected: dict[str, Any]) -> None:
-    frame = make_frame()
-    source = FrameSource(
-        frame if kind == "polars" else pd.DataFrame(frame.to_dict(as_series=False))
-    )
-    assert count_labels(source, LABELS) == expected["counts"]

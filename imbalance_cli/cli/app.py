@@ -19,12 +19,13 @@ from imbalance_cli.cli.predict import predict
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
-from imbalance_cli.errors import ImbtrainError
+from imbalance_cli.errors import ImbtrainError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+LONGEST_MESSAGE = 4_000  # characters, whatever the names of columns are
 
 app = typer.Typer(
     name="imbtrain",
@@ -123,7 +124,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {shorten(' '.join(message.split()), LONGEST_MESSAGE)}\n")
     if hint:
         sys.stderr.write(f"hint: {hint}\n")
     return code

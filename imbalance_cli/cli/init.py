@@ -43,11 +43,13 @@ def init(
         )
     from imbalance_cli.config.template import write_template
     from imbalance_cli.inspection import inspect_source, propose_config
-    from imbalance_cli.readers import open_source
+    from imbalance_cli.readers.joined import open_labelled
 
     settings = read_settings(positive, encoding, tag_separator)
-    found = inspect_source(open_source(source, input_format), labels or (), settings)
+    opened, patterns = open_labelled(source, labels or (), input_format)
+    found = inspect_source(opened, patterns, settings)
     chosen = {"group": group, "time": time, "input_format": input_format}
     given = {key: value for key, value in chosen.items() if value is not None}
-    proposal = propose_config(source, found, settings, given)
+    file = labels[0] if labels and not patterns else None
+    proposal = propose_config(source, found, settings, given, targets_file=file)
     write_result(write_template(proposal).encode(), None)

@@ -33,11 +33,12 @@ def inspect(
 ) -> None:
     """Show columns, missing cells, labels, and what fit would refuse or warn of."""
     from imbalance_cli.inspection import inspect_source
-    from imbalance_cli.readers import open_source
+    from imbalance_cli.readers.joined import open_labelled
     from imbalance_cli.report import inspection as drawing
 
     settings = read_settings(positive, encoding, tag_separator)
-    found = inspect_source(open_source(source, input_format), labels or (), settings)
+    opened, patterns = open_labelled(source, labels or (), input_format)
+    found = inspect_source(opened, patterns, settings)
     chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.draw_inspection(found))

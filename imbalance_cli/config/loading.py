@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 LONGEST_NAME = 200  # characters of a path in an error
 
 
-def load_config(name: str, overrides: Sequence[str] = (), *, for_any_loss: bool = False) -> Config:
+def load_config(
+    given: str | dict[str, Any], overrides: Sequence[str] = (), *, for_any_loss: bool = False
+) -> Config:
     """Read and check a config.
 
     Args:
-        name: a YAML file, or "-" for stdin.
+        given: a YAML file, "-" for stdin, or the sections, to which overrides are written.
         overrides: "section.key=value", as given to --set.
         for_any_loss: whether it is for all losses in turn, so that keys of any may be given.
 
@@ -37,8 +39,7 @@ def load_config(name: str, overrides: Sequence[str] = (), *, for_any_loss: bool 
         ConfigError: it cannot be read, is not YAML, or holds wrong keys or values; all of them
             are named at once.
     """
-    shown = "stdin" if name == "-" else name
-    document, lines = parse_mapping(_read(name), shown)
+    shown, document, lines = _parse(given)
     places = {path: f"line {line}" for path, line in lines.items()}
     for key in document:
         if document[key] is None:  # a section whose keys are all commented out
@@ -53,8 +54,16 @@ def load_config(name: str, overrides: Sequence[str] = (), *, for_any_loss: bool 
     if not for_any_loss:
         config = resolve_weighting(config, shown)
     refuse_contradictions(config, places, shown, for_any_loss=for_any_loss)
-    refuse_second_reader(config, is_stdin=name == "-")
+    refuse_second_reader(config, is_stdin=given == "-")
     return config
+
+
+def _parse(given: str | dict[str, Any]) -> tuple[str, dict[str, Any], dict[KeyPath, int]]:
+    """Return the name of a config for errors, its sections, and the lines of its keys."""
+    if isinstance(given, dict):
+        return "config", given, {}
+    shown = "stdin" if given == "-" else given
+    return shown, *parse_mapping(_read(given), shown)
 
 
 def _read(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -12,8 +12,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
 )
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
@@ -101,6 +105,12 @@ class DataSection(Section):
     part: str | None = None
     input_format: str | None = None
     in_memory: bool | Literal["auto"] = "auto"
+    _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def frames(self) -> Mapping[str, Any]:
+        """The data frames that sources stand for, by the names they have in train, valid, test."""
+        return self._frames
 
 
 class SplitSection(Section):
@@ -224,6 +234,12 @@ class Config(Section):
     thresholds: ThresholdsSection = Field(default_factory=ThresholdsSection)
     report: ReportSection = Field(default_factory=ReportSection)
     output: OutputSection = Field(default_factory=OutputSection)
+
+    def with_frames(self, frames: Mapping[str, Any]) -> Config:
+        """Return the same config, where the names of these data frames stand for them."""
+        data = self.data.model_copy()
+        data._frames = dict(frames)  # noqa: SLF001  never a key of the YAML
+        return self.model_copy(update={"data": data})
 
     def with_repeats(self, folds: int, members: int) -> Config:
         """Return the same config, to be trained in so many folds, so often in each."""

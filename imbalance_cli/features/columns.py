@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError, SourceError
+from imbalance_cli.errors import FeatureError, SourceError, show_cell
 from imbalance_cli.features.preprocessing import (
     CategoricalFeature,
     NumericFeature,
@@ -137,8 +137,8 @@ class ColumnScan:
             if reading.bad is not None and reading.cells > MOSTLY * self._known:
                 place, text = reading.bad
                 raise FeatureError(
-                    f"{place}: column {self._column!r}: {text!r} is not a {reading.kind}, as "
-                    f"{reading.cells:,} of {self._known:,} cells are",
+                    f"{place}: column {self._column!r}: {show_cell(text)} is not a {reading.kind}, "
+                    f"as {reading.cells:,} of {self._known:,} cells are",
                     hint=f"mend it, leave the cell blank, or {self._hint}",
                 )
 

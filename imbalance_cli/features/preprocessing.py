@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError
+from imbalance_cli.errors import FeatureError, show_cell
 from imbalance_cli.readers.cells import (
     Parsed,
     is_readable,
@@ -188,7 +188,9 @@ def large_cell(table: Table, column: str, values: NDArray[np.float64]) -> str | 
         return None
     row = int(large[0])
     problem = "infinite" if np.isinf(values[row]) else f"too large: the most is {LARGEST:.1e}"
-    return f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is {problem}"
+    return (
+        f"{table.place(row)}: column {column!r}: {show_cell(table.frame[column][row])} is {problem}"
+    )
 
 
 def refuse_large_cell(problem: str | None) -> None:
@@ -203,7 +205,7 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
     if parsed.bad_row is not None:
         cell = parse_texts(cells)[parsed.bad_row]
         raise FeatureError(
-            f"{table.place(parsed.bad_row)}: column {column!r}: {cell!r} is not a {kind}, "
+            f"{table.place(parsed.bad_row)}: column {column!r}: {show_cell(cell)} is not a {kind}, "
             "as it was in training"
         )
     return parsed

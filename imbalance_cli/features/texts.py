@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError
+from imbalance_cli.errors import FeatureError, show_cell
 from imbalance_cli.features.preprocessing import CategoricalFeature
 from imbalance_cli.readers.cells import BOOLEANS, parse_texts
 from imbalance_cli.sketches import DistinctCounter, FrequentTexts
@@ -103,7 +103,7 @@ class Texts:
             raise FeatureError(
                 f"{name}: column {self._column!r} looks like "
                 f"{'free text' if is_text else 'an id'}: {about}{distinct:,} distinct values in "
-                f"{known:,} cells, such as {self._first!r}",
+                f"{known:,} cells, such as {show_cell(self._first)}",
                 hint=f"data.exclude: [{self._column}]",
             )
 

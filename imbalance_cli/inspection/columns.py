@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import shorten
+from imbalance_cli.errors import shorten, show_cell
 from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY
 from imbalance_cli.features.preprocessing import LARGEST
 from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
@@ -55,6 +55,9 @@ class Column:
         values: rows a value, most frequent first; none where there are more than a few.
         example: the first value.
         problem: why `fit` would refuse the column as a feature, or None.
+        first_missing: where the first missing cell stands, or None.
+        first_no_time: where the first cell stands that is neither a number nor a date in a column
+            of them, and the cell; None where all cells are.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Column:
     values: dict[str, int] = dataclasses.field(default_factory=dict)
     example: str | None = None
     problem: str | None = None
+    first_missing: str | None = None
+    first_no_time: tuple[str, str] | None = None
 
     @property
     def missing_share(self) -> float:
@@ -112,6 +117,7 @@ class ColumnScan:
         self.name = name
         self._rows = self._known = self._letters = 0
         self._unreadable: str | None = None
+        self._first_missing: str | None = None
         self._has_booleans = False
         self._are_integers = self._are_whole = True
         self._numbers, self._dates = _Reading(), _Reading()
@@ -134,6 +140,9 @@ class ColumnScan:
         column = cells.alias("cell").to_frame()
         found = column.group_by("cell", maintain_order=True).len("rows")
         found = found.with_columns(parse_texts(found["cell"]).alias("text"))
+        missing = found.filter(pl.col("text").is_null())["cell"]
+        if self._first_missing is None and len(missing):
+            self._first_missing = place(cells.index_of(missing[0]) or 0)
         found = found.filter(pl.col("text").is_not_null())
         if found.is_empty():
             return
@@ -186,7 +195,15 @@ class ColumnScan:
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
             example=None if first is None else shorten(first, LONGEST_EXAMPLE),
             problem=problem,
+            first_missing=self._first_missing,
+            first_no_time=self._find_no_time(),
         )
+
+    def _find_no_time(self) -> tuple[str, str] | None:
+        """Return where the first cell stands that is no time, as fit reads times, and the cell."""
+        if not (self._numbers.bad and self._dates.bad):
+            return None
+        return self._dates.bad_place, self._dates.bad_cell or ""
 
     def _tell(self) -> tuple[Kind, str | None]:
         """Return the kind, and why fit would refuse the column."""
@@ -210,8 +227,8 @@ class ColumnScan:
             good = self._known - reading.bad
             if good > MOSTLY * self._known:
                 return kind, (
-                    f"{reading.bad_place}: {reading.bad_cell!r} is not a {kind}, as {good:,} of "
-                    f"{self._known:,} cells are"
+                    f"{reading.bad_place}: {show_cell(reading.bad_cell)} is not a {kind}, as "
+                    f"{good:,} of {self._known:,} cells are"
                 )
         return None
 

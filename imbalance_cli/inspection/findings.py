@@ -64,6 +64,8 @@ def list_findings(
         )
     for column, error in labels.refused.items():
         yield Finding("refused", column, error.message, error.hint)
+    for sentence in labels.remarks():
+        yield Finding("warned", labels.columns[0], sentence)
     features = [column for column in columns if column.name not in labels.columns]
     yield from _judge_features(features)
     for leak in leaks:

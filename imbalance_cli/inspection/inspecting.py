@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imbalance_cli.inspection.columns import ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
-from imbalance_cli.labels import LabelSettings, check_positive, select_labels
+from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
 from imbalance_cli.leaks import Leak, LeakScan
 from imbalance_cli.readers import Table, batch_table
 from imbalance_cli.readers.cells import is_readable
@@ -17,12 +19,13 @@ from imbalance_cli.readers.cells import is_readable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from imbalance_cli.readers.source import Source
 
 MOST_PAIRS = 10
+MOST_LEAK_LABELS = 100
+NO_LABEL = ""
 ROW_HASHES = 2**20  # kept of all rows; past it repeated rows are estimated
 PLAIN = LabelSettings()
 
@@ -59,6 +62,7 @@ def inspect_source(
         repeated_rows.add(table.frame.hash_rows().to_numpy())
     columns = [scan.finish() for scan in scans]
     counts = labels.counts()
+    labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()
     findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats)
     return Inspection(
@@ -77,9 +81,11 @@ def inspect_source(
 
 
 class _Leaks:
-    """Looks for features that alone tell a binary label.
+    """Looks for features that alone tell a label.
 
-    Classes and tags are not all known before the last row, so features are not held against them.
+    Classes and tags are not all known before the last row. A label that nothing is, NO_LABEL, has
+    every row with a known cell as a negative, and a new class or tag begins with what it has. Of
+    many of them, the first MOST_LEAK_LABELS are looked at.
     """
 
     def __init__(self, labels: LabelScan) -> None:
@@ -87,7 +93,7 @@ class _Leaks:
         self._scan: LeakScan | None = None
 
     def add(self, table: Table, targets: NDArray[np.float32]) -> None:
-        if not self._labels.is_binary:
+        if not self._labels.columns:
             return
         if self._scan is None:
             features = [
@@ -95,9 +101,23 @@ class _Leaks:
                 for column, dtype in table.frame.schema.items()
                 if column not in self._labels.columns and is_readable(dtype)
             ]
-            self._scan = LeakScan(features, self._labels.columns)
+            known = self._labels.labels if self._labels.is_binary else [NO_LABEL]
+            self._scan = LeakScan(features, known)
+        if not self._labels.is_binary:
+            self._scan.grow([NO_LABEL, *self._labels.labels[:MOST_LEAK_LABELS]], like=0)
+            targets = _with_no_label(targets[:, :MOST_LEAK_LABELS])
         self._scan.add(table.frame, targets)
 
     def find(self) -> list[Leak]:
+        """Return the leaks of the labels that can be read, in the order of columns and labels."""
+        order = {count.label: i for i, count in enumerate(self._labels.counts())}
         found = self._scan.find() if self._scan else []
-        return [leak for leak in found if leak.label not in self._labels.refused]
+        columns = {leak.column: i for i, leak in enumerate(found)}
+        read = [leak for leak in found if leak.label in order]
+        return sorted(read, key=lambda leak: (columns[leak.column], order[leak.label]))
+
+
+def _with_no_label(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put a label before the others, (B, L), that is 0 where any of them is known."""
+    known = ~np.isnan(targets).all(axis=1, keepdims=True)
+    return np.hstack([np.where(known, np.float32(0), np.float32(np.nan)), targets])

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from imbalance_cli.config.template import Proposal
-from imbalance_cli.errors import ConfigError, LabelError, nearest
+from imbalance_cli.errors import ConfigError, LabelError, nearest, show_cell
 from imbalance_cli.labels import list_names
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def propose_config(
     found: Inspection,
     settings: LabelSettings,
     given: Mapping[str, str] = MappingProxyType({}),
+    *,
+    targets_file: str | None = None,
 ) -> Proposal:
     """Return what a config for the source says: labels, columns to leave out, groups and times.
 
@@ -42,6 +44,7 @@ def propose_config(
         found: what an inspection of it found.
         settings: how the labels are read.
         given: other keys of `data` and their values; group and time are columns.
+        targets_file: what holds the labels, where `path` holds features alone.
 
     Raises:
         ConfigError: the group or the time is no column, or a label.
@@ -59,7 +62,9 @@ def propose_config(
     return Proposal(
         source=path,
         about=_describe(found, exclude),
-        labels={column: _describe_label(column, found) for column in found.label_columns},
+        labels={targets_file: f"{len(found.labels):,} labels"}
+        if targets_file is not None
+        else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
         settings=_list_settings(settings) | dict(given),
         suggested={
@@ -79,6 +84,20 @@ def _check_role(key: str, column: str, found: Inspection) -> None:
         )
     if column in found.label_columns:
         raise ConfigError(f"--{key}: {column!r} is a label", hint=f"another column for --{key}")
+    known = next(known for known in found.columns if known.name == column)
+    if known.kind == "other":
+        raise ConfigError(f"--{key}: {found.source}: column {column!r} {known.problem}")
+    if known.first_missing is not None:
+        raise ConfigError(
+            f"--{key}: {known.first_missing}: column {column!r}: the {key} is missing",
+            hint=f"every row needs one: fill it in, or another column for --{key}",
+        )
+    if key == "time" and known.first_no_time is not None:
+        place, cell = known.first_no_time
+        raise ConfigError(
+            f"--{key}: {place}: column {column!r}: {show_cell(cell)} is not a time",
+            hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
+        )
 
 
 def _list_settings(settings: LabelSettings) -> dict[str, str]:
@@ -112,8 +131,15 @@ def _describe_label(column: str, found: Inspection) -> str:
 
 
 def _list_excluded(found: Inspection) -> dict[str, str]:
-    """Return the columns that `fit` would refuse or drop, or that tell a label, and why."""
-    idle = _constants(found) | {leak.column for leak in found.leaks}
+    """Return the columns that `fit` would refuse or drop, or that tell a label, and why.
+
+    Columns that tell a label stay where there are no others, since something is to be learned.
+    """
+    refused = {finding.column for finding in found.findings if finding.outcome == "refused"}
+    idle, telling = _constants(found), {leak.column for leak in found.leaks}
+    names = {column.name for column in found.columns} - {*found.label_columns, *refused}
+    if names - idle - telling:
+        idle |= telling
     reasons: dict[str, str] = {}
     for finding in found.findings:
         column = finding.column

@@ -74,6 +74,10 @@ class LabelScan:
         self._pairs.add(targets)
         return targets
 
+    def remarks(self) -> list[str]:
+        """Return what was noticed of classes or tags."""
+        return [] if self._vocabulary is None else self._vocabulary.remarks()
+
     def counts(self) -> list[LabelCounts]:
         """Return the counts of each label that can be read, in the order that fit has them."""
         order = self._order()
@@ -105,7 +109,8 @@ class LabelScan:
         try:
             vocabulary.add(table)
             self._check_number(vocabulary)
-            self._pairs.grow(list(vocabulary.rows))
+            fresh = sorted(vocabulary.rows.keys() - set(self.labels))
+            self._pairs.grow([*self.labels, *fresh])
             encoder = LabelEncoder(
                 vocabulary.encoding, [vocabulary.column], self.labels, separator=self._separator
             )

@@ -4,6 +4,7 @@ from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.counting import LabelSettings, count_labels, count_sources
 from imbalance_cli.labels.counts import Counts, LabelCounts, add_counts
 from imbalance_cli.labels.selection import (
+    explain_bare,
     list_names,
     match_columns,
     no_label_found,
@@ -21,6 +22,7 @@ __all__ = [
     "count_labels",
     "count_sources",
     "encode_labels",
+    "explain_bare",
     "list_names",
     "match_columns",
     "no_label_found",

@@ -6,6 +6,7 @@ Shapes: N rows of a batch, L labels.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,6 @@ from imbalance_cli.labels.encoding import (
     LabelEncoder,
     Vocabulary,
     apply_missing_policy,
-    list_values,
 )
 from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.labels.selection import list_names, require_column
@@ -72,8 +72,7 @@ def count_values(
     rows = 0
     for source in sources:
         for table, weights in _weighted_batches(source, [column], settings):
-            vocabulary.add(table)
-            values = list_values(table, column, encoding, settings.separator)
+            values = vocabulary.add(table)
             missing = values.is_null().to_numpy()
             cells = DenseTargets(np.where(missing, MISSING, 0).astype(np.int8)[:, None])
             apply_missing_policy(settings.missing, table, cells, [column])
@@ -86,7 +85,8 @@ def count_values(
     labels = vocabulary.labels(list_names([source.name for source in sources], most=3))
     positives = np.array([weight_of[label] for label in labels], np.float64)
     sums = np.stack([positives, known - positives, np.full(len(labels), absent)])
-    return _counts(rows, labels, sums, settings)
+    counted = _counts(rows, labels, sums, settings)
+    return dataclasses.replace(counted, remarks=tuple(vocabulary.remarks()))
 
 
 def _sum_weights(values: pl.Series, weights: NDArray[np.float64]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import LabelError, shorten
+from imbalance_cli.errors import LabelError, show_cell
 from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 POSITIVE_TEXTS = frozenset({"1", "true", "yes", "t", "y"})
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
-LONGEST_SHOWN = 60  # characters of a cell in an error
 
 
 def check_positive(positive: str | None) -> None:
@@ -27,7 +26,7 @@ def check_positive(positive: str | None) -> None:
     """
     if positive is not None and is_missing(positive):
         raise LabelError(
-            f"the positive value is {positive!r}, which stands for a missing cell",
+            f"the positive value is {show_cell(positive)}, which stands for a missing cell",
             hint="name another text that means 1, or leave it out",
         )
 
@@ -85,7 +84,7 @@ def read_texts(
     for text, side in sides.items():
         if side is None and not is_missing(text):
             raise LabelError(
-                f"{place(text)}column {label!r}: {_quote(text)} is not a binary label",
+                f"{place(text)}column {label!r}: {show_cell(text)} is not a binary label",
                 hint="0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
                 "(data.encoding) makes each class or tag a label",
@@ -94,8 +93,8 @@ def read_texts(
     third = [text for text in negatives if not _same_value(text, negatives[0])]
     if positive is not None and third:
         raise LabelError(
-            f"{place(third[0])}column {label!r}: {_quote(third[0])} is a third value beside "
-            f"{_quote(positive)} and {_quote(negatives[0])}",
+            f"{place(third[0])}column {label!r}: {show_cell(third[0])} is a third value beside "
+            f"{show_cell(positive)} and {show_cell(negatives[0])}",
             hint="a binary label has two values",
         )
     if column.overflow:
@@ -124,7 +123,3 @@ def _same_value(text: str, other: str) -> bool:
         return float(text) == float(other)
     except ValueError:
         return False
-
-
-def _quote(text: str) -> str:
-    return repr(shorten(text, LONGEST_SHOWN))

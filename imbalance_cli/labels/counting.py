@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Literal
 from imbalance_cli.errors import LabelError
 from imbalance_cli.labels.binary import check_positive, read_texts
 from imbalance_cli.labels.counts import Counts, LabelCounts, add_counts
-from imbalance_cli.labels.selection import list_names, no_label_found, only_column, select_labels
+from imbalance_cli.labels.selection import (
+    explain_bare,
+    list_names,
+    no_label_found,
+    only_column,
+    select_labels,
+)
 from imbalance_cli.readers.source import Tally, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.labels.encoding import MissingPolicy
+    from imbalance_cli.labels.encoding import EncodingName, MissingPolicy
     from imbalance_cli.readers.source import ColumnTally, Source
 
 BARE_TEXTS = frozenset({"0", "1", "0.0", "1.0"})
@@ -76,7 +82,10 @@ def count_labels(
         others = [label for label in labels if not _is_bare(tally.columns[label])]
         if others:
             raise no_label_found(source, others)
-    counts = counts_of_tally(tally, source.name, settings.positive)
+    try:
+        counts = counts_of_tally(tally, source.name, settings.positive)
+    except LabelError as error:
+        raise explain_bare(error, source) from error
     return counts.without_missing() if settings.missing == "negative" else counts
 
 
@@ -94,11 +103,24 @@ def count_sources(
         LabelError: no label was found, the labels of two sources differ, or a cell cannot be read.
         SourceError: a source cannot be read.
     """
-    match settings.encoding:
-        case "auto" | "binary":
-            return add_counts([(s.name, count_labels(s, patterns, settings)) for s in sources])
-        case encoding:
-            columns = [_only_label(source, patterns, encoding) for source in sources]
+    if settings.encoding in {"auto", "binary"}:
+        counts = add_counts([(s.name, count_labels(s, patterns, settings)) for s in sources])
+    else:
+        counts = _count_values(sources, patterns, settings)
+    if settings.sample_weight is not None and counts.rows and not counts.total:
+        from imbalance_cli.labels.sample_weights import no_weight
+
+        names = list_names([source.name for source in sources], most=3)
+        raise no_weight(names, settings.sample_weight)
+    return counts
+
+
+def _count_values(
+    sources: Sequence[Source], patterns: Sequence[str], settings: LabelSettings
+) -> Counts:
+    """Count the classes or tags of the one label column that all sources have."""
+    encoding: EncodingName = "one_vs_rest" if settings.encoding == "one_vs_rest" else "tags"
+    columns = [_only_label(source, patterns, encoding) for source in sources]
     if len(set(columns)) > 1:
         raise LabelError(
             f"{sources[0].name}: the labels are in column {columns[0]!r}, and elsewhere in "

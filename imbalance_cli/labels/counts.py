@@ -40,10 +40,22 @@ class LabelCounts:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """The counts of several labels over the same rows."""
+    """The counts of several labels over the same rows.
+
+    Attributes:
+        rows: how many.
+        labels: the counts of each.
+        remarks: what was noticed while they were counted.
+    """
 
     rows: int
     labels: list[LabelCounts]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """All cells, or with sample weights the sum of what they weigh."""
+        return sum(label.positives + label.negatives + label.missing for label in self.labels)
 
     def scaled(self, factor: float) -> Counts:
         """Return the counts times a factor."""
@@ -56,7 +68,7 @@ class Counts:
             )
             for label in self.labels
         ]
-        return Counts(self.rows, labels)
+        return Counts(self.rows, labels, self.remarks)
 
     def without_missing(self) -> Counts:
         """Return the counts with missing cells as negatives."""
@@ -64,7 +76,7 @@ class Counts:
             LabelCounts(label.label, label.positives, label.negatives + label.missing)
             for label in self.labels
         ]
-        return Counts(self.rows, labels)
+        return Counts(self.rows, labels, self.remarks)
 
 
 def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
@@ -79,6 +91,7 @@ def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
     (first_name, first), *others = parts
     total = {counts.label: counts for counts in first.labels}
     rows = first.rows
+    remarks = dict.fromkeys(remark for _, part in parts for remark in part.remarks)
     for name, part in others:
         labels = {counts.label for counts in part.labels}
         differing = [*(total.keys() - labels), *(labels - total.keys())]
@@ -91,4 +104,4 @@ def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
             )
         rows += part.rows
         total |= {counts.label: total[counts.label] + counts for counts in part.labels}
-    return Counts(rows, list(total.values()))
+    return Counts(rows, list(total.values()), tuple(remarks))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import LabelError, shorten
-from imbalance_cli.labels.binary import LONGEST_SHOWN, check_positive, encode_labels
+from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
@@ -43,6 +43,7 @@ class Vocabulary:
         separator: between the tags of a cell.
         rows: how many rows hold each class or tag.
         known: how many cells are not missing.
+        missing_words: how many cells hold each word that stands for a missing value.
     """
 
     column: str
@@ -50,18 +51,39 @@ class Vocabulary:
     separator: str = ";"
     rows: dict[str, int] = dataclasses.field(default_factory=dict)
     known: int = 0
+    missing_words: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def add(self, table: Table) -> None:
-        """Add the cells of a batch.
+    def add(self, table: Table) -> pl.Series:
+        """Add the cells of a batch, and return them as `list_values` does.
 
         Raises:
             LabelError: a cell holds an empty tag.
         """
         values = list_values(table, self.column, self.encoding, self.separator)
         self.known += len(values) - values.null_count()
+        self._note_missing(table.frame[self.column].filter(values.is_null()))
         found = values.explode(empty_as_null=True).drop_nulls().alias("value")
         for value, count in found.to_frame().group_by("value").len().iter_rows():
             self.rows[value] = self.rows.get(value, 0) + count
+        return values
+
+    def _note_missing(self, cells: pl.Series) -> None:
+        """Count the words among missing cells; blank ones are none."""
+        if cells.dtype == pl.String:
+            texts = cells.alias("word").str.strip_chars()
+            words = texts.replace("", None).drop_nulls().to_frame()
+            for word, count in words.group_by("word").len().iter_rows():
+                self.missing_words[word] = self.missing_words.get(word, 0) + count
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each word that is read as missing, and may be a class or tag."""
+        kind = "class" if self.encoding == "one_vs_rest" else "tag"
+        return [
+            f"column {self.column!r}: {count:,} cell{'s' if count > 1 else ''} {word!r} "
+            f"{'are' if count > 1 else 'is'} read as missing; if {word} is a {kind}, write it in "
+            f"other words, such as {word + '_'!r}"
+            for word, count in sorted(self.missing_words.items())
+        ]
 
     def labels(self, name: str) -> list[str]:
         """Return the labels, numbers by size and texts by alphabet.
@@ -84,7 +106,7 @@ class Vocabulary:
         if self.encoding == "one_vs_rest" and LEAST_OF_AN_ID <= self.known < 2 * len(self.rows):
             raise LabelError(
                 f"{name}: column {self.column!r} has {len(self.rows):,} values in {self.known:,} "
-                f"cells, such as {_shown(next(iter(self.rows)))}: it looks like an id or a "
+                f"cells, such as {show_cell(next(iter(self.rows)))}: it looks like an id or a "
                 "measurement, not a class",
                 hint="another label column; or data.encoding: binary",
             )
@@ -158,7 +180,7 @@ class LabelEncoder:
         if not self.unseen:
             return None
         kind = "classes" if self.encoding == "one_vs_rest" else "tags"
-        shown = list_names([_shown(value) for value in sorted(self.unseen)], most=5)
+        shown = list_names([show_cell(value) for value in sorted(self.unseen)], most=5)
         return (
             f"column {self.columns[0]!r} holds {kind} that the labels do not have, which count as "
             f"none of them: {shown}"
@@ -195,8 +217,9 @@ def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series)
     blank = tags.list.contains("").fill_null(value=False)
     if blank.any():
         row = blank.arg_max() or 0
+        seen = show_cell(str(cells[row]))
         raise LabelError(
-            f"{table.place(row)}: column {column!r}: {_shown(str(cells[row]))} holds an empty tag",
+            f"{table.place(row)}: column {column!r}: {seen} holds an empty tag",
             hint="name a tag between two separators; data.tag_separator says what separates them",
         )
     return tags.list.unique(maintain_order=True)
@@ -238,7 +261,3 @@ def _natural(label: str) -> tuple[bool, float, str]:
         return False, float(label), label
     except ValueError:
         return True, 0.0, label
-
-
-def _shown(text: str) -> str:
-    return repr(shorten(text, LONGEST_SHOWN))

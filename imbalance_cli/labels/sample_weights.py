@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import LabelError
+from imbalance_cli.errors import LabelError, show_cell
 from imbalance_cli.readers.cells import parse_numbers
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from imbalance_cli.readers import Table
 
 HEAVIEST = 1e9
+
+
+def no_weight(name: str, column: str) -> LabelError:
+    """Return the error that no row of a source counts."""
+    return LabelError(
+        f"{name}: column {column!r}: every sample weight is 0",
+        hint="a sample weight says how much a row counts",
+    )
 
 
 def read_sample_weights(table: Table, column: str) -> NDArray[np.float64]:
@@ -31,9 +39,9 @@ def read_sample_weights(table: Table, column: str) -> NDArray[np.float64]:
     wrong = ~((weights >= 0) & (weights <= HEAVIEST))
     if wrong.any():
         row = int(wrong.argmax())
+        seen = show_cell(table.frame[column][row])
         raise LabelError(
-            f"{table.place(row)}: column {column!r}: {table.frame[column][row]!r} is not a sample "
-            "weight",
+            f"{table.place(row)}: column {column!r}: {seen} is not a sample weight",
             hint=f"a sample weight is a number from 0 to {HEAVIEST:g}; 0 leaves the row out",
         )
     return weights

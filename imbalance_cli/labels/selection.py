@@ -7,6 +7,7 @@ import types
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, nearest
+from imbalance_cli.readers.renamed import is_bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -101,6 +102,18 @@ def only_column(columns: Sequence[str], encoding: str, name: str) -> str:
             hint=f"name one of them: --labels {columns[0]}, or data.labels in a config",
         )
     return columns[0]
+
+
+def explain_bare(error: LabelError, source: Source) -> LabelError:
+    """Return the error that an array without a key, which is read as labels, holds none."""
+    if not is_bare(source):
+        return error
+    return LabelError(
+        f"{source.name}: one array, which is read as labels: "
+        f"{error.message.removeprefix(f'{source.name}: ')}",
+        hint="if it holds features, the labels are elsewhere: imbtrain weights FILE, or --labels "
+        "FILE beside it (data.labels in a config)",
+    )
 
 
 def list_names(names: Iterable[str], most: int = 20) -> str:

@@ -98,6 +98,19 @@ class LeakScan:
                 if column.is_open:
                     column.add(_refuse_nested(frame[name]).alias(CELL).gather(batch), sides)
 
+    def grow(self, labels: Sequence[str], like: int) -> None:
+        """Append labels, which in the rows so far are what label number `like` is.
+
+        Args:
+            labels: the names, (L,), those known so far first.
+            like: the number of a label without a positive, so that no column was given up that
+                could tell a new one.
+        """
+        added = len(labels) - len(self._labels)
+        for column in self._columns.values() if added else ():
+            column.grow(like, added)
+        self._labels = list(labels)
+
     def merge(self, other: LeakScan) -> None:
         """Take in what another scan for the same columns and labels saw in other rows."""
         for name, column in self._columns.items():
@@ -169,6 +182,11 @@ class _Column:
             if self._categories:
                 self._categories.add(texts, sides)
         self._give_up()
+
+    def grow(self, like: int, added: int) -> None:
+        for tracker in (self._numbers, self._dates, self._missing, self._categories):
+            if tracker:
+                tracker.grow(like, added)
 
     def merge(self, other: _Column) -> None:
         for name in ("_numbers", "_dates", "_missing", "_categories"):

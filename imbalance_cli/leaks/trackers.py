@@ -10,7 +10,7 @@ Shapes: B rows of a batch, L labels, K categories, 2 sides: positives, negatives
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -66,6 +66,11 @@ class Extremes:
                     self.least[side, label] = min(self.least[side, label], chosen.min())
                     self.largest[side, label] = max(self.largest[side, label], chosen.max())
 
+    def grow(self, like: int, added: int) -> None:
+        """Append labels that begin with what label number `like` has."""
+        for name in ("counts", "least", "largest"):
+            setattr(self, name, _repeat_label(getattr(self, name), like, added))
+
     def merge(self, other: Extremes) -> None:
         """Take in what was counted in other rows."""
         self.counts += other.counts
@@ -104,6 +109,11 @@ class Missing:
             self.missing[side] += absent
             self.known[side] += total - absent
 
+    def grow(self, like: int, added: int) -> None:
+        """Append labels that begin with what label number `like` has."""
+        self.missing = _repeat_label(self.missing, like, added)
+        self.known = _repeat_label(self.known, like, added)
+
     def merge(self, other: Missing) -> None:
         """Take in what was counted in other rows."""
         self.missing += other.missing
@@ -124,7 +134,7 @@ class Categories:
     def __init__(self, labels: int) -> None:
         self._labels = labels
         self._overflow = False
-        self._names = [f"{side}{label}" for side in "+-" for label in range(labels)]
+        self._names = _name_sides(labels)
         self._counts = pl.DataFrame(
             schema={"text": pl.String, **dict.fromkeys(self._names, pl.Int64)}
         )
@@ -141,6 +151,16 @@ class Categories:
             return
         flags = pl.from_numpy(np.hstack(sides).astype(np.int64), schema=self._names)
         self._take(flags.insert_column(0, texts.alias("text")).drop_nulls("text"))
+
+    def grow(self, like: int, added: int) -> None:
+        """Append labels that begin with what label number `like` has."""
+        fresh = range(self._labels, self._labels + added)
+        self._counts = self._counts.with_columns(
+            pl.col(f"{side}{like}").alias(f"{side}{label}") for side in "+-" for label in fresh
+        )
+        self._labels += added
+        self._names = _name_sides(self._labels)
+        self._counts = self._counts.select("text", *self._names)
 
     def merge(self, other: Categories) -> None:
         """Take in what was counted in other rows."""
@@ -170,6 +190,15 @@ class Categories:
         """Return whether no category has both sides of a label, (L,)."""
         is_mixed = (self._sides() > 0).all(axis=1)  # (K, L)
         return np.asarray(~is_mixed.any(axis=0), np.bool_)
+
+
+def _name_sides(labels: int) -> list[str]:
+    return [f"{side}{label}" for side in "+-" for label in range(labels)]
+
+
+def _repeat_label(values: NDArray[Any], like: int, added: int) -> NDArray[Any]:
+    """Append `added` times what label number `like` has to values, (2, L)."""
+    return np.hstack([values, np.repeat(values[:, like : like + 1], added, axis=1)])
 
 
 def _log_choose(total: float, chosen: float) -> float:

@@ -8,8 +8,12 @@ twice, a row of weight 0 as if it did not. None is 1 for every row.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
+from imbalance_cli.metrics.band_bootstrap import BandCounts
+from imbalance_cli.metrics.bands import Bands
 from imbalance_cli.metrics.confusion import Confusion
+from imbalance_cli.metrics.intervals import make_intervals
 from imbalance_cli.metrics.multilabel import MultilabelSums
+from imbalance_cli.metrics.pooled import PooledRanking
 from imbalance_cli.metrics.probabilities import (
     brier,
     brier_skill,
@@ -24,11 +28,22 @@ from imbalance_cli.metrics.ranking import (
     recall_at_precision,
     roc_auc,
 )
+from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, TOP_SHARE, Levels, Replicates
+from imbalance_cli.metrics.row_bootstrap import BandRows, Units
 
 __all__ = [
+    "DEFAULT_LEVELS",
+    "TOP_SHARE",
+    "BandCounts",
+    "BandRows",
+    "Bands",
     "Confusion",
+    "Levels",
     "MultilabelSums",
+    "PooledRanking",
     "Ranking",
+    "Replicates",
+    "Units",
     "average_precision",
     "brier",
     "brier_skill",
@@ -36,6 +51,7 @@ __all__ = [
     "lift",
     "log_loss",
     "macro",
+    "make_intervals",
     "precision_at_k",
     "recall_at_precision",
     "roc_auc",

@@ -6,8 +6,12 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +42,28 @@ class Confusion:
             count(~decisions & negative),
         )
 
+    def parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the four counts in their order."""
+        return (
+            self.true_positives,
+            self.false_positives,
+            self.false_negatives,
+            self.true_negatives,
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Confusion], dim: int) -> Confusion:
+        """Return the counts of several as one, in their order along a dimension."""
+        columns = zip(*(part.parts() for part in parts), strict=True)
+        return cls(*(torch.cat(column, dim=dim) for column in columns))
+
+    def merge(self, other: Confusion) -> Confusion:
+        """Return the counts over the rows of both."""
+        return Confusion(*(a + b for a, b in zip(self.parts(), other.parts(), strict=True)))
+
     def total(self) -> Confusion:
         """Return the counts summed over labels, (1,), for micro averages."""
-        return Confusion(
-            *(getattr(self, f.name).sum(dim=0, keepdim=True) for f in dataclasses.fields(self))
-        )
+        return Confusion(*(part.sum(dim=0, keepdim=True) for part in self.parts()))
 
     def decided(self) -> torch.Tensor:
         """Return (...,): what was decided positive."""

@@ -64,6 +64,11 @@ class MultilabelSums:
             coverage=(mass * coverage).sum(),
         )
 
+    @classmethod
+    def nothing(cls) -> MultilabelSums:
+        """Return the sums over no rows."""
+        return cls(*[torch.zeros((), dtype=torch.float64)] * len(dataclasses.fields(cls)))
+
     def merge(self, other: MultilabelSums) -> MultilabelSums:
         """Return the sums over the rows of both."""
         names = [field.name for field in dataclasses.fields(self)]

@@ -151,13 +151,20 @@ def find_row(sources: Iterable[Source], columns: Sequence[str], row: int) -> tup
     )
 
 
+def _differ_in_numbers(frames: Sequence[pl.DataFrame]) -> bool:
+    """Return whether frames have columns of different types, and all of these hold numbers."""
+    types = [set(column) for column in zip(*(frame.dtypes for frame in frames), strict=True)]
+    different = [found for found in types if len(found) > 1]
+    return bool(different) and all(dtype.is_numeric() for found in different for dtype in found)
+
+
 def batch_table(batch: Batch, name: str) -> Table:
     """Return a batch of the source called `name` as a table."""
     return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}")
 
 
 def stack_tables(tables: Sequence[Table], name: str) -> Table:
-    """Put tables with the same columns below each other.
+    """Put tables with the same columns below each other; whole numbers and others are numbers.
 
     Raises:
         SourceError: a column is of different types.
@@ -171,7 +178,10 @@ def stack_tables(tables: Sequence[Table], name: str) -> Table:
         return tables[number].place(row - starts[number])
 
     try:
-        frame = pl.concat([table.frame for table in tables])
+        frames = [table.frame for table in tables]
+        frame = pl.concat(
+            frames, how="vertical_relaxed" if _differ_in_numbers(frames) else "vertical"
+        )
     except pl.exceptions.PolarsError as error:
         raise SourceError(f"{name}: columns of different types: {first_line(error)}") from error
     return Table(name, frame, place)

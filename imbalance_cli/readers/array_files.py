@@ -10,11 +10,13 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import tokenize
+import warnings
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.source import BARE_KEY
 from imbalance_cli.readers.typed import first_line
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDEST = 8  # bytes a number
-BARE_KEY = "y"  # the key of an array that has none
 PAIR_KEYS = ("X", "y")  # the keys of two tensors that have none
 TORCH_KINDS = frozenset(
     [
@@ -268,9 +269,12 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
     import torch
 
     try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings():
+            # torch remarks on the pickle protocol of a file that it then refuses
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except READ_ERRORS as error:
         # torch's own words would advise to run what is in the file
         raise SourceError(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.array_files import (
-    BARE_KEY,
     READ_ERRORS,
     WIDEST,
     open_npy,
@@ -23,7 +22,7 @@ from imbalance_cli.readers.array_files import (
     open_pt,
     open_safetensors,
 )
-from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import first_line, texts
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.array_files import BARE_KEY
+from imbalance_cli.readers import open_source
+from imbalance_cli.readers.renamed import as_features
 from imbalance_cli.readers.source import Batch, Source, Tally
 from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-FEATURES_KEY = "x"  # the key of an array of features that has none
 
 
 @runtime_checkable
@@ -46,16 +46,14 @@ class JoinedSource(Source):
                 "is given for the targets",
                 hint=f"leave {targets.name} out, or name a file of features alone",
             )
-        self._features, self._targets = features, targets
-        self._new_names = feature_names(features)
-        self._old_names = {new: old for old, new in self._new_names.items()}
-        both = [column for column in targets.columns if column in self._old_names]
+        self._features, self._targets = as_features(features), targets
+        both = [column for column in targets.columns if column in self._features.columns]
         if both:
             raise SourceError(
                 f"{features.name} and {targets.name} both have a column {both[0]!r}",
                 hint="rename it in one of them",
             )
-        self.columns = [*self._old_names, *targets.columns]
+        self.columns = [*self._features.columns, *targets.columns]
         self._keys = self._join_keys()
         self._known = isinstance(features, Sized) and isinstance(targets, Sized)
         if isinstance(features, Sized) and isinstance(targets, Sized):
@@ -80,10 +78,7 @@ class JoinedSource(Source):
         features, targets = self._part(columns)
         if not (self._known and bool(features) != bool(targets)):
             return tally_batches(self.batches(columns), columns)
-        if targets:
-            return self._targets.tally(targets)
-        tally = self._features.tally(features)
-        return Tally(tally.rows, {self._new_names[old]: c for old, c in tally.columns.items()})
+        return self._targets.tally(targets) if targets else self._features.tally(features)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time.
@@ -93,29 +88,24 @@ class JoinedSource(Source):
         """
         features, targets = self._part(columns)
         if self._known and not (features and targets):
-            yield from self._batches_of_one(features, targets)
+            side = self._targets if targets else self._features
+            yield from side.batches(targets or features)
             return
         # one column of a side that none is asked of: rows that one file lacks are found
         left = _Rows(self._features.batches(features or self._features.columns[:1]))
         right = _Rows(self._targets.batches(targets or self._targets.columns[:1]))
         while height := min(left.ready(), right.ready()):
             feature_batch, target_batch = left.take(height), right.take(height)
-            frame = feature_batch.frame.rename(self._new_names, strict=False)
+            frame = feature_batch.frame.hstack(target_batch.frame)
             place = functools.partial(self._place, feature_batch, target_batch)
-            yield Batch(frame.hstack(target_batch.frame)[list(columns)], place)
+            yield Batch(frame[list(columns)], place)
         self._check_rows(left.count(), right.count())
 
-    def _batches_of_one(self, features: list[str], targets: list[str]) -> Iterator[Batch]:
-        if targets:
-            yield from self._targets.batches(targets)
-        else:
-            for batch in self._features.batches(features):
-                yield Batch(batch.frame.rename(self._new_names, strict=False), batch.place)
-
     def _part(self, columns: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the columns of each source as they are called there."""
-        features = [self._old_names[column] for column in columns if column in self._old_names]
-        return features, [column for column in columns if column not in self._old_names]
+        """Return the columns of each source."""
+        known = set(self._features.columns)
+        features = [column for column in columns if column in known]
+        return features, [column for column in columns if column not in known]
 
     def _place(self, feature_batch: Batch, target_batch: Batch, row: int) -> str:
         left, right = feature_batch.place(row), target_batch.place(row)
@@ -124,10 +114,7 @@ class JoinedSource(Source):
         return f"{left} of {self._features.name}, {right} of {self._targets.name}"
 
     def _join_keys(self) -> dict[str, Sequence[str]]:
-        keys: dict[str, Sequence[str]] = {}
-        for key, columns in self._features.keys.items():
-            new = FEATURES_KEY if _is_bare(self._features) else key
-            keys[new] = [self._new_names[column] for column in columns]
+        keys = dict(self._features.keys)
         for key, columns in self._targets.keys.items():
             if key in keys:
                 raise SourceError(
@@ -181,12 +168,35 @@ class _Rows:
         return self.rows + sum(batch.frame.height for batch in self._batches)
 
 
-def _is_bare(source: Source) -> bool:
-    return list(source.keys) == [BARE_KEY] and list(source.keys[BARE_KEY]) == source.columns
+def is_targets_file(name: str, source: Source) -> bool:
+    """Return whether the name of a label is a file, rather than columns of the source."""
+    known = name in source.columns or name in source.keys
+    return not known and Path(name).is_file()
 
 
-def feature_names(source: Source) -> dict[str, str]:
-    """Return what each column is called beside targets."""
-    if not _is_bare(source):
-        return {column: column for column in source.columns}
-    return {column: FEATURES_KEY + column.removeprefix(BARE_KEY) for column in source.columns}
+def open_labelled(
+    name: str, labels: Sequence[str], input_format: str | None = None
+) -> tuple[Source, Sequence[str]]:
+    """Open a source and, where that is what names its labels, a file of targets beside it.
+
+    Args:
+        name: as in `open_source`.
+        labels: names or globs of columns, or one file.
+        input_format: of the source.
+
+    Returns:
+        The source, and the names or globs of its label columns.
+
+    Raises:
+        SourceError: one of them cannot be opened, or they do not go together.
+    """
+    source = open_source(name, input_format)
+    files = [label for label in labels if is_targets_file(label, source)]
+    if not files:
+        return source, labels
+    if len(labels) > 1:
+        raise SourceError(
+            f"labels: {files[0]}: a file of labels stands alone, and {len(labels)} are given",
+            hint="one file that holds all labels",
+        )
+    return JoinedSource(source, open_source(files[0])), ()

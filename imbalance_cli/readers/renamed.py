@@ -1,29 +1,38 @@
-"""A source whose columns are called otherwise."""
+"""An array without a key, where it holds features and not labels."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from imbalance_cli.readers.joined import feature_names
-from imbalance_cli.readers.source import Batch, Source, Tally
+from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+FEATURES_KEY = "x"  # the key of an array of features that has none
 
 
 class FeatureSource(Source):
-    """A source of features alone: the columns y, y_0, ... of a bare array are x, x_0, ...
+    """An array without a key whose columns y, y_0, y_1, ... are called x, x_0, x_1, ...
 
     Args:
-        source: any source; one that is no bare array keeps its names.
+        source: is bare, as `is_bare` says.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._new_names = feature_names(source)
-        self._old_names = {new: old for old, new in self._new_names.items()}
+        self._old_names = {
+            FEATURES_KEY + column.removeprefix(BARE_KEY): column for column in source.columns
+        }
+        self._new_names = {old: new for new, old in self._old_names.items()}
         self.name = source.name
         self.columns = list(self._old_names)
+
+    @property
+    def keys(self) -> Mapping[str, Sequence[str]]:
+        """All columns, by the key that arrays of features have."""
+        return MappingProxyType({FEATURES_KEY: self.columns})
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns."""
@@ -34,3 +43,13 @@ class FeatureSource(Source):
         """Yield the columns, some rows at a time."""
         for batch in self._source.batches([self._old_names[column] for column in columns]):
             yield Batch(batch.frame.rename(self._new_names, strict=False), batch.place)
+
+
+def is_bare(source: Source) -> bool:
+    """Return whether a source is one array without a key, which may hold labels or features."""
+    return list(source.keys) == [BARE_KEY] and list(source.keys[BARE_KEY]) == source.columns
+
+
+def as_features(source: Source) -> Source:
+    """Return a source whose columns are features: an array without a key gets their names."""
+    return FeatureSource(source) if is_bare(source) else source

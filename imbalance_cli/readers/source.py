@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MISSING_TEXTS = frozenset({"", "na", "nan", "null"})
 """Cell texts that stand for a missing value, stripped and in lower case."""
 
+BARE_KEY = "y"
+"""The key of an array that has none."""
+
 DISTINCT_LIMIT = 16
 """A tally keeps at most this many distinct texts a column; a binary label needs far fewer."""
 

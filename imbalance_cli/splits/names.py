@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import SplitError
+from imbalance_cli.errors import SplitError, show_cell
 from imbalance_cli.readers.cells import parse_texts
 from imbalance_cli.splits.parts import PARTS, Split
 
@@ -76,7 +76,11 @@ def read_part_numbers(names: pl.Series, place: Callable[[int], str]) -> NDArray[
     unknown = known.is_null()
     if unknown.any():
         row = unknown.arg_max() or 0
-        seen = "the part is missing" if cells[row] is None else f"{cells[row]!r} is not a part"
+        seen = (
+            "the part is missing"
+            if cells[row] is None
+            else f"{show_cell(cells[row])} is not a part"
+        )
         raise SplitError(
             f"{place(row)}: {where}{seen}",
             hint=f"one of {', '.join(PART_OF_NAME)}; the case does not matter",

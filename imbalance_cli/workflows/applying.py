@@ -10,16 +10,15 @@ import torch
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
-from imbalance_cli.labels.encoding import apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.renamed import FeatureSource
+from imbalance_cli.readers.renamed import as_features, is_bare
+from imbalance_cli.row_keys import KeyColumns, KeyReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
-    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
 
 def evaluate(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     warn: Callable[[str], None],
     *,
@@ -47,7 +45,7 @@ def evaluate(
 
     Args:
         directory: of the run.
-        name: the source.
+        rows: a source, or the name of one.
         device: as in a config.
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
@@ -59,51 +57,52 @@ def evaluate(
     """
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
+    elif is_bare(source):
+        raise SourceError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="--targets FILE says where the labels are",
+        )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
     predictor.check_columns(source.columns, source.name)
     encoder = _make_encoder(data, predictor.labels, source)
     columns = [*predictor.preprocessing.columns, *encoder.columns]
     columns += [] if data.sample_weight is None else [data.sample_weight]
-    scored = [
-        _score(predictor, batch_table(batch, source.name), encoder, data)
-        for batch in source.batches(list(dict.fromkeys(columns)))
-    ]
+    group = data.group if data.group in source.columns else None
+    if data.group is not None and group is None:
+        warn(
+            f"{source.name}: without the group column {data.group!r}: intervals take rows for "
+            "independent of each other"
+        )
+    columns += [] if group is None else [group]
+    keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
+    reader = KeyReader(keyed, encoder, data.missing_labels)
+    scored = []
+    for batch in source.batches(list(dict.fromkeys(columns))):
+        table = batch_table(batch, source.name)
+        reader.add(table)
+        scored.append(predictor.probabilities(table))
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    probabilities, targets, weights = (torch.cat(column) for column in zip(*scored, strict=True))
+    keys = reader.finish(source.name)
+    probabilities = torch.cat(scored)
+    scored.clear()
+    if not keys.kept.all():
+        keys, probabilities = keys.take_kept(), probabilities[torch.from_numpy(keys.kept)]
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
         probabilities,
-        targets,
+        torch.from_numpy(keys.targets.dense()),
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=None if data.sample_weight is None else weights,
+        weights=None if keys.weights is None else torch.from_numpy(keys.weights),
+        groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
     )
-
-
-def _score(
-    predictor: Predictor, table: Table, encoder: LabelEncoder, data: DataSection
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return (N, L) probabilities and targets and (N,) weights of the rows that count.
-
-    Without a column of weights these are 1.
-    """
-    targets = encoder.encode(table)
-    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
-    weights = np.ones(len(targets))
-    if data.sample_weight is not None:
-        weights = read_sample_weights(table, data.sample_weight)
-        kept &= weights > 0
-    rows = torch.from_numpy(kept)
-    probabilities = predictor.probabilities(table)[rows]
-    cells = torch.from_numpy(targets.take(kept).dense())
-    return probabilities, cells, torch.from_numpy(weights)[rows]
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
@@ -119,7 +118,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
 
 def predict(
     directory: Path,
-    name: str,
+    rows: str | Source,
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
@@ -128,7 +127,7 @@ def predict(
 
     Args:
         directory: of the run.
-        name: the source; label columns are not needed.
+        rows: a source, or the name of one; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
@@ -137,9 +136,9 @@ def predict(
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, _ = load_predictor(directory, device)
-    source = open_source(name, input_format)
+    source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if not set(predictor.preprocessing.columns) <= set(source.columns):
-        source = FeatureSource(source)
+        source = as_features(source)
     source.include(predictor.preprocessing.columns)
     predictor.check_columns(source.columns, source.name)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)

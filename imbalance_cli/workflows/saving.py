@@ -71,6 +71,7 @@ def report_run(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
+        groups=held_out.groups,
     )
     run.write(PREDICTIONS, _predictions(predictor, held_out))
     run.write_tensors(MODEL, predictor.tensors())

@@ -1,0 +1,178 @@
+"""The same work from Python: data frames of pandas or polars go in where a command takes a path.
+
+What a command would warn of is a UserWarning here, and what it would refuse an ImbtrainError.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import pandas as pd
+import polars as pl
+
+from imbalance_cli import workflows
+from imbalance_cli.config import Config, load_config
+from imbalance_cli.errors import ConfigError
+from imbalance_cli.labels import LabelSettings, count_sources
+from imbalance_cli.pos_weight import PosWeights, Strategy, weigh
+from imbalance_cli.readers import open_source
+from imbalance_cli.readers.frames import FrameSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.readers.source import Source
+    from imbalance_cli.training import EpochResult
+
+Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
+Rows = pd.DataFrame | pl.DataFrame | str | Path
+CALLER = 3  # frames up from a warning: who called the function of this module
+
+
+def weights(
+    rows: Rows,
+    labels: Sequence[str] = (),
+    *,
+    encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto",
+    positive: str | None = None,
+    sample_weight: str | None = None,
+    strategy: Strategy | None = None,
+) -> PosWeights:
+    """Count labels and weigh their positives, as `imbtrain weights` does.
+
+    Args:
+        rows: a frame, or what the command takes.
+        labels: names or globs of the label columns; none: y, label, target and y_*.
+        encoding: what a label cell holds.
+        positive: of binary labels, the value that means 1.
+        sample_weight: a column of row weights.
+        strategy: how a weight is made from counts; None: the ratio.
+
+    Raises:
+        ImbtrainError: the rows or the labels cannot be used.
+    """
+    settings = LabelSettings(positive, encoding, sample_weight=sample_weight)
+    source = _open(rows)
+    result = weigh(count_sources([source], labels, settings), strategy or Strategy(), source.name)
+    for sentence in result.warnings:
+        warnings.warn(sentence, stacklevel=2)
+    return result
+
+
+def fit(
+    config: Mapping[str, Any] | str | Path,
+    train: pd.DataFrame | pl.DataFrame | None = None,
+    *,
+    valid: pd.DataFrame | pl.DataFrame | None = None,
+    test: pd.DataFrame | pl.DataFrame | None = None,
+    run_dir: str | Path,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Train a model by a config, save the run, and evaluate it on held-out rows.
+
+    Args:
+        config: its sections and keys, or a YAML file of them.
+        train: rows instead of `data.train`.
+        valid: rows instead of `data.valid`.
+        test: rows instead of `data.test`.
+        run_dir: where the run goes.
+        overwrite: whether a run that is there is replaced.
+
+    Raises:
+        ImbtrainError: the config, the rows or the place of the run cannot be used.
+    """
+    given = {"train": train, "valid": valid, "test": test}
+    frames = {part: frame for part, frame in given.items() if frame is not None}
+    settings = _read_config(config, frames)
+    return workflows.fit(settings, Path(run_dir), _Warnings(), overwrite=overwrite)
+
+
+def evaluate(
+    run_dir: str | Path, rows: Rows, *, bootstrap: int | None = None, device: str = "auto"
+) -> Evaluation:
+    """Evaluate a run on labelled rows.
+
+    Args:
+        run_dir: what `fit` left.
+        rows: a frame, or what the command takes.
+        bootstrap: replicates of the intervals; None: as many as the run's config says.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ImbtrainError: the run or the rows cannot be used.
+    """
+
+    def warn(sentence: str) -> None:
+        warnings.warn(sentence, stacklevel=CALLER)
+
+    return workflows.evaluate(Path(run_dir), _open(rows), device, warn, bootstrap=bootstrap)
+
+
+def predict(run_dir: str | Path, rows: Frame, *, device: str = "auto") -> Frame:
+    """Return <label>_probability and <label>_decision of each row, in a frame of the same kind.
+
+    Both are missing for a label that had no positive, or no negative, to learn from. Rows of
+    pandas keep their index.
+
+    Args:
+        run_dir: what `fit` left.
+        rows: with the feature columns.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ImbtrainError: the run or the rows cannot be used.
+    """
+    predicted = pl.concat(workflows.predict(Path(run_dir), FrameSource(rows), device, ()))
+    if isinstance(rows, pl.DataFrame):
+        return predicted
+    return pd.DataFrame(
+        {
+            column.name: column.to_numpy()
+            if column.dtype.is_float()
+            else pd.array(column.to_list(), dtype="Int8")
+            for column in predicted
+        },
+        index=rows.index,
+    )
+
+
+def _open(rows: Rows) -> Source:
+    return open_source(str(rows)) if isinstance(rows, (str, Path)) else FrameSource(rows)
+
+
+def _read_config(
+    config: Mapping[str, Any] | str | Path, frames: Mapping[str, pd.DataFrame | pl.DataFrame]
+) -> Config:
+    """Return a config whose sources are the frames, each by the name of its part.
+
+    Raises:
+        ConfigError: the config cannot be used, or asks for rows that are streamed from disk.
+    """
+    names = {part: "frame" if part == "train" else f"{part} frame" for part in frames}
+    given = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else str(config)
+    settings = load_config(given, [f"data.{part}={name}" for part, name in names.items()])
+    if frames and settings.data.in_memory is False:
+        raise ConfigError(
+            "data.in_memory is false, and a frame is in memory as it is",
+            hint="data.in_memory: auto, or a path instead of the frame",
+        )
+    return settings.with_frames({names[part]: frame for part, frame in frames.items()})
+
+
+class _Warnings:
+    """Turns what `fit` would warn of into warnings of Python, and says nothing else."""
+
+    def started(self, rows: dict[str, int], epochs: int) -> None:
+        """Say nothing."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """Say nothing."""
+
+    def warned(self, sentence: str) -> None:
+        """Warn."""
+        warnings.warn(sentence, stacklevel=CALLER)

@@ -1,0 +1,43 @@
+"""Why a metric is undefined."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What decides whether a metric of a label, or of all cells, is defined.
+
+    Attributes:
+        support: rows whose target is known.
+        positives: of them.
+        is_decided: whether any is decided positive.
+        learnable: whether training had both classes.
+        top_k: rows that precision_at_k is of.
+    """
+
+    support: int
+    positives: int
+    is_decided: bool
+    learnable: bool
+    top_k: int
+
+    def explain(self, metric: str) -> str:
+        """Return why a metric is undefined, as a short clause."""
+        if not self.learnable:
+            return "one class in training"
+        if not self.support:
+            return "no known target"
+        if metric == "precision_at_k":
+            return f"fewer than {self.top_k:,} rows"
+        if metric == "precision" and not self.is_decided:
+            return "no row decided positive"
+        return "no positives" if not self.positives else "no negatives"
+
+
+def explain_multilabel(metric: str, *, any_known: bool) -> str:
+    """Return why a metric of whole rows is undefined, as a short clause."""
+    if any_known and metric == "samples_f1":
+        return "no row with a positive, true or decided"
+    return "no known target"

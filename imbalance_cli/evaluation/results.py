@@ -1,0 +1,204 @@
+"""An Evaluation: every number of the report, computed once, drawn elsewhere.
+
+Shapes: N rows, L labels, R bootstrap replicates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Where a metric lies, with the confidence of its evaluation."""
+
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A metric with its bootstrap interval; None where undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelEvaluation:
+    """The numbers of one label; None where undefined.
+
+    Attributes:
+        label: its name.
+        support: rows whose target is known.
+        positives: of them.
+        missing: rows whose target is not known.
+        prevalence: the share of positives, of the weight where rows are weighted.
+        learnable: whether training had both classes; else it is left out of all averages.
+        threshold: the probability from which a row is decided positive; None where not learnable.
+        undefined: why a metric is None, by its name.
+    """
+
+    label: str
+    support: int
+    positives: int
+    missing: int
+    prevalence: float | None
+    learnable: bool
+    threshold: float | None
+    average_precision: Estimate
+    roc_auc: Estimate
+    precision: Estimate
+    recall: Estimate
+    specificity: Estimate
+    f1: Estimate
+    f2: Estimate
+    mcc: Estimate
+    balanced_accuracy: Estimate
+    brier: Estimate
+    brier_skill: Estimate
+    log_loss: Estimate
+    ece: Estimate
+    precision_at_k: Estimate
+    recall_at_precision: Estimate
+    lift_at_1_percent: Estimate
+    undefined: dict[str, str]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the estimate of each of METRICS."""
+        return {name: getattr(self, name) for name in METRICS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: numbers, and beside them their intervals."""
+        estimates = self.estimates()
+        facts = {name: getattr(self, name) for name in FACTS}
+        numbers = {
+            name: dataclasses.asdict(estimate) if name in WITH_INTERVAL else estimate.value
+            for name, estimate in estimates.items()
+        }
+        intervals = {
+            name: {"low": estimate.low, "high": estimate.high}
+            for name, estimate in estimates.items()
+            if estimate.low is not None
+        }
+        return facts | numbers | {"intervals": intervals, "undefined": self.undefined}
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one flat mapping, for tables; intervals become _low and _high."""
+        row = {name: getattr(self, name) for name in FACTS}
+        for name, estimate in self.estimates().items():
+            row |= {
+                name: estimate.value,
+                f"{name}_low": estimate.low,
+                f"{name}_high": estimate.high,
+            }
+        return row
+
+
+METRICS = (
+    "average_precision",
+    "roc_auc",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "f2",
+    "mcc",
+    "balanced_accuracy",
+    "brier",
+    "brier_skill",
+    "log_loss",
+    "ece",
+    "precision_at_k",
+    "recall_at_precision",
+    "lift_at_1_percent",
+)
+"""Of each label, in the order of every report."""
+WITH_INTERVAL = ("average_precision", "roc_auc")
+"""Those that are an object {value, low, high} in JSON, where the others are numbers."""
+FACTS = ("label", "support", "positives", "missing", "prevalence", "learnable", "threshold")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """All numbers of one part.
+
+    Attributes:
+        part: test, or valid where a run has no test part.
+        source: what the rows were read from.
+        rows: N.
+        labels: one entry a label.
+        macro: the mean of each metric over learnable labels where it is defined.
+        macro_labels: over how many labels each of these means is.
+        micro: each metric over all cells of learnable labels together.
+        weighted_average: the mean of each metric over the same labels as macro, each weighted by
+            its positives.
+        multilabel: metrics of whole rows over learnable labels, as MultilabelSums has them; empty
+            where there is one label.
+        undefined: why a metric of `multilabel` or `micro` is None, as multilabel.NAME.
+        confidence: of the intervals.
+        replicates: R.
+        levels: where the metrics of a budget or a demand were taken.
+        macro_intervals: of the means that have one.
+        micro_intervals: of the metrics over all cells that have one.
+        resampled: what replicates drew: rows, or whole groups of them.
+        weighted: whether rows count by sample weights; support and positives are rows all the same.
+    """
+
+    part: str
+    source: str
+    rows: int
+    labels: list[LabelEvaluation]
+    macro: dict[str, float | None]
+    macro_labels: dict[str, int]
+    micro: dict[str, float | None]
+    weighted_average: dict[str, float | None]
+    multilabel: dict[str, float | None]
+    undefined: dict[str, str]
+    confidence: float
+    replicates: int
+    levels: Levels = DEFAULT_LEVELS
+    weighted: bool = False
+    resampled: Literal["rows", "groups"] = "rows"
+    macro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    micro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain data, undefined numbers as None."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "labels": [label.to_dict() for label in self.labels],
+            "macro": self.macro,
+            "macro_labels": self.macro_labels,
+            "micro": self.micro,
+            "weighted_average": self.weighted_average,
+            "multilabel": self.multilabel,
+            "macro_intervals": _plain(self.macro_intervals),
+            "micro_intervals": _plain(self.micro_intervals),
+            "undefined": self.undefined,
+            "resampled": self.resampled,
+            "confidence": self.confidence,
+            "replicates": self.replicates,
+            "top_k": self.levels.top_k,
+            "at_precision": self.levels.at_precision,
+            "weighted": self.weighted,
+        }
+
+    def flat_rows(self) -> list[dict[str, Any]]:
+        """Return one flat mapping a label, for tables."""
+        return [label.to_row() for label in self.labels]
+
+
+def _plain(intervals: dict[str, Interval]) -> dict[str, dict[str, float]]:
+    return {name: dataclasses.asdict(interval) for name, interval in intervals.items()}
+
+
+def finite(number: float) -> float | None:
+    """Return a number, or None for NaN and infinity, which no report has."""
+    return number if math.isfinite(number) else None

@@ -1,0 +1,169 @@
+"""Rows with probabilities and targets, wherever these are kept.
+
+Shapes: N rows, L labels, n and l some of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+from imbalance_cli.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    Cells = tuple[torch.Tensor, torch.Tensor]
+
+CELLS_AT_ONCE = 2_000_000  # each takes some hundred bytes while it is sorted and summed
+LABELS_AT_ONCE = 512
+
+
+class ScoredRows(Protocol):
+    """What an evaluation needs of rows: some labels of all rows, or all labels of some rows.
+
+    So neither the probabilities nor the targets of ten thousand labels need be there at once.
+    """
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        ...
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        ...
+
+    def columns(self, labels: slice) -> Cells:
+        """Return probabilities and targets, (N, l) each; a missing target is NaN."""
+        ...
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseRows:
+    """Rows whose probabilities and targets are tensors, (N, L) each."""
+
+    probabilities: torch.Tensor
+    targets: torch.Tensor
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.targets)
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.targets.shape[1]
+
+    def columns(self, labels: slice) -> Cells:
+        """Return probabilities and targets, (N, l) each."""
+        return self.probabilities[:, labels], self.targets[:, labels]
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each."""
+        return self.probabilities[rows], self.targets[rows]
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectedRows:
+    """Some rows of others.
+
+    Attributes:
+        whole: the others.
+        kept: (N,) their numbers.
+    """
+
+    whole: ScoredRows
+    kept: torch.Tensor
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.kept)
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.whole.labels
+
+    def columns(self, labels: slice) -> Cells:
+        """Return probabilities and targets, (N, l) each."""
+        probabilities, targets = self.whole.columns(labels)
+        return probabilities[self.kept], targets[self.kept]
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each."""
+        kept = self.kept[rows]
+        first = int(kept[0]) if len(kept) else 0
+        last = int(kept[-1]) + 1 if len(kept) else 0
+        probabilities, targets = self.whole.block(slice(first, last))
+        return probabilities[kept - first], targets[kept - first]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedRows:
+    """Rows whose predictions are probabilities, or an error says which is none.
+
+    Attributes:
+        whole: the rows.
+        names: (L,) of the labels.
+        source: what they were read from.
+    """
+
+    whole: ScoredRows
+    names: Sequence[str]
+    source: str
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return self.whole.rows
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.whole.labels
+
+    def columns(self, labels: slice) -> Cells:
+        """Return probabilities and targets, (N, l) each.
+
+        Raises:
+            EvaluationError: it names the row, the label and the value.
+        """
+        probabilities, targets = self.whole.columns(labels)
+        wrong = ~((probabilities >= 0) & (probabilities <= 1))
+        if wrong.any():
+            row, column = wrong.nonzero()[0].tolist()
+            name = self.names[range(self.labels)[labels][column]]
+            raise EvaluationError(
+                f"{self.source}: row {row + 1} predicts {float(probabilities[row, column]):g} for "
+                f"label {name!r}, which is no probability",
+                hint="numbers from 0 to 1",
+            )
+        return probabilities, targets
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each; `columns` has seen them all."""
+        return self.whole.block(rows)
+
+
+def label_slices(rows: ScoredRows) -> list[slice]:
+    """Return the labels that fit into memory together, block after block; one block at least."""
+    width = min(max(CELLS_AT_ONCE // max(rows.rows, 1), 1), LABELS_AT_ONCE)
+    starts = range(0, max(rows.labels, 1), width)
+    return [slice(start, min(start + width, rows.labels)) for start in starts]
+
+
+def row_slices(rows: ScoredRows) -> list[slice]:
+    """Return the rows that fit into memory together, block after block."""
+    height = max(CELLS_AT_ONCE // max(rows.labels, 1), 1)
+    starts = range(0, rows.rows, height)
+    return [slice(start, min(start + height, rows.rows)) for start in starts]

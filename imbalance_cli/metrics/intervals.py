@@ -1,0 +1,110 @@
+"""From bootstrap replicates to intervals.
+
+Shapes: L labels, R replicates.
+
+An interval is h(value) -+ t s, taken back from a scale h on which the metric is nearer to normal:
+log-odds for what lies between 0 and 1, and the like. s is the spread of the replicates on that
+scale, as their standard deviation there or as h's slope times that of the replicates themselves,
+whichever is larger, times sqrt(n / (n - 1)); t is the quantile of Student's distribution with n - 1
+degrees of freedom, n being the rows of the rarer class: what is uncertain about a label is mostly
+which positives there are. Percentiles of the same replicates cover less; benchmarks/RESULTS.md has
+both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Transform = Callable[[torch.Tensor], torch.Tensor]
+
+ROUNDING = 1e-12  # replicates that vary by less than this share are alike
+NEAREST = 0.01  # to an end of its range that a replicate counts, in shares of the value's distance
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """A scale on which a metric has no end.
+
+    Attributes:
+        to: it.
+        back: the inverse.
+        slope: of `to`.
+        ends: of the range of the metric.
+    """
+
+    to: Transform
+    back: Transform
+    slope: Transform
+    ends: tuple[float, float]
+
+
+LOG_ODDS = Scale(torch.logit, torch.sigmoid, lambda x: 1 / (x * (1 - x)), (0.0, 1.0))
+FISHER = Scale(torch.atanh, torch.tanh, lambda x: 1 / (1 - x**2), (-1.0, 1.0))
+LOG = Scale(torch.log, torch.exp, lambda x: 1 / x, (0.0, math.inf))
+LOG_SHORTFALL = Scale(
+    lambda x: -torch.log(1 - x),
+    lambda z: 1 - torch.exp(-z),
+    lambda x: 1 / (1 - x),
+    (-math.inf, 1.0),
+)
+SCALES = {
+    "mcc": FISHER,
+    "brier_skill": LOG_SHORTFALL,
+    "log_loss": LOG,
+    "lift_at_1_percent": LOG,
+}
+"""Of the metrics that are not from 0 to 1, whose scale is LOG_ODDS."""
+
+
+def make_intervals(
+    metric: str, values: torch.Tensor, draws: torch.Tensor, sizes: torch.Tensor, confidence: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return low and high, (L,) each; NaN where the replicates do not vary, or are undefined.
+
+    A value at the end of its range (an F1 of 0) has no place on the scale; its interval is of
+    percentiles.
+
+    Args:
+        metric: its name.
+        values: (L,) of the data.
+        draws: (L, R) of the replicates, NaN where undefined.
+        sizes: (L,) rows, or groups, of the rarer class, at least 2; infinite for an average.
+        confidence: of the interval.
+    """
+    scale = SCALES.get(metric, LOG_ODDS)
+    low_end, high_end = scale.ends
+    nearest = (
+        low_end + NEAREST * (values - low_end) if math.isfinite(low_end) else values - math.inf,
+        high_end - NEAREST * (high_end - values) if math.isfinite(high_end) else values + math.inf,
+    )
+    inside = draws.maximum(nearest[0][:, None]).minimum(nearest[1][:, None])
+    spread = _deviation(draws)
+    reach = (scale.slope(values) * spread).maximum(_deviation(scale.to(inside)))
+    n = sizes.double()
+    correction = torch.where(n.isfinite(), n / (n - 1), 1.0).sqrt()
+    quantile = student.ppf((1 + confidence) / 2, (n - 1).cpu().numpy())
+    step = torch.from_numpy(quantile).to(values.device) * correction * reach
+    place = scale.to(values)
+    low, high = scale.back(place - step), scale.back(place + step)
+    at_end = ~(place.isfinite() & step.isfinite())
+    if at_end.any():
+        tails = draws.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])
+        low[at_end], high[at_end] = draws[at_end].nanquantile(tails, dim=1)
+    varies = (spread > ROUNDING * values.abs()) & ~values.isnan()
+    return low.where(varies, torch.nan), high.where(varies, torch.nan)
+
+
+def _deviation(draws: torch.Tensor) -> torch.Tensor:
+    """Return (L,) the standard deviation over replicates; NaN where fewer than two are defined."""
+    count = (~draws.isnan()).sum(dim=1)
+    mean = draws.nansum(dim=1) / count
+    squares = ((draws - mean[:, None]) ** 2).nansum(dim=1)
+    return (squares / (count - 1)).sqrt().where(count > 1, torch.nan)

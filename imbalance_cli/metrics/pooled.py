@@ -1,0 +1,115 @@
+"""All cells of many labels as one ranking, without holding them.
+
+Shapes: P distinct scores of positives, n cells that are added at a time.
+
+Positives are rare, and a ranking depends on the others only through how many lie between two of
+their scores. So the distinct scores of the positives are held, and of all cells sums between them;
+states over the same scores add up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.metrics.bands import BINS
+from imbalance_cli.metrics.replicates import Layout, Replicates, find_places, prefixes, sum_bins
+
+if TYPE_CHECKING:
+    from imbalance_cli.metrics.confusion import Confusion
+    from imbalance_cli.metrics.replicates import Levels
+
+FEATURES = 9
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledRanking:
+    """Sums of the cells at each score of a positive, and between two of them.
+
+    Attributes:
+        scores: (P,) rising.
+        sums: (FEATURES, 2 P + 1) from the cells below the lowest score to those above the highest:
+            weight of positives, weight of negatives, cells, and the weighted sums of the gap
+            between probability and target, its square and the log loss; then w^2, w^2 gap and
+            w^2 gap^2, of the weights w.
+    """
+
+    scores: torch.Tensor
+    sums: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        scores: torch.Tensor,
+        probabilities: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> PooledRanking:
+        """Sum cells (n,) over the scores of all positives, of which theirs are some."""
+        known = ~targets.isnan()
+        p, order = probabilities[known].double().sort()
+        y = targets[known][order].double()
+        w = torch.ones_like(p) if weights is None else weights[known][order].double()
+        limit = torch.finfo(p.dtype).eps
+        right = torch.where(y == 1, p, 1 - p).clamp(limit, 1 - limit)
+        gap = p - y
+        values = torch.stack(
+            [
+                w * y,
+                w * (1 - y),
+                torch.ones_like(p),
+                w * gap,
+                w * gap**2,
+                -w * right.log(),
+                w**2,
+                w**2 * gap,
+                (w * gap) ** 2,
+            ]
+        )
+        below = torch.searchsorted(p, scores)
+        through = torch.searchsorted(p, scores, right=True)
+        ends = torch.stack([below, through], dim=1).flatten()
+        ends = torch.cat([ends, ends.new_full((1,), len(p))])
+        reached = prefixes(values)[:, ends]
+        return cls(scores, torch.diff(reached, dim=1, prepend=torch.zeros_like(reached[:, :1])))
+
+    def merge(self, other: PooledRanking) -> PooledRanking:
+        """Return the sums over the cells of both."""
+        return PooledRanking(self.scores, self.sums + other.sums)
+
+    def metrics(self, levels: Levels, confusion: Confusion) -> dict[str, torch.Tensor]:
+        """Return each metric, (1,), NaN where undefined.
+
+        The calibration error's cuts, where they fall between two positives, divide what lies there
+        evenly; all else is exact.
+
+        Args:
+            levels: of the metrics.
+            confusion: (1,) of the decisions, at thresholds that may differ from cell to cell.
+        """
+        falling = self.sums.flip(1)[:, None, None]
+        positives, negatives, cells, gaps, squares, losses, *squared = falling
+        mass = positives + negatives
+        shares = 1 - torch.arange(BINS + 1, device=mass.device) / BINS
+        cuts = find_places(prefixes(mass), mass.sum() * shares.double()[None, None])
+        layout = Layout(
+            torch.ones_like(mass, dtype=torch.bool),
+            torch.full_like(mass, 0.5),
+            torch.zeros_like(mass[..., :1], dtype=torch.int64),
+            cuts,
+            levels,
+        )
+        replicates = Replicates(
+            layout,
+            positives,
+            negatives,
+            cells,
+            sum_bins([mass, gaps, *squared], cuts),
+            squares.sum(dim=-1),
+            losses.sum(dim=-1),
+        )
+        parts = (part[:, None] for part in confusion.parts())
+        found = replicates.metrics(type(confusion)(*parts))
+        return {name: value[:, 0] for name, value in found.items()}
