@@ -371,7 +371,8 @@ def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
     first, *others = sources
     for source in others:
         source.include(columns)
-        missing = [column for column in columns if column not in source.columns]
+        known = frozenset(source.columns)
+        missing = [column for column in columns if column not in known]
         if missing:
             shown = ", ".join(map(repr, missing))
             raise SourceError(

@@ -56,12 +56,6 @@ class StoredRows:
         return self.cells.shape[1]
 
     @property
-    def targets(self) -> torch.Tensor:
-        """(N, L) float32 on the device, NaN where missing, made anew each time."""
-        cells = self.cells if self.numbers is None else self.cells.take(self.numbers)
-        return torch.from_numpy(cells.dense()).to(self.device)
-
-    @property
     def weights(self) -> torch.Tensor | None:
         """(N,) float32 on the device; None for alike."""
         if self.all_weights is None:
@@ -74,6 +68,11 @@ class StoredRows:
         known = self.cells.known_rows()
         known = known if self.numbers is None else known[self.numbers]
         return torch.from_numpy(known).to(self.device)
+
+    def columns(self, labels: slice) -> torch.Tensor:
+        """Return the targets of some labels, (N, l), made anew each time."""
+        cells = self.cells if self.numbers is None else self.cells.take(self.numbers)
+        return torch.from_numpy(cells.dense(labels)).to(self.device)
 
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), read from the disk."""

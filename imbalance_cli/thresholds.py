@@ -14,6 +14,8 @@ import torch
 from imbalance_cli.metrics import Confusion, Ranking, simplify_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imbalance_cli.config import ThresholdsSection
 
 
@@ -30,6 +32,12 @@ class Thresholds:
     values: torch.Tensor
     positives: torch.Tensor
     pooled: torch.Tensor
+
+    @classmethod
+    def concatenate(cls, blocks: Sequence[Thresholds]) -> Thresholds:
+        """Return the thresholds of all labels, in the order of the blocks."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(torch.cat([getattr(block, name) for block in blocks]) for name in names))
 
 
 def choose_thresholds(

@@ -10,7 +10,7 @@ import torch
 
 from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.labels.targets import DenseTargets
+from imbalance_cli.labels.targets import ALL, DenseTargets
 from imbalance_cli.losses import bce
 from imbalance_cli.model import SCORING_ROWS, Shape, build_model, score_rows
 from imbalance_cli.row_cache import Contents, ModelRows, RowCache, cached_rows
@@ -72,7 +72,7 @@ def test_selected_rows_are_those_in_memory(rows: Dataset, cache: RowCache) -> No
 def test_blocks_of_a_part_are_those_in_memory(rows: Dataset, cache: RowCache, count: int) -> None:
     numbers = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))[:count]
     stored, held = on_disk(rows, cache).part(numbers), rows.part(numbers)
-    assert torch.equal(stored.targets.nan_to_num(-1), held.targets.nan_to_num(-1))
+    assert torch.equal(stored.columns(ALL).nan_to_num(-1), held.columns(ALL).nan_to_num(-1))
     assert torch.equal(stored.is_known(), held.is_known())
     assert stored.weights is not None
     assert held.weights is not None

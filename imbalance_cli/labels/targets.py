@@ -305,6 +305,14 @@ def as_targets(values: Targets | NDArray[np.floating]) -> Targets:
     return DenseTargets.of(values) if isinstance(values, np.ndarray) else values
 
 
+def row_blocks(targets: Targets) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield all cells, some rows at a time: which these are, and `dense` of them."""
+    height = max(BLOCK_CELLS // max(targets.shape[1], 1), 1)
+    for first in range(0, len(targets), height):
+        rows = slice(first, first + height)
+        yield rows, targets.take(rows).dense()
+
+
 def label_blocks(
     targets: Targets, labels: Numbers
 ) -> Iterator[tuple[Numbers, NDArray[np.float32]]]:

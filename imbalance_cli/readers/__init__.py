@@ -18,6 +18,7 @@ from imbalance_cli.readers.formats import (
     sniff_delimiter,
 )
 from imbalance_cli.readers.partitions import is_glob
+from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line
 
@@ -84,11 +85,13 @@ class Table:
         name: the sources' names, for errors.
         frame: the columns asked for.
         place: says where a row stands: "b.csv: line 7".
+        sparse: label columns that are not in the frame, since there are many.
     """
 
     name: str
     frame: pl.DataFrame
     place: Callable[[int], str]
+    sparse: SparseColumns | None = None
 
 
 def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
@@ -99,12 +102,13 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
     """
     tables: list[Table] = []
     for source in sources:
-        missing = [column for column in columns if column not in source.columns]
+        known = frozenset(source.columns)
+        missing = [column for column in columns if column not in known]
         if missing:
             raise SourceError(
                 f"{source.name}: no column {missing[0]!r}, which {sources[0].name} has"
             )
-        tables += [batch_table(batch, source.name) for batch in source.batches(columns)]
+        tables += [batch_table(batch, source.name) for batch in source.mixed_batches(columns)]
     return stack_tables(tables, ", ".join(source.name for source in sources))
 
 
@@ -114,16 +118,15 @@ def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator
     Raises:
         SourceError: a record cannot be read, or a column is of different types.
     """
-    types: dict[str, pl.DataType] | None = None
+    types: dict[str, pl.DataType] = {}
     for source in sources:
-        for batch in source.batches(columns):
-            found = dict(batch.frame.schema)
-            types = found if types is None else types
-            for column, dtype in found.items():
-                if dtype != types[column]:
+        for batch in source.mixed_batches(columns):
+            for column, dtype in batch.frame.schema.items():
+                first = types.setdefault(column, dtype)
+                if dtype != first and not (dtype.is_numeric() and first.is_numeric()):
                     raise SourceError(
                         f"{source.name}: columns of different types: {column!r} is {dtype} after "
-                        f"{types[column]}"
+                        f"{first}"
                     )
             yield batch_table(batch, source.name)
 
@@ -160,7 +163,7 @@ def _differ_in_numbers(frames: Sequence[pl.DataFrame]) -> bool:
 
 def batch_table(batch: Batch, name: str) -> Table:
     """Return a batch of the source called `name` as a table."""
-    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}")
+    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}", batch.sparse)
 
 
 def stack_tables(tables: Sequence[Table], name: str) -> Table:
@@ -184,4 +187,13 @@ def stack_tables(tables: Sequence[Table], name: str) -> Table:
         )
     except pl.exceptions.PolarsError as error:
         raise SourceError(f"{name}: columns of different types: {first_line(error)}") from error
-    return Table(name, frame, place)
+    return Table(name, frame, place, _stack_sparse(tables))
+
+
+def _stack_sparse(tables: Sequence[Table]) -> SparseColumns | None:
+    parts = [table.sparse for table in tables if table.sparse is not None]
+    if not parts:
+        return None
+    import scipy.sparse as sp
+
+    return SparseColumns(parts[0].names, sp.vstack([part.ones for part in parts], format="csr"))

@@ -81,7 +81,7 @@ def evaluate(
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
     scored = []
-    for batch in source.batches(list(dict.fromkeys(columns))):
+    for batch in source.mixed_batches(list(dict.fromkeys(columns))):
         table = batch_table(batch, source.name)
         reader.add(table)
         scored.append(predictor.probabilities(table))

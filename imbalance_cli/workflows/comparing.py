@@ -26,6 +26,7 @@ from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
+from imbalance_cli.scored_rows import KeptLogOdds, KeptRows
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import CandidateConfig
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.scored_rows import Scores
     from imbalance_cli.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.preparing import Observer, Prepared
@@ -73,8 +75,7 @@ class Trained:
         networks: where its members came from.
         results: the last result of each.
         predictor: its model, without calibration and thresholds yet.
-        odds: (N, L) log-odds of the held-out rows, fold after fold.
-        scores: (N, L) their raw scores.
+        scores: what it says of the held-out rows, fold after fold.
     """
 
     name: str
@@ -82,8 +83,7 @@ class Trained:
     networks: Networks
     results: Sequence[MemberResult]
     predictor: Predictor
-    odds: torch.Tensor
-    scores: torch.Tensor
+    scores: Scores
 
 
 def compare(
@@ -183,11 +183,9 @@ def choose(
         part=document[HELD_OUT]["part"],
         source=document[HELD_OUT]["source"],
         rows=shared["rows"].numpy(),
-        targets=shared["targets"],
-        probabilities=own[HELD_OUT],
+        scored=KeptRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
         weights=shared.get("weights"),
         groups=shared.get("groups"),
-        scores=own.get(RAW_SCORES),
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -214,10 +212,10 @@ def _take_apart(
         stop = start + len(plan.members)
         networks = model.part(start, stop)
         predictor = make_predictor(networks, prepared, plan, candidate.config)
-        odds, scores = score_held_out(predictor, prepared, plan)
+        scores = score_held_out(predictor, prepared, plan)
         own = results[start:stop]
         name, config = candidate.name, candidate.config
-        trained.append(Trained(name, config, plan, own, predictor, odds, scores))
+        trained.append(Trained(name, config, plan, own, predictor, scores))
         start = stop
     return trained
 
@@ -241,18 +239,19 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
 
     So neither the calibration nor the threshold of a row was fitted to its target.
     """
-    targets = prepared.held_out_targets()
+    targets, odds = prepared.targets.take(prepared.held_out), one.scores.log_odds()
     weights = prepared.weights_of(prepared.held_out)
     fold = _fold_of_row(prepared)
-    probabilities = torch.empty_like(one.odds)
-    decisions = torch.empty_like(one.odds, dtype=torch.bool)
+    probabilities = torch.empty_like(odds)
+    decisions = torch.empty_like(odds, dtype=torch.bool)
     for number in range(len(prepared.folds)):
         here, others = fold == number, fold != number
         its_weights = None if weights is None else weights[others]
+        others_odds, others_targets = KeptLogOdds(odds[others]), targets.take(others.numpy())
         decided, _ = decide(
-            one.predictor, one.odds[others], targets[others], one.config, weights=its_weights
+            one.predictor, others_odds, others_targets, one.config, weights=its_weights
         )
-        probabilities[here] = decided.probabilities_of_odds(one.odds[here])
+        probabilities[here] = decided.probabilities_of_odds(odds[here])
         decisions[here] = probabilities[here] >= decided.thresholds
     return probabilities, decisions
 
@@ -272,13 +271,13 @@ def _save(
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
-    targets = prepared.held_out_targets()
+    targets = prepared.targets.take(prepared.held_out)
     weights = prepared.weights_of(prepared.held_out)
     for one in trained:
         predictor, thresholds = decide(
-            one.predictor, one.odds, targets, one.config, weights=weights
+            one.predictor, one.scores, targets, one.config, weights=weights
         )
-        held_out = choose_held_out(predictor, prepared, one.odds, one.scores)
+        held_out = choose_held_out(predictor, prepared, one.scores)
         members = describe(one.networks, one.results)
         documents.append(
             {

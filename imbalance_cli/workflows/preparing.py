@@ -16,6 +16,8 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
 from imbalance_cli.labelled import LabelledTable, read_labelled
 from imbalance_cli.labels import Counts, LabelCounts, list_names
+from imbalance_cli.labels.targets import SparseTargets
+from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.workflows.doubts import list_doubts
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.features import Preprocessing
+    from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.training import EpochResult
 
@@ -163,8 +165,20 @@ def prepare(
         rows = StoredRows(stored.cache, targets, device, weights)
     else:
         features = preprocessing.transform(data.table)
-        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+        rows = _put_rows(features, targets, device, weights)
     return Prepared(data.labels, data, learnable, preprocessing, targets, rows, cut)
+
+
+def _put_rows(
+    features: FeatureRows,
+    targets: Targets,
+    device: torch.device,
+    weights: NDArray[np.float32] | None,
+) -> Rows:
+    """Put rows on a device, their targets in the form that they have."""
+    if isinstance(targets, SparseTargets):
+        return SparseRows.from_rows(features, targets, device, weights)
+    return Dataset.from_rows(features, targets.dense(), device, weights)
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
+    from imbalance_cli.scored_rows import CalibratedRows, KeptRows
     from imbalance_cli.thresholds import Thresholds
 
 
@@ -37,21 +38,32 @@ class HeldOut:
         part: test, valid or out_of_fold.
         source: what they were read from.
         rows: (N,) their numbers in the table.
-        targets: (N, L), NaN where missing.
-        probabilities: (N, L) float64.
+        scored: their targets and probabilities, (N, L) each.
         weights: (N,) sample weights, or None.
         groups: (N,) the number of each row's group, or None.
-        scores: (N, L) float32 raw scores; None where a comparison did not keep them.
     """
 
     part: str
     source: str
     rows: NDArray[np.intp]
-    targets: torch.Tensor
-    probabilities: torch.Tensor
+    scored: CalibratedRows | KeptRows
     weights: torch.Tensor | None = None
     groups: torch.Tensor | None = None
-    scores: torch.Tensor | None = None
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """(N, L), NaN where missing."""
+        return self.scored.columns()[1]
+
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """(N, L) float64."""
+        return self.scored.columns()[0]
+
+    @property
+    def scores(self) -> torch.Tensor | None:
+        """(N, L) float32 raw scores; None where a comparison did not keep them."""
+        return self.scored.raw()
 
 
 def report_run(
