@@ -5,6 +5,7 @@ one epoch, the same `fit` again, which finds the cache of the first, `evaluate` 
 rows then run one after the other, each in a process that may take no more than --limit of private
 memory (RLIMIT_DATA; mapped files do not count).
 
+Times of the processor are told beside those on the wall, which other work on the machine makes longer.
 With --rows 1000000 4000000 16000000 it does so for tables of so many rows, and says what a row
 takes in each.
 
@@ -47,12 +48,14 @@ class Cost:
     Attributes:
         code: its exit code.
         seconds: from start to end.
+        busy: seconds of the processor.
         peak: bytes that were resident at most.
-        phases: seconds of the parts of a fit, by name.
+        phases: CPU seconds of the parts of a fit, by name.
     """
 
     code: int
     seconds: float
+    busy: float
     peak: int
     phases: dict[str, float]
 
@@ -61,15 +64,15 @@ class Clock:
     """An observer of a fit that notes when its parts end."""
 
     def __init__(self) -> None:
-        self.times = {"began": time.perf_counter()}
+        self.times = {"began": time.process_time()}
 
     def started(self, *_: object) -> None:
         """Note that all is ready to train on."""
-        self.times["started"] = time.perf_counter()
+        self.times["started"] = time.process_time()
 
     def epoch(self, _: object) -> None:
         """Note that the epoch has ended, with its validation."""
-        self.times["trained"] = time.perf_counter()
+        self.times["trained"] = time.process_time()
 
     def warned(self, sentence: str) -> None:
         """Pass a warning on."""
@@ -79,12 +82,12 @@ class Clock:
         """Nothing is left to note."""
 
     def phases(self) -> dict[str, float]:
-        """Return seconds until training, of the epoch and of the report."""
+        """Return CPU seconds until training, of the epoch and of the report."""
         began, started, trained = self.times.values()
         return {
             "prepare": started - began,
             "train": trained - started,
-            "report": time.perf_counter() - trained,
+            "report": time.process_time() - trained,
         }
 
 
@@ -124,7 +127,8 @@ def run_limited(arguments: list[str], limit: int, threads: int) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
     seconds = time.perf_counter() - began
-    return Cost(process.returncode, seconds, usage.ru_maxrss * unit, json.loads(last))
+    busy = usage.ru_utime + usage.ru_stime
+    return Cost(process.returncode, seconds, busy, usage.ru_maxrss * unit, json.loads(last))
 
 
 def run_child(command: str, folder: Path, table: Path, more: list[str]) -> int:
@@ -145,10 +149,13 @@ def run_child(command: str, folder: Path, table: Path, more: list[str]) -> int:
     return 0
 
 
-def measure(folder: Path, table: Path, limit: int, threads: int) -> Iterator[tuple[str, Cost]]:
+def measure(
+    folder: Path, table: Path, limit: int, threads: int, hidden: list[int]
+) -> Iterator[tuple[str, Cost]]:
     """Yield each command and what it took."""
     (folder / "config.yaml").write_text(
         f"data: {{train: {table}, in_memory: false}}\n"
+        f"model: {{hidden: {hidden}}}\n"
         "training: {epochs: 1, device: cpu}\n"
         "report: {bootstrap: 0, plots: false}\n"
     )
@@ -162,10 +169,9 @@ def describe(command: str, cost: Cost, rows: int) -> str:
     """Return a row of a Markdown table."""
     phases = ", ".join(f"{name} {1e6 * s / rows:.1f}" for name, s in cost.phases.items())
     outcome = "" if cost.code == 0 else f" (exit code {cost.code})"
-    each = 1e6 * cost.seconds / rows
     return (
-        f"| {rows:,} | {command}{outcome} | {cost.seconds:,.1f} | {each:.1f} | {phases} | "
-        f"{cost.peak / 1e6:,.0f} |"
+        f"| {rows:,} | {command}{outcome} | {cost.seconds:,.1f} | {cost.busy:,.1f} | "
+        f"{1e6 * cost.busy / rows:.1f} | {phases} | {cost.peak / 1e6:,.0f} |"
     )
 
 
@@ -176,13 +182,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", help="of several tables, instead")
     parser.add_argument("--features", type=int, default=FEATURES)
     parser.add_argument("--limit", type=int, default=2000, help="megabytes of private memory")
+    parser.add_argument("--hidden", type=int, nargs="*", default=[256, 256], help="layers")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the tables are kept")
     options = parser.parse_args()
     sizes = [{"rows": rows} for rows in options.rows or ()]
     sizes = sizes or [{"size": options.megabytes * 10**6}]
-    print("| rows | command | s | us a row | of which, us a row | peak resident, MB |")
-    print("|---:|---|---:|---:|---|---:|")
+    print("| rows | command | s | CPU s | CPU us a row | of which, us a row | peak resident, MB |")
+    print("|---:|---|---:|---:|---:|---|---:|")
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
             folder = Path(name)
@@ -195,7 +202,9 @@ def main() -> None:
                     sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b"")) - 1
                 )
             print(f"{table.stat().st_size / 1e6:,.0f} MB", file=sys.stderr)
-            for command, cost in measure(folder, table, options.limit * 10**6, options.threads):
+            for command, cost in measure(
+                folder, table, options.limit * 10**6, options.threads, options.hidden
+            ):
                 print(describe(command, cost, rows), flush=True)
 
 

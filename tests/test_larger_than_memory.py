@@ -26,7 +26,7 @@ from small_runs import (
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.labelled import read_labelled
-from imbalance_cli.labels.targets import SparseTargets
+from imbalance_cli.labels.targets import ALL, SparseTargets
 from imbalance_cli.readers import delimited, find_row, open_source
 from imbalance_cli.workflows import storing
 from imbalance_cli.workflows.preparing import Prepared, prepare
@@ -59,11 +59,12 @@ def assert_same(held: Prepared, streamed: Prepared) -> None:
         assert np.array_equal(rows, streamed.data.split.rows_of_parts()[part])
     assert streamed.preprocessing == held.preprocessing
     assert streamed.learnable == held.learnable
+    targets = [prepared.rows.columns(ALL).nan_to_num(-1) for prepared in (held, streamed)]
+    assert targets[0].equal(targets[1])
     blocks = zip(streamed.rows.blocks(100), held.rows.blocks(100), strict=True)
     for one, other in blocks:
         assert one.numeric.equal(other.numeric)
         assert one.codes.equal(other.codes)
-        assert one.targets.nan_to_num(-1).equal(other.targets.nan_to_num(-1))
         assert (one.weights is None) == (other.weights is None)
         if one.weights is not None and other.weights is not None:
             assert one.weights.equal(other.weights)
