@@ -5,9 +5,9 @@ one epoch, the same `fit` again, which finds the cache of the first, `evaluate` 
 rows then run one after the other, each in a process that may take no more than --limit of private
 memory (RLIMIT_DATA; mapped files do not count).
 
-Times of the processor are told beside those on the wall, which other work on the machine makes longer.
-With --rows 1000000 4000000 16000000 it does so for tables of so many rows, and says what a row
-takes in each.
+Times of the processor are told beside those on the wall, which other work on the machine makes
+longer. With --rows 1000000 4000000 16000000 it does so for tables of so many rows, and says what a
+row takes in each.
 
 Shapes: N rows, F features.
 """
