@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from imbalance_cli.row_cache import ModelRows, RowCache
 
 
+SELECTED = 2**14  # rows that are read at a time
+
+
 @dataclasses.dataclass(frozen=True)
 class StoredRows:
     """Features on disk, targets and weights in memory.
@@ -76,9 +79,20 @@ class StoredRows:
 
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), read from the disk."""
-        selected = self.cache.select(self._numbers_of(rows))
-        self.cache.release()
-        return self._put(selected)
+        numbers = self._numbers_of(rows)
+        # rows from everywhere would map the whole cache at once
+        parts = [self._put(part) for part in self.cache.batches(numbers, SELECTED)]
+        if not parts:
+            return self._put(self.cache.select(numbers))
+        if len(parts) == 1:
+            return parts[0]
+        weights = [part.weights for part in parts if part.weights is not None]
+        return Dataset(
+            torch.cat([part.numeric for part in parts]),
+            torch.cat([part.codes for part in parts]),
+            torch.cat([part.targets for part in parts]),
+            torch.cat(weights) if weights else None,
+        )
 
     def part(self, rows: torch.Tensor) -> StoredRows:
         """Return the rows of some row numbers, (N_part,), without reading their features."""

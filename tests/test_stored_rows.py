@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from imbalance_cli import stored_rows
 from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.labels.targets import ALL, DenseTargets
@@ -60,7 +61,11 @@ def assert_same(one: Dataset, other: Dataset) -> None:
     assert torch.equal(one.weights, other.weights)
 
 
-def test_selected_rows_are_those_in_memory(rows: Dataset, cache: RowCache) -> None:
+@pytest.mark.parametrize("at_a_time", [2, 3, 100])
+def test_selected_rows_are_those_in_memory(
+    rows: Dataset, cache: RowCache, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(stored_rows, "SELECTED", at_a_time)
     numbers = torch.tensor([7, 3, ROWS - 1, 3])
     assert_same(on_disk(rows, cache).select(numbers), rows.select(numbers))
     assert on_disk(rows, cache).width == rows.width == 3
