@@ -11,8 +11,11 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import safetensors
 import safetensors.torch
 import torch
@@ -20,18 +23,19 @@ import torch
 from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
 FORMAT_VERSION = 2
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
+REPORT, PLOTS = "report.html", "plots"  # drawn from the others, as often as wanted
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER),
-        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV),
+        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, PLOTS),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -84,12 +88,26 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
+        _write_whole(self.path / name, content)
+        self._checksums[name] = _sha256(content)
+
+    def write_parts(self, name: str, write: Callable[[Path], None]) -> None:
+        """Write a Parquet file out of parts that are written into a folder, in the order of names.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         target = self.path / name
         temporary = target.with_name(f".{target.name}{PARTIAL}")
-        with explain_write(target):
-            temporary.write_bytes(content)
+        with (
+            explain_write(target),
+            tempfile.TemporaryDirectory(dir=self.path, prefix=f".{target.name}.") as folder,
+        ):
+            write(Path(folder))
+            pl.scan_parquet(sorted(Path(folder).iterdir())).sink_parquet(temporary)
             temporary.replace(target)
-        self._checksums[name] = _sha256(content)
+        with target.open("rb") as file:
+            self._checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Write tensors as safetensors."""
@@ -130,6 +148,34 @@ class RunDirectory:
         self.write_json(RUN, whole | {"checksum": _sha256(_to_json(whole))})
         with explain_write(self.path):
             (self.path / WRITER).unlink()
+
+
+def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) -> Path:
+    """Write the page and the plots of a run in place of those it has, and return the page's path.
+
+    They have no checksum: they are made of what has, and can be made again.
+
+    Args:
+        path: of the run directory.
+        page: the content of REPORT.
+        plots: names and contents of files in PLOTS; others that are there are deleted.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    folder = path / PLOTS
+    with explain_write(folder):
+        folder.mkdir(exist_ok=True)
+        before = {entry.name for entry in folder.iterdir()}
+    written = set()
+    for name, content in plots:
+        _write_whole(folder / name, content)
+        written.add(name)
+    with explain_write(folder):
+        for name in before - written:
+            (folder / name).unlink(missing_ok=True)
+    _write_whole(path / REPORT, page)
+    return path / REPORT
 
 
 def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -175,6 +221,29 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
         if _sha256(contents[name]) != checksum:
             raise _changed(path / name)
     return document, safetensors.torch.load(contents[MODEL])
+
+
+def read_file(path: Path, name: str) -> bytes:
+    """Return the content of a file of a run.
+
+    Args:
+        path: of the run directory.
+        name: of the file.
+
+    Raises:
+        RunError: it is not there, or cannot be read.
+    """
+    if not (path / name).exists():
+        raise RunError(f"{path}: there is no {name}", hint=MAKES["model"])
+    return _read(path / name)
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it."""
+    temporary = target.with_name(f".{target.name}{PARTIAL}")
+    with explain_write(target):
+        temporary.write_bytes(content)
+        temporary.replace(target)
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:

@@ -87,7 +87,7 @@ def fit_calibration(
         if not 0 < y.sum() < len(y):
             continue
         counts = None if weights is None else _effective_counts(weights[known].double())
-        slope, intercept = _fit_platt(u, y, counts)
+        slope, intercept = fit_platt(u, y, counts)
         gain = _losses(u, y) - _losses(slope * u + intercept, y)
         mean, error = _mean_and_error(gain, counts)
         helps = mean > error
@@ -115,10 +115,12 @@ def _mean_and_error(
     return mean, (squares / (rows - 1) / rows).sqrt()
 
 
-def _fit_platt(
+def fit_platt(
     u: torch.Tensor, y: torch.Tensor, counts: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return slope and intercept of a logistic regression of y on u, by Newton's method.
+
+    Platt 1999, with a normal prior at the identity (1, 0).
 
     Args:
         u: (N,) log-odds.

@@ -41,7 +41,7 @@ from imbalance_cli.readers import (
     stream_tables,
 )
 from imbalance_cli.readers.frames import FrameSource
-from imbalance_cli.readers.joined import JoinedSource, is_targets_file
+from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
@@ -334,7 +334,7 @@ def find_files(data: DataSection) -> list[Path]:
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
     found = [Path(name) for name in names if name != STDIN and name not in data.frames]
-    found += [Path(name) for name in data.labels if Path(name).is_file()]
+    found += [Path(name) for name in data.labels if is_file(name)]
     return [
         file
         for path in found

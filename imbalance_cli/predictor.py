@@ -16,19 +16,23 @@ from imbalance_cli.artifacts import load_run
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
-from imbalance_cli.evaluation import evaluate_scores
+from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.features import Preprocessing
 from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape
 from imbalance_cli.scored_rows import Scores, calibrate, mean_log_odds_by_row, sigmoid
-from imbalance_cli.scoring import score
+from imbalance_cli.scoring import label_blocks, score
+from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.readers import Table
+    from imbalance_cli.scored_rows import CalibratedRows, KeptRows
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
 
@@ -67,16 +71,21 @@ class Predictor:
         """
         return calibrate(self.scores(table).log_odds(), self.calibration)
 
-    def scores(self, table: Table) -> Scores:
+    def scores(self, table: Table, kept: NDArray[np.bool_] | None = None) -> Scores:
         """Return what the networks say of rows, before calibration.
+
+        Args:
+            table: N rows.
+            kept: (N,) which of them; None for all.
 
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
         device = next(self.model.parameters()).device
         features = self.preprocessing.transform(table)
-        numeric = torch.from_numpy(features.numeric).to(device)
-        codes = torch.from_numpy(features.codes).to(device)
+        rows = slice(None) if kept is None else kept
+        numeric = torch.from_numpy(features.numeric[rows]).to(device)
+        codes = torch.from_numpy(features.codes[rows]).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
         logits = score(self.model, Dataset(numeric, codes, targets), self.precision)
         return Scores([(logits, self.link_loss)])
@@ -116,8 +125,7 @@ class Predictor:
 
     def evaluate(
         self,
-        probabilities: torch.Tensor,
-        targets: torch.Tensor,
+        rows: CalibratedRows | KeptRows,
         *,
         part: str,
         source: str,
@@ -126,16 +134,15 @@ class Predictor:
         weights: torch.Tensor | None = None,
         groups: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities and targets (N, L).
+        """Compute every number of a report, and what it would be untuned, some labels at a time.
 
-        The arguments are those of `evaluate_scores`.
+        The arguments are those of `evaluate_rows`.
 
         Raises:
             EvaluationError: no number can be made of them.
         """
-        return evaluate_scores(
-            probabilities,
-            targets,
+        evaluation = evaluate_rows(
+            rows,
             self.thresholds,
             self.labels,
             part=part,
@@ -146,6 +153,11 @@ class Predictor:
             weights=weights,
             groups=groups,
         )
+        untuned = []
+        for labels in label_blocks(rows.labels):
+            probabilities, targets = rows.columns(labels)
+            untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
+        return evaluation.with_untuned(untuned)
 
     def scores_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float32 raw scores of logits (M, N, L), on the host.

@@ -99,8 +99,8 @@ class KeyReader:
         self._incomplete = 0
         self._parse_times: Callable[[pl.Series], Parsed] | None = None
 
-    def add(self, table: Table) -> None:
-        """Take in B rows.
+    def add(self, table: Table) -> NDArray[np.bool_]:
+        """Take in B rows, and return which of them are used, (B,).
 
         Raises:
             LabelError: a label or a sample weight cannot be read.
@@ -122,6 +122,7 @@ class KeyReader:
             self._append("times", self._read_times(table, columns.time))
         if columns.part is not None:
             self._append("parts", read_part_numbers(table.frame[columns.part], table.place))
+        return kept
 
     def finish(self, name: str) -> RowKeys:
         """Return the keys of all rows; the reader must not be used again.

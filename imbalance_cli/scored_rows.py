@@ -9,14 +9,13 @@ Shapes: M members, N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from imbalance_cli.links import mean_log_odds
-from imbalance_cli.scoring import ALL, LABEL_BLOCK, label_blocks
+from imbalance_cli.scoring import ALL, label_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +73,9 @@ class Scores:
     """
 
     parts: Sequence[tuple[Logits, Loss]]
+    _last: dict[Maker, tuple[slice, torch.Tensor]] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return sum(logits.shape[1] for logits, _ in self.parts)
@@ -85,8 +87,6 @@ class Scores:
 
     def log_odds(self, labels: slice = ALL, rows: slice = ALL) -> torch.Tensor:
         """Return the log-odds of some neighbouring labels and rows, (n, l) float64."""
-        if self.labels <= LABEL_BLOCK:
-            return self._all_log_odds[rows, labels]
         return self._make(_log_odds_of, labels, rows)
 
     def raw(self, labels: slice = ALL, rows: slice = ALL) -> torch.Tensor:
@@ -96,27 +96,35 @@ class Scores:
         """
         return self._make(_raw_scores_of, labels, rows)
 
-    @functools.cached_property
-    def _all_log_odds(self) -> torch.Tensor:
-        return self._make(_log_odds_of, ALL, ALL)
-
     def _make(self, make: Maker, labels: slice, rows: slice) -> torch.Tensor:
-        first, end, _ = rows.indices(len(self))
+        """Return what is made of some labels and rows, block after block."""
         start, stop, _ = labels.indices(self.labels)
+        made = []
+        for block in label_blocks(self.labels, labels):
+            inside = slice(max(start - block.start, 0), stop - block.start)
+            made.append(self._make_block(make, block, rows)[:, inside])
+        return torch.cat(made, dim=1) if made else torch.empty((len(self), 0))[rows]
+
+    def _make_block(self, make: Maker, block: slice, rows: slice) -> torch.Tensor:
+        """Return what is made of a block of labels and some rows.
+
+        The last block of all rows is kept, since who goes through the labels asks for few at once.
+        """
+        known, values = self._last.get(make, (None, None))
+        if known == block and values is not None:
+            return values[rows]
+        first, end, _ = rows.indices(len(self))
         made, before = [], 0
         for logits, loss in self.parts:
             height = logits.shape[1]
             own = slice(max(first - before, 0), min(end - before, height))
             before += height
-            if own.start >= own.stop and height:
-                continue
-            blocks = []
-            for block in label_blocks(self.labels, labels):
-                inside = slice(max(start - block.start, 0), stop - block.start)
-                values = make(logits.cells(own, block).cpu(), loss.labels(block))
-                blocks.append(values[:, inside])
-            made.append(torch.cat(blocks, dim=1))
-        return torch.cat(made)
+            if own.start < own.stop or len(self.parts) == 1:
+                made.append(make(logits.cells(own, block).cpu(), loss.labels(block)))
+        whole = torch.cat(made)
+        if len(whole) == len(self):
+            self._last[make] = block, whole
+        return whole
 
 
 class Maker(Protocol):
@@ -163,9 +171,9 @@ class CalibratedRows:
         cells = torch.from_numpy(self.targets.take(rows).dense())
         return calibrate(odds, self.calibration), cells
 
-    def raw(self) -> torch.Tensor:
-        """Return raw scores, (N, L) float32."""
-        return self.scores.raw()
+    def raw(self, labels: slice = ALL) -> torch.Tensor:
+        """Return raw scores of some labels, (N, l) float32."""
+        return self.scores.raw(labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,9 +208,9 @@ class KeptRows:
         """Return probabilities and targets of some rows, (n, L) each, NaN where missing."""
         return self.probabilities[rows], self.targets[rows]
 
-    def raw(self) -> torch.Tensor | None:
-        """Return raw scores, (N, L) float32, or None."""
-        return self.scores
+    def raw(self, labels: slice = ALL) -> torch.Tensor | None:
+        """Return raw scores of some labels, (N, l) float32, or None."""
+        return None if self.scores is None else self.scores[:, labels]
 
 
 def calibrate(odds: torch.Tensor, calibration: Calibration) -> torch.Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imbalance_cli.dataset import Rows
     from imbalance_cli.model import MultilayerPerceptron
 
-LABEL_BLOCK = 1024  # labels whose scores are made at a time; of no more, all are kept
+LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
 ALL = slice(None)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 LOWER_IS_BETTER = ("brier", "log_loss")
 CPU = torch.device("cpu")
+MANY_CELLS, CACHED_CELLS = 2**20, 2**16  # of a batch; as many as are worth taking apart, and taken
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
 
 
@@ -405,7 +406,7 @@ def train_epoch(
         with autocast(device, precision):
             logits = model(batch.numeric, batch.codes)
         targets = batch.targets.reshape(logits.shape)
-        losses, slopes = loss_and_slope(logits, targets, loss)
+        losses, slopes = _loss_in_cache(logits, targets, loss)
         if batch.weights is None:
             known = (~targets.isnan()).sum(dim=(1, 2))
             divisor = known.clamp(min=1)
@@ -421,6 +422,25 @@ def train_epoch(
         total += losses.sum(dim=(1, 2))
         cells = cells + known  # whole numbers, unless weighted
     return total / cells
+
+
+def _loss_in_cache(
+    logits: torch.Tensor, targets: torch.Tensor, loss: Loss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `loss_and_slope` of (M, B, L); of many cells on the CPU, a few rows at a time.
+
+    It passes over its cells some twenty times, which is several times faster in the cache.
+    """
+    members, rows, labels = logits.shape
+    if logits.device.type != "cpu" or logits.numel() <= MANY_CELLS:
+        return loss_and_slope(logits, targets, loss)
+    logits = logits.detach()
+    losses, slopes = torch.empty_like(logits), torch.empty_like(logits)
+    height = max(CACHED_CELLS // (members * labels), 1)
+    for first in range(0, rows, height):
+        part = slice(first, first + height)
+        losses[:, part], slopes[:, part] = loss_and_slope(logits[:, part], targets[:, part], loss)
+    return losses, slopes
 
 
 @contextlib.contextmanager

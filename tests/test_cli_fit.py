@@ -65,7 +65,8 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:  # noq
 @pytest.mark.parametrize("kind", ["single_run", "multi_run"])
 def test_run_directory_is_complete(kind: str, request: pytest.FixtureRequest) -> None:
     run: FittedRun = request.getfixturevalue(kind)
-    assert sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*")) == [
+    names = sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*"))
+    assert [name for name in names if not name.startswith("plots/")] == [
         "checkpoint",
         "checkpoint/model.safetensors",
         "checkpoint/state.json",
@@ -74,7 +75,9 @@ def test_run_directory_is_complete(kind: str, request: pytest.FixtureRequest) ->
         "metrics.csv",
         "metrics.json",
         "model.safetensors",
+        "plots",
         "predictions.parquet",
+        "report.html",
         "run.json",
     ]
     for path in (path for path in run.path.rglob("*") if path.is_file()):
@@ -96,7 +99,7 @@ def test_run_json(multi_run: FittedRun) -> None:
     assert document["members"] == 1
     assert set(document["versions"]) == {"imbtrain", "python", "torch", "numpy", "polars"}
     whole = {path.name for path in multi_run.path.iterdir() if path.is_file()}
-    assert set(document["checksums"]) == whole - {"run.json"}
+    assert set(document["checksums"]) == whole - {"run.json", "report.html"}
     numeric = {feature["column"] for feature in document["features"]["numeric"]}
     categorical = {feature["column"] for feature in document["features"]["categorical"]}
     assert numeric == {"amount", "age"}

@@ -455,6 +455,14 @@ def test_a_merged_key_is_named_in_full(write: WriteFile) -> None:
             "thresholds.false_negative_cost (line 2): 2.0 goes with thresholds.objective cost",
             "thresholds.objective: cost, or leave thresholds.false_negative_cost out",
         ),
+        (
+            "thresholds: {target: 0.9}",
+            (
+                "thresholds.target (line 2): 0.9 goes with thresholds.objective "
+                "recall_at_precision or precision_at_recall or top_k, not f1"
+            ),
+            "thresholds.objective: recall_at_precision, or leave thresholds.target out",
+        ),
     ],
 )
 def test_values_that_do_nothing_are_refused(
@@ -487,7 +495,7 @@ def test_values_that_do_nothing_are_refused(
         ),
         (
             "thresholds.objective=costs",
-            "'costs' should be one of f1, f2, mcc, balanced_accuracy, cost, half",
+            "'costs' should be one of f1, f2, mcc, balanced_accuracy, cost, recall_at_precision",
             "'cost'",
         ),
         ("training.sampler=shufle", "'shufle' should be one of shuffle, balanced", "'shuffle'"),
@@ -590,8 +598,6 @@ def test_all_wrong_values_are_named_at_once(write: WriteFile) -> None:
     [
         ("model.numeric_embedding=periodic", "auto, none, piecewise_linear"),
         ("calibration.method=isotonic", "auto, analytic, platt, none"),
-        ("thresholds.objective=top_k", "f1, f2, mcc, balanced_accuracy, cost, half"),
-        ("thresholds.target=0.9", "null"),
     ],
 )
 def test_what_does_nothing_yet_is_refused_by_name(
@@ -602,6 +608,68 @@ def test_what_does_nothing_yet_is_refused_by_name(
     assert error.message.startswith(f"c.yaml: {key} (--set): ")
     assert error.message.endswith("is not supported yet")
     assert error.hint == f"works today: {works}"
+
+
+@pytest.mark.parametrize(
+    ("section", "problem", "hint"),
+    [
+        (
+            "{objective: recall_at_precision}",
+            (
+                "thresholds.objective (line 2): recall_at_precision needs thresholds.target, the "
+                "least precision, up to 1"
+            ),
+            "as thresholds.target=0.9",
+        ),
+        (
+            "{objective: precision_at_recall, target: 90.0}",
+            "thresholds.target (line 2): 90 should be the least recall, up to 1",
+            "as thresholds.target=0.9",
+        ),
+        (
+            "{objective: top_k}",
+            (
+                "thresholds.objective (line 2): top_k needs thresholds.target, a whole number of "
+                "validation rows, or below 1 their share"
+            ),
+            "as thresholds.target=100",
+        ),
+        (
+            "{objective: top_k, target: 2.5}",
+            (
+                "thresholds.target (line 2): 2.5 should be a whole number of validation rows, or "
+                "below 1 their share"
+            ),
+            "as thresholds.target=100",
+        ),
+        ("{objective: top_k, target: 0}", "thresholds.target (line 2): 0 should be ", None),
+        ("{objective: top_k, target: -3}", "thresholds.target (line 2): -3 should be ", None),
+        ("{objective: top_k, target: .inf}", "thresholds.target (line 2): inf should be ", None),
+    ],
+)
+def test_an_objective_has_a_target_that_it_can_have(
+    write: WriteFile, section: str, problem: str, hint: str | None
+) -> None:
+    error = fail(write, f"{SMALLEST}thresholds: {section}")
+    assert problem in error.message
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("objective", "target"),
+    [
+        ("top_k", "50"),
+        ("top_k", "1"),
+        ("top_k", "0.01"),
+        ("recall_at_precision", "1"),
+        ("precision_at_recall", "0.75"),
+    ],
+)
+def test_targets_that_are_read(write: WriteFile, objective: str, target: str) -> None:
+    given = [f"thresholds.objective={objective}", f"thresholds.target={target}"]
+    loaded = load(write, SMALLEST, *given)
+    assert loaded.thresholds.target == float(target)
+    assert load(write, loaded.to_yaml()).thresholds == loaded.thresholds
 
 
 def test_a_default_that_does_nothing_yet_may_be_written_out(write: WriteFile) -> None:

@@ -33,6 +33,7 @@ def test_document_holds_all_but_the_weights(predictor: Predictor, multi_run: Fit
     saved = multi_run.document
     for entry in saved["labels"]:
         del entry["validation_positives"], entry["threshold_pooled"]
+        del entry["threshold_shrinkage"], entry["threshold_reached"]
     assert document == {key: saved[key] for key in document}
     assert [entry["label"] for entry in document["labels"]] == LABELS
 

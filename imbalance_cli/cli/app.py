@@ -16,6 +16,7 @@ from imbalance_cli.cli.fit import fit
 from imbalance_cli.cli.init import init
 from imbalance_cli.cli.inspect import inspect
 from imbalance_cli.cli.predict import predict
+from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
@@ -39,6 +40,7 @@ app.command()(fit)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(report)
 app.command()(stability)
 app.command()(inspect)
 app.command()(init)

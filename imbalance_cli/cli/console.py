@@ -70,14 +70,25 @@ def draw(drawing: RenderableType) -> None:
         sys.stdout.write(line.rstrip() + "\n")
 
 
-def show_report(evaluation: Evaluation, run: Path, output_format: str) -> None:
-    """Write an evaluation to stdout as a table, CSV or JSON."""
+def show_report(
+    evaluation: Evaluation, run: Path, output_format: str, page: Path | None = None
+) -> None:
+    """Write an evaluation to stdout as a table, CSV or JSON.
+
+    Args:
+        evaluation: to write.
+        run: the run directory, which the table and the JSON name.
+        output_format: table, csv or json.
+        page: the file that shows more of it, which the table names, if there is one.
+    """
     from imbalance_cli.report import documents
 
     if output_format == "table":
         from imbalance_cli.report.terminal import draw_report
 
         draw(draw_report(evaluation, str(run)))
+        if page is not None:
+            sys.stdout.write(f"report: {page}\n")
     elif output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:

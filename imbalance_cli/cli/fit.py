@@ -38,6 +38,7 @@ def fit(
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
+    from imbalance_cli.artifacts import REPORT
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
 
@@ -51,7 +52,9 @@ def fit(
             settings = load_config(config or "-", overrides or ())
             directory = run_dir or workflows.default_directory(settings)
             evaluation = workflows.fit(settings, directory, progress, overwrite=overwrite)
-    show_report(evaluation, directory, output_format or default_format())
+    page = directory / REPORT
+    shown = page if page.exists() else None  # report.plots: false draws none
+    show_report(evaluation, directory, output_format or default_format(), shown)
 
 
 def _check_arguments(

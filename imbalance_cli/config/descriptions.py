@@ -79,11 +79,12 @@ DESCRIPTIONS = {
     "training.checkpoint_every": "Epochs between two checkpoints.",
     "calibration.method": "A further step on validation rows; auto keeps it only where it helps.",
     "thresholds.objective": "What a threshold makes as good as it can on validation rows.",
-    "thresholds.minimum_positives": "With fewer validation positives, a label shares the common "
-    "threshold.",
+    "thresholds.minimum_positives": "With so many validation positives, a label's own and what the "
+    "scores of all labels promise count alike; with fewer, its own count less; 0: its own alone.",
     "thresholds.false_positive_cost": "Of objective cost.",
     "thresholds.false_negative_cost": "Of objective cost.",
-    "thresholds.target": "The precision, recall or number that the objective holds.",
+    "thresholds.target": "The least precision of recall_at_precision, the least recall of "
+    "precision_at_recall, the validation rows (below 1: their share) of top_k.",
     "report.bootstrap": "Replicates for the intervals; 0 for none.",
     "report.confidence": "How often an interval should hold the true value.",
     "report.plots": "Whether curves are drawn into the run.",

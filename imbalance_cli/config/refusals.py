@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.sections import LOSS_PARAMETERS, Config
+from imbalance_cli.config.sections import LOSS_PARAMETERS, TARGETS, Config
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.yaml_text import KeyPath, cut, show_value
 
@@ -34,8 +34,6 @@ EXPECTED = {  # in words of the config, by pydantic's type of error
 NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
     ("calibration", "method"): ("auto", "analytic", "platt", "none"),
-    ("thresholds", "objective"): ("f1", "f2", "mcc", "balanced_accuracy", "cost", "half"),
-    ("thresholds", "target"): (None,),
 }
 """The values that work today, by key; any other is refused by name."""
 
@@ -48,12 +46,14 @@ _GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("weighting", "beta"): ("strategy", ("effective",)),
     ("thresholds", "false_positive_cost"): ("objective", ("cost",)),
     ("thresholds", "false_negative_cost"): ("objective", ("cost",)),
+    ("thresholds", "target"): ("objective", tuple(TARGETS)),
 } | {
     ("loss", key): ("name", tuple(name for name, keys in LOSS_PARAMETERS.items() if key in keys))
     for key in dict.fromkeys(key for keys in LOSS_PARAMETERS.values() for key in keys)
 }
 
 
+EXAMPLES = {"recall_at_precision": "0.9", "precision_at_recall": "0.9", "top_k": "100"}
 OF_A_LOSS = ("loss", "weighting")
 """The sections whose keys go with one loss or another."""
 
@@ -161,6 +161,7 @@ def refuse_contradictions(
     refuse_folds_in_time(config, name)
     refuse_streaming(config, name)
     _refuse_second_split(config, places, name)
+    _refuse_target(config, places, name)
     held_out = config.split.valid + config.split.test
     if held_out >= 1:
         raise ConfigError(
@@ -224,6 +225,26 @@ def _refuse_second_split(config: Config, places: Mapping[KeyPath, str], name: st
             f"{name}: data.part{_place(('data', 'part'), places)} says which part each row is in, "
             f"and {given[0]} would cut them too",
             hint=f"leave data.part or {given[0]} out",
+        )
+
+
+def _refuse_target(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
+    """Raise where an objective has no target, or one that no threshold can have."""
+    objective, target = config.thresholds.objective, config.thresholds.target
+    if objective not in TARGETS:
+        return
+    if target is None:
+        raise ConfigError(
+            f"{name}: thresholds.objective{_place(('thresholds', 'objective'), places)}: "
+            f"{objective} needs thresholds.target, {TARGETS[objective]}",
+            hint=f"as thresholds.target={EXAMPLES[objective]}",
+        )
+    usable = target >= 1 and target.is_integer() if objective == "top_k" else target == 1
+    if not (target < 1 or usable):
+        raise ConfigError(
+            f"{name}: thresholds.target{_place(('thresholds', 'target'), places)}: {target:g} "
+            f"should be {TARGETS[objective]}",
+            hint=f"as thresholds.target={EXAMPLES[objective]}",
         )
 
 

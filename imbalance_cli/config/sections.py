@@ -77,6 +77,12 @@ LOSS_PARAMETERS = {
     "distribution_balanced": ("gamma",),
 }
 """Which keys of the loss section each loss reads."""
+TARGETS = {
+    "recall_at_precision": "the least precision, up to 1",
+    "precision_at_recall": "the least recall, up to 1",
+    "top_k": "a whole number of validation rows, or below 1 their share",
+}
+"""What thresholds.target is, by the objective that needs one."""
 Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
@@ -201,7 +207,7 @@ class ThresholdsSection(Section):
     minimum_positives: Annotated[int, Field(ge=0)] = 10
     false_positive_cost: Positive = 1.0
     false_negative_cost: Positive = 1.0
-    target: float | None = None
+    target: Positive | None = None
 
 
 class ReportSection(Section):

@@ -1,20 +1,22 @@
 """An Evaluation: every number of the report, computed once, drawn elsewhere."""
 
 from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
-from imbalance_cli.evaluation.resampling import LEAST_FOR_INTERVAL, Resampling
+from imbalance_cli.evaluation.label_numbers import LEAST_FOR_INTERVAL
+from imbalance_cli.evaluation.resampling import Resampling
 from imbalance_cli.evaluation.results import (
-    METRICS,
+    WITH_INTERVAL,
     Estimate,
     Evaluation,
     Interval,
     LabelEvaluation,
 )
 from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
-from imbalance_cli.metrics import Levels
+from imbalance_cli.metrics import METRICS, Levels
 
 __all__ = [
     "LEAST_FOR_INTERVAL",
     "METRICS",
+    "WITH_INTERVAL",
     "DenseRows",
     "Estimate",
     "Evaluation",

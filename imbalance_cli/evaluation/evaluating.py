@@ -5,27 +5,21 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
-from imbalance_cli.evaluation.label_blocks import LabelBlock, Sample, evaluate_block
+from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
 from imbalance_cli.evaluation.reasons import Facts
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
-from imbalance_cli.evaluation.results import (
-    METRICS,
-    Estimate,
-    Evaluation,
-    LabelEvaluation,
-    finite,
-)
+from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
 from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, label_slices
-from imbalance_cli.metrics import DEFAULT_LEVELS, Levels, simplify_weights
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, simplify_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
 
@@ -115,23 +109,23 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
     sample = Sample(resampling, levels, weights, joint)
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=thresholds.device)
-    blocks = [
-        evaluate_block(
-            *rows.columns(chosen),
-            thresholds[chosen],
-            sample,
-            first=chosen.start,
-            counted=counted[chosen],
-        )
+    numbers = [
+        number
         for chosen in label_slices(rows)
+        for number in _evaluate_labels(rows, chosen, thresholds, sample, counted)
     ]
-    block = LabelBlock.join(blocks)
-    averages = average(rows, block, thresholds, sample, counted)
+    averages = average(rows, numbers, thresholds, sample, counted)
+    entries = [
+        _describe(label, number, float(threshold), rows.rows, levels, learnable=bool(is_counted))
+        for label, number, threshold, is_counted in zip(
+            labels, numbers, thresholds, counted, strict=True
+        )
+    ]
     return Evaluation(
         part=part,
         source=source,
         rows=rows.rows,
-        labels=_describe(labels, counted, thresholds, block, rows.rows, levels),
+        labels=entries,
         macro=averages.macro,
         macro_labels=averages.macro_labels,
         micro=averages.micro,
@@ -148,43 +142,58 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     )
 
 
-def _describe(
-    labels: Sequence[str],
-    learnable: torch.Tensor,
+def _evaluate_labels(
+    rows: ScoredRows,
+    chosen: slice,
     thresholds: torch.Tensor,
-    block: LabelBlock,
+    sample: Sample,
+    counted: torch.Tensor,
+) -> Iterator[LabelNumbers]:
+    """Yield the numbers of some labels, whose cells are held together."""
+    probabilities, targets = rows.columns(chosen)
+    for column, label in enumerate(range(chosen.start, chosen.stop)):
+        yield evaluate_label(
+            probabilities[:, column],
+            targets[:, column],
+            float(thresholds[label]),
+            sample,
+            number=label,
+            is_counted=bool(counted[label]),
+        )
+
+
+def _describe(
+    label: str,
+    numbers: LabelNumbers,
+    threshold: float,
     rows: int,
     levels: Levels,
-) -> list[LabelEvaluation]:
-    """Return the numbers of each label; none of one not learned, whose score is constant."""
-    points = {name: block.points[name].tolist() for name in METRICS}
-    ends = {name: [end.tolist() for end in both] for name, both in block.intervals.items()}
-    decided, share = block.confusion.decided().tolist(), block.confusion.prevalence().tolist()
-    support, positives = block.support.tolist(), block.positives.tolist()
-    entries = []
-    for i, label in enumerate(labels):
-        is_learned = bool(learnable[i])
-        facts = Facts(support[i], positives[i], bool(decided[i]), is_learned, levels.top_k)
-        estimates = dict.fromkeys(METRICS, Estimate(None))
-        if is_learned:
-            estimates = {
-                name: Estimate(
-                    finite(points[name][i]), *(finite(end[i]) for end in ends.get(name, []))
-                )
-                for name in METRICS
-            }
-        undefined = {name: facts.explain(name) for name in METRICS if estimates[name].value is None}
-        entries.append(
-            LabelEvaluation(
-                label=label,
-                support=support[i],
-                positives=positives[i],
-                missing=rows - support[i],
-                prevalence=finite(share[i]),
-                learnable=is_learned,
-                threshold=float(thresholds[i]) if is_learned else None,
-                undefined=undefined,
-                **estimates,
-            )
-        )
-    return entries
+    *,
+    learnable: bool,
+) -> LabelEvaluation:
+    """Return the numbers of a label; none of one not learned, whose score is a constant."""
+    confusion = numbers.confusion
+    facts = Facts(
+        numbers.support,
+        numbers.positives,
+        bool(confusion.decided()),
+        learnable,
+        levels.top_k,
+    )
+    estimates: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    if learnable:
+        found = zip(METRICS, numbers.points.tolist(), numbers.ends.tolist(), strict=True)
+        estimates = {
+            name: Estimate(finite(point), *map(finite, ends)) for name, point, ends in found
+        }
+    return LabelEvaluation(
+        label=label,
+        support=numbers.support,
+        positives=numbers.positives,
+        missing=rows - numbers.support,
+        prevalence=finite(float(confusion.prevalence())),
+        learnable=learnable,
+        threshold=threshold if learnable else None,
+        undefined={name: facts.explain(name) for name in METRICS if estimates[name].value is None},
+        **estimates,
+    )

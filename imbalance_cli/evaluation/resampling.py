@@ -1,32 +1,28 @@
-"""Replicates of a block of labels, and the intervals they give.
+"""Bootstrap replicates: of each label apart, or of the same rows for all labels.
 
-Shapes: N rows, L labels, R replicates, K bands.
+Shapes: N rows, R replicates.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import BandRows, Confusion, Units, make_intervals
+from imbalance_cli.metrics import METRICS, Confusion, Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
-    from imbalance_cli.metrics import BandCounts, Replicates
+    from imbalance_cli.metrics import BandCounts, BandRows, Levels
 
-    Ends = tuple[torch.Tensor, torch.Tensor]
-
-LEAST_FOR_INTERVAL = 2  # positives, and negatives; resampling one row says nothing
 JOINT_CELLS = 100_000_000  # N * L * R, up to which labels are drawn together
-DRAWN_AT_ONCE = 1 << 20  # L * R * K
+DRAWN_AT_ONCE = 1 << 20  # replicates * bands
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,29 +44,24 @@ class Resampling:
 
 
 def draw_apart(
-    counts: BandCounts, resampling: Resampling, first: int
-) -> Iterator[tuple[slice, Replicates]]:
-    """Yield the replicates of each label, all R at once, some labels at a time.
+    counts: BandCounts, resampling: Resampling, label: int, levels: Levels
+) -> torch.Tensor:
+    """Return each metric of the replicates of one label, (metrics, R).
 
     Args:
-        counts: of the labels.
+        counts: of the label.
         resampling: how.
-        first: the number of the first label, which its random numbers depend on.
+        label: its number, so that its draws do not depend on the other labels.
+        levels: of the metrics.
     """
-    labels, bands = counts.counts.shape[1:]
-    at_once = max(DRAWN_AT_ONCE // (resampling.replicates * bands), 1)
-    for start in range(0, labels, at_once):
-        chosen = slice(start, min(start + at_once, labels))
-        randoms = [
-            np.random.default_rng([resampling.seed, first + label])
-            for label in range(chosen.start, chosen.stop)
-        ]
-        yield (
-            chosen,
-            counts.select(chosen).draw(
-                resampling.replicates, randoms, hold_prevalence=resampling.hold_prevalence
-            ),
-        )
+    random = np.random.default_rng([resampling.seed, label])
+    at_once = max(DRAWN_AT_ONCE // counts.counts.shape[1], 1)
+    hold = resampling.hold_prevalence
+    parts = [
+        counts.draw(min(at_once, resampling.replicates - start), random, hold_prevalence=hold)
+        for start in range(0, resampling.replicates, at_once)
+    ]
+    return torch.cat([part.metrics(levels) for part in parts], dim=1)
 
 
 def plan_joint_draws(
@@ -98,80 +89,42 @@ class JointDraws:
 
     def __init__(self, units: Units, resampling: Resampling) -> None:
         self.units, self.resampling = units, resampling
-        self._sums: dict[str, torch.Tensor] = {}
-        self._defined: dict[str, torch.Tensor] = {}
-        self._decisions: list[Confusion] = []
+        self._sums = torch.zeros(2, len(METRICS), resampling.replicates, dtype=torch.float64)
+        self._decisions = Confusion(*torch.zeros(4, resampling.replicates, dtype=torch.float64))
 
-    def draw(self, rows: BandRows) -> tuple[dict[str, torch.Tensor], Confusion]:
-        """Return each metric, and the decisions, of each label, (L, R)."""
-        metrics: list[dict[str, torch.Tensor]] = []
-        decisions: list[Confusion] = []
-        for counts in self._counts():
-            parts = [
-                (replicates.metrics(), replicates.confusion())
-                for replicates in _sum_some(rows, counts)
-            ]
-            metrics.append(_join([of_labels for of_labels, _ in parts], dim=0))
-            decisions.append(Confusion.join([of_labels for _, of_labels in parts], dim=0))
-        return _join(metrics, dim=1), Confusion.join(decisions, dim=1)
+    def draw(self, rows: BandRows, levels: Levels) -> tuple[torch.Tensor, Confusion]:
+        """Return each metric, (metrics, R), and the decisions, (R,), of one label."""
+        metrics, decisions = [], []
+        for counts in self._counts(len(rows)):
+            replicates = rows.sum(counts)
+            metrics.append(replicates.metrics(levels))
+            decisions.append(replicates.confusion())
+        return torch.cat(metrics, dim=1), Confusion.join(decisions)
 
-    def draw_pooled(self, rows: BandRows) -> dict[str, torch.Tensor]:
-        """Return each metric over all cells, (1, R), by the decisions of the labels added."""
-        decisions = functools.reduce(Confusion.merge, self._decisions)
+    def draw_pooled(self, rows: BandRows, levels: Levels) -> torch.Tensor:
+        """Return each metric over all cells, (metrics, R), by the decisions of the labels added."""
         metrics, start = [], 0
-        for counts in self._counts():
+        for counts in self._counts(len(rows)):
             stop = start + counts.shape[1]
-            some = Confusion(*(part[:, start:stop] for part in decisions.parts()))
-            metrics.append(rows.sum(counts).metrics(some))
+            some = Confusion(*(part[start:stop] for part in self._decisions.parts()))
+            metrics.append(rows.sum(counts).metrics(levels, some))
             start = stop
-        return _join(metrics, dim=1)
+        return torch.cat(metrics, dim=1)
 
-    def _counts(self) -> Iterator[NDArray[np.float64]]:
-        """Yield (N, r) how often each row was drawn, the same each time."""
-        return self.units.draw(self.resampling.replicates, self.resampling.seed)
+    def add(self, draws: torch.Tensor, decisions: Confusion) -> None:
+        """Add a label that averages are over, of draws (metrics, R)."""
+        part = torch.stack([draws.nan_to_num(0.0), (~draws.isnan()).double()])
+        self._sums += part.cpu()
+        self._decisions = self._decisions.merge(decisions.cpu())
 
-    def add(
-        self, draws: Mapping[str, torch.Tensor], decisions: Confusion, counted: torch.Tensor
-    ) -> None:
-        """Add those of some labels that averages are over, (L,), of draws (L, R)."""
-        for name, values in draws.items():
-            kept = values[counted]
-            defined = (~kept.isnan()).sum(dim=0)
-            self._sums[name] = self._sums.get(name, 0) + kept.nansum(dim=0)
-            self._defined[name] = self._defined.get(name, 0) + defined
-        chosen = Confusion(*(part[counted] for part in decisions.parts()))
-        self._decisions.append(chosen.total())
+    def macro(self) -> torch.Tensor:
+        """Return the mean of each metric over the labels that were added, (metrics, R)."""
+        mean: torch.Tensor = self._sums[0] / self._sums[1]
+        return mean
 
-    def macro(self) -> dict[str, torch.Tensor]:
-        """Return the mean of each metric over the labels that were added, (1, R)."""
-        return {name: (self._sums[name] / self._defined[name])[None] for name in self._sums}
-
-
-def _sum_some(rows: BandRows, counts: NDArray[np.float64]) -> Iterator[Replicates]:
-    """Yield the replicates that drew rows so often, (N, r), some labels at a time."""
-    labels, bands = len(rows.sums), rows.layout.is_run.shape[-1]
-    at_once = max(DRAWN_AT_ONCE // (counts.shape[1] * bands), 1)
-    for start in range(0, labels, at_once):
-        yield rows.select(slice(start, start + at_once)).sum(counts)
-
-
-def _join(parts: Sequence[Mapping[str, torch.Tensor]], dim: int) -> dict[str, torch.Tensor]:
-    return {name: torch.cat([part[name] for part in parts], dim=dim) for name in parts[0]}
-
-
-def intervals_of(
-    points: Mapping[str, torch.Tensor],
-    draws: Mapping[str, torch.Tensor],
-    sizes: torch.Tensor,
-    confidence: float,
-) -> dict[str, Ends]:
-    """Return low and high of each metric, (L,); NaN where there are too few rows of a class."""
-    enough = sizes >= LEAST_FOR_INTERVAL
-    intervals = {}
-    for name, values in draws.items():
-        ends = make_intervals(
-            name, points[name], values, sizes.clamp(min=LEAST_FOR_INTERVAL), confidence
-        )
-        low, high = (end.where(enough, torch.nan) for end in ends)
-        intervals[name] = (low, high)
-    return intervals
+    def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
+        """Yield (N, r) how often each row was drawn, the same whoever asks."""
+        at_once = max(DRAWN_AT_ONCE // bands, 1)
+        for counts in self.units.draw(self.resampling.replicates, self.resampling.seed):
+            for start in range(0, counts.shape[1], at_once):
+                yield counts[:, start : start + at_once]

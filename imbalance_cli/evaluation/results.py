@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels
+from imbalance_cli.untuned import Untuned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,7 @@ class LabelEvaluation:
         learnable: whether training had both classes; else it is left out of all averages.
         threshold: the probability from which a row is decided positive; None where not learnable.
         undefined: why a metric is None, by its name.
+        untuned: what it would be at 0.5, and of the raw score.
     """
 
     label: str
@@ -68,6 +73,7 @@ class LabelEvaluation:
     recall_at_precision: Estimate
     lift_at_1_percent: Estimate
     undefined: dict[str, str]
+    untuned: Untuned = dataclasses.field(default_factory=Untuned)
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the estimate of each of METRICS."""
@@ -86,7 +92,8 @@ class LabelEvaluation:
             for name, estimate in estimates.items()
             if estimate.low is not None
         }
-        return facts | numbers | {"intervals": intervals, "undefined": self.undefined}
+        beside = {"intervals": intervals, "undefined": self.undefined}
+        return facts | numbers | beside | dataclasses.asdict(self.untuned)
 
     def to_row(self) -> dict[str, Any]:
         """Return one flat mapping, for tables; intervals become _low and _high."""
@@ -97,28 +104,9 @@ class LabelEvaluation:
                 f"{name}_low": estimate.low,
                 f"{name}_high": estimate.high,
             }
-        return row
+        return row | dataclasses.asdict(self.untuned)
 
 
-METRICS = (
-    "average_precision",
-    "roc_auc",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "f2",
-    "mcc",
-    "balanced_accuracy",
-    "brier",
-    "brier_skill",
-    "log_loss",
-    "ece",
-    "precision_at_k",
-    "recall_at_precision",
-    "lift_at_1_percent",
-)
-"""Of each label, in the order of every report."""
 WITH_INTERVAL = ("average_precision", "roc_auc")
 """Those that are an object {value, low, high} in JSON, where the others are numbers."""
 FACTS = ("label", "support", "positives", "missing", "prevalence", "learnable", "threshold")
@@ -189,6 +177,14 @@ class Evaluation:
             "at_precision": self.levels.at_precision,
             "weighted": self.weighted,
         }
+
+    def with_untuned(self, untuned: Sequence[Untuned]) -> Evaluation:
+        """Return the same with what each label would be at 0.5, and of the raw score."""
+        labels = [
+            dataclasses.replace(label, untuned=numbers if label.learnable else Untuned())
+            for label, numbers in zip(self.labels, untuned, strict=True)
+        ]
+        return dataclasses.replace(self, labels=labels)
 
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""

@@ -84,6 +84,19 @@ class PairCounts:
             for label, p, k in zip(self.labels, positives, known, strict=True)
         ]
 
+    @property
+    def together(self) -> NDArray[np.int64]:
+        """The rows where both labels are positive, (L, L)."""
+        return self._both
+
+    def shares(self) -> NDArray[np.float64]:
+        """Return the share of a label's positives that are positives of another too, (L, L).
+
+        The first axis is of the one; among rows where the other is known; NaN where there are none.
+        """
+        of = self._first.astype(np.float64)
+        return np.divide(self._both, of, out=np.full_like(of, np.nan), where=of > 0)
+
     def pairs(self, most: int, among: Collection[str]) -> list[LabelPair]:
         """Return the pairs that occur together in the most rows.
 

@@ -42,6 +42,10 @@ class Targets(Protocol):
         """Return the targets of some rows, by their numbers or by a flag for each."""
         ...
 
+    def select(self, labels: Numbers) -> Self:
+        """Return the targets of some labels, by their numbers."""
+        ...
+
     def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
         """Return 1, 0 and NaN where missing, (N, l) of some labels.
 
@@ -114,6 +118,10 @@ class DenseTargets:
     def take(self, rows: Numbers | Flags | slice) -> DenseTargets:
         """Return the targets of some rows."""
         return DenseTargets(self.cells[rows])
+
+    def select(self, labels: Numbers) -> DenseTargets:
+        """Return the targets of some labels."""
+        return DenseTargets(self.cells[:, labels])
 
     def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
         """Return (N, l) float32, NaN where missing."""
@@ -227,6 +235,12 @@ class SparseTargets:
     def take(self, rows: Numbers | Flags | slice) -> SparseTargets:
         """Return the targets of some rows."""
         return SparseTargets(self.ones[rows], self.rows[rows], self.labels)
+
+    def select(self, labels: Numbers) -> SparseTargets:
+        """Return the targets of some labels."""
+        ones = self.ones[:, labels]
+        ones.sort_indices()
+        return SparseTargets(ones, self.rows, self.labels[labels])
 
     def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
         """Return (N, l) float32, NaN where missing."""

@@ -28,11 +28,12 @@ from imbalance_cli.metrics.ranking import (
     recall_at_precision,
     roc_auc,
 )
-from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, TOP_SHARE, Levels, Replicates
+from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, METRICS, TOP_SHARE, Levels, Replicates
 from imbalance_cli.metrics.row_bootstrap import BandRows, Units
 
 __all__ = [
     "DEFAULT_LEVELS",
+    "METRICS",
     "TOP_SHARE",
     "BandCounts",
     "BandRows",

@@ -1,14 +1,14 @@
 """A bootstrap of bands: each replicate draws how many rows of a class fall in each band.
 
-Shapes: N rows, L labels, R replicates, K bands, B bins of the calibration error.
+Shapes: M rows, P positives, R replicates, K bands.
 
-Of N rows drawn with replacement, how many are positive is binomial, and given that, positives and
+Of M rows drawn with replacement, how many are positive is binomial, and given that, positives and
 negatives are drawn apart: how many of a class fall in each band is multinomial. The ranking metrics
 and those at the threshold depend on nothing else, so that a replicate costs the number of bands
-instead of the number of rows, and is exact in distribution where each run with a positive is a band
-of its own. The sums of losses need the probabilities of the rows that are drawn: of a band that is
-one run they are known, and elsewhere the sum over n rows of a band is taken as normal with n times
-the band's mean and variance.
+instead of the number of rows, and is exact in distribution where bands are not merged. The sums of
+losses need the probabilities of the rows that are drawn: of a band that is one run they are known,
+and elsewhere the sum over n rows of a band is taken as normal with n times the band's mean and
+variance.
 """
 
 from __future__ import annotations
@@ -19,150 +19,121 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics.replicates import Layout, Replicates, sum_bins
+from imbalance_cli.metrics.replicates import Layout, Replicates, prefixes, sum_bins
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from imbalance_cli.metrics.bands import Bands
-    from imbalance_cli.metrics.replicates import Levels
 
 MOMENTS = 3  # of a row: probability, Brier loss, log loss
 
 
 @dataclasses.dataclass(frozen=True)
 class BandCounts:
-    """What is drawn from.
+    """What is drawn from, of one label whose rows count alike.
 
     Attributes:
         layout: of the bands.
-        counts: (2, L, K) positives and negatives.
-        means: (MOMENTS, 2, L, K) over the positives and over the negatives of a band.
-        variances: (MOMENTS, 2, L, K) of the same.
+        counts: (2, K) positives and negatives.
+        sums: (MOMENTS, 2, K) over them.
+        squares: (MOMENTS, 2, K) of the squared moments.
     """
 
     layout: Layout
     counts: torch.Tensor
-    means: torch.Tensor
-    variances: torch.Tensor
+    sums: torch.Tensor
+    squares: torch.Tensor
 
     @classmethod
-    def of(cls, bands: Bands, levels: Levels) -> BandCounts:
-        """Count the rows of each class, and take the moments of their losses."""
-        ranking = bands.ranking
-        counts, means, variances = [], [], []
-        p = ranking.scores.where(ranking.scores >= 0, 0.0)  # missing ones are in no class
+    def of(cls, bands: Bands) -> BandCounts:
+        """Count the rows of each class, and sum the moments of their losses."""
+        p, places, ends = -bands.keys, bands.places, bands.ends
+        found = torch.searchsorted(places, ends)
         limit = torch.finfo(p.dtype).eps
+        at = p[places]
         clipped = p.clamp(limit, 1 - limit)
-        for mask, loss, logs in (
-            (ranking.positives, 1 - p, -clipped.log()),
-            (ranking.negatives, p, -torch.log1p(-clipped)),
-        ):
-            rows = bands.sums(mask)
-            of_class = []
-            for values in (p, loss**2, logs):
-                mean = bands.sums(values * mask) / rows.clamp(min=1)
-                square = bands.sums(values**2 * mask) / rows.clamp(min=1)
-                variance = (square - mean**2).clamp(min=0)
-                of_class.append((mean, variance.where(~bands.is_run, 0.0)))
-            counts.append(rows)
-            means.append(torch.stack([mean for mean, _ in of_class]))
-            variances.append(torch.stack([variance for _, variance in of_class]))
-        return cls(
-            Layout.of(bands, levels),
-            torch.stack(counts),
-            torch.stack(means, dim=1),
-            torch.stack(variances, dim=1),
-        )
+        positives = at, (1 - at) ** 2, -clipped[places].log()
+        negatives = p, p**2, -torch.log1p(-clipped)
+        moments = []
+        for of_positives, of_rows in zip(positives, negatives, strict=True):
+            of_negatives = of_rows.index_fill(0, places, 0.0)
+            for power in (1, 2):
+                moments.append(_sums_between(of_positives**power, found))
+                moments.append(_sums_between(of_negatives**power, ends))
+        sums, squares = torch.stack(moments).reshape(MOMENTS, 2, 2, len(ends)).unbind(1)
+        counts = torch.stack([found, ends - found]).diff(dim=1, prepend=found.new_zeros(2, 1))
+        return cls(Layout.of(bands), counts.double(), sums, squares)
 
-    def select(self, labels: slice) -> BandCounts:
-        """Return those of some labels, as views."""
-        return BandCounts(
-            self.layout.select(labels),
-            self.counts[:, labels],
-            self.means[:, :, labels],
-            self.variances[:, :, labels],
-        )
+    def merged(self, into: Bands, of: Bands) -> BandCounts:
+        """Return the same rows in bands that are merged of others."""
+        through = of.through(into.ends)
+        parts = (prefixes(x)[..., through] for x in (self.counts, self.sums, self.squares))
+        merged = (x.diff(dim=-1, prepend=torch.zeros_like(x[..., :1])) for x in parts)
+        return BandCounts(Layout.of(into), *merged)
 
     def itself(self) -> Replicates:
-        """Return the data as one replicate, (L, 1, ...)."""
-        return self._sum(self.counts[:, :, None])
+        """Return the data as one replicate."""
+        return self._replicate(self.counts[:, None], self.sums[:, :, None])
 
     def draw(
-        self,
-        replicates: int,
-        randoms: Sequence[np.random.Generator],
-        *,
-        hold_prevalence: bool = False,
+        self, replicates: int, random: np.random.Generator, *, hold_prevalence: bool = False
     ) -> Replicates:
         """Return R replicates.
 
         Args:
             replicates: R.
-            randoms: (L,) what each label is drawn by, so that it does not depend on the others.
+            random: draws.
             hold_prevalence: whether each has as many positives as the data; else these vary as in
                 rows drawn with replacement, and are never none or all.
         """
+        device = self.counts.device
         counts = self.counts.cpu().numpy()
-        drawn = [
-            _draw_counts(counts[:, i], replicates, random, hold_prevalence=hold_prevalence)
-            for i, random in enumerate(randoms)
-        ]
-        stacked = torch.from_numpy(np.stack(drawn, axis=1))
-        return self._sum(stacked.double().to(self.counts.device), randoms)
+        sizes = counts.sum(axis=1).astype(np.int64)
+        size = int(sizes.sum())
+        positives = np.full(replicates, sizes[0])
+        if not hold_prevalence and sizes.all():
+            positives = random.binomial(size, sizes[0] / size, replicates).clip(1, size - 1)
+        shares = counts / np.maximum(sizes, 1)[:, None]
+        pairs = zip((positives, size - positives), shares, strict=True)
+        drawn = np.stack([random.multinomial(n, share) for n, share in pairs])
+        drawn_counts = torch.from_numpy(drawn).double().to(device)
+        means = self.sums / self.counts.clamp(min=1)
+        found = self._replicate(drawn_counts, drawn_counts * means[:, :, None])
+        variances = (self.squares / self.counts.clamp(min=1) - means**2).clamp(min=0)
+        spread = (drawn_counts * variances.where(~self.layout.is_run, 0.0)[:, :, None]).sum(dim=1)
 
-    def _sum(self, counts: torch.Tensor, randoms: Sequence[np.random.Generator] = ()) -> Replicates:
-        """Return replicates with counts (2, L, R, K); without `randoms` no row varies in a band."""
+        def noise(variance: torch.Tensor) -> torch.Tensor:
+            normal = torch.from_numpy(random.standard_normal(variance.shape)).to(device)
+            return variance.clamp(min=0).sqrt() * normal
+
+        gaps = found.gaps.clone()
+        gaps[[1, 3]] += noise(sum_bins([spread[0]], self.layout.cuts)[0])
+        totals = noise(spread[1:].sum(dim=-1)[:, :, None])[..., 0]
+        return dataclasses.replace(
+            found,
+            gaps=gaps,
+            squares=(found.squares + totals[0]).clamp(min=0),
+            losses=(found.losses + totals[1]).clamp(min=0),
+        )
+
+    def _replicate(self, counts: torch.Tensor, sums: torch.Tensor) -> Replicates:
+        """Return replicates with counts (2, R, K), and sums (MOMENTS, 2, R, K)."""
         positives, negatives = counts
-        rows = positives + negatives
-        means, variances = self.means[:, :, :, None], self.variances[:, :, :, None]
-
-        def both(of_class: torch.Tensor) -> torch.Tensor:
-            total: torch.Tensor = positives * of_class[0] + negatives * of_class[1]
-            return total
-
-        gaps = positives * (means[0, 0] - 1) + negatives * means[0, 1]
-        squares, losses = both(means[1]), both(means[2])
-        bins = sum_bins([rows, gaps, squares], self.layout.cuts)
-        totals = torch.stack([squares.sum(dim=-1), losses.sum(dim=-1)])
-        if randoms:
-            [spread] = sum_bins([both(variances[0])], self.layout.cuts)
-            bins[1] += spread.clamp(min=0).sqrt() * _normal(spread, randoms)
-            spreads = torch.stack([both(variance).sum(dim=-1) for variance in variances[1:]])
-            totals += spreads.sqrt() * _normal(spreads[0], randoms)
-        mass, of_gaps, of_squares = bins
+        probabilities, squares, losses = sums.sum(dim=1)
+        mass, gaps, of_squares = sum_bins(
+            [positives + negatives, probabilities - positives, squares], self.layout.cuts
+        )
         return Replicates(
             self.layout,
             positives,
             negatives,
             None,
-            torch.stack([mass, of_gaps, mass, of_gaps, of_squares]),
-            totals[0].clamp(min=0),
-            totals[1].clamp(min=0),
+            torch.stack([mass, gaps, mass, gaps, of_squares]),
+            squares.sum(dim=-1),
+            losses.sum(dim=-1),
         )
 
 
-def _draw_counts(
-    counts: NDArray[np.float64],
-    replicates: int,
-    random: np.random.Generator,
-    *,
-    hold_prevalence: bool,
-) -> NDArray[np.int64]:
-    """Return (2, R, K) how many rows of each class fall in bands of (2, K) rows."""
-    sizes = counts.sum(axis=1).astype(np.int64)
-    size = int(sizes.sum())
-    positives = np.full(replicates, sizes[0])
-    if not hold_prevalence and sizes.all():
-        positives = random.binomial(size, sizes[0] / size, replicates).clip(1, size - 1)
-    drawn = (positives, size - positives)
-    shares = counts / np.maximum(sizes, 1)[:, None]
-    return np.stack([random.multinomial(n, p) for n, p in zip(drawn, shares, strict=True)])
-
-
-def _normal(like: torch.Tensor, randoms: Sequence[np.random.Generator]) -> torch.Tensor:
-    """Return standard normal numbers of the shape (L, ...) of another tensor."""
-    drawn = [random.standard_normal(like.shape[1:]) for random in randoms]
-    return torch.from_numpy(np.stack(drawn)).to(like.device)
+def _sums_between(values: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Return (K,) the sums of values (n,) between one of `ends` and the next."""
+    reached = prefixes(values)[ends]
+    return reached.diff(prepend=reached.new_zeros(1))

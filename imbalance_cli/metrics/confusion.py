@@ -52,10 +52,14 @@ class Confusion:
         )
 
     @classmethod
-    def join(cls, parts: Sequence[Confusion], dim: int) -> Confusion:
-        """Return the counts of several as one, in their order along a dimension."""
+    def join(cls, parts: Sequence[Confusion]) -> Confusion:
+        """Return the counts of several, (...,) each, one after the other."""
         columns = zip(*(part.parts() for part in parts), strict=True)
-        return cls(*(torch.cat(column, dim=dim) for column in columns))
+        return cls(*(torch.cat(column) for column in columns))
+
+    def cpu(self) -> Confusion:
+        """Return the counts on the host."""
+        return Confusion(*(part.cpu() for part in self.parts()))
 
     def merge(self, other: Confusion) -> Confusion:
         """Return the counts over the rows of both."""

@@ -1,6 +1,6 @@
 """From bootstrap replicates to intervals.
 
-Shapes: L labels, R replicates.
+Shapes: R replicates.
 
 An interval is h(value) -+ t s, taken back from a scale h on which the metric is nearer to normal:
 log-odds for what lies between 0 and 1, and the like. s is the spread of the replicates on that
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from scipy.stats import t as student
+
+from imbalance_cli.metrics.replicates import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,49 +64,51 @@ SCALES = {
     "lift_at_1_percent": LOG,
 }
 """Of the metrics that are not from 0 to 1, whose scale is LOG_ODDS."""
+PLACES = [
+    (scale, [i for i, name in enumerate(METRICS) if SCALES.get(name, LOG_ODDS) is scale])
+    for scale in (LOG_ODDS, FISHER, LOG, LOG_SHORTFALL)
+]
 
 
 def make_intervals(
-    metric: str, values: torch.Tensor, draws: torch.Tensor, sizes: torch.Tensor, confidence: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return low and high, (L,) each; NaN where the replicates do not vary, or are undefined.
+    values: torch.Tensor, draws: torch.Tensor, size: float, confidence: float
+) -> torch.Tensor:
+    """Return low and high of each of METRICS, (metrics, 2); NaN where the replicates do not vary.
 
     A value at the end of its range (an F1 of 0) has no place on the scale; its interval is of
     percentiles.
 
     Args:
-        metric: its name.
-        values: (L,) of the data.
-        draws: (L, R) of the replicates, NaN where undefined.
-        sizes: (L,) rows, or groups, of the rarer class, at least 2; infinite for an average.
+        values: (metrics,) of the data, NaN where undefined.
+        draws: (metrics, R) of the replicates, NaN where undefined.
+        size: rows, or groups, of the rarer class, at least 2; infinite for an average.
         confidence: of the interval.
     """
-    scale = SCALES.get(metric, LOG_ODDS)
-    low_end, high_end = scale.ends
-    nearest = (
-        low_end + NEAREST * (values - low_end) if math.isfinite(low_end) else values - math.inf,
-        high_end - NEAREST * (high_end - values) if math.isfinite(high_end) else values + math.inf,
-    )
-    inside = draws.maximum(nearest[0][:, None]).minimum(nearest[1][:, None])
+    factor = float(student.ppf((1 + confidence) / 2, size - 1))
+    factor *= math.sqrt(size / (size - 1)) if math.isfinite(size) else 1.0
     spread = _deviation(draws)
-    reach = (scale.slope(values) * spread).maximum(_deviation(scale.to(inside)))
-    n = sizes.double()
-    correction = torch.where(n.isfinite(), n / (n - 1), 1.0).sqrt()
-    quantile = student.ppf((1 + confidence) / 2, (n - 1).cpu().numpy())
-    step = torch.from_numpy(quantile).to(values.device) * correction * reach
-    place = scale.to(values)
-    low, high = scale.back(place - step), scale.back(place + step)
-    at_end = ~(place.isfinite() & step.isfinite())
+    low, high = torch.empty_like(values), torch.empty_like(values)
+    for scale, chosen in PLACES:
+        own, of_scale = values[chosen], draws[chosen]
+        least, most = scale.ends
+        below = own - (1 - NEAREST) * (own - least) if math.isfinite(least) else own - math.inf
+        above = own + (1 - NEAREST) * (most - own) if math.isfinite(most) else own + math.inf
+        inside = of_scale.maximum(below[:, None]).minimum(above[:, None])
+        reach = (scale.slope(own) * spread[chosen]).maximum(_deviation(scale.to(inside)))
+        place = scale.to(own)
+        low[chosen] = scale.back(place - factor * reach).where(reach.isfinite(), torch.nan)
+        high[chosen] = scale.back(place + factor * reach).where(reach.isfinite(), torch.nan)
+    at_end = low.isnan() | high.isnan()
     if at_end.any():
         tails = draws.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])
         low[at_end], high[at_end] = draws[at_end].nanquantile(tails, dim=1)
     varies = (spread > ROUNDING * values.abs()) & ~values.isnan()
-    return low.where(varies, torch.nan), high.where(varies, torch.nan)
+    return torch.stack([low, high], dim=1).where(varies[:, None], torch.nan)
 
 
 def _deviation(draws: torch.Tensor) -> torch.Tensor:
-    """Return (L,) the standard deviation over replicates; NaN where fewer than two are defined."""
-    count = (~draws.isnan()).sum(dim=1)
-    mean = draws.nansum(dim=1) / count
-    squares = ((draws - mean[:, None]) ** 2).nansum(dim=1)
+    """Return (...,) the standard deviation over replicates; NaN of fewer than two."""
+    count = (~draws.isnan()).sum(dim=-1)
+    mean = draws.nansum(dim=-1) / count
+    squares = ((draws - mean[..., None]) ** 2).nansum(dim=-1)
     return (squares / (count - 1)).sqrt().where(count > 1, torch.nan)

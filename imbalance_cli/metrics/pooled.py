@@ -79,8 +79,8 @@ class PooledRanking:
         """Return the sums over the cells of both."""
         return PooledRanking(self.scores, self.sums + other.sums)
 
-    def metrics(self, levels: Levels, confusion: Confusion) -> dict[str, torch.Tensor]:
-        """Return each metric, (1,), NaN where undefined.
+    def metrics(self, levels: Levels, confusion: Confusion) -> torch.Tensor:
+        """Return each of METRICS, (metrics,), NaN where undefined.
 
         The calibration error's cuts, where they fall between two positives, divide what lies there
         evenly; all else is exact.
@@ -89,18 +89,13 @@ class PooledRanking:
             levels: of the metrics.
             confusion: (1,) of the decisions, at thresholds that may differ from cell to cell.
         """
-        falling = self.sums.flip(1)[:, None, None]
+        falling = self.sums.flip(1)[:, None]
         positives, negatives, cells, gaps, squares, losses, *squared = falling
         mass = positives + negatives
-        shares = 1 - torch.arange(BINS + 1, device=mass.device) / BINS
-        cuts = find_places(prefixes(mass), mass.sum() * shares.double()[None, None])
-        layout = Layout(
-            torch.ones_like(mass, dtype=torch.bool),
-            torch.full_like(mass, 0.5),
-            torch.zeros_like(mass[..., :1], dtype=torch.int64),
-            cuts,
-            levels,
-        )
+        shares = 1 - torch.arange(BINS + 1, device=mass.device).double() / BINS
+        cuts = find_places(prefixes(mass)[0], mass.sum() * shares)
+        runs = torch.ones_like(mass[0], dtype=torch.bool)
+        layout = Layout(runs, torch.full_like(mass[0], 0.5), 0, cuts)
         replicates = Replicates(
             layout,
             positives,
@@ -110,6 +105,4 @@ class PooledRanking:
             squares.sum(dim=-1),
             losses.sum(dim=-1),
         )
-        parts = (part[:, None] for part in confusion.parts())
-        found = replicates.metrics(type(confusion)(*parts))
-        return {name: value[:, 0] for name, value in found.items()}
+        return replicates.metrics(levels, confusion)[:, 0]

@@ -1,6 +1,6 @@
 """A bootstrap of rows, or of whole groups: each replicate reweights the one sort of the rows.
 
-Shapes: N rows, U units that are drawn (rows, or groups), L labels, R replicates, K bands.
+Shapes: N rows, U units that are drawn (rows, or groups), R replicates, K bands.
 
 One draw of units serves every label, so that averages over labels have an interval too. Rows have
 weights; a row that is drawn twice counts as two rows of its weight.
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.metrics.bands import Bands
-    from imbalance_cli.metrics.replicates import Levels
 
 MOST_CELLS = 4_000_000  # of draws that are held at a time
 
@@ -48,6 +47,18 @@ class Units:
         names, of_row = np.unique(groups.cpu().numpy(), return_inverse=True)
         return cls(of_row, len(names))
 
+    def count_rarer(self, targets: torch.Tensor) -> int:
+        """Return how many units have a positive, or a negative if these are fewer.
+
+        Args:
+            targets: (N, ...), NaN where missing.
+        """
+        cells = targets.reshape(len(targets), -1)
+        found = [
+            len(np.unique(self.of_row[(cells == side).any(dim=1).cpu().numpy()])) for side in (0, 1)
+        ]
+        return min(found)
+
     def draw(self, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
         """Yield (N, r) how often each row was drawn, of some replicates at a time."""
         random = np.random.default_rng(seed)
@@ -62,23 +73,23 @@ class Units:
 
 @dataclasses.dataclass(frozen=True)
 class BandRows:
-    """What the rows of each label add to the sums of their bands.
+    """What the rows of one label add to the sums of their bands.
 
     Attributes:
         layout: of the bands.
-        sums: (L,) matrices (F K, N) of the F sums over each band, times how often rows are drawn.
+        sums: (F K, N) times how often rows are drawn gives the F sums over each band.
         features: F.
     """
 
     layout: Layout
-    sums: list[csr_matrix]
+    sums: csr_matrix
     features: int
 
     @classmethod
     def of(
         cls,
         bands: Bands,
-        levels: Levels,
+        rows: int,
         weights: torch.Tensor | None = None,
         cells_of_a_row: int = 1,
     ) -> BandRows:
@@ -86,69 +97,51 @@ class BandRows:
 
         Args:
             bands: of their ranking.
-            levels: of the metrics.
-            weights: (N,) as many as are ranked.
+            rows: N.
+            weights: of as many as the order of the bands numbers.
             cells_of_a_row: so many after another of those that are ranked are drawn together.
         """
-        ranking = bands.ranking
-        known = ranking.positives + ranking.negatives
-        w = known if weights is None else weights.double()[ranking.order] * known
-        p = ranking.scores.where(known > 0, 0.5)
-        gap = (p - ranking.positives) * known
+        p = -bands.keys
+        positive = torch.zeros_like(p).index_fill(0, bands.places, 1.0)
+        w = torch.ones_like(p) if weights is None else weights[bands.order].double()
+        gap = p - positive
         limit = torch.finfo(p.dtype).eps
-        right = torch.where(ranking.positives > 0, p, 1 - p).clamp(limit, 1 - limit)
-        values = [ranking.positives * w, ranking.negatives * w, w * gap, w * gap**2]
-        values.append(-w * right.log())
+        right = torch.where(positive > 0, p, 1 - p).clamp(limit, 1 - limit)
+        values = [w * positive, w * (1 - positive), w * gap, w * gap**2, -w * right.log()]
         if weights is not None:
-            values += [known, w**2, w**2 * gap, (w * gap) ** 2]
-        stacked = torch.stack(values, dim=1).cpu().numpy()
-        order = (ranking.order // cells_of_a_row).cpu().numpy()
-        width = order.shape[1] // cells_of_a_row
-        labels = zip(stacked, order, bands.ends.cpu().numpy(), strict=True)
-        sums = [_sum_by_band(*label, width) for label in labels]
-        return cls(Layout.of(bands, levels), sums, len(values))
+            values += [torch.ones_like(p), w**2, w**2 * gap, (w * gap) ** 2]
+        order = (bands.order // cells_of_a_row).cpu().numpy()
+        ends = bands.ends.cpu().numpy() + bands.size * np.arange(len(values))[:, None]
+        sums = csr_matrix(
+            (
+                torch.cat(values).cpu().numpy(),
+                np.tile(order, len(values)),
+                np.append(0, ends.flatten()),
+            ),
+            shape=(len(values) * len(bands), rows),
+        )
+        return cls(Layout.of(bands), sums, len(values))
 
-    def select(self, labels: slice) -> BandRows:
-        """Return those of some labels."""
-        return BandRows(self.layout.select(labels), self.sums[labels], self.features)
+    def __len__(self) -> int:
+        return len(self.layout.is_run)
 
     def itself(self) -> Replicates:
-        """Return the data as one replicate, (L, 1, ...)."""
-        return self.sum(np.ones((self.sums[0].shape[1], 1)))
+        """Return the data as one replicate."""
+        return self.sum(np.ones((self.sums.shape[1], 1)))
 
     def sum(self, counts: NDArray[np.float64]) -> Replicates:
-        """Return the replicates that drew rows so often, (N, r)."""
-        device = self.layout.cuts.device
-        products = np.stack([matrix @ counts for matrix in self.sums])
-        bands = self.layout.is_run.shape[-1]
-        shape = (len(self.sums), self.features, bands, counts.shape[1])
-        parts = torch.from_numpy(products.reshape(shape)).to(device).permute(1, 0, 3, 2)
-        positives, negatives, gaps, squares, losses, *weighted = parts
+        """Return the replicates that drew rows so often, (N, R)."""
+        products = (self.sums @ counts).reshape(self.features, -1, counts.shape[1])
+        parts = torch.from_numpy(products).to(self.layout.cuts.device).transpose(1, 2)
+        positives, negatives, gaps, squares, losses, *weighted = parts.contiguous()
         mass = positives + negatives
-        rows, w2, w2_gaps, w2_squares = weighted or (mass, mass, gaps, squares)
+        rows, *squared = weighted or (mass, mass, gaps, squares)
         return Replicates(
             self.layout,
             positives,
             negatives,
             rows if weighted else None,
-            sum_bins([mass, gaps, w2, w2_gaps, w2_squares], self.layout.cuts),
+            sum_bins([mass, gaps, *squared], self.layout.cuts),
             squares.sum(dim=-1),
             losses.sum(dim=-1),
         )
-
-
-def _sum_by_band(
-    values: NDArray[np.float64], order: NDArray[np.intp], ends: NDArray[np.intp], rows: int
-) -> csr_matrix:
-    """Return (F K, rows), of values (F, N) in the order of a ranking whose bands end at (K,)."""
-    features = len(values)
-    known = int(ends[-1])
-    starts = known * np.arange(features)[:, None]
-    return csr_matrix(
-        (
-            values[:, :known].flatten(),
-            np.tile(order[:known], features),
-            np.concatenate([[0], (ends + starts).flatten()]),
-        ),
-        shape=(features * len(ends), rows),
-    )

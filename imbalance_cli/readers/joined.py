@@ -168,10 +168,18 @@ class _Rows:
         return self.rows + sum(batch.frame.height for batch in self._batches)
 
 
+def is_file(name: str) -> bool:
+    """Return whether what may as well be the name of a column is that of a file."""
+    try:
+        return Path(name).is_file()
+    except OSError:  # longer than the name of any file
+        return False
+
+
 def is_targets_file(name: str, source: Source) -> bool:
     """Return whether the name of a label is a file, rather than columns of the source."""
     known = name in source.columns or name in source.keys
-    return not known and Path(name).is_file()
+    return not known and is_file(name)
 
 
 def open_labelled(

@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.evaluation import (
+    METRICS,
+    WITH_INTERVAL,
+    Estimate,
+    Evaluation,
+    Interval,
+    LabelEvaluation,
+    Levels,
+)
+from imbalance_cli.untuned import Untuned
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from imbalance_cli.evaluation import Evaluation
 
 
 def to_json(evaluation: Evaluation, run: str) -> bytes:
     """Return {"run", "splits": {part: {...}}}; what is undefined is null."""
     return encode_document({"run": run, "splits": {evaluation.part: evaluation.to_dict()}})
+
+
+def from_json(content: bytes) -> Evaluation:
+    """Return the evaluation that `to_json` was given.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such document.
+    """
+    [(part, document)] = json.loads(content)["splits"].items()
+    labels = [_read_label(label) for label in document.pop("labels")]
+    levels = Levels(document.pop("top_k"), document.pop("at_precision"))
+    for key in ("macro_intervals", "micro_intervals"):
+        document[key] = {name: Interval(**ends) for name, ends in document[key].items()}
+    return Evaluation(part=part, labels=labels, levels=levels, **document)
+
+
+def _read_label(label: dict[str, Any]) -> LabelEvaluation:
+    intervals = label.pop("intervals")
+    for name in METRICS:
+        value = label[name]["value"] if name in WITH_INTERVAL else label[name]
+        label[name] = Estimate(value, **intervals.get(name, {}))
+    untuned = Untuned(
+        **{field.name: label.pop(field.name) for field in dataclasses.fields(Untuned)}
+    )
+    return LabelEvaluation(**label, untuned=untuned)
 
 
 def to_csv(evaluation: Evaluation) -> bytes:

@@ -1,8 +1,18 @@
-"""fit, compare, evaluate and predict: the only place that puts the rooms together."""
+"""fit, compare, evaluate, predict and report: the only place that puts the rooms together."""
 
 from imbalance_cli.workflows.applying import evaluate, predict
 from imbalance_cli.workflows.comparing import choose, compare
 from imbalance_cli.workflows.fitting import default_directory, fit
 from imbalance_cli.workflows.preparing import Observer
+from imbalance_cli.workflows.reporting import draw_report
 
-__all__ = ["Observer", "choose", "compare", "default_directory", "evaluate", "fit", "predict"]
+__all__ = [
+    "Observer",
+    "choose",
+    "compare",
+    "default_directory",
+    "draw_report",
+    "evaluate",
+    "fit",
+    "predict",
+]

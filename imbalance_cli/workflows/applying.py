@@ -19,6 +19,7 @@ from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.row_keys import KeyColumns, KeyReader
+from imbalance_cli.scored_rows import CalibratedRows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
     from imbalance_cli.readers.source import Source
+
+
+MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
 def evaluate(
@@ -81,21 +85,18 @@ def evaluate(
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
     scored = []
-    for batch in source.mixed_batches(list(dict.fromkeys(columns))):
-        table = batch_table(batch, source.name)
-        reader.add(table)
-        scored.append(predictor.probabilities(table))
+    for cells in source.mixed_batches(list(dict.fromkeys(columns))):
+        table = batch_table(cells, source.name)
+        kept = reader.add(table)
+        scored.append(predictor.scores(table, kept))
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
     keys = reader.finish(source.name)
-    probabilities = torch.cat(scored)
-    scored.clear()
-    if not keys.kept.all():
-        keys, probabilities = keys.take_kept(), probabilities[torch.from_numpy(keys.kept)]
+    keys = keys if keys.kept.all() else keys.take_kept()
+    scores = Scores([part for batch in scored for part in batch.parts])
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
-        probabilities,
-        torch.from_numpy(keys.targets.dense()),
+        CalibratedRows(scores, keys.targets, predictor.calibration),
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
@@ -147,8 +148,13 @@ def predict(
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
-        predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
-        yield batch.frame[kept].hstack(predictions) if kept else predictions
+        scores = predictor.scores(batch_table(batch, source.name))
+        height = max(MOST_CELLS // len(predictor.labels), 1)
+        for first in range(0, max(len(scores), 1), height):
+            odds = scores.log_odds(rows=slice(first, first + height))
+            predictions = predictor.frame(predictor.probabilities_of_odds(odds))
+            own = batch.frame[kept].slice(first, height)
+            yield own.hstack(predictions) if kept else predictions
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:

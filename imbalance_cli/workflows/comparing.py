@@ -27,7 +27,7 @@ from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
 from imbalance_cli.scored_rows import KeptLogOdds, KeptRows
-from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.thresholds import describe_unreached
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
     decide,
@@ -39,13 +39,13 @@ from imbalance_cli.workflows.fitting import (
     warn_of_flattery,
 )
 from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
+from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
     HeldOut,
     describe_model,
-    encode_parquet,
+    read_thresholds,
     report_run,
-    target_columns,
     versions,
 )
 
@@ -136,7 +136,7 @@ def compare(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
-    _save(run, trained, prepared, comparison)
+    _save(run, trained, prepared, comparison, observer)
     return comparison
 
 
@@ -173,11 +173,7 @@ def choose(
         {k: v for k, v in own.items() if k not in {HELD_OUT, RAW_SCORES}},
         torch.device("cpu"),
     )
-    thresholds = Thresholds(
-        predictor.thresholds,
-        torch.tensor([label["validation_positives"] for label in model["labels"]]),
-        torch.tensor([label["threshold_pooled"] for label in model["labels"]]),
-    )
+    thresholds = read_thresholds(model["labels"])
     shared = _unprefix(tensors, HELD_OUT)
     held_out = HeldOut(
         part=document[HELD_OUT]["part"],
@@ -267,6 +263,7 @@ def _save(
     trained: Sequence[Trained],
     prepared: Prepared,
     comparison: Comparison,
+    observer: Observer,
 ) -> None:
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
@@ -277,6 +274,8 @@ def _save(
         predictor, thresholds = decide(
             one.predictor, one.scores, targets, one.config, weights=weights
         )
+        for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
+            observer.warned(f"{one.name}: {sentence}")
         held_out = choose_held_out(predictor, prepared, one.scores)
         members = describe(one.networks, one.results)
         documents.append(

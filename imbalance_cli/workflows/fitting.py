@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,12 @@ from imbalance_cli.losses import stack_losses
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
 from imbalance_cli.scoring import label_blocks, score, stack_members
-from imbalance_cli.thresholds import Thresholds, choose_thresholds
+from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
 from imbalance_cli.workflows.preparing import prepare
-from imbalance_cli.workflows.saving import HeldOut, report_run
+from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +73,12 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     weights = prepared.weights_of(prepared.held_out)
     targets = prepared.targets.take(prepared.held_out)
     predictor, thresholds = decide(predictor, scores, targets, config, weights=weights)
+    for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
+        observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
-    return report_run(run, predictor, thresholds, config, held_out, describe(networks, results))
+    members, data = describe(networks, results), describe_data(prepared)
+    return report_run(run, predictor, thresholds, config, held_out, members, data=data)
 
 
 def default_directory(config: Config, kind: str = "") -> Path:
@@ -184,14 +189,18 @@ def decide(
         config: the method and the objective.
         weights: (N,) sample weights, or None.
     """
-    steps, thresholds = [], []
+    steps, pools, thresholds = [], [], []
     for labels in label_blocks(scores.labels):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
         step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
-        probabilities = calibrate(odds, step)
         steps.append(step)
+        pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
+    pool = functools.reduce(operator.add, pools)
+    for labels, step in zip(label_blocks(scores.labels), steps, strict=True):
+        cells = torch.from_numpy(targets.dense(labels))
+        probabilities = calibrate(scores.log_odds(labels), step)
         thresholds.append(
-            choose_thresholds(probabilities, cells, config.thresholds, weights=weights)
+            choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
         )
     chosen = Thresholds.concatenate(thresholds)
     calibration = Calibration.concatenate(steps)

@@ -54,6 +54,7 @@ def pack(roles: Roles, data: LabelledTable, scan: Scan) -> tuple[Document, Array
         "dropped": scan.preprocessing.dropped,
         "duplicates": dataclasses.asdict(scan.duplicates),
         "leaks": [dataclasses.asdict(leak) for leak in scan.leaks],
+        "labels_scanned": scan.labels,
     }
     return document, arrays
 
@@ -78,6 +79,7 @@ def unpack(document: Document, arrays: Arrays) -> tuple[Roles, LabelledTable, Sc
         preprocessing=dataclasses.replace(fitted, dropped=document["dropped"]),
         duplicates=Duplicates(**document["duplicates"]),
         leaks=[Leak(**leak) for leak in document["leaks"]],
+        labels=document["labels_scanned"],
     )
     return Roles(**document["roles"]), data, scan
 

@@ -25,7 +25,7 @@ from imbalance_cli.workflows.scanning import scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.training import EpochResult
+
+
+MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own
 
 
 class Observer(Protocol):
@@ -66,6 +69,8 @@ class Prepared:
         rows: all N rows with these targets, on the device or stored on disk.
         folds: what is trained on, and what it is then scored on to choose thresholds; without
             cross-fitting one fold, whose held out rows are the validation rows.
+        counts: of the rows to learn from.
+        remarks: what was noticed that the numbers should be read with.
     """
 
     labels: list[str]
@@ -75,6 +80,8 @@ class Prepared:
     targets: Targets
     rows: Rows
     folds: list[Fold]
+    counts: Counts
+    remarks: list[str]
 
     @property
     def is_cross_fitted(self) -> bool:
@@ -146,17 +153,24 @@ def prepare(
     else:
         roles, data = read_labelled(config)
     cut = _cut_folds(config, data, folds)
+    remarks: list[str] = []
+
+    def note(sentence: str) -> None:
+        remarks.append(sentence)
+        observer.warned(sentence)
+
     learned = data.split.train
     if folds:
         learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
-    learnable = _find_learnable(data.labels, data.targets.take(learned), observer)
+    counts = count_targets(data.targets.take(learned), data.labels)
+    learnable = _find_learnable(counts, note)
     scan = scan_table(roles, data, learned) if stored is None else stored.scan
     preprocessing = scan.preprocessing
-    for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
-        observer.warned(sentence)
+    for sentence in list_doubts(roles, data, learnable, scan):
+        note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
-        observer.warned(f"constant in the training rows, and so dropped: {names}")
+        note(f"constant in the training rows, and so dropped: {names}")
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
@@ -166,7 +180,17 @@ def prepare(
     else:
         features = preprocessing.transform(data.table)
         rows = _put_rows(features, targets, device, weights)
-    return Prepared(data.labels, data, learnable, preprocessing, targets, rows, cut)
+    return Prepared(
+        data.labels,
+        data,
+        learnable,
+        preprocessing,
+        targets=targets,
+        rows=rows,
+        folds=cut,
+        counts=counts,
+        remarks=remarks,
+    )
 
 
 def _put_rows(
@@ -224,15 +248,24 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
     )
 
 
-def _find_learnable(labels: Sequence[str], targets: Targets, observer: Observer) -> list[bool]:
-    """Return whether each label has both classes, (L,), and warn of those that have not."""
-    counts = count_targets(targets, labels).labels
-    learnable = [bool(label.positives and label.negatives) for label in counts]
-    for label, can_learn in zip(counts, learnable, strict=True):
+def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
+    """Return whether each label has both classes, (L,), and note those that have not."""
+    learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    lacking: dict[str, list[str]] = {}
+    for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
-            observer.warned(
-                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+            lacking.setdefault(side, []).append(label.label)
+    for side, labels in lacking.items():
+        if len(labels) > MOST_NAMED:
+            note(
+                f"{len(labels):,} labels have no {side} in the training part: they cannot be "
+                f"learned and are left out of macro averages: {list_names(labels, most=10)}"
+            )
+            continue
+        for name in labels:
+            note(
+                f"label {name!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )
     return learnable

@@ -6,7 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import io
+import math
 import platform
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,12 @@ import polars as pl
 import torch
 
 from imbalance_cli import __version__
-from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
+from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
+from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.workflows.predictions import write_predictions
+from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
-    from imbalance_cli.thresholds import Thresholds
+    from imbalance_cli.workflows.preparing import Prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +76,22 @@ def report_run(
     config: Config,
     held_out: HeldOut,
     members: Sequence[dict[str, int]],
+    *,
+    data: dict[str, Any] | None = None,
 ) -> Evaluation:
-    """Evaluate a model on held-out rows, write all of its run, and return the evaluation."""
+    """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
+
+    Args:
+        run: being written.
+        predictor: to save.
+        thresholds: and on how much they rest.
+        config: of the report.
+        held_out: the rows that the report is of.
+        members: where each came from.
+        data: what it was trained on, as `describe_data` has it; None where that is not known.
+    """
     evaluation = predictor.evaluate(
-        held_out.probabilities,
-        held_out.targets,
+        held_out.scored,
         part=held_out.part,
         source=held_out.source,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
@@ -85,13 +99,29 @@ def report_run(
         weights=held_out.weights,
         groups=held_out.groups,
     )
-    run.write(PREDICTIONS, _predictions(predictor, held_out))
+    write_predictions(run, predictor, held_out)
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
-    run.finish(document | {"versions": versions()})
+    run.finish(document | {"data": data, "versions": versions()})
+    if config.report.plots:
+        draw_report(run.path)
     return evaluation
+
+
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """Return what a model is trained on as plain data."""
+    return {
+        "sources": prepared.data.sources,
+        "rows": prepared.parts(),
+        "dropped": prepared.preprocessing.dropped,
+        "training": [
+            {"positives": label.positives, "negatives": label.negatives}
+            for label in prepared.counts.labels
+        ],
+        "remarks": prepared.remarks,
+    }
 
 
 def describe_model(
@@ -105,7 +135,21 @@ def describe_model(
     for i, label in enumerate(document["labels"]):
         label["validation_positives"] = int(thresholds.positives[i])
         label["threshold_pooled"] = bool(thresholds.pooled[i])
+        label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
+        reached = float(thresholds.reached[i])
+        label["threshold_reached"] = None if math.isnan(reached) else reached
     return document | {"loss": config.loss.name, "trained": list(members)}
+
+
+def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
+    """Return the thresholds that `describe_model` wrote of labels."""
+    reached = [label["threshold_reached"] for label in labels]
+    return Thresholds(
+        torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
+        torch.tensor([label["validation_positives"] for label in labels]),
+        torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
+        torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
+    )
 
 
 def versions() -> dict[str, str]:
@@ -117,44 +161,3 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "polars": pl.__version__,
     }
-
-
-def target_columns(labels: Sequence[str], targets: torch.Tensor) -> list[pl.Series]:
-    """Return <label>_target of targets (N, L), null where missing."""
-    return [
-        pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
-        for label, column in zip(labels, targets.T, strict=True)
-    ]
-
-
-def encode_parquet(frame: pl.DataFrame) -> bytes:
-    """Return a table as Parquet."""
-    content = io.BytesIO()
-    frame.write_parquet(content)
-    return content.getvalue()
-
-
-def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
-    """Return row numbers, targets and what was predicted, as Parquet.
-
-    After the columns of `Predictor.frame` stand the raw scores, <label>_score.
-    """
-    targets = target_columns(predictor.labels, held_out.targets)
-    frame = pl.DataFrame({"row": held_out.rows}).with_columns(targets)
-    if held_out.weights is not None:
-        frame = frame.with_columns(sample_weight=pl.Series(held_out.weights.numpy()))
-    if held_out.groups is not None:
-        frame = frame.with_columns(group=pl.Series(held_out.groups.numpy()))
-    frames = [frame, predictor.frame(held_out.probabilities)]
-    if held_out.scores is not None:
-        frames.append(_raw_scores(predictor, held_out.scores))
-    return encode_parquet(pl.concat(frames, how="horizontal"))
-
-
-def _raw_scores(predictor: Predictor, scores: torch.Tensor) -> pl.DataFrame:
-    """Return <label>_score of scores (N, L), null for a label that could not be learned."""
-    columns = {}
-    for i, label in enumerate(predictor.labels):
-        column = pl.Series(scores[:, i].numpy())
-        columns[f"{label}_score"] = column if predictor.learnable[i] else column.clear(len(column))
-    return pl.DataFrame(columns)

@@ -1,0 +1,107 @@
+"""Every label's AP, ROC AUC, Brier and F1 with intervals, against scikit-learn's points alone.
+
+    python benchmarks/metrics.py
+    python benchmarks/metrics.py --rows 3000000 --labels 1 --whole
+    python benchmarks/metrics.py --rows 15000 --labels 10000 --prevalence 0.0005 --whole
+
+Both sides start from the same arrays in memory; the ratio is ours over scikit-learn's, one run of
+each, one after the other. --whole also computes a whole report: all metrics, averages included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+import sklearn.metrics as reference
+import torch
+
+from imbalance_cli.evaluation import Resampling, evaluate_scores
+
+METRICS = ("average_precision", "roc_auc", "brier", "f1")
+THRESHOLD = 0.3
+
+
+def simulate(rows: int, labels: int, prevalence: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return calibrated float64 probabilities, and float32 targets drawn from them, (N, L)."""
+    random = np.random.default_rng(0)
+    p = torch.empty(rows, labels, dtype=torch.float64)
+    y = torch.empty(rows, labels)
+    for label in range(labels):
+        odds = np.log(prevalence / (1 - prevalence)) - 1.0 + 1.5 * random.standard_normal(rows)
+        column = 1 / (1 + np.exp(-odds))
+        p[:, label] = torch.from_numpy(column)
+        y[:, label] = torch.from_numpy(random.random(rows) < column)
+    return p, y
+
+
+def score_by_scikit_learn(p: torch.Tensor, y: torch.Tensor) -> list[list[float]]:
+    """Return the four metrics of each label."""
+    values = []
+    for scores, targets in zip(p.numpy().T, y.numpy().T, strict=True):
+        truth = targets.astype(int)
+        values.append(
+            [
+                reference.average_precision_score(truth, scores),
+                reference.roc_auc_score(truth, scores),
+                reference.brier_score_loss(truth, scores),
+                reference.f1_score(truth, scores >= THRESHOLD),
+            ]
+        )
+    return values
+
+
+def peak() -> float:
+    """Return the most memory the process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def main() -> None:
+    """Time both, and say how far apart their values are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--labels", type=int, default=20)
+    parser.add_argument("--prevalence", type=float, default=0.02)
+    parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--whole", action="store_true", help="only a whole report, with averages")
+    options = parser.parse_args()
+    p, y = simulate(options.rows, options.labels, options.prevalence)
+    thresholds = torch.full((options.labels,), THRESHOLD, dtype=torch.float64)
+    names = [f"y_{label}" for label in range(options.labels)]
+    before = peak()
+    print(
+        f"{options.rows:,} rows x {options.labels:,} labels, {float(y.mean()):.2%} positives, "
+        f"{options.replicates} replicates"
+    )
+
+    def evaluate() -> list[list[float]]:
+        evaluation = evaluate_scores(
+            p,
+            y,
+            thresholds,
+            names,
+            part="test",
+            source="simulated",
+            learnable=[True] * options.labels,
+            resampling=Resampling(options.replicates),
+        )
+        return [[getattr(label, name).value for name in METRICS] for label in evaluation.labels]
+
+    began = time.perf_counter()
+    whole = evaluate()
+    seconds = time.perf_counter() - began
+    print(f"whole report: {seconds:.1f} s, {peak() - before:,.0f} MB more at most")
+    if options.whole:
+        return
+    began = time.perf_counter()
+    theirs = score_by_scikit_learn(p, y)
+    their_seconds = time.perf_counter() - began
+    apart = float(np.abs(np.array(whole) - np.array(theirs)).max())
+    print(f"scikit-learn: {their_seconds:.1f} s; values at most {apart:.1e} apart")
+    print(f"whole report / scikit-learn: {seconds / their_seconds:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""All that report.html shows of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.evaluation import Evaluation
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What each epoch gave one network.
+
+    Attributes:
+        epochs: that it took part in.
+        losses: of the training rows.
+        scores: of the metric that is watched, on the validation rows.
+        best_epoch: whose weights were kept.
+    """
+
+    epochs: Sequence[int]
+    losses: Sequence[float]
+    scores: Sequence[float]
+    best_epoch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """How often labels are positive in one row.
+
+    Attributes:
+        labels: names, (L,).
+        shares: (L, L): of the positives of the first, known for the second, the share that are
+            positives of the second too; None where there are none.
+        rows: (L, L) how many they are.
+    """
+
+    labels: Sequence[str]
+    shares: Sequence[Sequence[float | None]]
+    rows: Sequence[Sequence[int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunReport:
+    """What a page is made of.
+
+    Attributes:
+        run: the run directory, as given.
+        document: what run.json holds.
+        config: config.yaml, as text.
+        settings: the same, as plain data.
+        evaluation: of the held-out rows.
+        findings: sentences that say what was found.
+        curves: of the labels that have figures.
+        chosen: why each of them has, by name; empty where all have.
+        training: a network each; empty where the run was not trained by `fit`.
+        together: None for one label.
+    """
+
+    run: str
+    document: Mapping[str, Any]
+    config: str
+    settings: Mapping[str, Any]
+    evaluation: Evaluation
+    findings: Sequence[str]
+    curves: Sequence[LabelCurves]
+    chosen: Mapping[str, Sequence[str]]
+    training: Sequence[Training]
+    together: Together | None

@@ -1,0 +1,227 @@
+"""report.html: all of a run in one file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from imbalance_cli.report.figures import Matrix
+from imbalance_cli.report.label_figures import draw_label
+from imbalance_cli.report.label_table import write_table
+from imbalance_cli.report.names import show_name
+from imbalance_cli.report.palette import COLOURS
+from imbalance_cli.report.provenance import (
+    data_of,
+    describe_data,
+    describe_weights,
+    make_weights_table,
+)
+from imbalance_cli.report.run_figures import draw_run
+from imbalance_cli.report.summary import (
+    HEADING,
+    list_key_numbers,
+    list_metrics,
+    list_whole_rows,
+    write_lede,
+    write_reading,
+    write_table_note,
+    write_title,
+)
+from imbalance_cli.report.svg import SHADES, figure_style, to_inline_svg
+from imbalance_cli.report.wording import READING, show_number, show_share
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.report.contents import RunReport
+    from imbalance_cli.report.figures import Figure
+
+PACKAGE, FOLDER = "imbalance_cli.report", "page"
+OPEN_LABELS = 3  # with so many labels or fewer, all are unfolded; else the first
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A figure in a page."""
+
+    title: str
+    svg: Markup
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnLabel:
+    """A label's figures, folded or not.
+
+    Attributes:
+        number: of its place in the page.
+        name: as shown.
+        facts: what is said of it in its heading.
+        note: what is said below, or nothing.
+        open: whether it is unfolded at first.
+        figures: to show.
+    """
+
+    number: int
+    name: str
+    facts: str
+    note: str
+    open: bool
+    figures: list[Drawn]
+
+
+def to_html(report: RunReport) -> bytes:
+    """Return the page of a run."""
+    environment = Environment(
+        loader=PackageLoader(PACKAGE, FOLDER), autoescape=True, undefined=StrictUndefined
+    )
+    script, style = _read("page.js"), _colours() + figure_style() + _read("page.css")
+    evaluation = report.evaluation
+    places = {curves.label: f"label-{i + 1}" for i, curves in enumerate(report.curves)}
+    figures = {figure.name: figure for figure in draw_run(report)}
+    page = environment.get_template("page.html.j2").render(
+        title=write_title(report),
+        lede=write_lede(report),
+        sections=_sections(figures),
+        findings=report.findings,
+        reading=write_reading(evaluation),
+        remarks=data_of(report).get("remarks", []),
+        numbers=list_key_numbers(evaluation),
+        ranking=_draw(figures, "labels"),
+        table=write_table(evaluation, places),
+        table_note=write_table_note(evaluation),
+        metrics=list_metrics(evaluation) if len(evaluation.labels) == 1 else [],
+        whole_rows=list_whole_rows(evaluation),
+        drawn=[_draw_label(i + 1, curves, report) for i, curves in enumerate(report.curves)],
+        drawn_note=_drawn_note(report),
+        reading_terms=READING.items(),
+        training=[
+            _draw(figures, name) for name in ("training_loss", "validation") if name in figures
+        ],
+        training_text=figures["validation"].description if "validation" in figures else "",
+        data=list(describe_data(report)),
+        weights=make_weights_table(report),
+        weights_text=describe_weights(report),
+        together=_together(figures),
+        config=report.config,
+        versions=report.document["versions"],
+        run=report.run,
+        script=Markup(script),  # noqa: S704  our own file
+        style=Markup(style),  # noqa: S704  our own file
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+    )
+    # names may hold what no encoding can: half of a pair of UTF-16
+    return (page + "\n").encode(errors="replace")
+
+
+def _read(name: str) -> str:
+    return resources.files(PACKAGE).joinpath(FOLDER, name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return what a Content-Security-Policy knows an inline script or style by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _colours() -> str:
+    """Return the palette as custom properties, for both kinds of paper."""
+
+    def properties(side: str) -> str:
+        colours = "".join(f"--{role}:{getattr(c, side)};" for role, c in COLOURS.items())
+        return f"color-scheme:{side};{colours}"
+
+    light, dark = properties("light"), properties("dark")
+    return (
+        f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        f":root[data-theme=light]{{{light}}}:root[data-theme=dark]{{{dark}}}"
+    )
+
+
+def _sections(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
+    sections = [("summary", "Summary"), ("labels", "Numbers"), ("figures", "Figures")]
+    sections += [("training", "Training")] if "validation" in figures else []
+    sections += [("data", "Data"), ("weights", "Weights")]
+    sections += [("together", "Together")] if "together" in figures else []
+    return [*sections, ("config", "Config")]
+
+
+def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
+    if name not in figures:
+        return None
+    figure = figures[name]
+    return Drawn(figure.title, to_inline_svg(figure, f"run-{name}", figure.title))
+
+
+def _draw_label(number: int, curves: LabelCurves, report: RunReport) -> DrawnLabel:
+    name = show_name(curves.label, HEADING)
+    label = next(label for label in report.evaluation.labels if label.label == curves.label)
+    ap = label.average_precision
+    facts = [
+        f"{curves.positives:,} positives in {curves.rows:,} rows ({show_share(curves.prevalence)})",
+        f"AP {show_number(ap.value)}",
+        *report.chosen.get(curves.label, ()),
+    ]
+    figures = [
+        Drawn(
+            figure.title,
+            to_inline_svg(figure, f"l{number}-{figure.name}", f"{figure.title}: {name}"),
+        )
+        for figure in draw_label(curves)
+    ]
+    note = ""
+    if not curves.rows:
+        note = "No row has a known target: there is nothing to draw."
+    elif not curves.positives or curves.positives == curves.rows:
+        side = "positives" if not curves.positives else "negatives"
+        note = f"These rows have no {side}: the curves that need both classes are left out."
+    opened = len(report.curves) <= OPEN_LABELS or number == 1
+    return DrawnLabel(number, name, " · ".join(facts), note, opened, figures)
+
+
+def _drawn_note(report: RunReport) -> str:
+    left = [label for label in report.evaluation.labels if not label.learnable]
+    total = len(report.evaluation.labels)
+    sentences = []
+    if report.chosen:
+        sentences.append(
+            f"Of {total:,} labels, {len(report.curves)} are drawn: the rarest, and the worst and "
+            "the best by average precision."
+        )
+    if left:
+        names = ", ".join(show_name(label.label, HEADING) for label in left[:OPEN_LABELS])
+        others = f" and {len(left) - OPEN_LABELS:,} more" if len(left) > OPEN_LABELS else ""
+        sentences.append(f"Not drawn, since training had one class of them only: {names}{others}.")
+    return " ".join(sentences)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shaded:
+    """A cell of a matrix with its shade, from 0 to SHADES."""
+
+    text: str
+    shade: int
+
+
+def _together(figures: Mapping[str, Figure]) -> dict[str, Any] | None:
+    matrix = figures.get("together")
+    if not isinstance(matrix, Matrix):
+        return None
+    rows = [
+        (show_name(name, HEADING), [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row])
+        for name, row in zip(matrix.rows, matrix.cells, strict=True)
+    ]
+    columns = [show_name(name, HEADING) for name in matrix.columns]
+    return {
+        "title": matrix.title,
+        "text": matrix.description,
+        "corner": matrix.corner,
+        "columns": columns,
+        "rows": rows,
+    }

@@ -1,0 +1,174 @@
+"""The table of all labels in a page, written fast enough for ten thousand of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.report.wording import (
+    METRIC_WORDS,
+    UNDEFINED,
+    show_interval,
+    show_number,
+    show_share,
+    show_threshold,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+
+FIRST = ("roc_auc", "f1", "precision", "recall")  # of the metrics that are always shown
+LAST = ("ece",)
+SHORT, LONG = 28, 60  # letters of a name that is on one line, or cut after three
+MOST_WITH_INTERVALS = 300  # labels; of more, only average precision has its interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """The head of a column; `more` hides it until every metric is asked for."""
+
+    name: str
+    meaning: str
+    more: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class AverageRow:
+    """A row of averages: its name, and its cells after that."""
+
+    name: str
+    cells: Markup
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelTable:
+    """A table whose body is written already."""
+
+    columns: list[Column]
+    rows: Sequence[LabelEvaluation]
+    body: Markup
+    averages: list[AverageRow]
+
+
+def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable:
+    """Return the table of all labels, commonest first.
+
+    Args:
+        evaluation: of the labels.
+        places: where in the page a label has figures, by its name.
+    """
+    rows = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0.0))
+    more = [name for name in METRICS if name not in ("average_precision", *FIRST, *LAST)]
+    with_intervals = len(rows) <= MOST_WITH_INTERVALS
+    body = "".join(_row(label, places, more, with_intervals=with_intervals) for label in rows)
+    columns = [
+        Column("Label", "the name of the label"),
+        Column("Positives", "rows whose target is 1"),
+        _column("average_precision"),
+        Column("Interval", f"{evaluation.confidence:.0%} of the average precision"),
+        Column("Against chance", "average precision in its interval; the tick is the prevalence"),
+        Column("Prevalence", "the share of positives"),
+        *map(_column, FIRST),
+        Column("Threshold", "the probability from which a row is decided positive"),
+        *map(_column, LAST),
+        Column("Rows", "rows whose target is known", more=True),
+        Column("Missing", "rows whose target is not known", more=True),
+        *(_column(name, more=True) for name in more),
+    ]
+    averages = _averages(evaluation, more) if len(rows) > 1 else []
+    return LabelTable(columns, rows, Markup(body), averages)  # noqa: S704  escaped in _row
+
+
+def is_no_better_than_chance(label: LabelEvaluation) -> bool:
+    """Return whether the interval of the average precision reaches down to the prevalence."""
+    low = label.average_precision.low
+    return low is not None and label.prevalence is not None and low <= label.prevalence
+
+
+def _column(name: str, *, more: bool = False) -> Column:
+    return Column(*METRIC_WORDS[name], more=more)
+
+
+def _row(
+    label: LabelEvaluation, places: Mapping[str, str], more: Sequence[str], *, with_intervals: bool
+) -> str:
+    """Return a row; end tags that HTML can do without are left out."""
+    name = str(escape(label.label)).replace("_", "_<wbr>")
+    short = ' class="short"' if len(label.label) <= SHORT else ""
+    if len(label.label) > LONG:
+        name = f'<span class="long">{name}</span>'
+    if label.label in places:
+        name = f'<a href="#{places[label.label]}">{name}</a>'
+    if not label.learnable:
+        name += " <small>not learned</small>"
+    weak = ' class="weak"' if is_no_better_than_chance(label) else ""
+    ap = label.average_precision
+
+    def metric(name: str, *, with_interval: bool = with_intervals) -> str:
+        estimate: Estimate = getattr(label, name)
+        if estimate.value is None:
+            return _undefined(label.undefined.get(name, "undefined"))
+        interval = show_interval(estimate.low, estimate.high) if with_interval else ""
+        return show_number(estimate.value) + (f"<small>{interval}</small>" if interval else "")
+
+    above = "" if ap.value is None else f' data-v="{ap.value - (label.prevalence or 0.0):.3f}"'
+    cells = [
+        f"<td>{label.positives:,}",
+        f"<td>{metric('average_precision', with_interval=False)}",
+        f"<td>{show_interval(ap.low, ap.high) or UNDEFINED}",
+        f"<td{above}>{_bar(label)}",
+        f"<td>{show_share(label.prevalence)}",
+        *(f"<td>{metric(name)}" for name in FIRST),
+        f"<td>{show_threshold(label.threshold)}",
+        *(f"<td>{metric(name)}" for name in LAST),
+    ]
+    hidden = [f"{label.support:,}", f"{label.missing:,}", *map(metric, more)]
+    cells += [f'<td class="more">{cell}' for cell in hidden]
+    return f'\n<tr{weak}><th scope="row"{short}>{name}{"".join(cells)}'
+
+
+def _undefined(reason: str) -> str:
+    return f'<abbr title="{escape(reason)}">{UNDEFINED}</abbr>'
+
+
+def _bar(label: LabelEvaluation) -> str:
+    """Return average precision in its interval, against the prevalence, as a small drawing."""
+    ap = label.average_precision
+    if ap.value is None or label.prevalence is None:
+        return ""
+    interval = ""
+    if ap.low is not None and ap.high is not None:
+        interval = f'<path class="model" d="M{_x(ap.low)} 8H{_x(ap.high)}"/>'
+    return (
+        '<svg class="bar" viewBox="0 0 136 16" aria-hidden="true">'
+        f'<path class="grid" d="M4 8H132"/><path class="chance" d="M{_x(label.prevalence)} 2V14"/>'
+        f'{interval}<circle class="model" cx="{_x(ap.value)}" cy="8" r="4"/></svg>'
+    )
+
+
+def _x(share: float) -> str:
+    return f"{4 + 128 * share:.1f}"
+
+
+def _averages(evaluation: Evaluation, more: Sequence[str]) -> list[AverageRow]:
+    """Return the averages over labels that are not empty."""
+    named = {
+        "macro": evaluation.macro,
+        "micro": evaluation.micro,
+        "weighted by positives": evaluation.weighted_average,
+    }
+    rows = []
+    for name, values in named.items():
+        ap = show_number(values["average_precision"])
+        shown = ["", ap, "", "", "", *(show_number(values[key]) for key in FIRST)]
+        shown += ["", *(show_number(values[key]) for key in LAST)]
+        cells = "".join(f"<td>{cell}</td>" for cell in shown)
+        cells += '<td class="more"></td>' * 2
+        cells += "".join(f'<td class="more">{show_number(values[key])}</td>' for key in more)
+        rows.append(AverageRow(name, Markup(cells)))  # noqa: S704  numbers only
+    return rows

@@ -1,0 +1,130 @@
+"""Where the numbers of a page come from: the data and its parts, the weights, the decisions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from imbalance_cli.report.names import show_name
+from imbalance_cli.report.summary import HEADING
+from imbalance_cli.report.wording import UNDEFINED, show_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from imbalance_cli.report.contents import RunReport
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainColumn:
+    """The head of a column."""
+
+    name: str
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainTable:
+    """A table of texts."""
+
+    columns: list[PlainColumn]
+    rows: list[tuple[str, list[str]]]
+
+
+def data_of(report: RunReport) -> Mapping[str, Any]:
+    """Return what run.json holds of the data; nothing where the run was taken from a comparison."""
+    data: Mapping[str, Any] | None = report.document.get("data")
+    return data or {}
+
+
+def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
+    """Yield what is to be known of the data and its parts, each with its name."""
+    data, settings = data_of(report), report.settings
+    sources = data.get("sources", {report.evaluation.part: report.evaluation.source})
+    yield "Sources", "; ".join(dict.fromkeys(sources.values()))
+    if "rows" in data:
+        parts = (
+            f"{part.replace('_', ' ')} {rows:,}" for part, rows in data["rows"].items() if rows
+        )
+        yield "Rows", ", ".join(parts)
+    split = settings["split"]
+    shares = f"valid {split['valid']:g}, test {split['test']:g} of the rows"
+    yield "Split", f"{data.get('split', split['strategy'])}; {shares}; seed {split['seed']}"
+    for key in ("group", "time", "part", "sample_weight"):
+        if settings["data"][key] is not None:
+            yield key.replace("_", " ").capitalize(), f"column {settings['data'][key]}"
+    features = report.document["features"]
+    numbers = [feature["kind"] for feature in features["numeric"]]
+    kinds = {
+        "numbers": numbers.count("number"),
+        "dates": numbers.count("date"),
+        "categories": len(features["categorical"]),
+    }
+    total = sum(kinds.values())
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items() if count)
+    yield "Features", f"{total:,} columns: {listed}" if total else "none"
+    if data.get("dropped"):
+        yield "Left out", f"constant in the training rows: {', '.join(data['dropped'])}"
+    if settings["data"]["exclude"]:
+        yield "Excluded", ", ".join(settings["data"]["exclude"])
+    yield "Missing labels", str(settings["data"]["missing_labels"])
+
+
+def make_weights_table(report: RunReport) -> PlainTable:
+    """Return what each label was trained with and is decided by, of the labels with figures."""
+    columns = [
+        PlainColumn("Label", "the name of the label"),
+        PlainColumn("Training positives", "rows of the training part whose target is 1"),
+        PlainColumn("Training negatives", "rows of the training part whose target is 0"),
+        PlainColumn("pos_weight", "what the loss multiplies a positive by"),
+        PlainColumn("Shift", "log(pos_weight): what it adds to the log-odds, and is undone"),
+        PlainColumn("Calibration", "the step after the inverse link"),
+        PlainColumn("Threshold", "the probability from which a row is decided positive"),
+        PlainColumn("Chosen on", "positives of the validation rows that it rests on"),
+    ]
+    shown = {curves.label for curves in report.curves}
+    labels = report.document["labels"]
+    training = data_of(report).get("training", [{}] * len(labels))
+    rows = [
+        (show_name(label["label"], HEADING), list(_weights_cells(label, counts)))
+        for label, counts in zip(labels, training, strict=True)
+        if label["label"] in shown
+    ]
+    return PlainTable(columns, rows)
+
+
+def _weights_cells(label: Mapping[str, Any], counts: Mapping[str, float]) -> Iterator[str]:
+    for side in ("positives", "negatives"):
+        yield f"{counts[side]:,}" if counts else UNDEFINED
+    weights = label["pos_weight"]
+    low, high = min(weights), max(weights)
+    yield f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    yield (
+        f"{math.log(low):+.2f}" if low == high else f"{math.log(low):+.2f} to {math.log(high):+.2f}"
+    )
+    step = label["calibration"]
+    fitted = f"Platt: {step['slope']:.2f} u {step['intercept']:+.2f}"
+    yield fitted if step["fitted"] else "inverse link alone"
+    yield show_threshold(label["threshold"])
+    pooled = ", pooled with other labels" if label["threshold_pooled"] else ""
+    yield f"{label['validation_positives']:,} positives{pooled}"
+
+
+def describe_weights(report: RunReport) -> str:
+    """Return the loss, the weights and what became of them, in sentences."""
+    loss, settings = report.document["loss"], report.settings
+    weighting, objective = settings["weighting"], settings["thresholds"]["objective"]
+    given = weighting.get("from")
+    strategy = f"from {given}" if given else f"by the strategy {weighting.get('strategy')}"
+    undone = (
+        "The inverse link of the loss undoes them in the probabilities"
+        if report.document["undo_loss"]
+        else "They are not undone in the probabilities (calibration.method: none)"
+    )
+    platt = ", and a Platt step follows where it lowered the validation log loss"
+    step = platt if settings["calibration"]["method"] == "auto" else ""
+    return (
+        f"Loss {loss}, weights {strategy}, counted on training rows only. {undone}{step}. "
+        f"Thresholds were chosen for {objective}."
+    )

@@ -1,0 +1,159 @@
+"""The words and numbers at the head of a page: what the run is, and what it comes to."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from imbalance_cli.report.names import show_name
+from imbalance_cli.report.wording import (
+    METRIC_WORDS,
+    MULTILABEL_WORDS,
+    show_interval,
+    show_number,
+    show_threshold,
+)
+
+if TYPE_CHECKING:
+    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+    from imbalance_cli.report.contents import RunReport
+
+HEADING = 90  # letters of a name in a heading
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyNumber:
+    """A number of the summary."""
+
+    name: str
+    value: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricRow:
+    """One metric of a run with one label."""
+
+    name: str
+    value: str
+    interval: str
+    meaning: str
+
+
+def write_title(report: RunReport) -> str:
+    """Return what the page is called."""
+    labels = report.evaluation.labels
+    if len(labels) == 1:
+        return show_name(labels[0].label, HEADING)
+    return f"{len(labels):,} labels of {show_name(report.evaluation.source, HEADING)}"
+
+
+def write_lede(report: RunReport) -> str:
+    """Return which rows of which run the page is of."""
+    evaluation = report.evaluation
+    part = evaluation.part.replace("_", "-")
+    made = str(report.document["created"])[:16].replace("T", " ")
+    return (
+        f"{evaluation.rows:,} {part} rows of {evaluation.source}, which the model did not learn "
+        f"from. Run {report.run}, {made} UTC."
+    )
+
+
+def write_reading(evaluation: Evaluation) -> str:
+    """Return how the numbers are to be read."""
+    sentences = []
+    if evaluation.part == "valid":
+        sentences.append(
+            "There was no test part: these are the validation rows, on which the epoch, the "
+            "calibration and the thresholds were chosen, so the numbers flatter the model."
+        )
+    if evaluation.part == "out_of_fold":
+        sentences.append(
+            "There was no test part: these rows were held out of each fold in turn, and "
+            "calibration and thresholds were chosen on them, so the numbers flatter the model."
+        )
+    if evaluation.replicates:
+        sentences.append(
+            f"Intervals are {evaluation.confidence:.0%}, over {evaluation.replicates} bootstrap "
+            "replicates of these rows; they do not cover training again."
+        )
+    if evaluation.weighted:
+        sentences.append("Every number but the counts is weighted by the sample weights.")
+    return " ".join(sentences)
+
+
+def list_key_numbers(evaluation: Evaluation) -> list[KeyNumber]:
+    """Return the numbers to see first."""
+    if len(evaluation.labels) == 1:
+        return _label_numbers(evaluation.labels[0])
+    numbers = []
+    for key, name in (
+        ("average_precision", "Macro AP"),
+        ("roc_auc", "Macro ROC AUC"),
+        ("f1", "Macro F1"),
+    ):
+        over = evaluation.macro_labels[key]
+        note = f"mean over {over:,} of {len(evaluation.labels):,} labels"
+        numbers.append(KeyNumber(name, show_number(evaluation.macro[key]), note))
+    micro = evaluation.micro
+    numbers.append(KeyNumber("Micro F1", show_number(micro["f1"]), "all cells together"))
+    for key, value in evaluation.multilabel.items():
+        if key in {"samples_f1", "subset_accuracy"}:
+            numbers.append(
+                KeyNumber(MULTILABEL_WORDS[key][0], show_number(value), MULTILABEL_WORDS[key][1])
+            )
+    return numbers
+
+
+def _label_numbers(label: LabelEvaluation) -> list[KeyNumber]:
+    ap, auc, skill = label.average_precision, label.roc_auc, label.brier_skill
+    interval = show_interval(ap.low, ap.high)
+    chance = f"{show_number(label.prevalence)} without skill"
+    threshold = f"at the threshold {show_threshold(label.threshold)}"
+    return [
+        KeyNumber(
+            "Average precision", show_number(ap.value), "; ".join(filter(None, (interval, chance)))
+        ),
+        KeyNumber("ROC AUC", show_number(auc.value), show_interval(auc.low, auc.high)),
+        KeyNumber("Precision", show_number(label.precision.value), threshold),
+        KeyNumber("Recall", show_number(label.recall.value), f"of {label.positives:,} positives"),
+        KeyNumber("F1", show_number(label.f1.value), show_interval(label.f1.low, label.f1.high)),
+        KeyNumber("Brier skill", show_number(skill.value), f"ECE {show_number(label.ece.value)}"),
+    ]
+
+
+def list_metrics(evaluation: Evaluation) -> list[MetricRow]:
+    """Return every metric of a run with one label."""
+    [label] = evaluation.labels
+    rows = []
+    for name, estimate in label.estimates().items():
+        short, meaning = METRIC_WORDS[name]
+        exact = {
+            "precision_at_k": f"; k is {evaluation.levels.top_k:,}",
+            "recall_at_precision": f"; here {evaluation.levels.at_precision:g}",
+        }.get(name, "")
+        why = label.undefined.get(name)
+        meaning += f"; undefined here: {why}" if why else exact
+        interval = show_interval(estimate.low, estimate.high)
+        rows.append(MetricRow(short, show_number(estimate.value), interval, meaning))
+    return rows
+
+
+def list_whole_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Return the name, value and meaning of each metric of whole rows."""
+    rows = []
+    for name, value in evaluation.multilabel.items():
+        why = evaluation.undefined.get(f"multilabel.{name}")
+        shown, meaning = MULTILABEL_WORDS[name]
+        rows.append((shown, show_number(value), f"undefined: {why}" if why else meaning))
+    return rows
+
+
+def write_table_note(evaluation: Evaluation) -> str:
+    """Return what the table of labels leaves open."""
+    levels, over = evaluation.levels, evaluation.macro_labels["average_precision"]
+    return (
+        f"Macro: the mean over the labels where a metric is defined, {over:,} for AP. Precision at "
+        f"k is of the {levels.top_k:,} rows of highest probability, recall at precision at "
+        f"{levels.at_precision:g}. What is undefined is a dash, whose tooltip says why."
+    )

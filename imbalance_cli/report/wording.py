@@ -1,0 +1,90 @@
+"""Words for metrics and numbers as a page has them."""
+
+from __future__ import annotations
+
+UNDEFINED = "\N{EN DASH}"
+
+METRIC_WORDS = {
+    "average_precision": ("AP", "average precision: the mean precision over all recalls"),
+    "roc_auc": ("ROC AUC", "the chance that a positive scores above a negative; 0.5 without skill"),
+    "precision": ("Precision", "of the rows decided positive, the share that are"),
+    "recall": ("Recall", "of the positives, the share decided positive"),
+    "specificity": ("Specificity", "of the negatives, the share decided negative"),
+    "f1": ("F1", "harmonic mean of precision and recall"),
+    "f2": ("F2", "as F1, recall counting twice as much"),
+    "mcc": ("MCC", "Matthews' correlation of decisions and targets; 0 without skill"),
+    "balanced_accuracy": ("Balanced acc.", "mean of recall and specificity; 0.5 without skill"),
+    "brier": ("Brier", "mean squared error of the probabilities; lower is better"),
+    "brier_skill": ("Brier skill", "1 less Brier over that of always saying the prevalence"),
+    "log_loss": ("Log loss", "mean negative log-likelihood, in nats; lower is better"),
+    "ece": ("ECE", "expected calibration error, over bins of equal mass; lower is better"),
+    "precision_at_k": ("Precision at k", "precision among the k rows of highest probability"),
+    "recall_at_precision": ("Recall at prec.", "the most recall at no less than a precision"),
+    "lift_at_1_percent": ("Lift at 1 %", "precision in the top 1 % over the prevalence"),
+}
+"""What a metric is called in the head of a table, and what it means."""
+
+MULTILABEL_WORDS = {
+    "samples_f1": ("Samples F1", "F1 of a row's labels, averaged over rows"),
+    "subset_accuracy": ("Subset accuracy", "the share of rows with every label right"),
+    "hamming_loss": ("Hamming loss", "the share of cells that are wrong; lower is better"),
+    "label_ranking_average_precision": (
+        "Ranking AP",
+        "for each positive of a row, the share of labels ranked at least as high that are positive",
+    ),
+    "coverage_error": (
+        "Coverage error",
+        "how far down a row's ranking its last positive is; lower is better",
+    ),
+}
+"""What a metric of whole rows is called, and what it means."""
+
+READING = {
+    "Precision and recall": (
+        "Each point of the curve is a threshold. The dashed line is what deciding at random gives: "
+        "the prevalence. A rare label is judged here rather than by the ROC curve."
+    ),
+    "ROC": (
+        "Recall against the share of negatives decided positive. Where positives are rare, a small "
+        "share of the negatives can be more rows than all positives."
+    ),
+    "What each threshold would give": (
+        "A lower threshold trades precision for recall. The cost counts false positives and false "
+        "negatives by the costs of the config; 1 is what deciding all rows alike costs, and more "
+        "than 1 is not drawn."
+    ),
+    "Are the probabilities right?": (
+        "Rows of like probability, and the share of positives among them, both on scales of "
+        "log-odds, so that a rare label is not a dot in the corner. On the dashed line a "
+        "probability means what it says. The rings are the raw scores, which weights in the loss "
+        "bend; the dots are what the model reports."
+    ),
+    "Where each class lies": (
+        "How the probabilities of positives and of negatives are spread, each as shares of its own "
+        "class. What overlaps, no threshold can tell apart."
+    ),
+    "Decisions": "How many rows of each class are decided which way at the chosen threshold.",
+}
+"""How to read each figure of a label, by its title."""
+
+
+def show_number(value: float | None) -> str:
+    """Return a metric with three digits, or a dash."""
+    if value is None:
+        return UNDEFINED
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"  # noqa: PLR2004  a lift may be
+
+
+def show_interval(low: float | None, high: float | None) -> str:
+    """Return both ends, or nothing."""
+    return "" if low is None or high is None else f"{low:.2f}{UNDEFINED}{high:.2f}"
+
+
+def show_share(share: float | None) -> str:
+    """Return "5.05 %", or a dash."""
+    return UNDEFINED if share is None else f"{100 * share:.3g} %"
+
+
+def show_threshold(value: float | None) -> str:
+    """Return a threshold with three digits, however small, or a dash."""
+    return UNDEFINED if value is None else f"{value:.3g}"

@@ -1,0 +1,176 @@
+"""report.html as text: what it holds, what it allows, and what it escapes."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import html
+import re
+from typing import Any
+
+import pytest
+from report_data import NASTY, make_report
+from scipy import stats
+
+from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.report import documents
+from imbalance_cli.report.html import to_html
+from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.report.wording import METRIC_WORDS, MULTILABEL_WORDS, show_number, show_share
+
+LABELS = [f"label_{i}" for i in range(6)]
+REPORT = make_report(LABELS)
+PAGE = to_html(REPORT).decode()
+
+
+def text_of(page: str) -> str:
+    """Return what a reader sees, on one line."""
+    body = page[page.index("<body>") : page.index("<script>")]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_policy_lets_in_one_style_and_one_script_and_nothing_else() -> None:
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', PAGE)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules.pop("default-src") == "'none'"
+    for kind in ("style", "script"):
+        [content] = re.findall(f"<{kind}>(.*?)</{kind}>", PAGE, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules.pop(f"{kind}-src") == f"'sha256-{digest}'"
+    assert rules == {"img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
+
+
+def test_page_names_nothing_outside_itself() -> None:
+    without_namespace = PAGE.replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in without_namespace
+    assert "https:" not in without_namespace
+    assert set(re.findall(r'href="([^"#][^"]*)"', PAGE)) == {"data:,"}
+    assert " src=" not in PAGE
+    assert " style=" not in PAGE
+    assert "@import" not in PAGE
+
+
+def test_page_says_what_was_found_and_where_it_comes_from() -> None:
+    text = text_of(PAGE)
+    for said in (
+        "6 labels of made_up.csv",
+        "400 test rows of made_up.csv",
+        "Found <b>nothing</b> & no one.",
+        "a likely leak: <i>x</i>",
+        "Intervals are 95%, over 20 bootstrap replicates",
+        "train 100, valid 20",
+        "3 columns: numbers 1, dates 1, categories 1",
+        "constant in the training rows: constant",
+        "Loss weighted_bce, weights by the strategy ratio",
+        "Platt: 0.90 u -0.20",
+        "Over 3 epochs of one network; the weights of epoch 2 were kept.",
+        "imbtrain 0.1.0",
+        "learning_rate: 0.001",
+    ):
+        assert said in text
+
+
+def test_table_holds_every_metric_of_every_label() -> None:
+    rows = re.findall(r"\n<tr[^>]*><th scope=\"row\"[^\n]*", PAGE)
+    assert len(rows) == len(LABELS)
+    by_name = {label.label: label for label in REPORT.evaluation.labels}
+    for row in rows:
+        name, *cells = (
+            " ".join(re.sub(r"<[^>]+>", " ", cell).split()).replace("label_ ", "label_")
+            for cell in re.split(r"<td[^>]*>", row)
+        )
+        label = by_name[name]
+        shown = [cell.split(" ")[0] for cell in cells]
+        for metric in METRICS:
+            assert show_number(getattr(label, metric).value) in shown
+        assert show_share(label.prevalence) in cells
+
+
+def test_every_metric_has_its_words() -> None:
+    assert set(METRIC_WORDS) == set(METRICS)
+    assert set(MULTILABEL_WORDS) == set(REPORT.evaluation.multilabel)
+
+
+def test_one_label_has_a_list_of_its_metrics_instead() -> None:
+    page = to_html(make_report(["alone"], rows=60)).decode()
+    text = text_of(page)
+    assert 'id="table"' not in page
+    for short, _ in METRIC_WORDS.values():
+        assert short in text
+    assert "undefined here: fewer than 100 rows" in text
+
+
+def test_what_is_undefined_is_a_dash_that_says_why() -> None:
+    page = to_html(make_report(LABELS, rows=60)).decode()
+    assert '<abbr title="fewer than 100 rows">\N{EN DASH}</abbr>' in page
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [("valid", "these are the validation rows"), ("out_of_fold", "held out of each fold in turn")],
+)
+def test_rows_that_flatter_are_told(part: str, says: str) -> None:
+    evaluation = dataclasses.replace(REPORT.evaluation, part=part)
+    text = text_of(to_html(dataclasses.replace(REPORT, evaluation=evaluation)).decode())
+    assert says in text
+    assert "flatter the model" in text
+
+
+def test_no_intervals_no_history_no_data_leave_no_gap() -> None:
+    report = dataclasses.replace(
+        make_report(LABELS, replicates=0),
+        training=[],
+        document=dict(REPORT.document) | {"data": None},
+        findings=[],
+    )
+    page = to_html(report).decode()
+    assert 'id="training"' not in page
+    assert "Intervals are" not in page
+    assert "None" not in text_of(page).replace("None:", "")
+    assert text_of(page).count("Sources made_up.csv") == 1
+
+
+def test_labels_that_were_not_learned_are_named() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    first, *others = REPORT.evaluation.labels
+    first = dataclasses.replace(first, learnable=False, threshold=None, **nothing)
+    evaluation = dataclasses.replace(REPORT.evaluation, labels=[first, *others])
+    report = dataclasses.replace(REPORT, evaluation=evaluation, curves=REPORT.curves[1:])
+    text = text_of(to_html(report).decode())
+    assert "Not drawn, since training had one class of them only: label_0." in text
+
+
+def test_names_are_escaped_wherever_they_stand() -> None:
+    page = to_html(make_report(NASTY, drawn=len(NASTY))).decode()
+    assert page.count("<script") == 1
+    body = page[page.index("<body>") : page.rindex("<script>")]
+    assert "document.title = &#39;run&#39;" in body
+    assert "<script>document" not in body
+
+
+def test_half_of_a_surrogate_pair_is_no_fault() -> None:
+    assert to_html(make_report(["half \ud83d of a pair", "b"]))
+
+
+def test_an_evaluation_is_read_back_from_its_document() -> None:
+    again = documents.from_json(documents.to_json(REPORT.evaluation, "runs/x"))
+    assert again == REPORT.evaluation
+
+
+def test_plots_have_svg_and_png_of_every_figure_under_names_that_files_can_have() -> None:
+    files = dict(draw_plots(make_report(NASTY, drawn=2)))
+    stems = {name.rpartition(".")[0] for name in files}
+    assert {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")} == set(files)
+    assert {"labels", "training_loss", "validation", "together"} < stems
+    assert len(stems) == 4 + 2 * 6
+    for name, content in files.items():
+        assert re.fullmatch(r"[\w.-]{1,80}", name, flags=re.ASCII)
+        assert content.startswith(b"<svg" if name.endswith(".svg") else b"\x89PNG")
+
+
+def test_order_of_the_table_is_commonest_first() -> None:
+    names = re.findall(r'<th scope="row" class="short"><a href="#label-\d+">label_<wbr>(\d)', PAGE)
+    shares = {label.label[-1]: label.prevalence for label in REPORT.evaluation.labels}
+    falling = [-(shares[name] or 0.0) for name in names]
+    assert stats.spearmanr(falling, range(len(names))).statistic == pytest.approx(1.0)
