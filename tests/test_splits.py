@@ -114,7 +114,7 @@ def test_missing_targets_are_shared_out_too() -> None:
 
 
 def find_gaps(
-    sides: NDArray[np.bool_], parts: NDArray[np.intp], number: int
+    sides: NDArray[np.bool_], parts: NDArray[np.integer], number: int
 ) -> set[tuple[int, int]]:
     """Return the (part, side) that a part is without, of sides that enough units have."""
     enough = np.flatnonzero(sides.sum(axis=0) >= number)

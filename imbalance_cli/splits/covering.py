@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, PartNumbers, Rows
 
 STEPS = 5_000  # after so many moves without an end, the best found is kept
 CANDIDATES = 256  # units that are compared for one move
@@ -30,8 +30,8 @@ WATCHED_CELLS = 2**22  # of negatives; of very many labels only the rarest sides
 
 
 def cover_rows(
-    targets: Targets, parts: Rows, shares: Sequence[float], random: np.random.Generator
-) -> Rows:
+    targets: Targets, parts: PartNumbers, shares: Sequence[float], random: np.random.Generator
+) -> PartNumbers:
     """Return the parts of rows, (N,), with gaps closed as `cover` closes them.
 
     Args:
@@ -90,11 +90,11 @@ def find_at_risk(units: Rows | Floats) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 def cover(
     contents: sp.csr_array | NDArray[np.integer] | NDArray[np.bool_],
-    parts: Rows,
+    parts: PartNumbers,
     shares: Sequence[float],
     random: np.random.Generator,
     steps: int = STEPS,
-) -> Rows:
+) -> PartNumbers:
     """Move units so that every wanted part has a unit of every side that has enough of them.
 
     A side has enough if as many units have it as there are wanted parts. To find such parts is to
@@ -131,7 +131,7 @@ class _Search:
     """
 
     def __init__(
-        self, contents: sp.csr_array, parts: Rows, shares: Sequence[float], steps: int
+        self, contents: sp.csr_array, parts: PartNumbers, shares: Sequence[float], steps: int
     ) -> None:
         self._contents = contents
         self._by_side = contents.tocsc()

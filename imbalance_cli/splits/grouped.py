@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.labels.targets import Flags, Numbers, Targets
-    from imbalance_cli.splits.parts import Rows
+    from imbalance_cli.splits.parts import Groups, PartNumbers, Rows
 
 LARGE_GROUPS = 10_000  # so many are placed one after the other; the others are small beside them
 
 
 def cut_groups(
-    targets: Targets, groups: Rows, shares: Sequence[float], random: np.random.Generator
-) -> Rows:
+    targets: Targets, groups: Groups, shares: Sequence[float], random: np.random.Generator
+) -> PartNumbers:
     """Give whole groups to parts, and let each part have every label, as far as groups permit.
 
     Args:
@@ -66,12 +66,11 @@ def cut_groups(
         sp.csr_array(counts) for _, counts in _count_negatives(targets, groups, len(sizes), labels)
     ]
     contents = sp.hstack([sizes[:, None], positives[:, with_positives], *zeros], format="csr")
-    result: Rows = cover(contents, part_of_group, shares, random, steps)[groups]
-    return result
+    return cover(contents, part_of_group, shares, random, steps)[groups]
 
 
 def _count_units(
-    targets: Targets, groups: Rows, positives: sp.csr_array, parts: Sequence[Flags]
+    targets: Targets, groups: Groups, positives: sp.csr_array, parts: Sequence[Flags]
 ) -> Rows:
     """Return how many groups with positives and with negatives each part has, (P, 2, L).
 
@@ -94,7 +93,7 @@ def _count_units(
 
 
 def _count_negatives(
-    targets: Targets, groups: Rows, number: int, labels: Rows
+    targets: Targets, groups: Groups, number: int, labels: Rows
 ) -> Iterator[tuple[Numbers, Rows]]:
     """Yield the numbers of some labels at a time, (l,), and the negatives of each group, (G, l)."""
     for block, cells in label_blocks(targets, labels):

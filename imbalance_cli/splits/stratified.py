@@ -5,7 +5,8 @@ Shapes: N rows, L labels, P parts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Rows
+
+
+SECTION = 2**22  # rows that are dealt out at a time, which bounds the memory
 
 
 def apportion(rows: int, shares: Sequence[float] | Floats) -> NDArray[np.intp]:
@@ -36,12 +40,17 @@ def apportion(rows: int, shares: Sequence[float] | Floats) -> NDArray[np.intp]:
     return counts
 
 
-def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.intp]:
+def interleave(counts: Sequence[int] | NDArray[np.intp]) -> NDArray[np.int16]:
     """Return part numbers, `counts[p]` times p, each spread evenly over the sequence."""
-    places = [(np.arange(count) + 0.5) / max(count, 1) for count in counts]
-    parts = np.repeat(np.arange(len(places)), counts)
-    result: Rows = parts[np.argsort(np.concatenate(places), kind="stable")]
-    return result
+    sections = -(-int(np.sum(counts)) // SECTION) or 1
+    ends = [[count * section // sections for count in counts] for section in range(sections + 1)]
+    blocks = []
+    for first, last in itertools.pairwise(ends):  # the same share of each part
+        spans = list(zip(first, last, counts, strict=True))
+        places = [(np.arange(low, high) + 0.5) / max(count, 1) for low, high, count in spans]
+        parts = np.repeat(np.arange(len(spans), dtype=np.int16), np.subtract(last, first))
+        blocks.append(parts[np.argsort(np.concatenate(places), kind="stable")])
+    return np.concatenate(blocks)
 
 
 def stratify(
@@ -49,8 +58,8 @@ def stratify(
     shares: Sequence[float] | Floats,
     random: np.random.Generator,
     *,
-    order: Rows | None = None,
-) -> Rows:
+    order: NDArray[np.integer[Any]] | None = None,
+) -> NDArray[np.int16]:
     """Give each part its share of every label's positives, rarest label first.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), a label at a time instead of
@@ -65,13 +74,15 @@ def stratify(
     Returns:
         (N,) part numbers.
     """
-    order = random.permutation(len(targets)) if order is None else order
+    if order is None:
+        order = np.arange(len(targets), dtype=_smallest(len(targets)))
+        random.shuffle(order)
     ordered = targets.take(order)
     positive = ordered.positives()
     rows_with = positive.tocsc()
     # the same for rows with the same cells, so that sorting brings these together
     signatures = ordered.hash_rows(random.integers(np.iinfo(np.int64).max, size=targets.shape[1]))
-    parts = np.full(len(targets), -1, np.intp)
+    parts = np.full(len(targets), -1, np.int16)
     totals = np.diff(rows_with.indptr).astype(np.intp)
     left = totals
     wanted = np.outer(shares, totals) / np.sum(shares)
@@ -85,8 +96,9 @@ def stratify(
         parts[rows] = interleave(counts)
         have += _count_by_part(positive, rows, parts[rows], len(shares))
         left = totals - have.sum(axis=0)
-    rest = np.flatnonzero(parts == -1)
+    rest = np.flatnonzero(parts == -1).astype(_smallest(len(targets)))
     rest = rest[np.argsort(signatures[rest], kind="stable")]
+    del signatures
     taken = np.bincount(parts[parts >= 0], minlength=len(shares))
     needed = len(targets) * np.asarray(shares) / np.sum(shares) - taken
     parts[rest] = interleave(_share_out(len(rest), needed, taken, shares))
@@ -95,11 +107,18 @@ def stratify(
     return result
 
 
-def _count_by_part(positive: sp.csr_array, rows: Rows, parts: Rows, number: int) -> Rows:
+def _smallest(rows: int) -> type[np.integer[Any]]:
+    """Return the type that the numbers of so many rows take least memory in."""
+    return np.int32 if rows <= np.iinfo(np.int32).max else np.int64
+
+
+def _count_by_part(
+    positive: sp.csr_array, rows: Rows, parts: NDArray[np.integer[Any]], number: int
+) -> Rows:
     """Return how many positives of each label some rows bring to their parts, (P, L)."""
     labels = positive.shape[1]
     owners, places = gather_rows(positive, rows)
-    cells = parts[owners] * labels + positive.indices[places]
+    cells = parts[owners].astype(np.intp) * labels + positive.indices[places]
     counts: Rows = np.bincount(cells, minlength=number * labels).reshape(number, labels)
     return counts
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
@@ -13,25 +12,23 @@ from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
-from imbalance_cli.labelled import encoder_of, read_groups
+from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
-from imbalance_cli.labels.encoding import apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
-from imbalance_cli.labels.targets import stack_targets
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
+from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.scored_rows import CalibratedRows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import polars as pl
+
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
-    from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
 
@@ -85,53 +82,28 @@ def evaluate(
             "independent of each other"
         )
     columns += [] if group is None else [group]
-    scored = [
-        _score(predictor, batch_table(batch, source.name), encoder, data, group)
-        for batch in source.mixed_batches(list(dict.fromkeys(columns)))
-    ]
+    keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
+    reader = KeyReader(keyed, encoder, data.missing_labels)
+    scored = []
+    for cells in source.mixed_batches(list(dict.fromkeys(columns))):
+        table = batch_table(cells, source.name)
+        kept = reader.add(table)
+        scored.append(predictor.scores(table, kept))
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    parts, targets, weights, names = zip(*scored, strict=True)
-    scores = Scores([part for scores in parts for part in scores.parts])
-    rows_scored = CalibratedRows(scores, stack_targets(targets), predictor.calibration)
+    keys = reader.finish(source.name)
+    keys = keys if keys.kept.all() else keys.take_kept()
+    scores = Scores([part for batch in scored for part in batch.parts])
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
-        rows_scored,
+        CalibratedRows(scores, keys.targets, predictor.calibration),
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=None if data.sample_weight is None else torch.cat(weights),
-        groups=None if group is None else _number(names),
+        weights=None if keys.weights is None else torch.from_numpy(keys.weights),
+        groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
     )
-
-
-def _score(
-    predictor: Predictor,
-    table: Table,
-    encoder: LabelEncoder,
-    data: DataSection,
-    group: str | None,
-) -> tuple[Scores, Targets, torch.Tensor, pl.Series | None]:
-    """Return of the rows that count the scores, the targets, the weights and the groups.
-
-    Without a column of weights these are 1, without one of groups None.
-    """
-    targets = encoder.encode(table)
-    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
-    weights = np.ones(len(targets))
-    if data.sample_weight is not None:
-        weights = read_sample_weights(table, data.sample_weight)
-        kept &= weights > 0
-    names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
-    scores = predictor.scores(table, kept)
-    return scores, targets.take(kept), torch.from_numpy(weights[kept]), names
-
-
-def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
-    """Return the number of each row's group, (N,), of the groups of one batch after another."""
-    groups = pl.concat([batch for batch in names if batch is not None])
-    return torch.from_numpy(groups.rank("dense").to_numpy().astype(np.int64))
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:

@@ -209,7 +209,9 @@ def start_model(
     starts = torch.cat([plan.starts for plan in networks])
     model = build_model(shape, [member.seed for member in members], starts)
     if model.bins is not None:
-        learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+        learned = prepared.folds[0].train
+        if prepared.is_cross_fitted:
+            learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
         if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
             random = np.random.default_rng(config.training.seed)
             learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))

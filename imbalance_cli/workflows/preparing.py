@@ -19,8 +19,9 @@ from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.labels.targets import SparseTargets
 from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.splits import Fold, cut_folds
+from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.workflows.doubts import list_doubts
-from imbalance_cli.workflows.scanning import scan_stream, scan_table
+from imbalance_cli.workflows.scanning import scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
@@ -128,8 +129,12 @@ def prepare(
         ImbtrainError: the device, a source, a cell or a split cannot be used.
     """
     device = choose_device(config.training.device)
-    streamed = cache is not None and is_streamed(config, observer)
-    roles, data = read_labelled(config, with_features=not streamed)
+    stored = None
+    if cache is not None and is_streamed(config, observer):
+        stored = store_rows(cache, config, observer)
+        roles, data = stored.roles, stored.data
+    else:
+        roles, data = read_labelled(config)
     cut = _cut_folds(config, data, folds)
     remarks: list[str] = []
 
@@ -137,11 +142,12 @@ def prepare(
         remarks.append(sentence)
         observer.warned(sentence)
 
-    learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
-    learned = learned if folds else data.split.train
+    learned = data.split.train
+    if folds:
+        learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     counts = count_targets(data.targets.take(learned), data.labels)
     learnable = _find_learnable(counts, note)
-    scan = (scan_stream if streamed else scan_table)(roles, data, learned)
+    scan = scan_table(roles, data, learned) if stored is None else stored.scan
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan):
         note(sentence)
@@ -152,10 +158,8 @@ def prepare(
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
-    if cache is not None and streamed:
-        rows = store_rows(
-            cache, config, data, preprocessing, targets, weights=weights, device=device
-        )
+    if stored is not None:
+        rows = StoredRows(stored.cache, targets, device, weights)
     else:
         features = preprocessing.transform(data.table)
         rows = _put_rows(features, targets, device, weights)
