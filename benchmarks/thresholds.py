@@ -31,8 +31,8 @@ from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
 from imbalance_cli.errors import ImbtrainError
 from imbalance_cli.metrics import Confusion
-from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.scored_rows import CalibratedRows
+from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.workflows import fitting
 from imbalance_cli.workflows.networks import plan_networks, start_model
 from imbalance_cli.workflows.observing import Observers
