@@ -42,6 +42,7 @@ from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
     HeldOut,
+    describe_data,
     describe_model,
     encode_parquet,
     read_thresholds,
@@ -209,7 +210,15 @@ def choose(
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
-    evaluation = report_run(run, predictor, thresholds, config, held_out, model["trained"])
+    evaluation = report_run(
+        run,
+        predictor,
+        thresholds,
+        config,
+        held_out,
+        model["trained"],
+        data=document.get("data"),
+    )
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
 
@@ -318,9 +327,8 @@ def _save(
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
-    run.finish(
-        {"candidates": documents, HELD_OUT: where, "versions": versions()}, kind="comparison"
-    )
+    whole = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
+    run.finish(whole | {"versions": versions()}, kind="comparison")
 
 
 def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
