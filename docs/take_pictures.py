@@ -1,6 +1,6 @@
 """Take the pictures of a report that README.md shows: python docs/take_pictures.py RUN.
 
-They need chromium, chromedriver and the packages of `make test`; README's were taken of the run that
+They need chromium, chromedriver and the packages of `make test`. README's are of the run that
 `make demo` leaves, with the font Inter installed.
 """
 
