@@ -31,9 +31,11 @@ from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
 from imbalance_cli.errors import ImbtrainError
 from imbalance_cli.metrics import Confusion
+from imbalance_cli.scored_rows import CalibratedRows
 from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.workflows import fitting
 from imbalance_cli.workflows.networks import plan_networks, start_model
+from imbalance_cli.workflows.observing import Observers
 from imbalance_cli.workflows.preparing import prepare
 
 if TYPE_CHECKING:
@@ -44,19 +46,6 @@ WAYS = (HALF, OWN, SWITCH, POOLED, OURS)
 MINIMUM = 10
 GROUPS = {"0 to 4": (0, 5), "5 to 9": (5, 10), "10 to 29": (10, 30), "30 or more": (30, math.inf)}
 OWN_ALONE = ThresholdsSection(minimum_positives=0)
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def started(self, rows: dict[str, int], epochs: int) -> None:
-        """Say nothing."""
-
-    def epoch(self, result: object) -> None:
-        """Say nothing."""
-
-    def warned(self, sentence: str) -> None:
-        """Say nothing."""
 
 
 def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
@@ -72,22 +61,23 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
         ),
         "config",
     )
-    prepared = prepare(config, Silent(), folds=None)
+    prepared = prepare(config, Observers(()), folds=None)
     networks = plan_networks(config, prepared)
     model = start_model(config, prepared, [networks])
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
         run.start()
         fitting.train_networks(
-            model, prepared, networks.members, config.training, run=run, observer=Silent()
+            model, prepared, networks.members, config.training, run=run, observer=Observers(())
         )
     predictor = fitting.make_predictor(model, prepared, networks, config)
-    odds, scores = fitting.score_held_out(predictor, prepared, networks)
-    known = prepared.held_out_targets()
-    predictor, _ = fitting.decide(predictor, odds, known, config, weights=None)
-    test = fitting.choose_held_out(predictor, prepared, odds, scores)
+    scores = fitting.score_held_out(predictor, prepared, networks)
+    known = prepared.targets.take(prepared.held_out)
+    predictor, _ = fitting.decide(predictor, scores, known, config, weights=None)
+    valid = CalibratedRows(scores, known, predictor.calibration)
+    test = fitting.choose_held_out(predictor, prepared, scores)
     learned = torch.tensor(prepared.learnable)
-    cells = predictor.probabilities_of_odds(odds), known, test.probabilities, test.targets
+    cells = *valid.columns(), test.probabilities, test.targets
     return tuple(matrix[:, learned].double() for matrix in cells)
 
 

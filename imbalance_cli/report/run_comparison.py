@@ -17,7 +17,7 @@ from imbalance_cli.report.comparison import (
     show_change,
     show_value,
 )
-from imbalance_cli.report.documents import encode_document, encode_rows
+from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.names import fold_name
 
 if TYPE_CHECKING:
