@@ -37,10 +37,13 @@ ROWS, UNSEEN, FEATURES, PREVALENCE = 100_000, 100_000, 6, 0.01
 class Silent:
     """An observer that says nothing."""
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: object) -> None:
         """Say nothing."""
 
     def epoch(self, result: object) -> None:
+        """Say nothing."""
+
+    def finished(self, finish: object) -> None:
         """Say nothing."""
 
     def warned(self, sentence: str) -> None:

@@ -167,10 +167,13 @@ def _read_config(
 class _Warnings:
     """Turns what `fit` would warn of into warnings of Python, and says nothing else."""
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: workflows.Start) -> None:
         """Say nothing."""
 
     def epoch(self, result: EpochResult) -> None:
+        """Say nothing."""
+
+    def finished(self, finish: workflows.Finish) -> None:
         """Say nothing."""
 
     def warned(self, sentence: str) -> None:

@@ -23,7 +23,7 @@ import torch
 from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 FORMAT_VERSION = 2
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
@@ -122,15 +122,19 @@ class RunDirectory:
         """Write plain data as JSON; NaN and infinity are refused, as JSON does."""
         self.write(name, _to_json(document))
 
-    def append_line(self, name: str, line: str) -> None:
-        """Append a line to a file that grows, such as the history.
+    def append_lines(self, name: str, lines: Sequence[str]) -> None:
+        """Append lines to a file that grows, such as the history.
+
+        They reach the file together, so that who reads it meanwhile sees whole lines.
 
         Raises:
             OutputError: it cannot be written.
         """
         target = self.path / name
-        with explain_write(target), target.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        content = "".join(f"{line}\n" for line in lines).encode()
+        # a buffer that holds them all is written in one call, when the file is closed
+        with explain_write(target), target.open("ab", buffering=len(content) + 1) as file:
+            file.write(content)
 
     def finish(self, document: dict[str, Any], kind: str = "model") -> None:
         """Write run.json, which makes the directory a run of a kind."""
@@ -246,13 +250,22 @@ def _write_whole(target: Path, content: bytes) -> None:
         temporary.replace(target)
 
 
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    """Raise unless a run can go there."""
+def check_writable(path: Path) -> None:
+    """Raise unless a directory is there, or can be made, and written to.
+
+    Raises:
+        OutputError: a file is in the way, or it belongs to someone else.
+    """
     above = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not above.is_dir():
         raise OutputError(f"{path}: cannot be written: {above} is a file")
     if not os.access(above, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: cannot be written: {above} is not yours to write to")
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a run can go there."""
+    check_writable(path)
     if not path.exists():
         return
     names = {entry.name for entry in path.iterdir()}

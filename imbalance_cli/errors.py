@@ -10,7 +10,8 @@ ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── TrainingError        training that cannot start, or that diverged
 ├── EvaluationError      predictions and labels that no number can be made of
 ├── RunError             a run directory that cannot be read
-└── OutputError          a place that cannot be written to
+├── OutputError          a place that cannot be written to
+└── DependencyError      an option whose extra is not installed
 
 Every message says what is wrong, where, and the value seen; the hint says what to do.
 """
@@ -79,6 +80,21 @@ class RunError(ImbtrainError):
 
 class OutputError(ImbtrainError):
     """A file or directory cannot be written."""
+
+
+class DependencyError(ImbtrainError):
+    """An option needs a package of an extra that is not installed.
+
+    Args:
+        option: that needs it.
+        extra: of imbtrain, named after the package.
+    """
+
+    def __init__(self, option: str, extra: str) -> None:
+        super().__init__(
+            f"{option} needs {extra}, which is not installed",
+            hint=f"pip install 'imbtrain[{extra}]'",
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.training import EpochResult
+    from imbalance_cli.workflows import Finish, Start
 
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for
 COLOURS = ["red", "green", "blue"]
@@ -179,11 +180,14 @@ def load_sections(folder: Path, train: object, **sections: Mapping[str, object])
 class Silent:
     """An observer that keeps nothing."""
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: Start) -> None:
         """Say nothing of the rows."""
 
     def epoch(self, result: EpochResult) -> None:
         """Say nothing of the epoch."""
+
+    def finished(self, finish: Finish) -> None:
+        """Say nothing of the scores."""
 
     def warned(self, sentence: str) -> None:
         """Say nothing of what was noticed."""

@@ -70,12 +70,12 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_lines_are_appended(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    run.append_line("history.csv", "a,b")
-    run.append_line("history.csv", "1,2")
+    run.append_lines("history.csv", ["a,b"])
+    run.append_lines("history.csv", ["1,2"])
     assert (run.path / "history.csv").read_text() == "a,b\n1,2\n"
     (run.path / "metrics.csv").mkdir()
     with pytest.raises(OutputError, match=r"metrics\.csv: cannot be written: Is a directory"):
-        run.append_line("metrics.csv", "x")
+        run.append_lines("metrics.csv", ["x"])
 
 
 def test_nan_is_never_written(tmp_path: Path) -> None:

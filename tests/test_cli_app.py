@@ -65,7 +65,7 @@ def test_a_fault_of_ours_exits_1_with_a_traceback(
     assert lines[-2].startswith(
         f"error: a fault of imbtrain {__version__}: {type(fault).__name__}: "
     )
-    assert lines[-1] == "hint: please report it with the lines above"
+    assert lines[-1] == "hint: please report it with the traceback"
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -63,7 +63,10 @@ def test_every_dependency_is_pinned() -> None:
     pinned = {
         line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().split()
     }
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    own, *tools = extras["dev"]
+    assert own == "imbtrain[tensorboard,mlflow]"
+    wanted = [*project["dependencies"], *tools, *extras["tensorboard"], *extras["mlflow"]]
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()

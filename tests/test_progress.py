@@ -8,7 +8,7 @@ import os
 import pty
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from small_runs import make_columns, write_config, write_csv
@@ -22,12 +22,18 @@ from imbalance_cli.cli.progress import (
     describe_epoch,
     describe_parts,
 )
+from imbalance_cli.config import Config
 from imbalance_cli.training import EpochResult, MemberResult
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from imbalance_cli.workflows import Start
+from imbalance_cli.workflows.observing import Origin
 
 ROWS = {"train": 17466, "valid": 3743, "test": 0}
+
+
+def make_start(epochs: int = 100) -> Start:
+    """Return the start of a fit of one member."""
+    config = Config.model_validate({"data": {"train": "t.csv"}, "training": {"epochs": epochs}})
+    return Start("fit", Path("run"), config, ROWS, None, (Origin(None, 0, 0),))
 
 
 def make_result(epoch: int = 3, *, rate: float = 71_234.0, going: int = 1) -> EpochResult:
@@ -47,7 +53,9 @@ class Terminal(io.StringIO):
 
 
 def test_descriptions() -> None:
-    assert describe_parts(ROWS) == "rows: train 17,466, valid 3,743"
+    assert describe_parts(ROWS, None) == "rows: train 17,466, valid 3,743"
+    folds = {"cross_fitted": 21_209, "test": 3_742}
+    assert describe_parts(folds, 5) == "rows: in 5 folds 21,209, test 3,742"
     assert describe_epoch(make_result()) == "loss 0.9877  valid 0.5000  best 0.6100 @2  71k rows/s"
     assert describe_epoch(make_result(rate=871.0)).endswith("  871 rows/s")
     assert describe_epoch(make_result(rate=7_123_456.0)).endswith("  7,123k rows/s")
@@ -68,7 +76,7 @@ def test_description_of_several_members() -> None:
 
 def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     with QuietProgress() as quiet:
-        quiet.started(ROWS, 100)
+        quiet.started(make_start())
         quiet.epoch(make_result())
         quiet.warned("mind the gap")
     captured = capsys.readouterr()
@@ -81,7 +89,7 @@ def test_lines_come_every_few_seconds(
     clock = iter([10.0, 11.0, 12.0, 14.0, 15.0])
     monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
     with LineProgress() as lines:
-        lines.started(ROWS, 100)
+        lines.started(make_start())
         for epoch in range(1, 6):
             lines.epoch(make_result(epoch))
     first, *epochs = capsys.readouterr().err.splitlines()
@@ -92,7 +100,7 @@ def test_lines_come_every_few_seconds(
 
 def test_the_last_epoch_is_not_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
     with LineProgress() as lines:
-        lines.started(ROWS, 1)
+        lines.started(make_start(epochs=1))
         lines.epoch(make_result(1))
     assert capsys.readouterr().err.count("epoch") == 1
     with LineProgress():
@@ -119,7 +127,7 @@ def test_the_bar_shows_all_of_it(
     monkeypatch.delenv("NO_COLOR", raising=False)
     with BarProgress() as bar:
         bar.warned("before [bold]the[/] bar")
-        bar.started(ROWS, 100)
+        bar.started(make_start())
         for epoch in (1, 2, 3):
             bar.epoch(make_result(epoch, going=going))
         bar._progress.refresh()

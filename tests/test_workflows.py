@@ -25,24 +25,39 @@ if TYPE_CHECKING:
     from small_runs import FittedRun
 
     from imbalance_cli.training import EpochResult
+    from imbalance_cli.workflows import Finish, Start
 
 
 @dataclasses.dataclass
 class Notes:
     """An observer that keeps what it is told."""
 
-    rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    starts: list[Start] = dataclasses.field(default_factory=list)
     epochs: list[EpochResult] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    finishes: list[Finish] = dataclasses.field(default_factory=list)
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
-        """Keep the rows."""
-        assert epochs
-        self.rows = rows
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows that training started with."""
+        [start] = self.starts
+        return start.rows
+
+    def started(self, start: Start) -> None:
+        """Keep the start; the directory of the run is there by then."""
+        assert not self.epochs
+        assert (start.directory / "config.yaml").exists()
+        self.starts.append(start)
 
     def epoch(self, result: EpochResult) -> None:
         """Keep the epoch."""
+        assert self.starts
         self.epochs.append(result)
+
+    def finished(self, finish: Finish) -> None:
+        """Keep the finish; the run is whole by then."""
+        assert (finish.directory / "run.json").exists()
+        self.finishes.append(finish)
 
     def warned(self, sentence: str) -> None:
         """Keep the warning; none comes once training began, but for the report's own."""
@@ -68,6 +83,11 @@ def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
     evaluation = workflows.fit(load(table), tmp_path / "run", notes, overwrite=False)
     assert notes.rows == {"train": 280, "valid": 60, "test": 60}
     assert [result.epoch for result in notes.epochs] == [1, 2, 3]
+    [finish] = notes.finishes
+    assert (finish.part, finish.rows) == ("test", 60)
+    [scores] = finish.scores
+    assert (scores.candidate, scores.macro) == (None, evaluation.macro)
+    assert [name for name, _ in scores.labels] == LABELS
     assert notes.warnings == []
     assert [label.label for label in evaluation.labels] == LABELS
     assert evaluation.part == "test"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if sys.stdout is None:
-        return _fail("stdout is closed", "redirect it to a file", WRONG_INPUT)
+        closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
+        return _fail(closed, given)
     streams = sys.stdout, sys.stderr
     try:
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
@@ -86,35 +87,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  the boundary: whatever is left is our fault
-        return _explain(error, debug="--debug" in given)
+        _drop_unwritten()
+        return _fail(_explain(error, debug="--debug" in given), given)
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
-        return _fail("interrupted", None, INTERRUPTED)
+        return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE
 
 
-def _explain(error: Exception, *, debug: bool) -> int:
+class _Failure(NamedTuple):
+    """What is said of a failure; `error` is set where its traceback is shown."""
+
+    message: str
+    hint: str | None
+    code: int
+    error: Exception | None = None
+
+
+def _explain(error: Exception, *, debug: bool) -> _Failure:
+    shown = error if debug else None
     match error:
         case ImbtrainError():
-            if debug:
-                traceback.print_exception(error)
-            _drop_unwritten()
-            return _fail(error.message, error.hint, WRONG_INPUT)
+            return _Failure(error.message, error.hint, WRONG_INPUT, shown)
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "imbtrain"
-            return _fail(error.format_message(), f"{command} --help", WRONG_INPUT)
+            return _Failure(error.format_message(), f"{command} --help", WRONG_INPUT)
         case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
             return _explain(error.__cause__, debug=debug)
         case _ if _lacks_memory(error):
-            if debug:
-                traceback.print_exception(error)
-            _drop_unwritten()
             hint = "a smaller training.batch_size, fewer model.members, or fewer rows"
-            return _fail("the memory does not suffice", hint, WRONG_INPUT)
+            return _Failure("the memory does not suffice", hint, WRONG_INPUT, shown)
         case _:
-            traceback.print_exception(error)
             problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
-            return _fail(problem, "please report it with the lines above", OUR_FAULT)
+            return _Failure(problem, "please report it with the traceback", OUR_FAULT, error)
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -125,11 +130,30 @@ def _lacks_memory(error: Exception) -> bool:
     )
 
 
-def _fail(message: str, hint: str | None, code: int) -> int:
-    sys.stderr.write(f"error: {shorten(' '.join(message.split()), LONGEST_MESSAGE)}\n")
-    if hint:
-        sys.stderr.write(f"hint: {hint}\n")
-    return code
+def _fail(failure: _Failure, given: Sequence[str]) -> int:
+    """Write an error as lines, or as one event where the log was asked for as JSON."""
+    message = shorten(" ".join(failure.message.split()), LONGEST_MESSAGE)
+    shown = "" if failure.error is None else "".join(traceback.format_exception(failure.error))
+    if _asks_for_json(given):
+        from imbalance_cli.cli.events import write_event
+
+        extra = {"traceback": shown} if shown else {}
+        write_event("error", message=message, hint=failure.hint, exit_code=failure.code, **extra)
+        return failure.code
+    sys.stderr.write(f"{shown}error: {message}\n")
+    if failure.hint:
+        sys.stderr.write(f"hint: {failure.hint}\n")
+    return failure.code
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for the log as JSON, also one with mistakes in it."""
+    values = [
+        after if argument == "--log-format" else argument.removeprefix("--log-format=")
+        for argument, after in zip(arguments, [*arguments[1:], ""], strict=True)
+        if argument == "--log-format" or argument.startswith("--log-format=")
+    ]
+    return values[-1:] == ["json"]
 
 
 def _drop_unwritten() -> None:

@@ -10,11 +10,15 @@ from imbalance_cli.cli.console import default_format, draw, write_result
 from imbalance_cli.cli.options import (
     ConfigFile,
     Debug,
+    LogFormat,
+    Mlflow,
+    MlflowExperiment,
     Overrides,
     Overwrite,
     Quiet,
     ReportFormat,
     RunDir,
+    TensorBoard,
 )
 
 DEFAULT_FOLDS = 5
@@ -57,7 +61,11 @@ def compare(
     run_dir: RunDir = None,
     overwrite: Overwrite = False,
     output_format: ReportFormat = None,
+    tensorboard: TensorBoard = None,
+    mlflow: Mlflow = None,
+    mlflow_experiment: MlflowExperiment = "Default",
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Train candidate losses on the same folds and say what the held-out rows say of them.
@@ -66,6 +74,7 @@ def compare(
     what is tried.
     """
     from imbalance_cli import workflows
+    from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
     from imbalance_cli.report import comparison as drawing
@@ -75,9 +84,10 @@ def compare(
         folds=folds or base.training.folds or DEFAULT_FOLDS, members=seeds or base.model.members
     )
     directory = run_dir or workflows.default_directory(changed, "compare")
-    with choose_progress(quiet=quiet) as progress:
+    progress = choose_progress(quiet=quiet, log_format=log_format)
+    with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
         comparison = workflows.compare(
-            changed, _names(losses), _names(strategies), directory, progress, overwrite=overwrite
+            changed, _names(losses), _names(strategies), directory, observer, overwrite=overwrite
         )
     chosen = output_format or default_format()
     if chosen == "table":

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report, warn
+from imbalance_cli.cli.console import default_format, show_report
 from imbalance_cli.cli.label_options import InputFormat
-from imbalance_cli.cli.options import Debug, Device, ReportFormat, Run
+from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run
 
 
 def evaluate(
@@ -32,25 +32,31 @@ def evaluate(
     ] = None,
     input_format: InputFormat = None,
     device: Device = "auto",
+    log_format: LogFormat = "text",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Report per label how a run does on labelled rows."""
     from imbalance_cli import workflows
+    from imbalance_cli.cli.events import EventLog
+    from imbalance_cli.cli.progress import QuietProgress
 
-    evaluation = workflows.evaluate(
-        run,
-        source,
-        device,
-        warn,
-        bootstrap=bootstrap,
-        input_format=input_format,
-        targets_file=targets,
-    )
-    without = [
-        repr(label.label)
-        for label in evaluation.labels
-        if label.learnable and label.average_precision.value is None
-    ]
-    if without:
-        warn(f"no positive in these rows for {', '.join(without)}: its scores are undefined")
+    with EventLog(quiet=False) if log_format == "json" else QuietProgress() as log:
+        evaluation = workflows.evaluate(
+            run,
+            source,
+            device,
+            log.warned,
+            bootstrap=bootstrap,
+            input_format=input_format,
+            targets_file=targets,
+        )
+        without = [
+            repr(label.label)
+            for label in evaluation.labels
+            if label.learnable and label.average_precision.value is None
+        ]
+        if without:
+            names = ", ".join(without)
+            log.warned(f"no positive in these rows for {names}: its scores are undefined")
+        log.finished(workflows.Finish.of_evaluation("evaluate", run, evaluation))
     show_report(evaluation, run, output_format or default_format())

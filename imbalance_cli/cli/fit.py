@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.console import default_format, show_report
-from imbalance_cli.cli.options import Debug, Overrides, Overwrite, Quiet, ReportFormat, RunDir
+from imbalance_cli.cli.options import (
+    Debug,
+    LogFormat,
+    Mlflow,
+    MlflowExperiment,
+    Overrides,
+    Overwrite,
+    Quiet,
+    ReportFormat,
+    RunDir,
+    TensorBoard,
+)
 from imbalance_cli.errors import ConfigError
 
 
@@ -33,25 +44,33 @@ def fit(
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
     output_format: ReportFormat = None,
+    tensorboard: TensorBoard = None,
+    mlflow: Mlflow = None,
+    mlflow_experiment: MlflowExperiment = "Default",
     quiet: Quiet = False,
+    log_format: LogFormat = "text",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
     from imbalance_cli.artifacts import REPORT
+    from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
 
     _check_arguments(config, overrides, from_compare, choose)
-    with choose_progress(quiet=quiet) as progress:
-        if from_compare is not None and choose is not None:
+    progress = choose_progress(quiet=quiet, log_format=log_format)
+    if from_compare is not None and choose is not None:
+        _refuse_trackers(tensorboard, mlflow)
+        with progress:
             evaluation, directory = workflows.choose(
                 from_compare, choose, run_dir, progress, overwrite=overwrite
             )
-        else:
-            settings = load_config(config or "-", overrides or ())
-            directory = run_dir or workflows.default_directory(settings)
-            evaluation = workflows.fit(settings, directory, progress, overwrite=overwrite)
+    else:
+        settings = load_config(config or "-", overrides or ())
+        directory = run_dir or workflows.default_directory(settings)
+        with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
+            evaluation = workflows.fit(settings, directory, observer, overwrite=overwrite)
     page = directory / REPORT
     shown = page if page.exists() else None  # report.plots: false draws none
     show_report(evaluation, directory, output_format or default_format(), shown)
@@ -74,4 +93,14 @@ def _check_arguments(
         raise ConfigError(
             f"{given} and --from-compare contradict each other: its models are trained already",
             hint=f"leave {given} out, or train with imbtrain fit CONFIG",
+        )
+
+
+def _refuse_trackers(tensorboard: Path | None, mlflow: str | None) -> None:
+    """Raise if there is anything to keep the epochs of a training that there is not in."""
+    given = "--tensorboard" if tensorboard is not None else "--mlflow"
+    if tensorboard is not None or mlflow is not None:
+        raise ConfigError(
+            f"{given} and --from-compare contradict each other: its models are trained already",
+            hint=f"leave {given} out, or give it to imbtrain compare",
         )

@@ -39,3 +39,33 @@ RunDir = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")]
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option(help="Of stderr; json is an object an event, one a line."),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Also write event files below DIR, as the run goes.",
+        show_default=False,
+    ),
+]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        metavar="URI",
+        help="Also track in MLflow: a server, or sqlite:///mlflow.db.",
+        show_default=False,
+    ),
+]
+MlflowExperiment = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="MLFLOW_EXPERIMENT_NAME",
+        help="Of MLflow; made where there is none.",
+    ),
+]

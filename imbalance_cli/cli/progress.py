@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from imbalance_cli.cli.console import warn
+from imbalance_cli.cli.events import EventLog
 
 if TYPE_CHECKING:
     from imbalance_cli.training import EpochResult
+    from imbalance_cli.workflows import Finish, Start
 
 SECONDS_BETWEEN_LINES = 3.0
 
@@ -26,11 +28,14 @@ class QuietProgress:
     def __exit__(self, *_: object) -> None:
         """Nothing is left open."""
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: Start) -> None:
         """Say nothing."""
 
     def epoch(self, result: EpochResult) -> None:
         """Say nothing."""
+
+    def finished(self, finish: Finish) -> None:
+        """Say nothing: the report follows on stdout."""
 
     def warned(self, sentence: str) -> None:
         """Write a warning."""
@@ -51,10 +56,10 @@ class LineProgress(QuietProgress):
         if self._last is not None and not self._shown:
             self._write(self._last)
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: Start) -> None:
         """Write the sizes of the parts."""
-        self._epochs = epochs
-        sys.stderr.write(f"{describe_parts(rows)}\n")
+        self._epochs = start.epochs
+        sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
 
     def epoch(self, result: EpochResult) -> None:
         """Write a line if the last one is old enough."""
@@ -87,12 +92,12 @@ class BarProgress(QuietProgress):
         """Take the bar away."""
         self._progress.stop()
 
-    def started(self, rows: dict[str, int], epochs: int) -> None:
+    def started(self, start: Start) -> None:
         """Start the bar."""
-        sys.stderr.write(f"{describe_parts(rows)}\n")
+        sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
         self._progress.start()
         self._progress.start_task(self._task)
-        self._progress.update(self._task, total=epochs, visible=True)
+        self._progress.update(self._task, total=start.epochs, visible=True)
 
     def epoch(self, result: EpochResult) -> None:
         """Move the bar."""
@@ -104,16 +109,19 @@ class BarProgress(QuietProgress):
         self._progress.console.print(f"warning: {sentence}", soft_wrap=True)
 
 
-def choose_progress(*, quiet: bool) -> QuietProgress:
-    """Return a bar on a terminal, lines elsewhere, or warnings only."""
+def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress | EventLog:
+    """Return a bar on a terminal, lines elsewhere, warnings only, or a log of JSON."""
+    if log_format == "json":
+        return EventLog(quiet=quiet)
     if quiet:
         return QuietProgress()
     return BarProgress() if sys.stderr.isatty() else LineProgress()
 
 
-def describe_parts(rows: dict[str, int]) -> str:
+def describe_parts(rows: dict[str, int], folds: int | None) -> str:
     """Return "rows: train 17,466, valid 3,743, test 3,742"."""
-    parts = [f"{part} {count:,}" for part, count in rows.items() if count]
+    names = {"cross_fitted": f"in {folds} folds"}
+    parts = [f"{names.get(part, part)} {count:,}" for part, count in rows.items() if count]
     return f"rows: {', '.join(parts)}"
 
 

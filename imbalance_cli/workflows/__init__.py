@@ -3,11 +3,14 @@
 from imbalance_cli.workflows.applying import evaluate, predict
 from imbalance_cli.workflows.comparing import choose, compare
 from imbalance_cli.workflows.fitting import default_directory, fit
-from imbalance_cli.workflows.preparing import Observer
+from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
 from imbalance_cli.workflows.reporting import draw_report
 
 __all__ = [
+    "Finish",
     "Observer",
+    "Observers",
+    "Start",
     "choose",
     "compare",
     "default_directory",

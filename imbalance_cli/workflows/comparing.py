@@ -39,6 +39,7 @@ from imbalance_cli.workflows.fitting import (
     warn_of_flattery,
 )
 from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
+from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
     from imbalance_cli.scored_rows import Scores
     from imbalance_cli.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
-    from imbalance_cli.workflows.preparing import Observer, Prepared
+    from imbalance_cli.workflows.observing import Observer
+    from imbalance_cli.workflows.preparing import Prepared
 
 HELD_OUT = "held_out"
 RAW_SCORES = "held_out_scores"
@@ -118,6 +120,17 @@ def compare(
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
+    observer.started(
+        Start(
+            command="compare",
+            directory=directory,
+            config=config,
+            candidates={candidate.name: candidate.config for candidate in candidates},
+            rows=prepared.parts(),
+            folds=config.training.folds,
+            members=list_origins(zip((c.name for c in candidates), plans, strict=True)),
+        )
+    )
     members = [member for plan in plans for member in plan.members]
     results = train_networks(model, prepared, members, config.training, run=run, observer=observer)
 
@@ -137,6 +150,7 @@ def compare(
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
     _save(run, trained, prepared, comparison, observer)
+    observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
 
 
@@ -192,7 +206,9 @@ def choose(
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
-    return report_run(run, predictor, thresholds, config, held_out, model["trained"]), path
+    evaluation = report_run(run, predictor, thresholds, config, held_out, model["trained"])
+    observer.finished(Finish.of_evaluation("fit", path, evaluation))
+    return evaluation, path
 
 
 def _take_apart(

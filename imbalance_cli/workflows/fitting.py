@@ -25,6 +25,7 @@ from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, d
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
+from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from imbalance_cli.scored_rows import LogOdds
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks
-    from imbalance_cli.workflows.preparing import Observer, Prepared
+    from imbalance_cli.workflows.observing import Observer
+    from imbalance_cli.workflows.preparing import Prepared
 
 
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
@@ -64,6 +66,16 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
+    observer.started(
+        Start(
+            command="fit",
+            directory=directory,
+            config=config,
+            rows=prepared.parts(),
+            folds=config.training.folds,
+            members=list_origins([(None, networks)]),
+        )
+    )
     results = train_networks(
         model, prepared, networks.members, config.training, run=run, observer=observer
     )
@@ -78,7 +90,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)
-    return report_run(run, predictor, thresholds, config, held_out, members, data=data)
+    evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
+    observer.finished(Finish.of_evaluation("fit", directory, evaluation))
+    return evaluation
 
 
 def default_directory(config: Config, kind: str = "") -> Path:
@@ -109,14 +123,12 @@ def train_networks(
     observer: Observer,
 ) -> tuple[MemberResult, ...]:
     """Train, writing history and checkpoints as it goes, and return each member's last result."""
-    observer.started(prepared.parts(), settings.epochs)
     numbers = [field.name for field in dataclasses.fields(MemberResult) if field.name != "epoch"]
-    run.append_line(HISTORY, ",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS]))
+    run.append_lines(HISTORY, [",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS])])
     results: tuple[MemberResult, ...] = ()
     saved_epoch = 0
     for result in train(model, prepared.rows, members, settings):
-        for line in _history_lines(result, numbers):
-            run.append_line(HISTORY, line)
+        run.append_lines(HISTORY, _history_lines(result, numbers))
         due = not saved_epoch or result.epoch - saved_epoch >= settings.checkpoint_every
         if result.is_best and due:
             run.write_tensors(f"{CHECKPOINT}/{MODEL}", model.state_dict())

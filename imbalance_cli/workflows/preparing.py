@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,26 +34,9 @@ if TYPE_CHECKING:
     from imbalance_cli.dataset import Rows
     from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.training import EpochResult
-
+    from imbalance_cli.workflows.observing import Observer
 
 MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own
-
-
-class Observer(Protocol):
-    """Who is told how training goes."""
-
-    def started(self, rows: dict[str, int], epochs: int) -> None:
-        """Training begins, with so many rows a part and at most so many epochs."""
-        ...
-
-    def epoch(self, result: EpochResult) -> None:
-        """An epoch ended."""
-        ...
-
-    def warned(self, sentence: str) -> None:
-        """Something was noticed that the numbers should be read with."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +105,10 @@ class Prepared:
         return None if weights is None else torch.from_numpy(weights[rows])
 
     def parts(self) -> dict[str, int]:
-        """Return how many rows are used for what."""
+        """Return how many rows are used for what: train, valid, test, or cross_fitted."""
         split = self.data.split
         if self.is_cross_fitted:
-            return {f"in {len(self.folds)} folds": len(self.held_out), "test": len(split.test)}
+            return {"cross_fitted": len(self.held_out), "test": len(split.test)}
         return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
 
 

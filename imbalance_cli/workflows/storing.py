@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.labelled import LabelledTable, Roles
     from imbalance_cli.row_cache import RowCache
-    from imbalance_cli.workflows.preparing import Observer
+    from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.scanning import Scan
 
 COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".parquet", ".pq", ".npz"})

@@ -1,0 +1,178 @@
+"""Who is told how a fit or a comparison goes, and what they are told.
+
+Shapes: M members, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from imbalance_cli.comparison import Comparison
+    from imbalance_cli.config import Config
+    from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.training import EpochResult
+    from imbalance_cli.workflows.networks import Networks
+
+Command = Literal["fit", "compare", "evaluate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a member came from; `candidate` is None in a fit."""
+
+    candidate: str | None
+    fold: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What is about to be trained.
+
+    Attributes:
+        command: what trains.
+        directory: of the run.
+        config: resolved; of a comparison, what its candidates share.
+        candidates: the config of each candidate by name; {} in a fit.
+        rows: how many are used for what: train, valid, test, or cross_fitted.
+        folds: K that the cross-fitted rows are cut into; None without cross-fitting.
+        members: (M,) origins, in the order of `EpochResult.members`.
+    """
+
+    command: Command
+    directory: Path
+    config: Config
+    rows: dict[str, int]
+    folds: int | None
+    members: tuple[Origin, ...]
+    candidates: Mapping[str, Config] = dataclasses.field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        """The most there can be."""
+        return self.config.training.epochs
+
+
+Scores = dict[str, float | None]
+"""By metric; None where undefined."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOutScores:
+    """What one model scored on held-out rows.
+
+    Attributes:
+        candidate: the model's name; None in a fit.
+        macro: means over labels.
+        labels: (L,) pairs of a name and its scores.
+    """
+
+    candidate: str | None
+    macro: Scores
+    labels: list[tuple[str, Scores]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finish:
+    """What a command came to.
+
+    Attributes:
+        command: what it was.
+        directory: of the run, all of which is written.
+        part: what the scored rows are: test, valid, out_of_fold or held_out.
+        rows: how many there are.
+        scores: of the model, or of each candidate.
+    """
+
+    command: Command
+    directory: Path
+    part: str
+    rows: int
+    scores: list[HeldOutScores]
+
+    @classmethod
+    def of_evaluation(cls, command: Command, directory: Path, evaluation: Evaluation) -> Finish:
+        """Return what a model came to."""
+        labels = [
+            (label.label, {name: found.value for name, found in label.estimates().items()})
+            for label in evaluation.labels
+        ]
+        scores = HeldOutScores(None, dict(evaluation.macro), labels)
+        return cls(command, directory, evaluation.part, evaluation.rows, [scores])
+
+    @classmethod
+    def of_comparison(cls, directory: Path, comparison: Comparison) -> Finish:
+        """Return what a comparison came to."""
+        scores = [
+            HeldOutScores(
+                candidate.name,
+                {name: compared.value for name, compared in candidate.macro.items()},
+                [
+                    (label.label, {name: found.value for name, found in label.metrics.items()})
+                    for label in candidate.labels
+                ],
+            )
+            for candidate in comparison.candidates
+        ]
+        return cls("compare", directory, "held_out", comparison.rows, scores)
+
+
+class Observer(Protocol):
+    """Who is told how training goes."""
+
+    def warned(self, sentence: str) -> None:
+        """Something was noticed that the numbers should be read with; at any time."""
+        ...
+
+    def started(self, start: Start) -> None:
+        """Training begins."""
+        ...
+
+    def epoch(self, result: EpochResult) -> None:
+        """An epoch ended."""
+        ...
+
+    def finished(self, finish: Finish) -> None:
+        """The run is written; without training, nothing came before."""
+        ...
+
+
+class Observers:
+    """Several observers as one; each is told everything, in their order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def warned(self, sentence: str) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.warned(sentence)
+
+    def started(self, start: Start) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.started(start)
+
+    def epoch(self, result: EpochResult) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.epoch(result)
+
+    def finished(self, finish: Finish) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.finished(finish)
+
+
+def list_origins(plans: Iterable[tuple[str | None, Networks]]) -> tuple[Origin, ...]:
+    """Return where the members came from, (M,), of plans with the names of their candidates."""
+    return tuple(
+        Origin(candidate, fold, member.seed)
+        for candidate, plan in plans
+        for member, fold in zip(plan.members, plan.folds, strict=True)
+    )
