@@ -11,6 +11,7 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.free_memory import free_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 
@@ -56,6 +57,20 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def generator(device: torch.device, seed: int) -> torch.Generator:
     """Return a source of random numbers on a device, independent of torch's global one."""
     return torch.Generator(device).manual_seed(seed)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread, and put the number back afterwards.
+
+    For many short steps, which threads only wait for each other in.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def available_memory(device: torch.device) -> int:

@@ -9,17 +9,19 @@ import pytest
 import sklearn.metrics as reference
 import torch
 
+from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation import (
     METRICS,
+    DenseRows,
     Estimate,
     Evaluation,
     Resampling,
+    evaluate_rows,
     evaluate_scores,
 )
-from imbalance_cli.metrics import Ranking, average_precision, roc_auc
+from imbalance_cli.evaluation.scored_rows import SelectedRows
 
 NAN = math.nan
-STATISTICS = {"average_precision": average_precision, "roc_auc": roc_auc}
 
 
 def simulate(rows: int, labels: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,6 +37,7 @@ def evaluate(
     learnable: list[bool],
     replicates: int = 20,
     weights: torch.Tensor | None = None,
+    groups: torch.Tensor | None = None,
 ) -> Evaluation:
     labels = p.shape[1]
     return evaluate_scores(
@@ -47,6 +50,7 @@ def evaluate(
         learnable=learnable,
         resampling=Resampling(replicates=replicates),
         weights=weights,
+        groups=groups,
     )
 
 
@@ -140,72 +144,193 @@ def test_flat_rows() -> None:
         assert row["f1"] == entry.f1.value
 
 
-def test_bootstrap_equals_naive_resampling() -> None:
-    """Rows drawn with replacement within each class, and scikit-learn on what was drawn."""
-    p, y = simulate(150, 1, seed=3)
-    resampling = Resampling(replicates=800, confidence=0.9, seed=1)
-    intervals = bootstrap_intervals(Ranking.of(p, y), STATISTICS, resampling)
-    random = np.random.default_rng(0)
-    scores, truth = p[:, 0].numpy(), y[:, 0].numpy()
-    classes = [np.flatnonzero(truth == side) for side in (0, 1)]
-    draws: dict[str, list[float]] = {name: [] for name in STATISTICS}
-    for _ in range(800):
-        rows = np.concatenate([random.choice(side, len(side)) for side in classes])
-        draws["average_precision"].append(
-            reference.average_precision_score(truth[rows], scores[rows])
-        )
-        draws["roc_auc"].append(reference.roc_auc_score(truth[rows], scores[rows]))
-    for name, values in draws.items():
-        wanted = np.quantile(values, [0.05, 0.95])
-        low, high = intervals[name]
-        np.testing.assert_allclose([low.item(), high.item()], wanted, atol=0.015)
+def test_every_metric_has_an_interval_and_so_have_the_averages() -> None:
+    p, y = simulate(400, 3, seed=3)
+    y[:50, 1] = NAN
+    evaluation = evaluate(p, y, [True, True, True], replicates=60)
+    for entry in evaluation.labels:
+        for name, estimate in entry.estimates().items():
+            assert estimate.low is not None, name
+            assert estimate.low <= estimate.value <= estimate.high, name  # type: ignore[operator]
+    for averages, intervals in (
+        (evaluation.macro, evaluation.macro_intervals),
+        (evaluation.micro, evaluation.micro_intervals),
+    ):
+        assert tuple(intervals) == METRICS
+        for name, interval in intervals.items():
+            value = averages[name]
+            assert value is not None
+            assert interval.low <= value <= interval.high, name
+    document = evaluation.to_dict()
+    assert set(document["labels"][0]["intervals"]) == set(METRICS)
+    assert set(document["macro_intervals"]["f1"]) == {"low", "high"}
 
 
-def test_every_replicate_has_as_many_of_each_class() -> None:
-    p, y = simulate(60, 2, seed=4)
-    y[:20, 1] = NAN
-    seen = []
-
-    def count(ranking: Ranking) -> torch.Tensor:
-        seen.append(torch.stack([ranking.positives.sum(dim=1), ranking.negatives.sum(dim=1)]))
-        return ranking.positives.sum(dim=1)
-
-    bootstrap_intervals(Ranking.of(p, y), {"count": count}, Resampling(replicates=30))
-    wanted = torch.stack([(y == 1).sum(dim=0), (y == 0).sum(dim=0)]).double()
-    assert all(torch.equal(counts, wanted) for counts in seen)
+def test_the_mean_of_labels_is_surer_than_a_label() -> None:
+    p, y = simulate(300, 8, seed=3)
+    evaluation = evaluate(p, y, [True] * 8, replicates=100)
+    macro = evaluation.macro_intervals["roc_auc"]
+    widths = [e.roc_auc.high - e.roc_auc.low for e in evaluation.labels]  # type: ignore[operator]
+    assert macro.high - macro.low < 0.6 * min(widths)
 
 
-def test_interval_covers_the_truth() -> None:
-    """95 % intervals of the AUC of 200 data sets, each a label, of scores N(1, 1) and N(0, 1)."""
-    random = torch.Generator().manual_seed(5)
-    y = torch.zeros(300, 200, dtype=torch.float64)
-    y[:60] = 1
-    scores = torch.randn(300, 200, generator=random, dtype=torch.float64) + y
-    truth = 0.5 * (1 + math.erf(1 / 2))  # P(N(1, 2) > 0)
-    resampling = Resampling(replicates=200)
-    low, high = bootstrap_intervals(Ranking.of(scores, y), STATISTICS, resampling)["roc_auc"]
-    assert 0.90 <= ((low <= truth) & (truth <= high)).double().mean().item() <= 0.99
+def test_labels_drawn_apart_or_jointly_have_like_intervals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    p, y = simulate(500, 2, seed=4)
+    jointly = evaluate(p, y, [True, True], replicates=400)
+    monkeypatch.setattr("imbalance_cli.evaluation.resampling.JOINT_CELLS", 0)
+    apart = evaluate(p, y, [True, True], replicates=400)
+    assert not apart.macro_intervals
+    assert apart.macro == pytest.approx(jointly.macro, abs=1e-9)
+    for one, other in zip(jointly.labels, apart.labels, strict=True):
+        for name in set(METRICS) - {"recall_at_precision"}:  # which jumps from draw to draw
+            mine, theirs = getattr(one, name), getattr(other, name)
+            assert mine.value == pytest.approx(theirs.value, abs=1e-9)
+            width = mine.high - mine.low
+            assert theirs.low == pytest.approx(mine.low, abs=0.15 * width), name
+            assert theirs.high == pytest.approx(mine.high, abs=0.15 * width), name
+
+
+def test_intervals_by_group_are_wider() -> None:
+    p, y = simulate(100, 2, seed=5)
+    p, y = p.repeat_interleave(8, dim=0), y.repeat_interleave(8, dim=0)
+    groups = torch.arange(100).repeat_interleave(8)
+    rows = evaluate(p, y, [True, True], replicates=150)
+    grouped = evaluate(p, y, [True, True], replicates=150, groups=groups)
+    assert (rows.resampled, grouped.resampled) == ("rows", "groups")
+    for one, other in zip(rows.labels, grouped.labels, strict=True):
+        assert one.f1.value == other.f1.value
+        assert other.f1.high - other.f1.low > 1.8 * (one.f1.high - one.f1.low)  # type: ignore[operator]
 
 
 def test_too_few_for_an_interval() -> None:
+    """One positive, or the positives of one group, say nothing of how others would score."""
     p, y = simulate(40, 2, seed=6)
     y[:, 0] = 0
-    y[0, 0] = 1
-    ranking = Ranking.of(p, y)
-    low, high = bootstrap_intervals(ranking, STATISTICS, Resampling())["roc_auc"]
-    assert low.isnan().tolist() == high.isnan().tolist() == [True, False]
-    low, _ = bootstrap_intervals(ranking, STATISTICS, Resampling(replicates=0))["roc_auc"]
-    assert low.isnan().all()
+    y[:4, 0] = 1
+    groups = torch.arange(40) // 4
+    evaluation = evaluate(p, y, [True, True], groups=groups)
+    assert evaluation.labels[0].average_precision.value is not None
+    assert evaluation.labels[0].average_precision.low is None
+    assert evaluation.labels[1].average_precision.low is not None
+    y[:3, 0] = 0
+    for learnable in ([True, True], [True, False]):
+        evaluation = evaluate(p, y, learnable)
+        assert {e.low for e in evaluation.labels[0].estimates().values()} == {None}
 
 
-def test_same_seed_same_interval() -> None:
-    ranking = Ranking.of(*simulate(80, 2, seed=7))
-    first, again, other = (
-        bootstrap_intervals(ranking, STATISTICS, Resampling(seed=seed))["roc_auc"][0]
-        for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_no_replicates_no_interval() -> None:
+    p, y = simulate(60, 2, seed=6)
+    for weights in (None, torch.rand(60)):
+        evaluation = evaluate(p, y, [True, True], replicates=0, weights=weights)
+        assert {e.low for e in evaluation.labels[0].estimates().values()} == {None}
+        assert evaluation.labels[0].f1.value is not None
+        assert not evaluation.macro_intervals
+        assert not evaluation.micro_intervals
+
+
+def test_same_seed_same_evaluation() -> None:
+    p, y = simulate(80, 2, seed=7)
+    assert evaluate(p, y, [True, True]) == evaluate(p, y, [True, True])
+
+
+def test_each_undefined_metric_says_why() -> None:
+    p = torch.full((4, 4), 0.2, dtype=torch.float64)
+    y = torch.tensor([[0.0, NAN, 1.0, 0.0]] * 4)
+    y[0, 3] = 1
+    evaluation = evaluate(p, y, [True, True, True, False])
+    negatives, missing, positives, unlearned = evaluation.labels
+    for label in evaluation.labels:
+        for name, estimate in label.estimates().items():
+            assert (estimate.value is None) == (name in label.undefined)
+    assert negatives.undefined["f1"] == "no positives"
+    assert positives.undefined["roc_auc"] == "no negatives"
+    assert positives.undefined["precision"] == "no row decided positive"
+    assert positives.undefined["precision_at_k"] == "fewer than 100 rows"
+    assert set(missing.undefined.values()) == {"no known target"}
+    assert set(unlearned.undefined.values()) == {"one class in training"}
+    assert evaluation.undefined["micro.precision"] == "no row decided positive"
+    assert (missing.support, missing.missing) == (0, 4)
+    assert evaluation.macro_labels["roc_auc"] == 0
+    assert evaluation.macro_labels["brier"] == 2
+
+
+def test_averages_equal_scikit_learn() -> None:
+    p, y = simulate(300, 4, seed=8)
+    evaluation = evaluate(p, y, [True] * 4)
+    truth, scores, decided = y.numpy(), p.numpy(), p.numpy() >= 0.5
+    for average, ours in (
+        ("macro", evaluation.macro),
+        ("micro", evaluation.micro),
+        ("weighted", evaluation.weighted_average),
+    ):
+        wanted = {
+            "average_precision": reference.average_precision_score(truth, scores, average=average),
+            "roc_auc": reference.roc_auc_score(truth, scores, average=average),
+            "precision": reference.precision_score(truth, decided, average=average),
+            "recall": reference.recall_score(truth, decided, average=average),
+            "f1": reference.f1_score(truth, decided, average=average),
+            "f2": reference.fbeta_score(truth, decided, beta=2, average=average),
+        }
+        for name, value in wanted.items():
+            assert ours[name] == pytest.approx(value, abs=1e-9), (average, name)
+    assert set(evaluation.macro_labels.values()) == {4}
+
+
+def test_many_cells_are_pooled_without_being_sorted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks of rows and labels of any size come to the same numbers."""
+    p, y = simulate(240, 5, seed=9)
+    p[:, 2:] = (p[:, 2:] * 10).round() / 10
+    y[::7, 1] = NAN
+    learnable = [True, True, False, True, True]
+    for weights in (None, torch.rand(240, generator=torch.Generator().manual_seed(0)) + 0.1):
+        whole = evaluate(p, y, learnable, weights=weights)
+        with monkeypatch.context() as patch:
+            patch.setattr("imbalance_cli.evaluation.averages.POOLED_AT_ONCE", 1)
+            patch.setattr("imbalance_cli.evaluation.scored_rows.CELLS_AT_ONCE", 500)
+            blocks = evaluate(p, y, learnable, weights=weights)
+        assert blocks.labels == whole.labels
+        assert blocks.multilabel == pytest.approx(whole.multilabel, abs=1e-12)
+        assert not blocks.micro_intervals
+        for name in METRICS:
+            tolerance = 0.01 if name == "ece" else 1e-9
+            assert blocks.micro[name] == pytest.approx(whole.micro[name], abs=tolerance), name
+
+
+def test_predictions_that_are_no_probabilities() -> None:
+    p, y = simulate(20, 2, seed=9)
+    for wrong in (1.2, -0.1, NAN, math.inf):
+        p[3, 1] = wrong
+        with pytest.raises(EvaluationError, match=r"rows.csv: row 4 predicts .* for label 'y_1'"):
+            evaluate(p, y, [True, True])
+
+
+def test_predictions_of_other_rows_or_labels() -> None:
+    p, y = simulate(20, 2, seed=9)
+    with pytest.raises(EvaluationError, match=r"shape \(20, 2\) for targets of shape \(19, 2\)"):
+        evaluate(p, y[:19], [True, True])
+    with pytest.raises(EvaluationError, match="predictions of 2 labels, where there are 3"):
+        evaluate_rows(
+            DenseRows(p, y),
+            torch.full((3,), 0.5),
+            ["a", "b", "c"],
+            part="test",
+            source="rows.csv",
+            learnable=[True] * 3,
+            resampling=Resampling(),
+        )
+
+
+def test_no_rows() -> None:
+    p = torch.empty(0, 2, dtype=torch.float64)
+    evaluation = evaluate(p, p, [True, True])
+    assert evaluation.rows == 0
+    assert set(evaluation.macro.values()) == set(evaluation.micro.values()) == {None}
+    assert set(evaluation.multilabel.values()) == {None}
+    assert evaluation.undefined["multilabel.samples_f1"] == "no known target"
 
 
 # ---------------------------------------------------------------------------------- sample weights
@@ -276,32 +401,6 @@ def test_the_scale_of_the_weights_says_nothing(scale: float) -> None:
     assert ours == evaluate(p, y, [True, True], weights=weights)
 
 
-def test_weighted_bootstrap_equals_naive_resampling() -> None:
-    """Rows drawn within each class, each with its weight: heavy rows widen the interval."""
-    p, y = simulate(150, 1, seed=13)
-    weights = torch.rand(150, generator=torch.Generator().manual_seed(0)).double() ** 4
-    resampling = Resampling(replicates=800, confidence=0.9, seed=1)
-    intervals = bootstrap_intervals(Ranking.of(p, y, weights), STATISTICS, resampling)
-    random = np.random.default_rng(0)
-    scores, truth, w = p[:, 0].numpy(), y[:, 0].numpy(), weights.numpy()
-    classes = [np.flatnonzero(truth == side) for side in (0, 1)]
-    draws: dict[str, list[float]] = {name: [] for name in STATISTICS}
-    metrics = {
-        "average_precision": reference.average_precision_score,
-        "roc_auc": reference.roc_auc_score,
-    }
-    for _ in range(800):
-        rows = np.concatenate([random.choice(side, len(side)) for side in classes])
-        for name, metric in metrics.items():
-            draws[name].append(metric(truth[rows], scores[rows], sample_weight=w[rows]))
-    plain = bootstrap_intervals(Ranking.of(p, y), STATISTICS, resampling)
-    for name, values in draws.items():
-        low, high = intervals[name]
-        wanted = np.quantile(values, [0.05, 0.95])
-        np.testing.assert_allclose([low.item(), high.item()], wanted, atol=0.02)
-        assert high - low > plain[name][1] - plain[name][0]
-
-
 def test_one_heavy_row_is_too_few_for_an_interval() -> None:
     """Rows are what is drawn: a positive of weight 100 is one positive."""
     p, y = simulate(40, 1, seed=14)
@@ -309,5 +408,17 @@ def test_one_heavy_row_is_too_few_for_an_interval() -> None:
     y[3] = 1
     weights = torch.ones(40, dtype=torch.float64)
     weights[3] = 100
-    low, _ = bootstrap_intervals(Ranking.of(p, y, weights), STATISTICS, Resampling())["roc_auc"]
-    assert low.isnan().all()
+    evaluation = evaluate(p, y, [True], weights=weights)
+    assert evaluation.labels[0].roc_auc.value is not None
+    assert evaluation.labels[0].roc_auc.low is None
+
+
+def test_weighted_rows_of_weight_zero_are_in_no_block() -> None:
+    p, y, weights = simulate_weighted(200, 3, seed=15)
+    counted = weights > 0
+    rows = SelectedRows(DenseRows(p, y), counted.nonzero()[:, 0])
+    assert (rows.rows, rows.labels) == (int(counted.sum()), 3)
+    for ours, wanted in zip(rows.block(slice(10, 30)), (p, y), strict=True):
+        torch.testing.assert_close(ours, wanted[counted][10:30], equal_nan=True)
+    nothing, _ = rows.block(slice(0, 0))
+    assert nothing.shape == (0, 3)

@@ -18,11 +18,14 @@ from imbalance_cli.metrics import (
     Ranking,
     average_precision,
     brier,
+    brier_skill,
     expected_calibration_error,
     log_loss,
     macro,
+    recall_at_precision,
     roc_auc,
     simplify_weights,
+    weighted_mean,
 )
 
 if TYPE_CHECKING:
@@ -375,3 +378,71 @@ def test_a_cut_of_equal_weight_divides_a_row() -> None:
     y, weights = torch.tensor([[1.0], [0.0]]), torch.tensor([1.0, 3.0])
     error = expected_calibration_error(p, y, bins=2, weights=weights)
     assert error.item() == pytest.approx((abs(0.2 + 0.6 - 1) + 2 * 0.6) / 4)
+
+
+# -------------------------------------------------------------------------------- budgets and skill
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=labelled_scores())
+def test_brier_skill_is_of_the_prevalence_of_these_rows(cells: tuple[Floats, Floats]) -> None:
+    skill = brier_skill(*(torch.from_numpy(x) for x in cells))
+    for value, p, y in zip(skill.tolist(), cells[0].T, cells[1].T, strict=True):
+        known = ~np.isnan(y)
+        truth = y[known]
+        if len(set(truth.tolist())) < 2:
+            assert math.isnan(value)
+            continue
+        constant = reference.brier_score_loss(truth, np.full(len(truth), truth.mean()))
+        wanted = 1 - reference.brier_score_loss(truth, p[known]) / constant
+        assert value == pytest.approx(wanted, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=labelled_scores(), level=st.sampled_from([0.1, 0.5, 0.75, 1.0]))
+def test_recall_at_precision_is_that_of_the_curve(
+    cells: tuple[Floats, Floats], level: float
+) -> None:
+    ranking = Ranking.of(*(torch.from_numpy(x) for x in cells))
+    values = recall_at_precision(ranking, level).tolist()
+    for value, p, y in zip(values, cells[0].T, cells[1].T, strict=True):
+        known = ~np.isnan(y)
+        if not (y[known] == 1).any():
+            assert math.isnan(value)
+            continue
+        precision, recall, _ = reference.precision_recall_curve(y[known], p[known])
+        assert value == pytest.approx(recall[precision >= level - 1e-12].max())
+
+
+def test_debiasing_takes_off_most_of_what_chance_adds() -> None:
+    """Calibrated predictions: the plain error is far above the true one, which is 0."""
+    random = np.random.default_rng(0)
+    p = torch.from_numpy(random.random((2000, 200)) * 0.2)
+    y = torch.from_numpy((random.random((2000, 200)) < p.numpy()).astype(float))
+    plain = expected_calibration_error(p, y).mean()
+    debiased = expected_calibration_error(p, y, debias=True).mean()
+    assert debiased < 0.65 * plain
+
+
+def test_debiasing_leaves_a_large_error_as_it_is() -> None:
+    random = np.random.default_rng(0)
+    p = torch.from_numpy(random.random((5000, 1)) * 0.4 + 0.5)
+    y = torch.from_numpy((random.random((5000, 1)) < p.numpy() - 0.4).astype(float))
+    plain, debiased = (expected_calibration_error(p, y, debias=debias) for debias in (False, True))
+    assert debiased.item() == pytest.approx(plain.item(), abs=1e-4)
+    assert debiased.item() == pytest.approx(0.4, abs=0.02)
+
+
+def test_counts_of_disjoint_rows_add_up() -> None:
+    random = torch.Generator().manual_seed(0)
+    decisions = torch.rand(40, 3, generator=random) < 0.5
+    targets = (torch.rand(40, 3, generator=random) < 0.5).double()
+    parts = [Confusion.of(decisions[rows], targets[rows]) for rows in (slice(15), slice(15, 40))]
+    merged, whole = parts[0].merge(parts[1]), Confusion.of(decisions, targets)
+    assert all(torch.equal(*pair) for pair in zip(merged.parts(), whole.parts(), strict=True))
+
+
+def test_weighted_mean() -> None:
+    values, weights = torch.tensor([0.2, NAN, 0.8]), torch.tensor([3.0, 5.0, 1.0])
+    assert weighted_mean(values, weights) == pytest.approx(0.35)
+    assert weighted_mean(values, torch.zeros(3)) is None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from imbalance_cli.device import one_thread
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
 from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
@@ -152,14 +153,16 @@ def _evaluate_labels(
     """Yield the numbers of some labels, whose cells are held together."""
     probabilities, targets = rows.columns(chosen)
     for column, label in enumerate(range(chosen.start, chosen.stop)):
-        yield evaluate_label(
-            probabilities[:, column],
-            targets[:, column],
-            float(thresholds[label]),
-            sample,
-            number=label,
-            is_counted=bool(counted[label]),
-        )
+        with one_thread():
+            numbers = evaluate_label(
+                probabilities[:, column],
+                targets[:, column],
+                float(thresholds[label]),
+                sample,
+                number=label,
+                is_counted=bool(counted[label]),
+            )
+        yield numbers
 
 
 def _describe(

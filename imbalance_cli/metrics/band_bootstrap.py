@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from imbalance_cli.metrics.bands import sums_between
 from imbalance_cli.metrics.replicates import Layout, Replicates, prefixes, sum_bins
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class BandCounts:
         for of_positives, of_rows in zip(positives, negatives, strict=True):
             of_negatives = of_rows.index_fill(0, places, 0.0)
             for power in (1, 2):
-                moments.append(_sums_between(of_positives**power, found))
-                moments.append(_sums_between(of_negatives**power, ends))
+                moments.append(sums_between(of_positives**power, found))
+                moments.append(sums_between(of_negatives**power, ends))
         sums, squares = torch.stack(moments).reshape(MOMENTS, 2, 2, len(ends)).unbind(1)
         counts = torch.stack([found, ends - found]).diff(dim=1, prepend=found.new_zeros(2, 1))
         return cls(Layout.of(bands), counts.double(), sums, squares)
@@ -131,9 +132,3 @@ class BandCounts:
             squares.sum(dim=-1),
             losses.sum(dim=-1),
         )
-
-
-def _sums_between(values: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Return (K,) the sums of values (n,) between one of `ends` and the next."""
-    reached = prefixes(values)[ends]
-    return reached.diff(prepend=reached.new_zeros(1))

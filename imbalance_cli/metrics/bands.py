@@ -66,7 +66,7 @@ class Bands:
         """
         known = (~targets.isnan()).nonzero()[:, 0]
         keys = -probabilities[known].double()
-        sort = _argsort(keys)
+        sort = argsort(keys)
         keys, order = keys[sort], known[sort]
         places = (targets[order] == 1).nonzero()[:, 0]
         of_positives = torch.unique_consecutive(keys[places])
@@ -78,7 +78,7 @@ class Bands:
             torch.searchsorted(keys, of_positives),
             torch.searchsorted(keys, of_positives, right=True),
         )
-        ends = torch.unique(torch.cat([*runs, marks]))
+        ends = torch.unique_consecutive(torch.cat([*runs, marks]).sort().values)
         ends = ends[ends > 0]
         return cls(order, keys, places, ends, _is_run(keys, ends), marks, decided, first, share)
 
@@ -107,7 +107,8 @@ class Bands:
     def merged(self, most: int = MOST_BANDS) -> Bands:
         """Return the same rows in bands of about P / most positives, where P is more than `most`.
 
-        A run that is as large as the bands are on average stays a band of its own.
+        A run that is as large as the bands are on average stays a band of its own, and so do the
+        first `most` / 4 bands, in which few rows make a difference.
         """
         positives = len(self.places)
         if positives <= most:
@@ -119,7 +120,8 @@ class Bands:
         is_alone = self.is_run & is_large
         precedes = torch.cat([is_alone[1:], is_alone.new_zeros(1)])
         crosses = found * most // positives > before * most // positives
-        kept = is_alone | precedes | crosses | torch.isin(self.ends, self.marks)
+        is_first = torch.arange(len(self.ends), device=self.ends.device) < most // 4
+        kept = is_first | is_alone | precedes | crosses | torch.isin(self.ends, self.marks)
         ends = self.ends[kept]
         return dataclasses.replace(self, ends=ends, is_run=_is_run(self.keys, ends))
 
@@ -129,11 +131,17 @@ def _is_run(keys: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     return keys[starts] == keys[ends - 1]
 
 
-def _argsort(keys: torch.Tensor) -> torch.Tensor:
+def argsort(keys: torch.Tensor) -> torch.Tensor:
     """Return the order of rising keys (M,); rows of equal keys in any order."""
     if keys.device.type == "cpu":  # where numpy sorts in a quarter of the time
         return torch.from_numpy(np.argsort(keys.numpy()))
     return keys.argsort()
+
+
+def sums_between(values: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Return (K,) the sums of values (n,) between one of `ends`, in rows, and the next."""
+    reached = torch.cat([values.new_zeros(1), values]).cumsum(0)[ends]
+    return reached.diff(prepend=reached.new_zeros(1))
 
 
 def cut_bins(

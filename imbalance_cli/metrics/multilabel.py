@@ -109,6 +109,6 @@ def _rank_labels(
     rank = index.where(ends, hits.shape[1]).flip(1).cummin(dim=1).values.flip(1)
     relevant = hits.cumsum(dim=1).gather(1, rank - 1)
     positives = hits.sum(dim=1)
-    precision = (hits * (relevant / rank)).sum(dim=1) / positives
+    precision = (hits * (relevant.double() / rank)).sum(dim=1) / positives
     last = torch.nn.functional.pad(hits * rank, (1, 0)).amax(dim=1)  # 0 where nothing is positive
     return precision.where(positives > 0, 1.0), last.double()

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.metrics.bands import BINS
+from imbalance_cli.metrics.bands import BINS, argsort, sums_between
 from imbalance_cli.metrics.replicates import Layout, Replicates, find_places, prefixes, sum_bins
 
 if TYPE_CHECKING:
     from imbalance_cli.metrics.confusion import Confusion
     from imbalance_cli.metrics.replicates import Levels
-
-FEATURES = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +28,10 @@ class PooledRanking:
 
     Attributes:
         scores: (P,) rising.
-        sums: (FEATURES, 2 P + 1) from the cells below the lowest score to those above the highest:
+        sums: (6 or 9, 2 P + 1) from the cells below the lowest score to those above the highest:
             weight of positives, weight of negatives, cells, and the weighted sums of the gap
-            between probability and target, its square and the log loss; then w^2, w^2 gap and
-            w^2 gap^2, of the weights w.
+            between probability and target, its square and the log loss; of cells that do not all
+            weigh 1 also of w^2, w^2 gap and w^2 gap^2, w being the weight.
     """
 
     scores: torch.Tensor
@@ -48,32 +46,23 @@ class PooledRanking:
         weights: torch.Tensor | None = None,
     ) -> PooledRanking:
         """Sum cells (n,) over the scores of all positives, of which theirs are some."""
-        known = ~targets.isnan()
-        p, order = probabilities[known].double().sort()
-        y = targets[known][order].double()
-        w = torch.ones_like(p) if weights is None else weights[known][order].double()
+        known = (~targets.isnan()).nonzero()[:, 0]
+        p = probabilities[known].double()
+        sort = argsort(p)
+        p, order = p[sort], known[sort]
+        y = (targets[order] == 1).double()
+        w = torch.ones_like(p) if weights is None else weights[order].double()
         limit = torch.finfo(p.dtype).eps
         right = torch.where(y == 1, p, 1 - p).clamp(limit, 1 - limit)
         gap = p - y
-        values = torch.stack(
-            [
-                w * y,
-                w * (1 - y),
-                torch.ones_like(p),
-                w * gap,
-                w * gap**2,
-                -w * right.log(),
-                w**2,
-                w**2 * gap,
-                (w * gap) ** 2,
-            ]
-        )
+        values = [w * y, w * (1 - y), torch.ones_like(p), w * gap, w * gap**2, -w * right.log()]
+        if weights is not None:
+            values += [w**2, w**2 * gap, (w * gap) ** 2]
         below = torch.searchsorted(p, scores)
         through = torch.searchsorted(p, scores, right=True)
         ends = torch.stack([below, through], dim=1).flatten()
         ends = torch.cat([ends, ends.new_full((1,), len(p))])
-        reached = prefixes(values)[:, ends]
-        return cls(scores, torch.diff(reached, dim=1, prepend=torch.zeros_like(reached[:, :1])))
+        return cls(scores, torch.stack([sums_between(of_rows, ends) for of_rows in values]))
 
     def merge(self, other: PooledRanking) -> PooledRanking:
         """Return the sums over the cells of both."""
@@ -90,8 +79,9 @@ class PooledRanking:
             confusion: (1,) of the decisions, at thresholds that may differ from cell to cell.
         """
         falling = self.sums.flip(1)[:, None]
-        positives, negatives, cells, gaps, squares, losses, *squared = falling
+        positives, negatives, cells, gaps, squares, losses, *weighted = falling
         mass = positives + negatives
+        squared = weighted or [mass, gaps, squares]
         shares = 1 - torch.arange(BINS + 1, device=mass.device).double() / BINS
         cuts = find_places(prefixes(mass)[0], mass.sum() * shares)
         runs = torch.ones_like(mass[0], dtype=torch.bool)

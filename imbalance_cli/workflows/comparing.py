@@ -44,6 +44,7 @@ from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
     HeldOut,
+    describe_data,
     describe_model,
     read_thresholds,
     report_run,
@@ -206,7 +207,8 @@ def choose(
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
-    evaluation = report_run(run, predictor, thresholds, config, held_out, model["trained"])
+    members, data = model["trained"], document.get("data")
+    evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
 
@@ -316,9 +318,8 @@ def _save(
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
-    run.finish(
-        {"candidates": documents, HELD_OUT: where, "versions": versions()}, kind="comparison"
-    )
+    document = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
+    run.finish(document | {"versions": versions()}, kind="comparison")
 
 
 def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:

@@ -255,13 +255,20 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) ->
 
 def warn_of_flattery(part: str, observer: Observer) -> None:
     """Warn of a report on rows that anything of the model was chosen on."""
+    flattery = describe_flattery(part)
+    if flattery is not None:
+        observer.warned(flattery)
+
+
+def describe_flattery(part: str) -> str | None:
+    """Return what was chosen on the rows of a part, or None where nothing was."""
     if part == "test":
-        return
+        return None
     rows, chosen = {
         "valid": ("validation rows", "the epoch, the calibration and the thresholds"),
         "out_of_fold": ("rows held out of each fold", "the calibration and the thresholds"),
     }[part]
-    observer.warned(
+    return (
         f"there is no test part: the report is of the {rows}, on which {chosen} were chosen, and "
         "so flatters the model"
     )
