@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import Ranking, simplify_weights
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 200  # of a curve; more cannot be told apart at the size it is drawn
 BINS = 10  # of a reliability diagram
 BARS = 30  # of a histogram
+LEAST_MASS, ROUNDING = 1e-300, 1e-9  # so that nothing is divided by 0, or falls short of a cut
 FARTHEST = math.log(1e-6 / (1 - 1e-6))  # log-odds that a histogram reaches, on either side
 
 
@@ -187,7 +186,9 @@ def compute_curves(
     p, y = (np.asarray(values, np.float64)[known] for values in (probabilities, targets))
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)[known]
     positive, negative = float(w @ (y == 1)), float(w @ (y == 0))
-    ranked = _rank(p, y, w) if positive else None
+    order = np.argsort(p)
+    rising = p[order], y[order], w[order]
+    ranked = _rank(*rising) if positive else None
     both = ranked if positive and negative else None
     return LabelCurves(
         label=label,
@@ -201,7 +202,7 @@ def compute_curves(
         roc=None if both is None else _roc(both),
         thresholds=None if both is None else _threshold_curve(both, costs),
         before=() if scores is None else bin_reliability(scores[known], y, w, confidence),
-        after=bin_reliability(p, y, w, confidence),
+        after=bin_reliability(*rising, confidence),
         histogram=_histogram(p, y, w),
         decisions=_decide(p >= threshold, y, w, costs),
     )
@@ -222,20 +223,11 @@ class _Ranked:
 
 
 def _rank(p: Values, y: Values, w: Values) -> _Ranked:
-    weights, (scores, targets) = simplify_weights(
-        torch.from_numpy(w), torch.from_numpy(p)[:, None], torch.from_numpy(y)[:, None]
-    )
-    ranking = Ranking.of(scores, targets, weights)
-    true, false = (side.cumsum(dim=1)[0] for side in (ranking.positives, ranking.negatives))
-    index = torch.arange(len(true))
-    ends = index == ranking.last[0]
-    return _Ranked(
-        ranking.scores[0, ends].numpy(),
-        true[ends].numpy(),
-        false[ends].numpy(),
-        float(true[-1]),
-        float(false[-1]),
-    )
+    """Return the decisions at each distinct probability of rows that rise by theirs."""
+    falling = p[::-1]
+    true, false = ((w * (y == side))[::-1].cumsum() for side in (1, 0))
+    ends = np.append(falling[1:] != falling[:-1], True)  # rows of equal probability go together
+    return _Ranked(falling[ends], true[ends], false[ends], float(true[-1]), float(false[-1]))
 
 
 def _precision_recall(ranked: _Ranked) -> Curve:
@@ -315,22 +307,24 @@ def bin_reliability(p: Values, y: Values, w: Values, confidence: float) -> tuple
     """
     if not len(p):
         return ()
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p)
     p, y, w = p[order], y[order], w[order]
-    mass = sum((w * side / max(float(w @ side), 1e-300) for side in (p, 1 - p)), np.zeros(len(p)))
-    before = np.cumsum(mass) - mass
+    mass = w * p / max(float(w @ p), LEAST_MASS) + w * (1 - p) / max(float(w @ (1 - p)), LEAST_MASS)
+    reached = np.cumsum(mass)
     starts = np.flatnonzero(np.append(True, p[1:] != p[:-1]))
-    run = np.repeat(starts, np.diff(np.append(starts, len(p))))
-    share = before[run] / mass.sum()
-    number = np.minimum((BINS * share + 1e-9).astype(np.intp), BINS - 1)
+    share = (reached - mass)[starts] / reached[-1]
+    number = np.minimum((BINS * share + ROUNDING).astype(np.intp), BINS - 1)
+    starts = starts[np.append(True, number[1:] != number[:-1])]
+    rows = np.diff(np.append(starts, len(p)))
+    weight, predicted, observed, squares = (
+        np.add.reduceat(values, starts) for values in (w, w * p, w * y, w * w)
+    )
     z = _normal_quantile(confidence)
     bins = []
-    for own in (number == b for b in np.unique(number)):
-        total = float(w[own].sum())
-        observed = float(w[own] @ y[own]) / total
-        effective = total**2 / float(np.square(w[own]).sum())
-        low, high = wilson_interval(observed, effective, z)
-        bins.append(Bin(float(w[own] @ p[own]) / total, observed, low, high, int(own.sum())))
+    for b in range(len(starts)):
+        hits = float(observed[b] / weight[b])
+        low, high = wilson_interval(hits, float(weight[b] ** 2 / squares[b]), z)
+        bins.append(Bin(float(predicted[b] / weight[b]), hits, low, high, int(rows[b])))
     return tuple(bins)
 
 

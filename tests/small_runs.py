@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for
 COLOURS = ["red", "green", "blue"]
 LABELS = ["y_often", "y_some", "y_rare"]
+DRAWN = {"plots": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,8 @@ def run_command(*arguments: object, stdin: bytes = b"") -> Outcome:
 @contextlib.contextmanager
 def _stdin(content: bytes) -> Iterator[None]:
     before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    buffer = io.BufferedReader(io.BytesIO(content))  # as that of a process, it can be peeked at
+    sys.stdin = io.TextIOWrapper(buffer, encoding="utf-8")
     try:
         yield
     finally:
@@ -159,7 +161,7 @@ def make_config(train: object, **sections: Mapping[str, object]) -> dict[str, di
         "data": {"train": str(train) if not isinstance(train, list) else train},
         "model": {"hidden": [8]},
         "training": {"epochs": 3, "learning_rate": 0.02, "device": "cpu"},
-        "report": {"bootstrap": 10},
+        "report": {"bootstrap": 10, "plots": False},  # drawing takes longer than such a training
     }
     for name, section in sections.items():
         config.setdefault(name, {}).update(section)
@@ -228,10 +230,10 @@ def fit_run(folder: Path, columns: Columns, **sections: Mapping[str, object]) ->
 def single_run(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """Return a run with one label; the other two are excluded."""
     data = {"labels": ["y_often"], "exclude": ["y_some", "y_rare"]}
-    return fit_run(tmp_path_factory.mktemp("single"), make_columns(), data=data)
+    return fit_run(tmp_path_factory.mktemp("single"), make_columns(), data=data, report=DRAWN)
 
 
 @pytest.fixture(scope="session")
 def multi_run(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """Return a run with three labels, two of them with missing cells."""
-    return fit_run(tmp_path_factory.mktemp("multi"), make_columns(600, seed=1))
+    return fit_run(tmp_path_factory.mktemp("multi"), make_columns(600, seed=1), report=DRAWN)

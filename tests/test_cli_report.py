@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from small_runs import LABELS, fit_run, make_columns, refuse, succeed, write_csv
+from small_runs import DRAWN, LABELS, fit_run, make_columns, refuse, succeed, write_csv
 
 from imbalance_cli.artifacts import load_run
 from imbalance_cli.curves import compute_curves
@@ -80,7 +80,7 @@ def test_report_takes_away_plots_that_are_drawn_no_more(copied: Path) -> None:
 
 
 def test_fit_without_plots_draws_none_and_report_does(tmp_path: Path) -> None:
-    run = fit_run(tmp_path, make_columns(), report={"plots": False})
+    run = fit_run(tmp_path, make_columns())
     assert not (run.path / "report.html").exists()
     assert not (run.path / "plots").exists()
     succeed("report", run.path)
@@ -146,7 +146,7 @@ def test_many_labels_get_figures_where_they_matter(tmp_path: Path) -> None:
     for i in range(30):  # ever rarer
         ones = [j for j, cell in enumerate(cells) if cell == "1"][: 80 - 2 * i]
         columns[f"y_{i:02}"] = ["1" if j in ones else "0" for j in range(len(cells))]
-    run = fit_run(tmp_path, columns)
+    run = fit_run(tmp_path, columns, report=DRAWN)
     report = read_report(run.path)
     chosen = choose_labels(report.evaluation)
     assert {curves.label for curves in report.curves} == set(chosen)
@@ -165,7 +165,7 @@ def test_many_labels_get_figures_where_they_matter(tmp_path: Path) -> None:
 def test_a_label_that_could_not_be_learned_has_no_figures(tmp_path: Path) -> None:
     columns = make_columns()
     columns["y_never"] = ["0"] * len(columns["y_often"])
-    run = fit_run(tmp_path, columns)
+    run = fit_run(tmp_path, columns, report=DRAWN)
     assert [curves.label for curves in read_report(run.path).curves] == LABELS
     assert "not learned" in (run.path / "report.html").read_text()
 
@@ -174,7 +174,7 @@ def test_weighted_rows_are_weighted_in_the_figures(tmp_path: Path) -> None:
     columns = make_columns()
     columns["w"] = [str(1 + i % 3) for i in range(len(columns["y_often"]))]
     data = {"labels": ["y_often"], "exclude": ["y_some", "y_rare"], "sample_weight": "w"}
-    run = fit_run(tmp_path, columns, data=data)
+    run = fit_run(tmp_path, columns, data=data, report=DRAWN)
     report = read_report(run.path)
     predictions = pl.read_parquet(run.path / "predictions.parquet")
     [curves] = report.curves

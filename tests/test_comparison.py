@@ -21,7 +21,6 @@ from imbalance_cli.comparison import (
     Compared,
     Comparison,
     compare_candidates,
-    compare_predictions,
 )
 from imbalance_cli.comparison.bootstrap import (
     Sample,
@@ -30,7 +29,6 @@ from imbalance_cli.comparison.bootstrap import (
     replicate_values,
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
-from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.metrics import expected_calibration_error
 
@@ -628,45 +626,3 @@ def test_no_weight_at_all_compares_nothing() -> None:
     comparison = compare(candidates, y, weights=torch.zeros(50))
     assert comparison.rows == 0
     assert {compared.value for compared in comparison.candidates[1].macro.values()} == {None}
-
-
-# ------------------------------------------------------------------------------ predictions of runs
-
-
-def test_predictions_of_two_runs_are_paired() -> None:
-    """The same noise on both sides cancels, and the second run's gain is seen."""
-    random = torch.Generator().manual_seed(0)
-    y = (torch.rand(600, 2, generator=random) < 0.3).double()
-    noise = torch.randn(600, 2, generator=random, dtype=torch.float64)
-    worse, better = (torch.sigmoid(noise + gain * (y - 0.5)) for gain in (1.0, 1.5))
-    half = torch.full((2,), 0.5, dtype=torch.float64)
-    comparison = compare_predictions(
-        {"first": (worse, half), "second": (better, half)},
-        y,
-        ["a", "b"],
-        learnable=[True, True],
-        resampling=Resampling(100),
-    )
-    first, second = comparison.candidates
-    assert comparison.baseline == "first"
-    assert first.macro["roc_auc"].difference is None
-    gain = second.macro["roc_auc"]
-    assert gain.verdict == "better"
-    assert gain.difference_low is not None
-    assert gain.difference_low > 0
-    assert gain.low is not None
-    assert gain.high is not None
-    assert gain.difference_high is not None
-    assert gain.difference_high - gain.difference_low < 0.6 * (gain.high - gain.low)
-
-
-def test_predictions_of_other_rows_are_refused() -> None:
-    y, half = torch.zeros(5, 1), torch.full((1,), 0.5)
-    with pytest.raises(EvaluationError, match=r"second: predictions of shape \(4, 1\)"):
-        compare_predictions(
-            {"first": (y, half), "second": (y[:4], half)},
-            y,
-            ["a"],
-            learnable=[True],
-            resampling=Resampling(5),
-        )

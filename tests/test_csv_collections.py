@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.resources
 import io
 import json
 from collections import Counter
@@ -144,3 +145,20 @@ def test_every_tenth_table_of_r_is_what_polars_reads(write: WriteFile, package: 
         assert (
             outcome(Path(path)) == f" {len(table)} x {table.shape[1] + i % 2}, as polars reads it"
         )
+
+
+INSTALLED = {
+    "sklearn": ("datasets/data", 5),
+    "numpy": ("random/tests/data", 10),
+    "matplotlib": ("mpl-data/sample_data", 3),
+}
+
+
+@pytest.mark.parametrize("package", INSTALLED)
+def test_tables_inside_installed_packages(package: str, golden: CompareGolden) -> None:
+    folder, number = INSTALLED[package]
+    files = sorted((Path(str(importlib.resources.files(package))) / folder).glob("*.csv"))
+    assert len(files) >= number
+    lines = [f"{package}/{path.name}:{outcome(path)}\n" for path in files]
+    assert not [line for line in lines if "nobody else" in line]
+    golden(f"csv_of_{package}.txt", "".join(lines).encode())

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from imbalance_cli.errors import ImbtrainError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import delimited, delimiters, open_source
-from imbalance_cli.readers.delimited import DelimitedSource
+from imbalance_cli.readers.delimited import DelimitedSource, _Look
 from imbalance_cli.readers.records import RecordBlock
 
 if TYPE_CHECKING:
@@ -578,3 +578,10 @@ def test_counting_stops_at_a_column_that_is_no_label(write: WriteFile) -> None:
         tally = open_source(path).tally(["a", "b"])
     assert tally.overflow
     assert 0 < tally.rows < 1000
+
+
+def test_what_a_look_raises_is_raised_where_it_is_asked_for(tmp_path: Path) -> None:
+    look = _Look(tmp_path / "gone.csv", 0, b",")
+    look.start()
+    with pytest.raises(FileNotFoundError):
+        look.finish()

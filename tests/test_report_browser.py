@@ -148,7 +148,7 @@ def test_every_column_sorts_by_its_numbers(browser: Chrome, plain: Path) -> None
         heads[number].find_element(By.TAG_NAME, "button").click()
         if names[number] == "Against chance":
             continue
-        values = [text.split("\u2013")[0] for text in column(browser, number)]
+        values = [text.split("\u2013")[0] for text in column(browser, number)]  # low of interval
         leading = [float(value.replace(",", "").replace(" %", "")) for value in values if value]
         assert leading == sorted(leading, reverse=True), names[number]
     check_logs(browser, plain)

@@ -55,6 +55,7 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
     text = text_of(PAGE)
     for said in (
         "6 labels of made_up.csv",
+        "of 6 labels are better than chance: the interval of their average precision lies above",
         "400 test rows of made_up.csv",
         "Found <b>nothing</b> & no one.",
         "a likely leak: <i>x</i>",
@@ -99,6 +100,9 @@ def test_one_label_has_a_list_of_its_metrics_instead() -> None:
     for short, _ in METRIC_WORDS.values():
         assert short in text
     assert "undefined here: fewer than 100 rows" in text
+    label = make_report(["alone"], rows=60).evaluation.labels[0]
+    assert f"of the {label.positives} positives, and" in text
+    assert page.index('id="figures"') < page.index('id="labels"')
 
 
 def test_what_is_undefined_is_a_dash_that_says_why() -> None:

@@ -65,7 +65,8 @@ def list_findings(
     for column, error in labels.refused.items():
         yield Finding("refused", column, error.message, error.hint)
     for sentence in labels.remarks():
-        yield Finding("warned", labels.columns[0], sentence)
+        column = labels.columns[0]  # named beside the sentence already
+        yield Finding("warned", column, sentence.removeprefix(f"column {column!r}: "))
     features = [column for column in columns if column.name not in labels.columns]
     yield from _judge_features(features)
     for leak in leaks:

@@ -12,6 +12,7 @@ import collections
 import functools
 import io
 import itertools
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,23 +200,22 @@ class DelimitedSource(Source):
         A row that is too short has a blank in the last column; one that is too long, which polars
         would cut off, makes too many delimiters. Both are doubts.
         """
-        from imbalance_cli.readers.delimiters import (
-            count_in_text,
-            count_outside_quotes,
-            file_parts,
-        )
-
         if not self._have_numbers(columns):
             return None
         delimiter = self.delimiter.encode()
-        delimiters = count_in_text(file_parts(path, self._body_offset), delimiter)
-        found = self._scan_statistics(path, columns) if delimiters is not None else None
-        if not found or found["last_blanks"] or not found["rows"]:
+        look = _Look(path, self._body_offset, delimiter)
+        look.start()
+        found = self._scan_statistics(path, columns)
+        delimiters = look.finish()
+        if delimiters is None or not found or found["last_blanks"] or not found["rows"]:
             return None
         wanted = found["rows"] * (len(self.columns) - 1)
-        parts = file_parts(path, self._body_offset)
-        if delimiters != wanted and count_outside_quotes(parts, delimiter) != wanted:
-            return None
+        if delimiters != wanted:
+            from imbalance_cli.readers.delimiters import count_outside_quotes, file_parts
+
+            parts = file_parts(path, self._body_offset)
+            if count_outside_quotes(parts, delimiter) != wanted:
+                return None
         tally = Tally.empty(columns)
         tally.rows = found["rows"]
         for i, column in enumerate(columns):
@@ -268,6 +268,44 @@ class DelimitedSource(Source):
             return query.collect(engine="streaming").row(0, named=True)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
+
+
+class _Look(threading.Thread):
+    """Looks at every byte of a file while polars scans it, which leaves a core idle for long.
+
+    Args:
+        path: the file.
+        first: the byte to begin with.
+        delimiter: what is counted.
+    """
+
+    def __init__(self, path: Path, first: int, delimiter: bytes) -> None:
+        super().__init__(daemon=True)
+        self._arguments = path, first, delimiter
+        self._count: int | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Count, as `count_in_text` does."""
+        try:
+            # numpy is imported here, beside polars
+            from imbalance_cli.readers.delimiters import count_in_text, file_parts
+
+            path, first, delimiter = self._arguments
+            self._count = count_in_text(file_parts(path, first), delimiter)
+        except BaseException as error:  # noqa: BLE001  raised by the thread that asks
+            self._error = error
+
+    def finish(self) -> int | None:
+        """Return the number of delimiters, or None where the exact reader has to judge.
+
+        Raises:
+            BaseException: whatever looking raised.
+        """
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._count
 
 
 def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import mmap
 import os
 import stat
 import sys
+import weakref
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 LONGEST_RECORD = 256 * 2**20
 COPIED_BYTES = 2**20  # at a time
+UNFOLDED: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictionary()
+"""The content of a compressed stdin, which is looked at before it is read, and read once."""
 
 
 def check_file(name: str) -> Path:
@@ -57,6 +61,8 @@ def open_bytes(name: str) -> BinaryIO:
         if sys.stdin is None:
             raise SourceError("stdin is closed", hint="pipe CSV in, or name a file")
         stream: BinaryIO = sys.stdin.buffer
+        if stream in UNFOLDED:
+            return UNFOLDED[stream]
     else:
         path = check_file(name)
         try:
@@ -71,7 +77,10 @@ def open_bytes(name: str) -> BinaryIO:
         raise
     if used is None:
         return stream
-    return io.BufferedReader(FrameReader(stream, used.decompressor, owns_file=name != STDIN))
+    content = io.BufferedReader(FrameReader(stream, used.decompressor, owns_file=name != STDIN))
+    if name == STDIN:
+        UNFOLDED[stream] = content
+    return content
 
 
 def look_ahead(name: str, size: int) -> bytes:
@@ -85,13 +94,9 @@ def look_ahead(name: str, size: int) -> bytes:
         SourceError: as `open_bytes`, or the compression is broken.
     """
     if name == STDIN:
-        stream = sys.stdin and sys.stdin.buffer
-        head = _peek(stream) if stream else b""
-        used = find_compression(name, head[:LONGEST_MAGIC])
-        if used is None:
-            return head[:size]
-        stream = io.BufferedReader(FrameReader(io.BytesIO(head), used.decompressor))
-        return stream.read1(size)
+        stream = open_bytes(name)
+        with _explain_read("stdin"):
+            return _peek(stream)[:size]
     if not check_file(name).is_file():
         return b""
     with open_bytes(name) as file:
@@ -152,21 +157,27 @@ def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
     """Return a function like `stream.read` that raises SourceError for broken compression."""
 
     def read(size: int) -> bytes:
-        try:
+        with _explain_read(name):
             return stream.read(size)
-        except EOFError as error:
-            raise SourceError(
-                f"{name}: the compressed file ends too early: {error}",
-                hint="copy or download it again",
-            ) from error
-        except (zlib.error, OSError) as error:
-            raise SourceError(f"{name}: cannot be read: {error}") from error
-        except Exception as error:
-            if type(error).__module__.split(".")[0] in ERROR_MODULES:
-                raise SourceError(f"{name}: cannot be read: {error}") from error
-            raise
 
     return read
+
+
+@contextlib.contextmanager
+def _explain_read(name: str) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise SourceError(
+            f"{name}: the compressed file ends too early: {error}",
+            hint="copy or download it again",
+        ) from error
+    except (zlib.error, OSError) as error:
+        raise SourceError(f"{name}: cannot be read: {error}") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] in ERROR_MODULES:
+            raise SourceError(f"{name}: cannot be read: {error}") from error
+        raise
 
 
 def mapped_windows(path: Path, first: int, size: int) -> Iterator[memoryview]:

@@ -236,10 +236,12 @@ def texts(frame: pl.DataFrame) -> pl.DataFrame:
     """
     import polars as pl
 
+    from imbalance_cli.readers.cells import is_readable
+
     return frame.with_columns(
-        pl.lit(str(dtype)).alias(name)
-        if dtype.is_nested() or dtype.base_type() in {pl.Binary, pl.Duration, pl.Object}
-        else pl.col(name).cast(pl.String).fill_null("")
+        pl.col(name).cast(pl.String).fill_null("")
+        if is_readable(dtype)
+        else pl.lit(str(dtype)).alias(name)
         for name, dtype in frame.schema.items()
     )
 

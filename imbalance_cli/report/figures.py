@@ -193,7 +193,7 @@ def log_odds_axis(title: str, low: float, high: float) -> Axis:
 
 
 def number_axis(title: str, low: float, high: float, spec: str = "g") -> Axis:
-    """Return an axis with three to six round numbers, reaching at least from low to high."""
+    """Return an axis with three to six round numbers, from low to high to a billionth of a step."""
     span = high - low
     if span <= max(FLAT * max(abs(low), abs(high)), LEAST):
         span = max(abs(high), 1.0)

@@ -28,6 +28,7 @@ from imbalance_cli.report.summary import (
     list_key_numbers,
     list_metrics,
     list_whole_rows,
+    write_lead,
     write_lede,
     write_reading,
     write_table_note,
@@ -88,7 +89,8 @@ def to_html(report: RunReport) -> bytes:
     page = environment.get_template("page.html.j2").render(
         title=write_title(report),
         lede=write_lede(report),
-        sections=_sections(figures),
+        sections=_sections(figures, single=len(evaluation.labels) == 1),
+        lead=write_lead(evaluation),
         findings=report.findings,
         reading=write_reading(evaluation),
         remarks=data_of(report).get("remarks", []),
@@ -144,8 +146,10 @@ def _colours() -> str:
     )
 
 
-def _sections(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
-    sections = [("summary", "Summary"), ("labels", "Numbers"), ("figures", "Figures")]
+def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str, str]]:
+    """Return the sections in the order of the page; one label is best seen first."""
+    numbers, pictures = ("labels", "Numbers"), ("figures", "Figures")
+    sections = [("summary", "Summary"), *((pictures, numbers) if single else (numbers, pictures))]
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []

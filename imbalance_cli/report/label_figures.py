@@ -141,7 +141,7 @@ def _draw_reliability(curves: LabelCurves) -> Chart | None:
         "Are the probabilities right?",
         f"The share of positives among rows of like probability, before and after the inverse "
         f"link and calibration, on scales of log-odds, with {curves.confidence:.0%} intervals; a "
-        f"share of 0 is drawn at the edge. After, the farthest of {len(curves.after)} bins "
+        f"share of 0 or 1 is drawn at the edge. After, the farthest of {len(curves.after)} bins "
         f"predicts {worst.predicted:.3g} where {worst.observed:.3g} is observed.",
         axis,
         log_odds_axis("observed share", low, high),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIRST = ("roc_auc", "f1", "precision", "recall")  # of the metrics that are always shown
 LAST = ("ece",)
 SHORT, LONG = 28, 60  # letters of a name that is on one line, or cut after three
-MOST_WITH_INTERVALS = 300  # labels; of more, only average precision has its interval
+MOST_AT_ONCE = 300  # labels; more are paged, and only their average precision has its interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,13 @@ class AverageRow:
 
 @dataclasses.dataclass(frozen=True)
 class LabelTable:
-    """A table whose body is written already."""
+    """A table whose body is written already; `is_paged` if it has too many rows to see at once."""
 
     columns: list[Column]
     rows: Sequence[LabelEvaluation]
     body: Markup
     averages: list[AverageRow]
+    is_paged: bool
 
 
 def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable:
@@ -64,7 +65,7 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
     """
     rows = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0.0))
     more = [name for name in METRICS if name not in ("average_precision", *FIRST, *LAST)]
-    with_intervals = len(rows) <= MOST_WITH_INTERVALS
+    with_intervals = len(rows) <= MOST_AT_ONCE
     body = "".join(_row(label, places, more, with_intervals=with_intervals) for label in rows)
     columns = [
         Column("Label", "the name of the label"),
@@ -81,7 +82,8 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
         *(_column(name, more=True) for name in more),
     ]
     averages = _averages(evaluation, more) if len(rows) > 1 else []
-    return LabelTable(columns, rows, Markup(body), averages)  # noqa: S704  escaped in _row
+    written = Markup(body)  # noqa: S704  escaped in _row
+    return LabelTable(columns, rows, written, averages, is_paged=not with_intervals)
 
 
 def is_no_better_than_chance(label: LabelEvaluation) -> bool:

@@ -59,6 +59,47 @@ def write_lede(report: RunReport) -> str:
     )
 
 
+def write_lead(evaluation: Evaluation) -> str:
+    """Return the first thing to know: how good the decisions of one label are, or which are."""
+    if len(evaluation.labels) == 1:
+        return _lead_label(evaluation.labels[0])
+    known = [label for label in evaluation.labels if label.average_precision.value is not None]
+    if not known:
+        return "No label has a positive among these rows, so nothing can be said of the model."
+    best = max(known, key=lambda label: label.average_precision.value or 0.0)
+    best_ap = show_number(best.average_precision.value)
+    end = f"The best is {show_name(best.label, HEADING)}, with an average precision of {best_ap}."
+    if not evaluation.replicates:
+        return end
+    above = sum(
+        label.average_precision.low is not None
+        and label.prevalence is not None
+        and label.average_precision.low > label.prevalence
+        for label in known
+    )
+    return (
+        f"{above:,} of {len(evaluation.labels):,} labels are better than chance: the interval of "
+        f"their average precision lies above the prevalence. {end}"
+    )
+
+
+def _lead_label(label: LabelEvaluation) -> str:
+    ap, precision, recall = label.average_precision, label.precision.value, label.recall.value
+    if ap.value is None:
+        why = label.undefined.get("average_precision", "undefined")
+        return f"Nothing can be said of the model on these rows: {why}."
+    skill = (
+        f"Average precision is {show_number(ap.value)}, where a model without skill has "
+        f"{show_number(label.prevalence)}."
+    )
+    if precision is None or recall is None:
+        return f"{skill} No row is decided positive."
+    return (
+        f"The model finds {recall:.0%} of the {label.positives:,} positives, and {precision:.0%} "
+        f"of the rows it decides positive are. {skill}"
+    )
+
+
 def write_reading(evaluation: Evaluation) -> str:
     """Return how the numbers are to be read."""
     sentences = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 UNDEFINED = "\N{EN DASH}"
+SMALL = 0.1  # numbers under this have a third digit in an interval
 
 METRIC_WORDS = {
     "average_precision": ("AP", "average precision: the mean precision over all recalls"),
@@ -77,7 +78,10 @@ def show_number(value: float | None) -> str:
 
 def show_interval(low: float | None, high: float | None) -> str:
     """Return both ends, or nothing."""
-    return "" if low is None or high is None else f"{low:.2f}{UNDEFINED}{high:.2f}"
+    if low is None or high is None:
+        return ""
+    digits = 3 if max(abs(low), abs(high)) < SMALL else 2
+    return f"{low:.{digits}f}{UNDEFINED}{high:.{digits}f}"
 
 
 def show_share(share: float | None) -> str:

@@ -2,8 +2,7 @@
 /* Everything here is a convenience: without it the page shows all it has, in one order. */
 (() => {
   const byId = (id) => document.getElementById(id);
-  const PAGE = 100; // rows of the table shown at once, where there are more than MOST
-  const MOST = 300;
+  const PAGE = 100; // rows of a paged table shown at once
 
   // ---------------------------------------------------------------------------- light and dark
 
@@ -44,7 +43,7 @@
       name: row.cells[0].textContent.toLowerCase(),
       isWeak: row.classList.contains("weak"),
     }));
-    const paged = rows.length > MOST;
+    const paged = table.classList.contains("paged");
     const heads = Array.from(table.tHead.rows[0].cells);
     let shown = rows;
     let first = 0;

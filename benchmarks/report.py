@@ -1,0 +1,141 @@
+"""How long report.html and plots/ of a run take, and how large they are.
+
+python benchmarks/report.py
+
+A run of made-up predictions is written as `fit` writes it, and drawn as `imbtrain report` draws it.
+Seconds are of the process's own work (CPU) and of the clock; the command itself takes the time on
+top that Python takes to load torch, polars and matplotlib.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import polars as pl
+import torch
+
+from imbalance_cli.artifacts import CONFIG, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
+from imbalance_cli.config import Config
+from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.report import documents
+from imbalance_cli.report.html import to_html
+from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.workflows.predictions import encode_parquet
+from imbalance_cli.workflows.reporting import read_report
+from imbalance_cli.workflows.saving import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Result = TypeVar("Result")
+SIZES = ((20, 100_000), (10_000, 500))  # labels, rows
+GOAL_SECONDS, GOAL_MEGABYTES = 2.0, 3.0  # of the page of 20 labels
+REPEATS = 3
+THRESHOLD = 0.3
+
+
+def main() -> None:
+    """Measure each size and print the table of RESULTS.md."""
+    torch.set_num_threads(1)
+    print("| labels | rows | what | CPU s | s | MB | goal | |")
+    print("|---:|---:|---|---:|---:|---:|---|---|")
+    for labels, rows in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder) / "run"
+            write_run(directory, labels, rows)
+            measure(directory, labels, rows)
+    print(
+        f"\nPython {platform.python_version()}, polars {pl.__version__}, "
+        f"torch {torch.__version__}; one thread; {datetime.now().astimezone():%Y-%m-%d}; the "
+        f"least of {REPEATS} runs."
+    )
+
+
+def measure(directory: Path, labels: int, rows: int) -> None:
+    """Time the page, then the plots, and print a line each."""
+    page_cpu, page_clock, page = least(lambda: to_html(read_report(directory)))
+    size = len(page) / 1e6
+    is_met = page_cpu <= GOAL_SECONDS and size <= GOAL_MEGABYTES
+    has_goal = labels == SIZES[0][0]
+    goal = f"{GOAL_SECONDS:g} s, {GOAL_MEGABYTES:g} MB" if has_goal else ""
+    verdict = ("met" if is_met else "missed") if has_goal else ""
+    start = f"| {labels:,} | {rows:,} |"
+    print(
+        f"{start} the page | {page_cpu:.2f} | {page_clock:.2f} | {size:.2f} | {goal} | {verdict} |"
+    )
+    report = read_report(directory)
+    cpu, clock, plots = least(lambda: dict(draw_plots(report)))
+    size = sum(map(len, plots.values())) / 1e6
+    print(f"{start} {len(plots):,} plots | {cpu:.2f} | {clock:.2f} | {size:.2f} | | |")
+
+
+def least(work: Callable[[], Result]) -> tuple[float, float, Result]:
+    """Return the least seconds of CPU and of the clock, and the last result."""
+    cpu, clock = [], []
+    for _ in range(REPEATS):
+        started = time.process_time(), time.perf_counter()
+        result = work()
+        cpu.append(time.process_time() - started[0])
+        clock.append(time.perf_counter() - started[1])
+    return min(cpu), min(clock), result
+
+
+def write_run(directory: Path, labels: int, rows: int) -> None:
+    """Write a run whose labels get rarer, as far as a report reads it."""
+    names = [f"tag_{i:05}" for i in range(labels)]
+    p, targets = make_predictions(labels, rows)
+    evaluation = evaluate_scores(
+        torch.from_numpy(p),
+        torch.from_numpy(targets),
+        torch.full((labels,), THRESHOLD, dtype=torch.float64),
+        names,
+        part="test",
+        source="made_up.csv",
+        learnable=[True] * labels,
+        resampling=Resampling(20 if labels <= SIZES[0][0] else 5),
+    )
+    config = Config.model_validate({"data": {"train": "made_up.csv"}})
+    run = RunDirectory(directory)
+    run.start()
+    run.write(CONFIG, config.to_yaml().encode())
+    run.write_tensors(MODEL, {"weight": torch.ones(1)})
+    run.write(METRICS_JSON, documents.to_json(evaluation, "run"))
+    columns = {}
+    for i, name in enumerate(names):
+        columns[f"{name}_target"] = pl.Series(targets[:, i]).cast(pl.Int8)
+        columns[f"{name}_probability"] = pl.Series(p[:, i])
+        columns[f"{name}_score"] = pl.Series(np.sqrt(p[:, i]).astype(np.float32))
+    run.write(PREDICTIONS, encode_parquet(pl.DataFrame(columns)))
+    step = {"slope": 1.0, "intercept": 0.0, "fitted": False}
+    entry = {"learnable": True, "pos_weight": [4.0], "threshold": THRESHOLD, "calibration": step}
+    entry |= {"validation_positives": 9, "threshold_pooled": False}
+    document = {
+        "labels": [{"label": name, **entry} for name in names],
+        "features": {"numeric": [], "categorical": []},
+        "loss": "weighted_bce",
+        "undo_loss": True,
+        "data": None,
+        "versions": versions(),
+    }
+    run.finish(document)
+
+
+def make_predictions(labels: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return probabilities and targets that follow them, both (rows, labels)."""
+    random = np.random.default_rng(0)
+    share = np.geomspace(0.3, 0.01, labels)
+    odds = 1.5 * random.normal(size=(rows, labels)) + np.log(share / (1 - share))
+    p = 1 / (1 + np.exp(-odds))
+    return p, (random.random(p.shape) < p).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()
