@@ -27,27 +27,11 @@ from imbalance_cli.config import Config
 from imbalance_cli.metrics import expected_calibration_error
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import open_source, read_table
-from imbalance_cli.workflows import fit
+from imbalance_cli.workflows import Observers, fit
 
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric")
 GOALS = {"weighted_bce": 1.25, "focal": 1.25, "asymmetric": 1.25}
 ROWS, UNSEEN, FEATURES, PREVALENCE = 100_000, 100_000, 6, 0.01
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def started(self, start: object) -> None:
-        """Say nothing."""
-
-    def epoch(self, result: object) -> None:
-        """Say nothing."""
-
-    def finished(self, finish: object) -> None:
-        """Say nothing."""
-
-    def warned(self, sentence: str) -> None:
-        """Say nothing."""
 
 
 def simulate(rows: int, seed: int) -> tuple[pl.DataFrame, torch.Tensor]:
@@ -79,7 +63,7 @@ def calibration_errors(loss: str, seed: int, folder: Path) -> tuple[float, float
         }
     )
     run = folder / f"{loss}{seed}"
-    fit(config, run, Silent(), overwrite=False)
+    fit(config, run, Observers(()), overwrite=False)
     predictor = Predictor.load(run, torch.device("cpu"))
     table = read_table([open_source(str(unseen))], predictor.preprocessing.columns)
     link = dataclasses.replace(predictor, calibration=Calibration.identity(1))

@@ -1,8 +1,13 @@
-"""Fit a CSV file with little memory: python benchmarks/larger_than_memory.py --megabytes 300.
+"""What a table larger than memory takes: python benchmarks/larger_than_memory.py --megabytes 4000.
 
-The file is made first. An epoch of `imbtrain fit` then runs in a process of its own that may take
-no more than --limit of private memory (RLIMIT_DATA; mapped files do not count), with rows streamed.
-It is then fitted again, which finds the cache of the first time.
+The table, a CSV file, is made first, or found where an earlier call with --folder left it. `fit` of
+one epoch, the same `fit` again, which finds the cache of the first, `evaluate` and `predict` of all
+rows then run one after the other, each in a process that may take no more than --limit of private
+memory (RLIMIT_DATA; mapped files do not count).
+
+Times of the processor are told beside those on the wall, which other work on the machine makes
+longer. With --rows 1000000 4000000 16000000 it does so for tables of so many rows, and says what a
+row takes in each.
 
 Shapes: N rows, F features.
 """
@@ -10,6 +15,9 @@ Shapes: N rows, F features.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
+import json
 import os
 import resource
 import subprocess
@@ -17,75 +25,190 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FEATURES = 20
-THRESHOLD = 12.0  # of what makes a positive
+NOISE = 4.0
+SHARE = 0.016  # of positives
 CHUNK = 50_000  # rows made at a time
 CATEGORIES = [f"c{i:02}" for i in range(40)]
-COMMAND = "import sys; from imbalance_cli.cli.app import main; sys.exit(main(sys.argv[1:]))"
+COMMANDS = ("fit", "fit again", "evaluate", "predict")
 
 
-def write_table(path: Path, size: int) -> int:
-    """Write rows until the file has so many bytes, and return how many rows there are."""
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a command took.
+
+    Attributes:
+        code: its exit code.
+        seconds: from start to end.
+        busy: seconds of the processor.
+        peak: bytes that were resident at most.
+        phases: CPU seconds of the parts of a fit, by name.
+    """
+
+    code: int
+    seconds: float
+    busy: float
+    peak: int
+    phases: dict[str, float]
+
+
+class Clock:
+    """An observer of a fit that notes when its parts end."""
+
+    def __init__(self) -> None:
+        self.times = {"began": time.process_time()}
+
+    def started(self, *_: object) -> None:
+        """Note that all is ready to train on."""
+        self.times["started"] = time.process_time()
+
+    def epoch(self, _: object) -> None:
+        """Note that the epoch has ended, with its validation."""
+        self.times["trained"] = time.process_time()
+
+    def warned(self, sentence: str) -> None:
+        """Pass a warning on."""
+        sys.stderr.write(f"warning: {sentence}\n")
+
+    def finished(self, _: object) -> None:
+        """Nothing is left to note."""
+
+    def phases(self) -> dict[str, float]:
+        """Return CPU seconds until training, of the epoch and of the report."""
+        began, started, trained = self.times.values()
+        return {
+            "prepare": started - began,
+            "train": trained - started,
+            "report": time.process_time() - trained,
+        }
+
+
+def write_table(path: Path, *, size: float = np.inf, rows: float = np.inf, features: int) -> int:
+    """Write rows until the file has so many bytes or rows, and return how many rows there are."""
     random = np.random.default_rng(0)
-    slopes = random.normal(size=FEATURES)
-    rows = 0
+    slopes = random.normal(size=features)
+    cut = np.sqrt((slopes**2).sum() + NOISE**2) * 2.144  # above which lie SHARE of the scores
+    written = 0
     with path.open("wb") as stream:
-        while stream.tell() < size:
-            features = random.normal(size=(CHUNK, FEATURES))
-            score = features @ slopes + 4 * random.normal(size=CHUNK)
-            columns = {f"x{i}": features[:, i] for i in range(FEATURES)}
-            frame = pl.DataFrame(columns).with_columns(
+        while stream.tell() < size and written < rows:
+            cells = random.normal(size=(CHUNK, features))
+            score = cells @ slopes + NOISE * random.normal(size=CHUNK)
+            frame = pl.DataFrame({f"x{i}": cells[:, i] for i in range(features)}).with_columns(
                 kind=pl.Series(random.choice(CATEGORIES, CHUNK)),
-                y=pl.Series((score > THRESHOLD).astype(np.int8)),
+                y=pl.Series((score > cut).astype(np.int8)),
             )
-            frame.write_csv(stream, include_header=not rows, float_precision=6)
-            rows += CHUNK
-    return rows
+            frame.write_csv(stream, include_header=not written, float_precision=6)
+            written += CHUNK
+    return written
 
 
-def fit(folder: Path, table: Path, limit: int, in_memory: str) -> tuple[int, float, int]:
-    """Return the exit code, seconds and peak resident bytes of a fit of one epoch."""
-    config = folder / "config.yaml"
-    config.write_text(f"data:\n  train: {table}\n  in_memory: {in_memory}\n")
-    command = [sys.executable, "-c", COMMAND, "fit", str(config), "--run-dir", str(folder / "run")]
-    settings = ["training.epochs=1", "training.device=cpu", "report.bootstrap=0"]
-    command += [part for setting in settings for part in ("--set", setting)]
+def run_limited(arguments: list[str], limit: int, threads: int) -> Cost:
+    """Run this program as a child with so many bytes of private memory."""
     began = time.perf_counter()
+    environment = {"OMP_NUM_THREADS": str(threads), "POLARS_MAX_THREADS": str(threads)}
     process = subprocess.Popen(
-        [*command, "--overwrite", "--quiet"],
-        stdout=subprocess.DEVNULL,
+        [sys.executable, __file__, "--child", *arguments],
+        stdout=subprocess.PIPE,
+        env=os.environ | environment,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),  # noqa: PLW1509  no threads here
     )
+    last = b"{}"
+    for line in process.stdout or ():
+        last = line if line.startswith(b"{") else last
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
-    return process.returncode, time.perf_counter() - began, usage.ru_maxrss * unit
+    seconds = time.perf_counter() - began
+    busy = usage.ru_utime + usage.ru_stime
+    return Cost(process.returncode, seconds, busy, usage.ru_maxrss * unit, json.loads(last))
+
+
+def run_child(command: str, folder: Path, table: Path, more: list[str]) -> int:
+    """Be the child: run a command, and print the phases of a fit."""
+    from imbalance_cli.cli.app import main as run_command
+
+    run = folder / "run"
+    if not command.startswith("fit"):
+        with (folder / f"{command}.csv").open("w") as out, contextlib.redirect_stdout(out):
+            return run_command([command, str(run), str(table), *more])
+    from imbalance_cli import workflows
+    from imbalance_cli.config import load_config
+
+    clock = Clock()
+    config = load_config(str(folder / "config.yaml"))
+    workflows.fit(config, run, clock, overwrite=True)
+    print(json.dumps(clock.phases()))
+    return 0
+
+
+def measure(
+    folder: Path, table: Path, limit: int, threads: int, hidden: list[int]
+) -> Iterator[tuple[str, Cost]]:
+    """Yield each command and what it took."""
+    (folder / "config.yaml").write_text(
+        f"data: {{train: {table}, in_memory: false}}\n"
+        f"model: {{hidden: {hidden}}}\n"
+        "training: {epochs: 1, device: cpu}\n"
+        "report: {bootstrap: 0, plots: false}\n"
+    )
+    for command in COMMANDS:
+        more = ["--bootstrap", "0"] if command == "evaluate" else []
+        arguments = [command, str(folder), str(table), *more]
+        yield command, run_limited(arguments, limit, threads)
+
+
+def describe(command: str, cost: Cost, rows: int) -> str:
+    """Return a row of a Markdown table."""
+    phases = ", ".join(f"{name} {1e6 * s / rows:.1f}" for name, s in cost.phases.items())
+    outcome = "" if cost.code == 0 else f" (exit code {cost.code})"
+    return (
+        f"| {rows:,} | {command}{outcome} | {cost.seconds:,.1f} | {cost.busy:,.1f} | "
+        f"{1e6 * cost.busy / rows:.1f} | {phases} | {cost.peak / 1e6:,.0f} |"
+    )
 
 
 def main() -> None:
-    """Make the table, fit it twice, and print what each took."""
+    """Make the tables, run the commands, and print what each took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=300)
+    parser.add_argument("--megabytes", type=int, default=300, help="of the table")
+    parser.add_argument("--rows", type=int, nargs="+", help="of several tables, instead")
+    parser.add_argument("--features", type=int, default=FEATURES)
     parser.add_argument("--limit", type=int, default=2000, help="megabytes of private memory")
-    parser.add_argument("--in-memory", action="store_true", help="all rows in memory, to compare")
+    parser.add_argument("--hidden", type=int, nargs="*", default=[256, 256], help="layers")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="where the tables are kept")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        table = folder / "table.csv"
-        rows = write_table(table, options.megabytes * 10**6)
-        print(f"{rows:,} rows of {FEATURES + 1} features, {table.stat().st_size / 1e6:,.0f} MB")
-        for case in ("first", "again"):
-            in_memory = "true" if options.in_memory else "false"
-            code, seconds, peak = fit(folder, table, options.limit * 10**6, in_memory)
-            print(
-                f"{case}: exit code {code}, {seconds:.1f} s, {seconds / rows * 1e6:.1f} us a row, "
-                f"peak {peak / 1e6:,.0f} MB resident, at most {options.limit:,} MB private"
-            )
+    sizes = [{"rows": rows} for rows in options.rows or ()]
+    sizes = sizes or [{"size": options.megabytes * 10**6}]
+    print("| rows | command | s | CPU s | CPU us a row | of which, us a row | peak resident, MB |")
+    print("|---:|---|---:|---:|---:|---|---:|")
+    for size in sizes:
+        with tempfile.TemporaryDirectory(dir=options.folder) as name:
+            folder = Path(name)
+            kept = options.folder or folder
+            table = kept / f"table-{'-'.join(map(str, size.values()))}-{options.features}.csv"
+            if not table.exists():
+                write_table(table, **size, features=options.features)
+            with table.open("rb") as stream:
+                rows = (
+                    sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b"")) - 1
+                )
+            print(f"{table.stat().st_size / 1e6:,.0f} MB", file=sys.stderr)
+            for command, cost in measure(
+                folder, table, options.limit * 10**6, options.threads, options.hidden
+            ):
+                print(describe(command, cost, rows), flush=True)
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        sys.exit(run_child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:]))
     main()

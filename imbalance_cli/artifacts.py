@@ -11,8 +11,11 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import safetensors
 import safetensors.torch
 import torch
@@ -20,8 +23,7 @@ import torch
 from imbalance_cli.errors import OutputError, RunError, explain_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
 
 FORMAT_VERSION = 2
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
@@ -88,6 +90,24 @@ class RunDirectory:
         """
         _write_whole(self.path / name, content)
         self._checksums[name] = _sha256(content)
+
+    def write_parts(self, name: str, write: Callable[[Path], None]) -> None:
+        """Write a Parquet file out of parts that are written into a folder, in the order of names.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        target = self.path / name
+        temporary = target.with_name(f".{target.name}{PARTIAL}")
+        with (
+            explain_write(target),
+            tempfile.TemporaryDirectory(dir=self.path, prefix=f".{target.name}.") as folder,
+        ):
+            write(Path(folder))
+            pl.scan_parquet(sorted(Path(folder).iterdir())).sink_parquet(temporary)
+            temporary.replace(target)
+        with target.open("rb") as file:
+            self._checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Write tensors as safetensors."""

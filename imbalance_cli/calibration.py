@@ -6,12 +6,15 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from imbalance_cli.losses import compute_loss
 from imbalance_cli.metrics import simplify_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Method = Literal["auto", "analytic", "platt", "none"]
 
@@ -43,6 +46,16 @@ class Calibration:
     def apply(self, log_odds: torch.Tensor) -> torch.Tensor:
         """Return calibrated log-odds, (N, L) float64, of log-odds (N, L)."""
         return self.slope * log_odds.double() + self.intercept
+
+    def labels(self, part: slice) -> Calibration:
+        """Return the calibration of some of the labels."""
+        return Calibration(self.slope[part], self.intercept[part], self.fitted[part])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Calibration]) -> Calibration:
+        """Return the calibration of all labels, in the order of the parts."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
 def fit_calibration(

@@ -23,14 +23,11 @@ class Rows(Protocol):
     """What training and scoring need of rows, wherever these are kept.
 
     Attributes:
-        targets: (N, L) float32 on the device, NaN where missing.
         weights: (N,) float32 on the device; None for alike.
     """
 
     @property
-    def targets(self) -> torch.Tensor: ...  # noqa: D102  stands above
-    @property
-    def weights(self) -> torch.Tensor | None: ...  # noqa: D102  as above
+    def weights(self) -> torch.Tensor | None: ...  # noqa: D102  stands above
     @property
     def device(self) -> torch.device:
         """Where batches of them are."""
@@ -39,6 +36,19 @@ class Rows(Protocol):
     @property
     def width(self) -> int:
         """F."""
+        ...
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        ...
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        ...
+
+    def columns(self, labels: slice) -> torch.Tensor:
+        """Return the targets of some labels, (N, l) float32 on the device, NaN where missing."""
         ...
 
     def __len__(self) -> int: ...
@@ -52,7 +62,10 @@ class Rows(Protocol):
         ...
 
     def blocks(self, size: int) -> Iterator[Dataset]:
-        """Yield all rows in their order, `size` at a time; at least one block, if an empty one."""
+        """Yield all rows in their order, `size` at a time; at least one block, if an empty one.
+
+        They are for scoring: their targets may be left out.
+        """
         ...
 
 
@@ -100,6 +113,19 @@ class Dataset:
     def width(self) -> int:
         """F."""
         return self.numeric.shape[1]
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.targets.shape[1]
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        return ~self.targets.isnan().all(dim=1)
+
+    def columns(self, labels: slice) -> torch.Tensor:
+        """Return the targets of some labels, (N, l), as a view."""
+        return self.targets[:, labels]
 
     def select(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""

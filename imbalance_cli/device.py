@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import torch
 
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.free_memory import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,35 +74,8 @@ def one_thread() -> Iterator[None]:
 
 
 def available_memory(device: torch.device) -> int:
-    """Return how many bytes could still be taken on a device.
-
-    On the CPU the least of what the machine has free, what its control group may still take, and
-    what the process's own limit leaves it.
-    """
+    """Return how many bytes could still be taken on a device; the CPU's are those of the host."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    process = psutil.Process()
-    limits = [psutil.virtual_memory().available, *_control_group_room()]
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415  not there on Windows
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft - process.memory_info().vms)
-    return max(min(limits), 0)
-
-
-def _control_group_room() -> list[int]:
-    """Return what this process's control group may still take, or nothing if it has no limit.
-
-    The group's use counts the files that the system keeps in memory; those give way.
-    """
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (int((folder / f"memory.{name}").read_text()) for name in ("max", "current"))
-        lines = (folder / "memory.stat").read_text().splitlines()
-        parts = {name: int(size) for name, size in (line.split() for line in lines)}
-        return [limit - used + parts["active_file"] + parts["inactive_file"]]
-    except (OSError, ValueError, KeyError):  # there is none, or its limit is "max"
-        return []
+    return free_memory()

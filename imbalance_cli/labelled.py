@@ -9,9 +9,10 @@ import dataclasses
 import functools
 import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from imbalance_cli.errors import (
     LONGEST_SHOWN,
@@ -21,7 +22,6 @@ from imbalance_cli.errors import (
     SplitError,
     nearest,
     shorten,
-    show_cell,
 )
 from imbalance_cli.labels import (
     list_names,
@@ -31,24 +31,30 @@ from imbalance_cli.labels import (
     require_column,
     select_labels,
 )
-from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary, apply_missing_policy
-from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
-from imbalance_cli.readers import Table, open_source, read_columns, read_table, stack_tables
-from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary
+from imbalance_cli.readers import (
+    Table,
+    find_row,
+    open_source,
+    read_table,
+    stack_tables,
+    stream_tables,
+)
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
-from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_names
+from imbalance_cli.row_keys import KeyColumns, KeyReader
+from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config, DataSection
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers.source import Source
+    from imbalance_cli.row_keys import RowKeys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +111,7 @@ class LabelledTable:
     targets: Targets
     split: Split
     sources: dict[str, str]
-    groups: NDArray[np.intp] | None = None
+    groups: NDArray[np.integer[Any]] | None = None
     weights: NDArray[np.float64] | None = None
     remarks: list[str] = dataclasses.field(default_factory=list)
     reopen: Callable[[], list[Source]] = list
@@ -133,42 +139,70 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
     _refuse_shared_files(sources)
     roles = assign_roles(data, sources["train"][0])
     _check_columns([source for part in sources.values() for source in part], roles.columns)
+    reopen = functools.partial(_reopen, data, roles)
+    name = ", ".join(source.name for part in sources.values() for source in part)
     if with_features:
         tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
+        table = stack_tables(list(tables.values()), name)
+        encoder, remarks = fit_encoder(config, [table], name, roles.label_columns)
+        parts: dict[str, Iterable[Table]] = {part: [table] for part, table in tables.items()}
     else:
-        tables = {
-            part: read_columns(functools.partial(_reopen, data, roles, part), roles.keys)
-            for part in sources
-        }
-    table = stack_tables(list(tables.values()), ", ".join(table.name for table in tables.values()))
-    encoder, remarks = fit_encoder(config, table, roles.label_columns)
-    targets = encoder.encode(table)
-    remarks += _remark_on_blanks(data, targets, encoder)
-    targets, kept = apply_missing_policy(data.missing_labels, table, targets, encoder.labels)
-    weights = None
-    if roles.sample_weight is not None:
-        weights = read_sample_weights(table, roles.sample_weight)
-        if not weights.any():
-            raise no_weight(table.name, roles.sample_weight)
-        kept &= weights > 0
-    _check_sides(table.name, targets.take(kept), encoder.labels)
-    heights = [tables[part].frame.height if part in tables else 0 for part in PARTS]
-    groups = None if roles.group is None else number_groups(table, roles.group)
-    given = np.repeat(np.arange(len(PARTS)), heights)
-    if roles.part is None:
-        split = _split(config, roles, table, targets, given, kept, groups=groups)
+        table = Table(name, pl.DataFrame(), lambda row: find_row(reopen(), roles.keys, row)[0])
+        cells = stream_tables(reopen(), roles.label_columns)
+        encoder, remarks = fit_encoder(config, cells, name, roles.label_columns)
+        parts = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
+    given, keys = _read_keys(data, roles, encoder, parts, name)
+    remarks += _remark_on_blanks(data, keys.incomplete, encoder)
+    _check_sides(name, keys.targets.take(keys.kept), encoder.labels)
+    if keys.parts is None:
+        split = _split(config, keys, given)
     else:
-        split = _split_by_names(table, roles.part, kept)
-    _check_given_parts(table, roles, split, groups)
-    _check_split(split, targets, encoder.labels)
+        split = cut_by_numbers(keys.parts, roles.part or "")
+        split = Split(split.strategy, *(p[keys.kept[p]] for p in split.rows_of_parts().values()))
+
+    def show(column: str, row: int) -> str:
+        place, found = table.place(row), table.frame[row : row + 1]
+        if not with_features:
+            place, streamed = find_row(reopen(), roles.keys, row)
+            found = streamed.frame
+        return f"{place}: {column} {shorten(str(found[column][0]), LONGEST_SHOWN)}"
+
+    _check_given_parts(roles, keys, split, show)
+    _check_split(split, keys.targets, encoder.labels)
     shown = {
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
     }
-    reopen = functools.partial(_reopen, data, roles)
     return roles, LabelledTable(
-        table, encoder.labels, targets, split, shown, groups, weights, remarks, reopen
+        table,
+        encoder.labels,
+        keys.targets,
+        split,
+        shown,
+        keys.groups,
+        keys.weights,
+        remarks,
+        reopen,
     )
+
+
+def _read_keys(
+    data: DataSection,
+    roles: Roles,
+    encoder: LabelEncoder,
+    parts: Mapping[str, Iterable[Table]],
+    name: str,
+) -> tuple[NDArray[np.int8], RowKeys]:
+    """Return the part that each row was given for, (N,) indices of PARTS, and the keys of all."""
+    columns = KeyColumns(roles.group, roles.time, roles.part, roles.sample_weight)
+    reader = KeyReader(columns, encoder, data.missing_labels)
+    heights = dict.fromkeys(PARTS, 0)
+    for part, tables in parts.items():
+        for table in tables:
+            reader.add(table)
+            heights[part] += table.frame.height
+    given = np.repeat(np.arange(len(PARTS), dtype=np.int8), list(heights.values()))
+    return given, reader.finish(name)
 
 
 def _open_parts(data: DataSection) -> dict[str, list[Source]]:
@@ -176,16 +210,23 @@ def _open_parts(data: DataSection) -> dict[str, list[Source]]:
     return {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
 
 
-def _reopen(data: DataSection, roles: Roles, part: str | None = None) -> list[Source]:
-    """Open the sources of a part again, or of all of them."""
-    parts = _open_parts(data)
-    sources = [source for opened in parts.values() for source in opened]
+def _reopen(data: DataSection, roles: Roles) -> list[Source]:
+    """Open all sources again."""
+    sources = [source for opened in _open_parts(data).values() for source in opened]
     _check_columns(sources, roles.columns)
-    return sources if part is None else parts[part]
+    return sources
 
 
-def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[LabelEncoder, list[str]]:
-    """Return how the label columns of a table are read, and what to remark on.
+def fit_encoder(
+    config: Config, tables: Iterable[Table], name: str, columns: list[str]
+) -> tuple[LabelEncoder, list[str]]:
+    """Return how label columns are read, and what to remark on.
+
+    Args:
+        config: says how they are encoded.
+        tables: hold the columns, and are read where classes or tags have to be known first.
+        name: of the sources, for errors.
+        columns: of the labels.
 
     Raises:
         LabelError: there are several columns of classes or tags, or too few or too many of them.
@@ -193,10 +234,11 @@ def fit_encoder(config: Config, table: Table, columns: list[str]) -> tuple[Label
     data = config.data
     if data.encoding in {"auto", "binary"}:
         return encoder_of(data, columns, columns), []
-    column = only_column(columns, data.encoding, table.name)
+    column = only_column(columns, data.encoding, name)
     vocabulary = Vocabulary(column, data.encoding, data.tag_separator)  # type: ignore[arg-type]
-    vocabulary.add(table)
-    labels = vocabulary.labels(table.name)
+    for table in tables:
+        vocabulary.add(table)
+    labels = vocabulary.labels(name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
     remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
@@ -214,9 +256,8 @@ def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> Labe
     return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
 
 
-def _remark_on_blanks(data: DataSection, targets: Targets, encoder: LabelEncoder) -> list[str]:
+def _remark_on_blanks(data: DataSection, blank: int, encoder: LabelEncoder) -> list[str]:
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
-    blank = int(targets.incomplete_rows().sum())
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
     remark = (
@@ -224,12 +265,6 @@ def _remark_on_blanks(data: DataSection, targets: Targets, encoder: LabelEncoder
         "data.missing_labels: negative makes them rows without tags"
     )
     return [remark]
-
-
-def _split_by_names(table: Table, column: str, kept: NDArray[np.bool_]) -> Split:
-    split = cut_by_names(table.frame[column], table.place)
-    parts = [part[kept[part]] for part in (split.train, split.valid, split.test)]
-    return Split(split.strategy, *parts)
 
 
 def _refuse_shared_files(sources: dict[str, list[Source]]) -> None:
@@ -336,7 +371,8 @@ def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
     first, *others = sources
     for source in others:
         source.include(columns)
-        missing = [column for column in columns if column not in source.columns]
+        known = frozenset(source.columns)
+        missing = [column for column in columns if column not in known]
         if missing:
             shown = ", ".join(map(repr, missing))
             raise SourceError(
@@ -346,92 +382,43 @@ def _check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
             )
 
 
-def _split(
-    config: Config,
-    roles: Roles,
-    table: Table,
-    targets: Targets,
-    given: NDArray[np.intp],
-    kept: NDArray[np.bool_],
-    *,
-    groups: NDArray[np.intp] | None,
-) -> Split:
+def _split(config: Config, keys: RowKeys, given: NDArray[np.int8]) -> Split:
     """Cut the rows of the train sources; rows of given parts stay where they are."""
     is_given = {part: bool((given == PARTS.index(part)).any()) for part in PARTS}
     shares = [
         0.0 if is_given["valid"] else config.split.valid,
         0.0 if is_given["test"] else config.split.test,
     ]
-    rows = np.flatnonzero((given == 0) & kept)
-    times = None if roles.time is None else _read_times(table, roles.time)
+    rows = np.flatnonzero((given == 0) & keys.kept)
+    is_all = len(rows) == len(keys)  # and so need not be picked out, which takes memory
     if sum(shares) == 0:
         split = Split("given", np.arange(len(rows)), *(np.empty(0, np.intp) for _ in range(2)))
     else:
         split = cut(
-            targets.take(rows),
+            keys.targets if is_all else keys.targets.take(rows),
             config.split,
             shares=(1 - sum(shares), *shares),
-            groups=None if groups is None else groups[rows],
-            times=None if times is None else times[rows],
+            groups=None if keys.groups is None else keys.groups[rows],
+            times=None if keys.times is None else keys.times[rows],
         )
+    if is_all:
+        return split
     parts = [rows[part] for part in (split.train, split.valid, split.test)]
     for number in (1, 2):
         if is_given[PARTS[number]]:
-            parts[number] = np.flatnonzero((given == number) & kept)
+            parts[number] = np.flatnonzero((given == number) & keys.kept)
     return Split(split.strategy, *parts)
 
 
-def number_groups(table: Table, column: str) -> NDArray[np.intp]:
-    """Return the number of each row's group, (N,), from 0.
-
-    Raises:
-        SplitError: a row has none.
-    """
-    return read_groups(table, column).rank("dense").to_numpy().astype(np.intp) - 1
-
-
-def read_groups(table: Table, column: str) -> pl.Series:
-    """Return the name of each row's group, (N,).
-
-    Raises:
-        SplitError: a row has none.
-    """
-    cells = parse_texts(table.frame[column])
-    if cells.null_count():
-        row = cells.is_null().arg_max() or 0
-        raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
-    return cells
-
-
-def _read_times(table: Table, column: str) -> NDArray[np.float64]:
-    numbers, dates = parse_numbers(table.frame[column]), parse_dates(table.frame[column])
-    parsed = numbers if numbers.bad_row is None else dates
-    missing = parsed.values.is_null()
-    if missing.any():
-        row = missing.arg_max() or 0
-        seen = show_cell(table.frame[column][row])
-        raise SplitError(
-            f"{table.place(row)}: column {column!r}: {seen} is not a time",
-            hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
-        )
-    return parsed.values.to_numpy()
-
-
 def _check_given_parts(
-    table: Table, roles: Roles, split: Split, groups: NDArray[np.intp] | None
+    roles: Roles, keys: RowKeys, split: Split, show: Callable[[str, int], str]
 ) -> None:
     """Raise where parts that were given share a group, or are not in the order of time."""
-
-    def show(column: str) -> Callable[[int], str]:
-        return lambda row: (
-            f"{table.place(row)}: {column} {shorten(str(table.frame[column][row]), LONGEST_SHOWN)}"
-        )
-
-    if groups is not None and roles.group is not None:
-        check_disjoint(groups, split.rows_of_parts(), show(roles.group))
-    if roles.time is not None and split.strategy in {"time", "given"}:
-        times = _read_times(table, roles.time)
-        check_order(times, split.rows_of_parts(), show(roles.time))
+    if keys.groups is not None and roles.group is not None:
+        of_group = functools.partial(show, roles.group)
+        check_disjoint(keys.groups, split.rows_of_parts(), of_group)
+    if keys.times is not None and roles.time is not None and split.strategy in {"time", "given"}:
+        check_order(keys.times, split.rows_of_parts(), functools.partial(show, roles.time))
 
 
 def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:

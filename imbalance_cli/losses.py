@@ -69,6 +69,15 @@ class Loss:
         """Return the same loss on a device, or in another type."""
         return Loss(**{name: value.to(target) for name, value in self.parameters().items()})
 
+    def labels(self, part: slice) -> Loss:
+        """Return the same loss for some of the labels."""
+        return Loss(
+            **{
+                name: value[..., part] if value.dim() and value.shape[-1] > 1 else value
+                for name, value in self.parameters().items()
+            }
+        )
+
 
 NEUTRAL = {
     "pos_weight": 1.0,

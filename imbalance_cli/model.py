@@ -19,7 +19,7 @@ from imbalance_cli.device import autocast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.dataset import Rows
+    from imbalance_cli.dataset import Dataset, Rows
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -101,15 +101,19 @@ class MemberLinear(nn.Module):
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return (M, B, out); of one member, (B, in) stays (B, out)."""
-        if len(self.weight) == 1:
-            weight = self.weight.squeeze(0)
+    def forward(self, rows: torch.Tensor, outputs: slice | None = None) -> torch.Tensor:
+        """Return (M, B, out), or some of the outputs; of one member, (B, in) stays (B, out)."""
+        all_weights: torch.Tensor = self.weight
+        biases: torch.Tensor = self.bias
+        if outputs is not None:
+            all_weights, biases = all_weights[:, outputs], biases[:, outputs]
+        if len(all_weights) == 1:
+            weight = all_weights.squeeze(0)
             if not self.training and (missing := -weight.shape[1] % INPUTS_MULTIPLE):
                 rows, weight = (nn.functional.pad(part, (0, missing)) for part in (rows, weight))
-            return nn.functional.linear(rows, weight, self.bias.squeeze(0))
-        rows = rows.expand(len(self.weight), *rows.shape[-2:])
-        return torch.baddbmm(self.bias[:, None, :], rows, self.weight.mT)
+            return nn.functional.linear(rows, weight, biases.squeeze(0))
+        rows = rows.expand(len(all_weights), *rows.shape[-2:])
+        return torch.baddbmm(biases[:, None, :], rows, all_weights.mT)
 
 
 class MemberEmbedding(nn.Module):
@@ -161,6 +165,10 @@ class MultilayerPerceptron(nn.Module):
 
     def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return logits, (M, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
+        return self.logits(self.represent(numeric, codes))
+
+    def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return the last hidden layer, (M, B, H); of one member (B, H) where rows are (B, F)."""
         inputs = [numeric]
         if self.bins is not None:
             inputs.append(self.bins(numeric))
@@ -170,10 +178,14 @@ class MultilayerPerceptron(nn.Module):
         rows = torch.cat(inputs, dim=-1) if len(inputs) > 1 else numeric
         for layer in self.hidden:
             rows = self.dropout(self.activation(layer(rows)))
+        return rows
+
+    def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
+        """Return logits, (M, B, L), of a last hidden layer; or those of some labels, (M, B, l)."""
         # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
         with torch.autocast(rows.device.type, enabled=False):
-            logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype))
-        return logits.reshape(self.members, -1, self.shape.labels)
+            logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype), labels)
+        return logits.reshape(self.members, -1, logits.shape[-1])
 
     def part(self, start: int, stop: int) -> MultilayerPerceptron:
         """Return some members: a model whose parameters are this one's memory."""
@@ -241,9 +253,12 @@ def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch
 def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
     logits = []
     for block in rows.blocks(SCORING_ROWS):
-        missing = SCORING_ROWS - len(block)
-        padded = nn.functional.pad(block.numeric, (0, 0, 0, missing))
-        padded_codes = nn.functional.pad(block.codes, (0, 0, 0, missing))
         with autocast(rows.device, precision):
-            logits.append(model(padded, padded_codes)[:, : len(block)].float())
+            logits.append(model(*pad_block(block))[:, : len(block)].float())
     return torch.cat(logits, dim=1)
+
+
+def pad_block(block: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the numbers and indices of at most SCORING_ROWS rows, filled up with rows of 0."""
+    missing = (0, 0, 0, SCORING_ROWS - len(block))
+    return nn.functional.pad(block.numeric, missing), nn.functional.pad(block.codes, missing)

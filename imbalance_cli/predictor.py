@@ -16,11 +16,13 @@ from imbalance_cli.artifacts import load_run
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
-from imbalance_cli.evaluation import evaluate_scores
+from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.features import Preprocessing
-from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss
-from imbalance_cli.model import MultilayerPerceptron, Shape, score_rows
+from imbalance_cli.model import MultilayerPerceptron, Shape
+from imbalance_cli.scored_rows import Scores, calibrate, mean_log_odds_by_row, sigmoid
+from imbalance_cli.scoring import label_blocks, score
+from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
 
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.readers import Table
+    from imbalance_cli.scored_rows import CalibratedRows, KeptRows
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
-ONE_THREAD = 32768  # torch computes fewer elements than these in one thread
-REGISTER = 16  # float32 in the widest vector register
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +69,31 @@ class Predictor:
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
-        return self.probabilities_of(self.logits(table))
+        return calibrate(self.scores(table).log_odds(), self.calibration)
 
-    def logits(self, table: Table) -> torch.Tensor:
-        """Return (M, N, L) logits of rows.
+    def scores(self, table: Table, kept: NDArray[np.bool_] | None = None) -> Scores:
+        """Return what the networks say of rows, before calibration.
+
+        Args:
+            table: N rows.
+            kept: (N,) which of them; None for all.
 
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
         device = next(self.model.parameters()).device
         features = self.preprocessing.transform(table)
-        numeric = torch.from_numpy(features.numeric).to(device)
-        codes = torch.from_numpy(features.codes).to(device)
+        rows = slice(None) if kept is None else kept
+        numeric = torch.from_numpy(features.numeric[rows]).to(device)
+        codes = torch.from_numpy(features.codes[rows]).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
-        return score_rows(self.model, Dataset(numeric, codes, targets), self.precision)
+        logits = score(self.model, Dataset(numeric, codes, targets), self.precision)
+        return Scores([(logits, self.link_loss)])
+
+    @property
+    def link_loss(self) -> Loss:
+        """The loss whose inverse link is taken, its parameters (M, 1, L)."""
+        return self.loss if self.undo_loss else Loss()
 
     def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of logits (M, N, L), on the host."""
@@ -89,7 +101,7 @@ class Predictor:
 
     def probabilities_of_odds(self, odds: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of log-odds before calibration (N, L)."""
-        return torch.from_numpy(_sigmoid(self.calibration.apply(odds).numpy()))
+        return calibrate(odds, self.calibration)
 
     @property
     def output_columns(self) -> list[str]:
@@ -113,8 +125,7 @@ class Predictor:
 
     def evaluate(
         self,
-        probabilities: torch.Tensor,
-        targets: torch.Tensor,
+        rows: CalibratedRows | KeptRows,
         *,
         part: str,
         source: str,
@@ -123,16 +134,15 @@ class Predictor:
         weights: torch.Tensor | None = None,
         groups: torch.Tensor | None = None,
     ) -> Evaluation:
-        """Compute every number of a report on probabilities and targets (N, L).
+        """Compute every number of a report, and what it would be untuned, some labels at a time.
 
-        The arguments are those of `evaluate_scores`.
+        The arguments are those of `evaluate_rows`.
 
         Raises:
             EvaluationError: no number can be made of them.
         """
-        return evaluate_scores(
-            probabilities,
-            targets,
+        evaluation = evaluate_rows(
+            rows,
             self.thresholds,
             self.labels,
             part=part,
@@ -143,6 +153,11 @@ class Predictor:
             weights=weights,
             groups=groups,
         )
+        untuned = []
+        for labels in label_blocks(rows.labels):
+            probabilities, targets = rows.columns(labels)
+            untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
+        return evaluation.with_untuned(untuned)
 
     def scores_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float32 raw scores of logits (M, N, L), on the host.
@@ -151,11 +166,11 @@ class Predictor:
         loss bends the scores to.
         """
         mean = logits.cpu().double().mean(dim=0)
-        return torch.from_numpy(_sigmoid(mean.numpy()).astype(np.float32))
+        return torch.from_numpy(sigmoid(mean.numpy()).astype(np.float32))
 
     def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 log-odds of logits (M, N, L) before calibration, on the host."""
-        return mean_log_odds_by_row(logits.cpu(), self.loss if self.undo_loss else Loss())
+        return mean_log_odds_by_row(logits.cpu(), self.link_loss)
 
     def of_members(self, members: Sequence[int]) -> Predictor:
         """Return the same with the losses of some members, for logits that they alone made."""
@@ -257,28 +272,3 @@ class Predictor:
             undo_loss=document["undo_loss"],
             precision=document["precision"],
         )
-
-
-def mean_log_odds_by_row(logits: torch.Tensor, loss: Loss) -> torch.Tensor:
-    """Return `mean_log_odds` of (M, N, L), each row's the same however many rows there are.
-
-    torch rounds the elements that do not fill a vector register, and those where two threads meet,
-    differently from the others. So rows go through it in blocks of one size, small enough for one
-    thread, that fill every register; or, where that cannot be, one by one.
-    """
-    members, rows, labels = logits.shape
-    size = 1 << max(ONE_THREAD // (members * labels), 1).bit_length() - 1
-    size = 1 if size * members * labels % REGISTER else size
-    padded = torch.nn.functional.pad(logits, (0, 0, 0, -rows % size))
-    blocks = [mean_log_odds(block.contiguous(), loss) for block in torch.split(padded, size, dim=1)]
-    return torch.cat(blocks)[:rows]
-
-
-def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sigmoid of each value, by numpy.
-
-    torch.sigmoid rounds the last elements of a tensor, which do not fill a vector register,
-    differently, so that a row's probability would depend on how many rows there are.
-    """
-    decay = np.exp(-np.abs(values))
-    return np.where(values >= 0, 1.0, decay) / (1.0 + decay)

@@ -31,12 +31,24 @@ def balanced_rates(
     if sample_weights is None:
         positives = (targets == 1).sum(dim=0).double()
         negatives = (targets == 0).sum(dim=0).double()
-        rates = (negatives / positives.clamp(min=1)).clamp(1.0, LARGEST_RATE)
-        return torch.where(targets == 1, rates, 1.0).amax(dim=1)
+        return rates_of_rows(targets, rates_of_labels(positives, negatives))
     mass = sample_weights.double()
     positives, negatives = mass @ (targets == 1).double(), mass @ (targets == 0).double()
-    rates = (negatives / positives).nan_to_num(1.0).clamp(1.0, LARGEST_RATE)
-    return torch.where(targets == 1, rates, 1.0).amax(dim=1).where(mass > 0, 0.0)
+    return rates_of_rows(targets, rates_of_labels(positives, negatives), sample_weights)
+
+
+def rates_of_labels(positives: torch.Tensor, negatives: torch.Tensor) -> torch.Tensor:
+    """Return how often to draw a row for each label's sake, (L,), by counts or weights (L,)."""
+    # without a positive there is no row to draw
+    return (negatives / positives).nan_to_num(1.0).clamp(1.0, LARGEST_RATE)
+
+
+def rates_of_rows(
+    targets: torch.Tensor, rates: torch.Tensor, sample_weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return how often to draw each row of (N, L), (N,), by the rates of the labels, (L,)."""
+    drawn = torch.where(targets == 1, rates, 1.0).amax(dim=1)
+    return drawn if sample_weights is None else drawn.where(sample_weights > 0, 0.0)
 
 
 def prior_shift(
@@ -54,15 +66,30 @@ def prior_shift(
         sample_weights: (N,) that belong to the rows themselves, and so shift nothing; the means
             are weighted by them.
     """
+    return shift_of_sums(sum_weights(targets, weights, sample_weights))
+
+
+def sum_weights(
+    targets: torch.Tensor, weights: torch.Tensor, sample_weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return what `shift_of_sums` takes, (4, L) float64, of some rows; those of others add to it.
+
+    They are the weights of the positives, their number, the weights of the negatives, and their
+    number; arguments are those of `prior_shift`.
+    """
     positive, negative = (targets == 1).double(), (targets == 0).double()
     if sample_weights is not None:
         mass = sample_weights.double()[:, None]
         positive, negative = positive * mass, negative * mass
     weights = weights.double()
-    shift = (
-        ((weights * positive).sum(dim=0) / positive.sum(dim=0))
-        / ((weights * negative).sum(dim=0) / negative.sum(dim=0))
-    )  # fmt: skip
+    sides = (weights * positive, positive, weights * negative, negative)
+    return torch.stack([side.sum(dim=0) for side in sides])
+
+
+def shift_of_sums(sums: torch.Tensor) -> torch.Tensor:
+    """Return the `prior_shift`, (L,), of the sums (4, L) of all rows."""
+    drawn_positives, positives, drawn_negatives, negatives = sums
+    shift: torch.Tensor = (drawn_positives / positives) / (drawn_negatives / negatives)
     return shift.nan_to_num(1.0).float()
 
 

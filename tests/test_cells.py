@@ -45,6 +45,24 @@ def test_typed_numbers_equal_texts(cells: pl.Series) -> None:
     assert parsed.bad_row is None
 
 
+def test_the_texts_of_numbers_are_given_too() -> None:
+    cells = pl.Series("x", [" 1", "NA", "2.5 ", "-0.12345"])
+    parsed = parse_numbers(cells)
+    assert parsed.texts is not None
+    assert parsed.texts.equals(parse_texts(cells), null_equal=True)
+    assert parsed.texts.to_list() == ["1", None, "2.5", "-0.12345"]
+    assert not parsed.has_words
+    assert parse_numbers(pl.Series("x", ["1", "True"])).has_words
+    assert not parse_numbers(pl.Series("x", ["1", "truth"])).has_words
+    assert parse_numbers(pl.Series("x", [1, 2])).texts is None
+
+
+def test_cells_that_are_too_long_to_be_missing() -> None:
+    cells = pl.Series("x", ["  missing", "nulls ", None])
+    assert parse_texts(cells).to_list() == ["missing", "nulls", None]
+    assert parse_texts(pl.Series("x", [" null  ", "missing"])).to_list() == [None, "missing"]
+
+
 def test_what_is_no_number() -> None:
     parsed = parse_numbers(pl.Series("x", ["1", "", "x", "true", "0x1"]))
     assert parsed.values.to_list() == [1, None, None, 1, None]

@@ -55,6 +55,8 @@ class FrameSource:
             part = self.frame.select(columns).slice(first, self.size)
             yield Batch(part, functools.partial(lambda start, row: f"row {start + row + 1}", first))
 
+    mixed_batches = batches
+
     def include(self, columns: Sequence[str]) -> None:
         """Not asked for here."""
         raise NotImplementedError(columns)

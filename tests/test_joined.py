@@ -51,6 +51,8 @@ class Pieces:
             yield Batch(frame.select(columns), functools.partial(self._place, first))
             first += frame.height
 
+    mixed_batches = batches
+
     def _place(self, first: int, row: int) -> str:
         return f"row {first + row + 1}"
 

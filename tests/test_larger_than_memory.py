@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from small_runs import (
+    LABELS,
     Columns,
     Silent,
     load_sections,
@@ -24,13 +25,18 @@ from small_runs import (
 )
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers import delimited
+from imbalance_cli.labelled import read_labelled
+from imbalance_cli.labels.targets import ALL, SparseTargets
+from imbalance_cli.readers import delimited, find_row, open_source
 from imbalance_cli.workflows import storing
 from imbalance_cli.workflows.preparing import Prepared, prepare
-from imbalance_cli.workflows.scanning import stream_rows
+from imbalance_cli.workflows.scanning import scan_stream, stream_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from imbalance_cli.readers.source import Batch
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +59,12 @@ def assert_same(held: Prepared, streamed: Prepared) -> None:
         assert np.array_equal(rows, streamed.data.split.rows_of_parts()[part])
     assert streamed.preprocessing == held.preprocessing
     assert streamed.learnable == held.learnable
+    targets = [prepared.rows.columns(ALL).nan_to_num(-1) for prepared in (held, streamed)]
+    assert targets[0].equal(targets[1])
     blocks = zip(streamed.rows.blocks(100), held.rows.blocks(100), strict=True)
     for one, other in blocks:
         assert one.numeric.equal(other.numeric)
         assert one.codes.equal(other.codes)
-        assert one.targets.nan_to_num(-1).equal(other.targets.nan_to_num(-1))
         assert (one.weights is None) == (other.weights is None)
         if one.weights is not None and other.weights is not None:
             assert one.weights.equal(other.weights)
@@ -152,22 +159,153 @@ def test_fit_gives_the_same_counts_rows_and_nearly_the_same_numbers(tmp_path: Pa
     assert streamed == pytest.approx(held, abs=0.05)
 
 
-def test_the_same_config_gives_the_same_predictions_and_the_cache_is_found_again(
-    tmp_path: Path,
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return the columns of each pass over a CSV file, as they come to be made."""
+    made: list[list[str]] = []
+    batches = delimited.DelimitedSource.batches
+
+    def note(source: delimited.DelimitedSource, columns: list[str]) -> Iterator[Batch]:
+        made.append(list(columns))
+        return batches(source, columns)
+
+    monkeypatch.setattr(delimited.DelimitedSource, "batches", note)
+    return made
+
+
+def test_a_second_fit_makes_no_pass_and_is_the_same(
+    tmp_path: Path, passes: list[list[str]]
+) -> None:
+    columns = make_columns() | {"y_never": ["0"] * 400}  # something to warn of
+    table = write_csv(tmp_path / "table.csv", columns)
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    features = ["amount", "age", "colour", "city"]
+    told, contents = [], []
+    for name in ("one", "two"):
+        outcome = succeed("fit", config, "--run-dir", tmp_path / name)
+        told.append([line for line in outcome.err.splitlines() if line.startswith("warning: ")])
+        files = ("predictions.parquet", "model.safetensors", "metrics.csv")
+        contents.append([(tmp_path / name / file).read_bytes() for file in files])
+        assert passes == [[*LABELS, "y_never"], features, [*features[:2], *features[2:]]]
+    assert contents[0] == contents[1]
+    (about_disk,) = (line for line in told[0] if line not in told[1])
+    assert "400 rows ready for the model take 0.0 MB in" in about_disk
+    assert [line for line in told[0] if line != about_disk] == told[1]
+    assert any("y_never" in line for line in told[1])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("training.epochs=2", "training.learning_rate=0.5", "training.seed=3"),
+        ("model.hidden=[4]", "model.numeric_embedding=none", "model.members=2"),
+        ("loss.name=focal", "weighting.strategy=none"),
+        ("thresholds.objective=mcc", "calibration.method=platt", "report.bootstrap=0"),
+    ],
+    ids=str,
+)
+def test_what_does_not_change_the_rows_finds_the_cache(
+    settings: tuple[str, ...], tmp_path: Path, passes: list[list[str]]
 ) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
     config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    contents, caches = [], []
+    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
+    succeed(*command)
+    assert len(passes) == 3
+    succeed(*command, *(part for setting in settings for part in ("--set", setting)))
+    assert len(passes) == 3
+    assert len(list((tmp_path / ".imbtrain-cache").glob("*/row_cache.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "split.seed=5",
+        "split.valid=0.2",
+        "data.labels=[y_some]",
+        "data.exclude=[city]",
+        "data.missing_labels=negative",
+        "data.missing_labels=mask",  # as by default, yet given, and so not remarked on
+        "data.sample_weight=age_in_days",
+        "thresholds.minimum_positives=0",
+    ],
+)
+def test_what_changes_the_rows_makes_another_cache(
+    setting: str, tmp_path: Path, passes: list[list[str]]
+) -> None:
+    columns = make_columns()
+    columns["age_in_days"] = [str(1 + row % 7) for row in range(400)]
+    table = write_csv(tmp_path / "table.csv", columns)
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
+    succeed(*command)
+    succeed(*command, "--set", setting)
+    assert len(passes) == 6
+    succeed(*command)
+    succeed(*command, "--set", setting)
+    assert len(passes) == 6
+
+
+def test_another_content_makes_another_cache(tmp_path: Path, passes: list[list[str]]) -> None:
+    """Also one of the same size and time, and one that differs in a single cell."""
+    columns = make_columns()
+    table = write_csv(tmp_path / "table.csv", columns)
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
+    succeed(*command)
+    stat = table.stat()
+    columns["city"][200] = "city03" if columns["city"][200] != "city03" else "city04"
+    write_csv(table, columns)
+    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert table.stat().st_size == stat.st_size
+    succeed(*command)
+    assert len(passes) == 6
+
+
+def test_other_code_makes_another_cache(
+    tmp_path: Path, passes: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert storing._code_digest() == storing._code_digest()
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
+    succeed(*command)
+    monkeypatch.setattr(storing, "_code_digest", lambda: "changed")
+    succeed(*command)
+    assert len(passes) == 6
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path, passes: list[list[str]]) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    contents = []
     for name in ("one", "two"):
         succeed("fit", config, "--run-dir", tmp_path / name, "-q")
         contents.append((tmp_path / name / "predictions.parquet").read_bytes())
-        caches.append({p: p.stat().st_mtime_ns for p in (tmp_path / ".imbtrain-cache").glob("*/*")})
+        (targets,) = (tmp_path / ".imbtrain-cache").glob("*/targets")
+        targets.write_bytes(bytes(len(targets.read_bytes())))
     assert contents[0] == contents[1]
-    assert caches[0] == caches[1]
-    assert caches[0]
-    write_csv(table, make_columns(seed=5))
-    succeed("fit", config, "--run-dir", tmp_path / "three", "-q")
-    assert len(list((tmp_path / ".imbtrain-cache").iterdir())) == 2
+    assert len(passes) == 6
+
+
+def test_a_source_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = make_columns()
+    table = write_csv(tmp_path / "table.csv", columns)
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    scan = scan_stream
+
+    def change(*arguments: Any) -> object:  # noqa: ANN401  those of scan_stream
+        columns["amount"][7] = "0.000001"
+        write_csv(table, columns)
+        return scan(*arguments)
+
+    monkeypatch.setattr(storing, "scan_stream", change)
+    refuse("fit", config, says="was changed while it was read", hint="nothing writes to it")
+    assert not list(tmp_path.glob(".imbtrain-cache/*"))
+    monkeypatch.undo()
+    succeed("fit", config, "--run-dir", tmp_path / "run")
 
 
 def test_evaluate_gives_the_run_s_own_numbers(tmp_path: Path) -> None:
@@ -213,10 +351,10 @@ def test_auto_streams_what_would_not_fit(tmp_path: Path, monkeypatch: pytest.Mon
     config = write_config(tmp_path / "config.yaml", table)
     command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run")
     size = table.stat().st_size
-    monkeypatch.setattr(storing, "available_memory", lambda _: 4 * size)
+    monkeypatch.setattr(storing, "free_memory", lambda: 4 * size)
     assert "streamed" not in succeed(*command).err
     assert not (tmp_path / ".imbtrain-cache").exists()
-    monkeypatch.setattr(storing, "available_memory", lambda _: 4 * size - 1)
+    monkeypatch.setattr(storing, "free_memory", lambda: 4 * size - 1)
     outcome = succeed(*command, "--set", "training.folds=2")
     assert "training.folds cannot be streamed" in outcome.err
     assert not (tmp_path / ".imbtrain-cache").exists()
@@ -224,24 +362,141 @@ def test_auto_streams_what_would_not_fit(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / ".imbtrain-cache").exists()
 
 
-def test_a_bad_cell_is_named_by_its_line(tmp_path: Path) -> None:
-    columns = make_columns()
-    columns["y_some"][300] = "perhaps"
-    table = write_csv(tmp_path / "table.csv", columns)
+def cells_of(column: str, rows: dict[int, str]) -> Callable[[Columns], Columns]:
+    """Return what changes some cells of a table."""
+
+    def change(columns: Columns) -> Columns:
+        changed = [rows.get(i, cell) for i, cell in enumerate(columns[column])]
+        return columns | {column: changed}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "data", "says"),
+    [
+        (cells_of("y_some", {300: "perhaps"}), {}, "line 302"),
+        (cells_of("y_some", {390: "2"}), {}, "line 392"),
+        (cells_of("who", {250: ""}), {"group": "who"}, "line 252: column 'who': the group"),
+        (cells_of("when", {310: "soon"}), {"time": "when"}, "line 312: column 'when': 'soon'"),
+        (cells_of("when", {310: "17"}), {"time": "when"}, "line 312: column 'when': '17'"),
+        (cells_of("weight", {2: "-1"}), {"sample_weight": "weight"}, "line 4: column 'weight'"),
+        (
+            cells_of("weight", dict.fromkeys(range(400), "0")),
+            {"sample_weight": "weight"},
+            "every sample weight is 0",
+        ),
+        (cells_of("named", {399: "later"}), {"part": "named"}, "line 401: column 'named'"),
+        (
+            cells_of("named", dict.fromkeys(range(400), "test")),
+            {"part": "named"},
+            "column 'named': no row is for train",
+        ),
+        (
+            cells_of("tags", {333: "p;;q"}),
+            {"labels": ["tags"], "encoding": "tags"},
+            "line 335: column 'tags'",
+        ),
+        (cells_of("y_rare", {11: ""}), {"missing_labels": "error"}, "the label is missing"),
+        (cells_of("amount", {211: "1e400"}), {}, "line 213: column 'amount'"),
+        (cells_of("y_often", dict.fromkeys(range(400), "")), {"labels": ["y_often"]}, "y_often"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_errors_are_those_in_memory(
+    change: Callable[[Columns], Columns], data: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    table = write_csv(tmp_path / "table.csv", change(with_more(make_columns())))
     outcomes = []
     for in_memory in (True, False):
-        config = write_config(tmp_path / "config.yaml", table, data={"in_memory": in_memory})
-        outcomes.append(refuse("fit", config, says="line 302"))
+        sections = {"data": data | {"in_memory": in_memory}}
+        config = write_config(tmp_path / "config.yaml", table, **sections)
+        outcomes.append(refuse("fit", config, says=says))
     assert outcomes[0].err == outcomes[1].err
+    assert not list(tmp_path.glob(".imbtrain-cache/*"))
 
 
-def test_a_source_that_grew_while_it_was_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"group": "who"}, "line 5: who g0; "),
+        ({"time": "when"}, "line 24: when 2024-01-23 10:00:00 is in train"),
+    ],
+)
+def test_given_parts_that_touch_are_shown(data: dict[str, str], says: str, tmp_path: Path) -> None:
+    train, valid = (
+        write_csv(tmp_path / f"{i}.csv", with_more(make_columns(60, seed=i))) for i in range(2)
+    )
+    outcomes = []
+    for in_memory in (True, False):
+        sections = {"data": data | {"in_memory": in_memory, "valid": str(valid)}}
+        config = write_config(tmp_path / "config.yaml", train, **sections)
+        outcomes.append(refuse("fit", config, says=says))
+    assert outcomes[0].err == outcomes[1].err
+    assert "1.csv: line 2: w" in outcomes[0].err
+
+
+def test_rows_of_which_every_label_is_missing(tmp_path: Path) -> None:
+    columns = make_columns()
+    for label in LABELS:
+        columns[label][100:150] = [""] * 50
+    table = write_csv(tmp_path / "table.csv", columns)
+    for policy in ("mask", "drop"):
+        held, streamed = both(tmp_path, table, missing_labels=policy)
+        assert_same(held, streamed)
+
+
+def test_no_validation_rows(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
-    _, streamed = both(tmp_path, table)
+    data = {"in_memory": False}
+    config = write_config(tmp_path / "config.yaml", table, data=data, split={"valid": 0.0})
+    refuse("fit", config, says="split.valid is 0")
+
+
+def test_very_many_tags(tmp_path: Path, passes: list[list[str]]) -> None:
+    """Their targets are sparse, in the cache too."""
+    random = np.random.default_rng(0)
+    cells = [";".join(f"t{i}" for i in random.choice(150, 6, replace=False)) for _ in range(900)]
+    table = write_csv(tmp_path / "table.csv", make_columns(900) | {"tags": cells})
+    data = {"labels": ["tags"], "encoding": "tags", "exclude": LABELS}
+    held, streamed = both(tmp_path, table, **data)
+    assert isinstance(streamed.data.targets, SparseTargets)
+    assert_same(held, streamed)
+    made = len(passes)
+    config = load_sections(tmp_path, table, data=data | {"in_memory": False})
+    again = prepare(config, Silent(), folds=None, cache=tmp_path / "cache")
+    assert len(passes) == made
+    assert_same(held, again)
+
+
+def test_sources_of_other_types(tmp_path: Path) -> None:
+    frame = pl.DataFrame(make_columns())
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.with_columns(pl.col("y_some").cast(pl.Int8, strict=False)).write_parquet(
+        tmp_path / "b.parquet"
+    )
+    train = [str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")]
+    for in_memory in (True, False):
+        data = {"in_memory": in_memory}
+        config = write_config(tmp_path / "config.yaml", train, data=data)
+        refuse("fit", config, says="columns of different types")
+
+
+def test_a_source_that_grew_between_two_passes(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = load_sections(tmp_path, table)
+    _, data = read_labelled(config, with_features=False)
     for columns in (make_columns(401), make_columns(399)):
         write_csv(table, columns)
         with pytest.raises(SourceError, match="had 400 when the labels were read"):
-            list(stream_rows(streamed.data, ["amount"]))
+            list(stream_rows(data, ["amount"]))
+
+
+def test_a_row_that_is_gone(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns(20))
+    assert find_row([open_source(str(table))], ["city"], 19)[0] == f"{table}: line 21"
+    with pytest.raises(SourceError, match="20 rows are left"):
+        find_row([open_source(str(table))], ["city"], 20)
 
 
 LIMITED = """

@@ -56,7 +56,7 @@ def loss_of(
     config = load_sections(folder, "t.csv", **sections)
     counts = count_targets(as_targets(targets.numpy()), LABELS)
     rates = balanced_rates(targets) if config.training.sampler == "balanced" else None
-    loss = make_loss(config, counts, targets, rates=rates, given=given)
+    loss = make_loss(config, counts, as_targets(targets.numpy()), rates=rates, given=given)
     return {name: value.expand(3).tolist() for name, value in loss.parameters().items()}
 
 
@@ -159,7 +159,8 @@ def test_sampler_is_undone_by_the_link(tmp_path: Path, targets: torch.Tensor, na
         weighting={"allow_double_counting": True},
     )
     counts = count_targets(as_targets(one.numpy()), LABELS[:1])
-    loss = make_loss(config, counts, one, rates=balanced_rates(one), given=None)
+    cells = as_targets(one.numpy())
+    loss = make_loss(config, counts, cells, rates=balanced_rates(one), given=None)
     assert loss.prior_shift is not None
     assert loss.prior_shift.tolist() == pytest.approx([RATIOS[0]])
 
@@ -242,7 +243,10 @@ def test_members_of_every_fold_have_the_same_seeds_and_its_rows(tmp_path: Path) 
         assert np.array_equal(member.train.numpy(), fold.train)
         assert np.array_equal(member.valid.numpy(), fold.valid)
         assert member.rates is not None
-        assert torch.equal(member.rates, balanced_rates(prepared.rows.targets[fold.train]))
+        assert torch.equal(
+            member.rates,
+            balanced_rates(torch.from_numpy(prepared.targets.take(fold.train).dense())),
+        )
     assert plan.starts.shape == (6, 3)
 
 
@@ -316,7 +320,7 @@ def test_label_that_cannot_be_learned_scores_its_start(tmp_path: Path) -> None:
     columns = make_columns(300) | {"y_rare": ["0"] * 300}
     config, prepared = prepare_table(tmp_path, columns, model={"members": 2})
     assert prepared.learnable == [True, True, False]
-    assert prepared.rows.targets[:, 2].isnan().all()
+    assert prepared.rows.columns(slice(2, 3)).isnan().all()
     model = start_model(config, prepared, [plan_networks(config, prepared)])
     assert (model.output.weight[:, 2] == 0).all()
     assert (model.output.weight[:, :2] != 0).any()

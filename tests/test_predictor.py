@@ -12,8 +12,9 @@ from small_runs import LABELS
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.losses import Loss, asymmetric, focal, stack_losses, weighted_bce
-from imbalance_cli.predictor import Predictor, mean_log_odds_by_row
+from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.scored_rows import mean_log_odds_by_row
 
 if TYPE_CHECKING:
     from small_runs import FittedRun

@@ -17,18 +17,19 @@ from imbalance_cli.errors import OutputError
 from imbalance_cli.features import FeatureScan, fit_preprocessing
 from imbalance_cli.readers import Table, open_source, read_table
 from imbalance_cli.row_cache import (
+    Contents,
     ModelRows,
     RowCache,
     ShuffledBlocks,
     cache_key,
     cached_rows,
+    look_at_sources,
     open_cache,
-    source_identity,
     write_cache,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,20 +38,23 @@ FLOATS = (0.0, -0.0, 1.0, -7.0, 127.0, 128.0, 0.5, 0.1, 65504.0, 1e30, float("in
 CODES = (0, 1, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**62)
 
 
-def make_rows(count: int, *, seed: int = 0, weighted: bool = False) -> ModelRows:
+def make_rows(count: int, *, seed: int = 0, features: int = 5) -> ModelRows:
     """Return rows whose first code is their number."""
     random = np.random.default_rng(seed)
-    numeric = random.normal(size=(count, 5)).astype(np.float32)
-    numeric[:, 3:] = random.integers(0, 2, (count, 2))
+    numeric = random.normal(size=(count, features)).astype(np.float32)
+    numeric[:, 3:] = random.integers(0, 2, (count, features - 3))
     codes = np.column_stack([np.arange(count), random.integers(0, 9, count)])
-    targets = random.choice([0.0, 1.0, np.nan], (count, 2)).astype(np.float32)
-    weights = random.random(count, dtype=np.float32) if weighted else None
-    return ModelRows(numeric, codes, targets, weights)
+    return ModelRows(numeric, codes, np.arange(count))
+
+
+def contents_of(batches: Iterable[ModelRows]) -> Contents:
+    return Contents({}, {}, batches)
 
 
 def make_cache(directory: Path, rows: ModelRows, *, step: int = 100) -> RowCache:
     """Write rows in batches, and open them."""
-    write_cache(directory, "key", (rows[i : i + step] for i in range(0, len(rows), step)))
+    batches = (rows[i : i + step] for i in range(0, len(rows), step))
+    write_cache(directory, "key", contents_of(batches))
     cache = open_cache(directory, "key")
     assert cache is not None
     return cache
@@ -58,16 +62,11 @@ def make_cache(directory: Path, rows: ModelRows, *, step: int = 100) -> RowCache
 
 def assert_same(rows: ModelRows, wanted: ModelRows) -> None:
     """Both hold the same bits."""
-    for name in ("numeric", "codes", "targets", "weights"):
+    for name in ("numeric", "codes"):
         ours, theirs = getattr(rows, name), getattr(wanted, name)
-        if theirs is None:
-            assert ours is None
-            continue
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
-        if name == "targets":
-            np.testing.assert_array_equal(ours, theirs)
-        else:
-            assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+        assert ours.tobytes() == np.ascontiguousarray(theirs).tobytes()
+    np.testing.assert_array_equal(rows.numbers, wanted.numbers)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,8 +81,7 @@ def test_what_was_written_comes_back(
     rows = ModelRows(
         draw(FLOATS, features, np.float32),
         draw(CODES, codes, np.int64),
-        draw((0.0, 1.0, np.nan), 2, np.float32),
-        draw((0.0, 0.3, 7.0), 1, np.float32)[:, 0] if data.draw(st.booleans()) else None,
+        np.arange(count),
     )
     with make_cache(tmp_path / "cache", rows, step=data.draw(st.integers(1, 12))) as cache:
         numbers = st.lists(st.integers(0, count - 1))
@@ -106,9 +104,8 @@ def test_columns_have_the_smallest_exact_type(tmp_path: Path) -> None:
             ("numeric", "int8"): [3],
             ("codes", "uint16"): [0],
             ("codes", "uint8"): [1],
-            ("targets", "int8"): [0, 1],
         }
-        assert cache.row_bytes == 2 * 4 + 2 * 2 + 1 + 2 + 1 + 2
+        assert cache.row_bytes == 2 * 4 + 2 * 2 + 1 + 2 + 1
         assert_same(cache.select(np.arange(300)), rows)
 
 
@@ -116,12 +113,12 @@ def test_a_cache_is_written_once(tmp_path: Path) -> None:
     rows = make_rows(20)
     calls: list[int] = []
 
-    def batches() -> list[ModelRows]:
+    def make() -> Contents:
         calls.append(1)
-        return [rows]
+        return contents_of([rows])
 
     for key in ("a", "a", "b", "b", "a"):
-        with cached_rows(tmp_path / "deep" / "cache", key, batches) as cache:
+        with cached_rows(tmp_path / "deep" / "cache", key, make) as cache:
             assert len(cache) == 20
             assert_same(cache.select(np.arange(20)), rows)
     assert len(calls) == 3
@@ -154,7 +151,7 @@ def test_a_damaged_cache_is_written_again(tmp_path: Path, damage: str) -> None:
         assert open_cache(directory, "key") is None
         if damage == "remove" and name == "row_cache.json":
             path.write_bytes(b"{}")  # files without any manifest are nobody's to remove
-        with cached_rows(directory, "key", lambda: [rows]) as cache:
+        with cached_rows(directory, "key", lambda: contents_of([rows])) as cache:
             assert_same(cache.select(np.arange(50)), rows)
 
 
@@ -184,8 +181,8 @@ def test_writing_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         raise RuntimeError("the source went away")
 
     with pytest.raises(RuntimeError, match="went away"):
-        write_cache(tmp_path / "cache", "other", broken())
-    with cached_rows(tmp_path / "cache", "key", broken) as cache:
+        write_cache(tmp_path / "cache", "other", contents_of(broken()))
+    with cached_rows(tmp_path / "cache", "key", lambda: contents_of(broken())) as cache:
         assert_same(cache.select(np.arange(50)), rows)
     assert [entry.name for entry in tmp_path.iterdir()] == ["cache"]
 
@@ -201,47 +198,39 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
 def test_no_other_files_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("...")
     with pytest.raises(OutputError, match="holds files, and no cache"):
-        write_cache(tmp_path, "key", [make_rows(5)])
+        write_cache(tmp_path, "key", contents_of([make_rows(5)]))
     (tmp_path / "file").write_text("...")
     with pytest.raises(OutputError, match="is a file"):
-        write_cache(tmp_path / "file", "key", [make_rows(5)])
+        write_cache(tmp_path / "file", "key", contents_of([make_rows(5)]))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "thesis.tex"]
 
 
 def test_rows_that_no_cache_holds(tmp_path: Path) -> None:
-    soft = make_rows(5)
-    soft.targets[2, 1] = 0.5
-    with pytest.raises(ValueError, match="a target is neither"):
-        write_cache(tmp_path / "cache", "key", [soft])
     with pytest.raises(ValueError, match="no rows"):
-        write_cache(tmp_path / "cache", "key", [])
+        write_cache(tmp_path / "cache", "key", contents_of([]))
     with pytest.raises(ValueError, match="after others"):
-        write_cache(tmp_path / "cache", "key", [make_rows(5), make_rows(5, weighted=True)])
+        write_cache(
+            tmp_path / "cache", "key", contents_of([make_rows(5), make_rows(5, features=6)])
+        )
     assert not list(tmp_path.iterdir())
 
 
-def test_the_key_follows_the_content(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"x" * 3_000_000)
-    first = source_identity(path)
-    assert source_identity(path) == first
-    stat = path.stat()
-    path.write_bytes(b"x" * 2_999_999 + b"y")
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+def test_the_key_follows_from_all_of_its_parts() -> None:
+    one, other = {"path": "a", "sha256": "1"}, {"path": "a", "sha256": "2"}
     keys = {
-        cache_key([first], preprocessing={"numeric": []}),
-        cache_key([source_identity(path)], preprocessing={"numeric": []}),
-        cache_key([first], preprocessing={"numeric": [1]}),
-        cache_key([first, first], preprocessing={"numeric": []}),
-        cache_key([first], preprocessing={"numeric": []}, version="1"),
+        cache_key([one], preprocessing={"numeric": []}),
+        cache_key([other], preprocessing={"numeric": []}),
+        cache_key([one], preprocessing={"numeric": [1]}),
+        cache_key([one, one], preprocessing={"numeric": []}),
+        cache_key([one], preprocessing={"numeric": []}, version="1"),
     }
     assert len(keys) == 5
-    assert cache_key([first], b=1, a=2) == cache_key([first], a=2, b=1)
+    assert cache_key([one], b=1, a=2) == cache_key([one], a=2, b=1)
 
 
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RowCache, ModelRows]]:
-    rows = make_rows(1000, weighted=True)
+    rows = make_rows(1000)
     with make_cache(tmp_path_factory.mktemp("rows") / "cache", rows) as cache:
         yield cache, rows
 
@@ -314,25 +303,24 @@ def test_two_passes_over_a_file_give_what_is_fitted_in_memory(tmp_path: Path) ->
     assert fitted == wanted
 
     def rows() -> Iterator[ModelRows]:
-        for part, batch in batches():
+        for _, batch in batches():
             features = fitted.transform(batch)
-            targets = frame["y"].to_numpy()[part, None].astype(np.float32)
-            yield ModelRows(features.numeric, features.codes, targets)
+            yield ModelRows(features.numeric, features.codes)
 
-    key = cache_key([source_identity(path)], preprocessing=fitted.to_dict())
-    with cached_rows(tmp_path / "cache", key, rows) as cache:
+    identities = look_at_sources([path], tmp_path).identities()
+    key = cache_key(identities, preprocessing=fitted.to_dict())
+    with cached_rows(tmp_path / "cache", key, lambda: contents_of(rows())) as cache:
         whole = wanted.transform(table)
         got = cache.select(np.arange(5000))
         assert np.array_equal(got.numeric, whole.numeric)
         assert np.array_equal(got.codes, whole.codes)
-        assert np.array_equal(got.targets[:, 0], frame["y"].to_numpy())
-        assert [file.dtype for file in cache.files] == ["float32", "int8", "uint8", "int8"]
+        assert [file.dtype for file in cache.files] == ["float32", "int8", "uint8"]
 
 
 def test_a_cache_that_the_disk_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imbalance_cli.row_cache.reading.write_cache", lambda *_: None)
+    monkeypatch.setattr("imbalance_cli.row_cache.reading.write_cache", lambda *_, **__: None)
     with pytest.raises(OutputError, match="cannot be read back"):
-        cached_rows(tmp_path / "cache", "key", list)
+        cached_rows(tmp_path / "cache", "key", lambda: contents_of([]))
 
 
 def order_of(cache: RowCache, seed: int, epochs: int = 1) -> list[int]:

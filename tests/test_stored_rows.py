@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from imbalance_cli import stored_rows
 from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
+from imbalance_cli.labels.targets import ALL, DenseTargets
 from imbalance_cli.losses import bce
 from imbalance_cli.model import SCORING_ROWS, Shape, build_model, score_rows
-from imbalance_cli.row_cache import ModelRows, RowCache, cached_rows
+from imbalance_cli.row_cache import Contents, ModelRows, RowCache, cached_rows
 from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.training import Member, train
 
@@ -25,33 +27,29 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def rows() -> ModelRows:
+def rows() -> Dataset:
     random = np.random.default_rng(0)
     numeric = random.normal(size=(ROWS, 3)).astype(np.float32)
     numeric[:, 2] = np.arange(ROWS)  # tells rows apart
     targets = (numeric[:, :2] > 0.8).astype(np.float32)
     targets[random.random(targets.shape) < 0.1] = np.nan
     weights = random.choice([0.5, 1.0, 2.0], ROWS).astype(np.float32)
-    return ModelRows(numeric, random.integers(0, 5, (ROWS, 1)), targets, weights)
+    codes = random.integers(0, 5, (ROWS, 1))
+    return Dataset(*map(torch.from_numpy, (numeric, codes, targets, weights)))
 
 
 @pytest.fixture(scope="module")
-def cache(rows: ModelRows, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RowCache]:
+def cache(rows: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RowCache]:
     folder: Path = tmp_path_factory.mktemp("cache")
-    with cached_rows(folder / "rows", "key", lambda: [rows]) as opened:
+    features = ModelRows(rows.numeric.numpy(), rows.codes.numpy())
+    with cached_rows(folder / "rows", "key", lambda: Contents({}, {}, [features])) as opened:
         yield opened
 
 
-def in_memory(rows: ModelRows) -> Dataset:
+def on_disk(rows: Dataset, cache: RowCache) -> StoredRows:
     assert rows.weights is not None
-    columns = (rows.numeric, rows.codes, rows.targets, rows.weights)
-    return Dataset(*map(torch.from_numpy, columns))
-
-
-def on_disk(rows: ModelRows, cache: RowCache) -> StoredRows:
-    assert rows.weights is not None
-    weights = torch.from_numpy(rows.weights)
-    return StoredRows(cache, np.arange(ROWS), torch.from_numpy(rows.targets), weights)
+    targets = DenseTargets.of(rows.targets.numpy())
+    return StoredRows(cache, targets, CPU, rows.weights.numpy())
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:
@@ -63,41 +61,49 @@ def assert_same(one: Dataset, other: Dataset) -> None:
     assert torch.equal(one.weights, other.weights)
 
 
-def test_selected_rows_are_those_in_memory(rows: ModelRows, cache: RowCache) -> None:
+@pytest.mark.parametrize("at_a_time", [2, 3, 100])
+def test_selected_rows_are_those_in_memory(
+    rows: Dataset, cache: RowCache, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(stored_rows, "SELECTED", at_a_time)
     numbers = torch.tensor([7, 3, ROWS - 1, 3])
-    assert_same(on_disk(rows, cache).select(numbers), in_memory(rows).select(numbers))
-    assert on_disk(rows, cache).width == in_memory(rows).width == 3
-    assert len(on_disk(rows, cache)) == len(in_memory(rows)) == ROWS
+    assert_same(on_disk(rows, cache).select(numbers), rows.select(numbers))
+    assert on_disk(rows, cache).width == rows.width == 3
+    assert on_disk(rows, cache).labels == rows.labels == 2
+    assert len(on_disk(rows, cache)) == len(rows) == ROWS
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
-def test_blocks_of_a_part_are_those_in_memory(rows: ModelRows, cache: RowCache, count: int) -> None:
+def test_blocks_of_a_part_are_those_in_memory(rows: Dataset, cache: RowCache, count: int) -> None:
     numbers = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))[:count]
-    stored, held = on_disk(rows, cache).part(numbers), in_memory(rows).part(numbers)
-    assert torch.equal(stored.targets.nan_to_num(-1), held.targets.nan_to_num(-1))
+    stored, held = on_disk(rows, cache).part(numbers), rows.part(numbers)
+    assert torch.equal(stored.columns(ALL).nan_to_num(-1), held.columns(ALL).nan_to_num(-1))
+    assert torch.equal(stored.is_known(), held.is_known())
+    assert stored.weights is not None
+    assert held.weights is not None
+    assert torch.equal(stored.weights, held.weights)
     pairs = list(zip(stored.blocks(10), held.blocks(10), strict=True))
     assert len(pairs) == max(1, -(-count // 10))
     for one, other in pairs:
         assert_same(one, other)
 
 
-def test_a_part_of_a_part(rows: ModelRows, cache: RowCache) -> None:
+def test_a_part_of_a_part(rows: Dataset, cache: RowCache) -> None:
     first, second = torch.arange(50, 90), torch.tensor([3, 1])
     part = on_disk(rows, cache).part(first).part(second)
+    assert part.numbers is not None
     assert part.numbers.tolist() == [53, 51]
-    assert_same(next(part.blocks(5)), in_memory(rows).select(torch.tensor([53, 51])))
+    assert_same(next(part.blocks(5)), rows.select(torch.tensor([53, 51])))
 
 
-def test_scores_are_those_in_memory_to_the_bit(rows: ModelRows, cache: RowCache) -> None:
+def test_scores_are_those_in_memory_to_the_bit(rows: Dataset, cache: RowCache) -> None:
     model = build_model(Shape(3, [5], 2, [8]), [0, 1])
     stored = score_rows(model, on_disk(rows, cache), "float32")
     assert stored.shape == (2, ROWS, 2)
-    assert torch.equal(stored, score_rows(model, in_memory(rows), "float32"))
+    assert torch.equal(stored, score_rows(model, rows, "float32"))
 
 
-def test_an_epoch_takes_each_row_once_and_no_two_are_alike(
-    rows: ModelRows, cache: RowCache
-) -> None:
+def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache: RowCache) -> None:
     chosen = torch.arange(1, ROWS, 3)
     begin = on_disk(rows, cache).epochs(chosen, 64, seed=1)
     orders = []
@@ -113,15 +119,12 @@ def test_an_epoch_takes_each_row_once_and_no_two_are_alike(
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_members_learn_from_stored_rows(
-    rows: ModelRows, cache: RowCache, *, together: bool
-) -> None:
-    scaled = ModelRows(rows.numeric, rows.codes, rows.targets, rows.weights)
+def test_members_learn_from_stored_rows(rows: Dataset, cache: RowCache, *, together: bool) -> None:
     model = build_model(Shape(3, [5], 2, [8]), [0, 1])
     learned, valid = torch.arange(0, 4000), torch.arange(4000, ROWS)
     members = [Member(learned, valid, bce(), seed) for seed in (0, 1)]
     settings = TrainingSection(epochs=2, device="cpu", learning_rate=0.01)
-    stored = on_disk(scaled, cache)
+    stored = on_disk(rows, cache)
     results = list(train(model, stored, members, settings, together=together))
     assert len(results) == 2
     assert results[-1].loss < results[0].loss

@@ -9,6 +9,7 @@ import sys
 import time
 import tracemalloc
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -39,10 +40,15 @@ def read(source: SvmlightSource, columns: Sequence[str] | None = None) -> pl.Dat
     return pl.concat(batch.frame for batch in source.batches(columns or source.columns))
 
 
-def read_sparse(source: SvmlightSource) -> tuple[np.ndarray, np.ndarray]:
-    batches = list(source.sparse_batches())
-    features = sp.vstack([batch.features for batch in batches]).toarray()
-    return features, sp.vstack([batch.labels for batch in batches]).toarray()
+def read_mixed(source: SvmlightSource) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the features, and the labels from what the source holds sparse."""
+    with mock.patch.object(module, "MOST_DENSE", 0):
+        batches = list(source.mixed_batches(source.columns))
+    for batch in batches:
+        assert batch.sparse is not None
+        assert batch.sparse.names == source.own_labels
+    ones = sp.vstack([batch.sparse.ones for batch in batches if batch.sparse])
+    return pl.concat(batch.frame for batch in batches), ones.toarray()
 
 
 def check_against_sklearn(path: Path) -> None:
@@ -66,9 +72,10 @@ def check_against_sklearn(path: Path) -> None:
     np.testing.assert_array_equal(frame.select(features).to_numpy(), expected[:, first:])
     if labels:  # a frame of no columns has no rows
         np.testing.assert_array_equal(frame.select(labels).to_numpy(), targets)
-    dense_features, dense_targets = read_sparse(source)
-    np.testing.assert_array_equal(dense_features, expected[:, first:])
-    np.testing.assert_array_equal(dense_targets, targets)
+    if labels:
+        others, ones = read_mixed(source)
+        assert others.equals(frame.select(features))
+        np.testing.assert_array_equal(ones, targets)
     tally = source.tally(labels)
     assert tally.rows == source.rows
     counted = tally_batches(source.batches(labels), labels)
@@ -179,7 +186,8 @@ def test_a_multi_label_file(write: WriteFile) -> None:
     tally = source.tally(["x_2", "y_3"])
     assert tally.columns["x_2"].counts == {"0.0": 2, "-300.0": 1}
     assert list(tally.columns) == ["x_2", "y_3"]
-    batch = next(source.sparse_batches())
+    batch = next(source.mixed_batches(source.columns))
+    assert batch.sparse is None
     assert [batch.place(i) for i in range(3)] == ["line 2", "line 3", "line 4"]
 
 
@@ -201,8 +209,8 @@ def test_columns_that_another_file_has(write: WriteFile) -> None:
     wanted = ["y_7", "y_1", "y_0", "x_5", "x_2", "x_0"]
     assert read(source, wanted).rows() == [(0, 1, 0, 0, 0.5, 0), (0, 0, 1, 0, 0, 0)]
     assert [label.positives for label in count_labels(source).labels] == [1, 1, 0]
-    features, targets = read_sparse(source)
-    assert features.tolist() == [[0, 0, 0.5, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
+    features, targets = read_mixed(source)
+    assert features.to_numpy().tolist() == [[0, 0, 0.5, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
     assert targets.tolist() == [[0, 1, 0], [1, 0, 0]]
     binary = SvmlightSource(write("b.svm", "1 2:0.5\n-1 3:1\n"))
     binary.include(["y", "x_4"])

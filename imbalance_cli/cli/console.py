@@ -71,7 +71,12 @@ def draw(drawing: RenderableType) -> None:
 
 
 def show_report(
-    evaluation: Evaluation, run: Path, output_format: str, page: Path | None = None
+    evaluation: Evaluation,
+    run: Path,
+    output_format: str,
+    *,
+    sort: str | None = None,
+    page: Path | None = None,
 ) -> None:
     """Write an evaluation to stdout as a table, CSV or JSON.
 
@@ -79,17 +84,33 @@ def show_report(
         evaluation: to write.
         run: the run directory, which the table and the JSON name.
         output_format: table, csv or json.
+        sort: what the labels are sorted by; None is by prevalence in a table.
         page: the file that shows more of it, which the table names, if there is one.
     """
     from imbalance_cli.report import documents
+    from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
     if output_format == "table":
         from imbalance_cli.report.terminal import draw_report
 
-        draw(draw_report(evaluation, str(run)))
+        draw(draw_report(evaluation, str(run), sort or PREVALENCE))
         if page is not None:
             sys.stdout.write(f"report: {page}\n")
-    elif output_format == "csv":
+        return
+    evaluation = evaluation if sort is None else sort_evaluation(evaluation, sort)
+    if output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:
         write_result(documents.to_json(evaluation, str(run)), None)
+
+
+def check_sort(sort: str | None) -> None:
+    """Raise unless --sort names something that labels can be sorted by.
+
+    Raises:
+        ConfigError: it names the nearest.
+    """
+    from imbalance_cli.report import ordering
+
+    if sort is not None:
+        ordering.check_sort(sort)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report
+from imbalance_cli.cli.console import check_sort, default_format, show_report
 from imbalance_cli.cli.label_options import InputFormat
-from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run
+from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
         typer.Argument(metavar="SOURCE", help="Labelled rows; - for stdin.", show_default=False),
     ],
     output_format: ReportFormat = None,
+    sort: Sort = None,
     bootstrap: Annotated[
         int | None,
         typer.Option(
@@ -40,6 +41,7 @@ def evaluate(
     from imbalance_cli.cli.events import EventLog
     from imbalance_cli.cli.progress import QuietProgress
 
+    check_sort(sort)
     with EventLog(quiet=False) if log_format == "json" else QuietProgress() as log:
         evaluation = workflows.evaluate(
             run,
@@ -59,4 +61,4 @@ def evaluate(
             names = ", ".join(without)
             log.warned(f"no positive in these rows for {names}: its scores are undefined")
         log.finished(workflows.Finish.of_evaluation("evaluate", run, evaluation))
-    show_report(evaluation, run, output_format or default_format())
+    show_report(evaluation, run, output_format or default_format(), sort=sort)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, show_report
+from imbalance_cli.cli.console import check_sort, default_format, show_report
 from imbalance_cli.cli.options import (
     Debug,
     LogFormat,
@@ -18,6 +18,7 @@ from imbalance_cli.cli.options import (
     Quiet,
     ReportFormat,
     RunDir,
+    Sort,
     TensorBoard,
 )
 from imbalance_cli.errors import ConfigError
@@ -44,6 +45,7 @@ def fit(
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
     output_format: ReportFormat = None,
+    sort: Sort = None,
     tensorboard: TensorBoard = None,
     mlflow: Mlflow = None,
     mlflow_experiment: MlflowExperiment = "Default",
@@ -58,6 +60,7 @@ def fit(
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
 
+    check_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
     progress = choose_progress(quiet=quiet, log_format=log_format)
     if from_compare is not None and choose is not None:
@@ -73,7 +76,7 @@ def fit(
             evaluation = workflows.fit(settings, directory, observer, overwrite=overwrite)
     page = directory / REPORT
     shown = page if page.exists() else None  # report.plots: false draws none
-    show_report(evaluation, directory, output_format or default_format(), shown)
+    show_report(evaluation, directory, output_format or default_format(), sort=sort, page=shown)
 
 
 def _check_arguments(

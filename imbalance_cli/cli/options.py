@@ -18,6 +18,15 @@ ReportFormat = Annotated[
         help="How to write the report.  [default: table on a terminal, csv in a pipe]",
     ),
 ]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRIC",
+        help="Sort labels by a metric (a column of --format csv), prevalence, positives or label.  "
+        "[default: prevalence in a table, else as they come]",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 ConfigFile = Annotated[

@@ -1,17 +1,95 @@
-"""`imbtrain report`: the page and the plots of a run, again."""
+"""`imbtrain report`: the page and the plots of a run, again; or several runs side by side."""
 
 from __future__ import annotations
 
-from imbalance_cli.cli.console import write_result
-from imbalance_cli.cli.options import Debug, Run
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from imbalance_cli.cli.console import (
+    check_sort,
+    default_format,
+    draw,
+    show_report,
+    warn,
+    write_result,
+)
+from imbalance_cli.cli.options import Debug, Sort
+from imbalance_cli.errors import ConfigError
 
 
 def report(
-    run: Run,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run directories that fit left; several are compared with the first.",
+            show_default=False,
+        ),
+    ],
+    output_format: Annotated[
+        Literal["table", "csv", "json"] | None,
+        typer.Option(
+            "--format",
+            help="How to write the report; of one run, in place of the path.  [default of several: "
+            "table on a terminal, csv in a pipe]",
+        ),
+    ] = None,
+    sort: Sort = None,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Replicates for several runs; 0 for none.  [default: report.bootstrap of the "
+            "first]",
+            show_default=False,
+        ),
+    ] = None,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
-    """Write report.html and plots/ of a run from its saved predictions; print the page's path."""
+    """Write report.html and plots/ of a run from its saved predictions; print the page's path.
+
+    With --format or --sort, print the report itself. Of several runs, which must have held out the
+    same rows, print them side by side, with paired intervals of the differences to the first.
+    """
+    check_sort(sort)
+    if len(runs) > 1:
+        _compare(runs, output_format or default_format(), sort, bootstrap)
+        return
+    if bootstrap is not None:
+        raise ConfigError(
+            "--bootstrap goes with several runs: the intervals of one are saved with it",
+            hint="imbtrain evaluate RUN SOURCE --bootstrap computes others",
+        )
+    _draw_again(runs[0], output_format, sort)
+
+
+def _draw_again(run: Path, output_format: str | None, sort: str | None) -> None:
     from imbalance_cli import workflows
 
-    path = workflows.draw_report(run)
-    write_result(f"{path}\n".encode(), None)
+    page = workflows.draw_report(run)
+    if output_format is None and sort is None:
+        write_result(f"{page}\n".encode(), None)
+        return
+    evaluation = workflows.read_evaluation(run)
+    show_report(evaluation, run, output_format or default_format(), sort=sort, page=page)
+
+
+def _compare(runs: list[Path], output_format: str, sort: str | None, bootstrap: int | None) -> None:
+    from imbalance_cli import workflows
+    from imbalance_cli.report import ordering
+    from imbalance_cli.report import run_comparison as drawing
+
+    if sort is not None:
+        ordering.check_sort(sort, drawing.SORTS)
+    comparison = workflows.compare_runs(runs, warn, bootstrap=bootstrap)
+    evaluation = workflows.read_evaluation(runs[0])
+    if output_format == "table":
+        part = evaluation.part.replace("_", "-")
+        held_out = f"{part} rows of {evaluation.source}"
+        draw(drawing.draw_run_comparison(comparison, held_out, sort))
+    elif output_format == "csv":
+        write_result(drawing.to_csv(comparison), None)
+    else:
+        write_result(drawing.to_json(comparison, evaluation.source, evaluation.part), None)

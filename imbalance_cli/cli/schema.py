@@ -11,6 +11,6 @@ def schema(
 ) -> None:
     """Write the JSON schema of the config, which editors complete and check YAML by."""
     from imbalance_cli.config.json_schema import make_json_schema
-    from imbalance_cli.report.documents import encode_document
+    from imbalance_cli.report.encoding import encode_document
 
     write_result(encode_document(make_json_schema()), None)

@@ -1,6 +1,7 @@
 """Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
 
 from imbalance_cli.comparison.comparing import compare_candidates
+from imbalance_cli.comparison.conclusions import conclude
 from imbalance_cli.comparison.results import (
     LOWER_IS_BETTER,
     METRICS,
@@ -20,4 +21,5 @@ __all__ = [
     "Comparison",
     "LabelComparison",
     "compare_candidates",
+    "conclude",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from imbalance_cli.comparison.results import LOWER_IS_BETTER
 from imbalance_cli.comparison.verdicts import standard_errors
@@ -15,19 +15,25 @@ MOST_PLACES = 6
 NAMED = 3  # candidates that a sentence lists before it says how many more
 
 
-def conclude(comparison: Comparison) -> list[str]:
-    """Return what the evidence says, in plain sentences."""
+def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correction") -> list[str]:
+    """Return what the evidence says, in plain sentences.
+
+    Args:
+        comparison: its numbers.
+        of: what the candidates are.
+    """
     found = {candidate.name: candidate.macro for candidate in comparison.candidates}
     baseline = found.pop(comparison.baseline)
     if not found:
         return [f"{comparison.baseline} is the only candidate: there is nothing to compare."]
     if baseline["average_precision"].value is None:
         return ["No learned label has positives and negatives: there is nothing to compare."]
-    tuned = next(c for c in comparison.candidates if c.name == comparison.baseline).loss == "bce"
+    loss = next(c for c in comparison.candidates if c.name == comparison.baseline).loss
+    rival = "tuned thresholds" if of == "correction" and loss == "bce" else comparison.baseline
     sentences = [
-        *_verdicts("average_precision", "Average precision", found, comparison.baseline),
-        *_verdicts("f1", "F1", found, "tuned thresholds" if tuned else comparison.baseline),
-        *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline),
+        *_verdicts("average_precision", "Average precision", found, comparison.baseline, of),
+        *_verdicts("f1", "F1", found, rival, of),
+        *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline, of),
     ]
     if baseline["average_precision"].low is None:
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
@@ -48,7 +54,7 @@ def conclude(comparison: Comparison) -> list[str]:
 
 
 def _verdicts(
-    metric: str, title: str, found: dict[str, dict[str, Compared]], rival: str
+    metric: str, title: str, found: dict[str, dict[str, Compared]], rival: str, of: str
 ) -> list[str]:
     """Return which candidates beat the rival on a metric, if any, and which are worse."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
@@ -60,13 +66,14 @@ def _verdicts(
     if better:
         first = f"{best} beats {rival} by {_amount(results[best], sign, '')}"
     elif results[best].verdict is None:  # nothing was resampled
-        first = f"the best correction, {best}, is {_amount(results[best], 1, '+')} from {rival}"
+        first = f"the best {of}, {best}, is {_amount(results[best], 1, '+')} from {rival}"
     else:
         called = "best" if sign * _difference(results[best]) > 0 else "nearest"
         amount = _amount(results[best], 1, "+")
-        first = f"no correction beats {rival} here; the {called}, {best}, is {amount}"
+        first = f"no {of} beats {rival} here; the {called}, {best}, is {amount}"
         if _leaves_zero_out(results[best]):
-            first += f", as {len(found)} comparisons give by chance"
+            several = f"{len(found)} comparisons give" if len(found) > 1 else "one comparison gives"
+            first += f", as {several} by chance"
     sentences = [f"{title}: {first}."]
     if better and also:
         sentences.append(f"{title}, also better: {_names(also)}.")

@@ -72,7 +72,9 @@ class ColumnScan:
         if not _is_numeric(cells.dtype):
             self._dates.add(_read_dates(cells, numbers), table, self._column, rows)
         if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
-            self._texts.add(cells, rows)
+            are_numbers = numbers.bad_row is None and not numbers.has_words
+            texts = cells if numbers.texts is None else numbers.texts
+            self._texts.add(texts, rows, are_numbers=are_numbers)
 
     def merge(self, other: ColumnScan, name: str) -> None:
         """Take in what a scan of later rows did.
@@ -262,7 +264,7 @@ def _read_dates(cells: pl.Series, numbers: Parsed) -> Parsed:
     if numbers.bad_row is not None:
         if cells.dtype.is_temporal():
             return parse_dates(cells)
-        texts = parse_texts(cells)
+        texts = parse_texts(cells) if numbers.texts is None else numbers.texts
         if texts.str.contains(BEGINS_AS_DATE).any():
             return parse_dates(texts)
         is_known = texts.is_not_null()

@@ -39,7 +39,7 @@ class Texts:
     def __init__(self, column: str, exact: int) -> None:
         self._column = column
         self._section = SECTION * exact
-        self._waiting: list[tuple[pl.Series, NDArray[np.bool_]]] = []
+        self._waiting: list[tuple[pl.Series, NDArray[np.bool_], bool]] = []
         self._waiting_rows = 0
         self._distinct = DistinctCounter(exact)
         self._categories = FrequentTexts(exact)
@@ -50,10 +50,18 @@ class Texts:
         self._is_readable = True  # whether every cell looks like a number or a date
         self._has_counts = True
 
-    def add(self, cells: pl.Series, rows: NDArray[np.bool_] | None) -> None:
-        """Take in cells, of which `rows` (N,) are of the training part."""
+    def add(
+        self, cells: pl.Series, rows: NDArray[np.bool_] | None, *, are_numbers: bool = False
+    ) -> None:
+        """Take in cells, of which `rows` (N,) are of the training part.
+
+        Args:
+            cells: texts as `parse_texts` gives them, or typed.
+            rows: see above; None for all.
+            are_numbers: whether they are all known to be numbers, or missing; true is none.
+        """
         is_chosen = np.ones(len(cells), np.bool_) if rows is None else rows
-        self._waiting.append((cells, is_chosen))
+        self._waiting.append((cells, is_chosen, are_numbers))
         self._waiting_rows += len(cells)
         while self._waiting_rows > self._section:
             self._count(self._section)
@@ -71,8 +79,8 @@ class Texts:
         self._has_counts &= other._has_counts
         self._distinct.merge(other._distinct)
         self._categories.merge(other._categories)
-        for cells, rows in other._waiting:
-            self.add(cells, rows)
+        for cells, rows, are_numbers in other._waiting:
+            self.add(cells, rows, are_numbers=are_numbers)
 
     def has_booleans(self) -> bool:
         """Whether any cell is true or false."""
@@ -124,14 +132,14 @@ class Texts:
         """Count the first so many of the waiting cells."""
         if not rows:
             return
-        cells, is_chosen = self._take(rows)
+        cells, is_chosen, are_numbers = self._take(rows)
         if cells.dtype.is_numeric():  # whole numbers: they can be ids, and are never categories
             known = cells.drop_nulls()
             self._known += len(known)
             self._distinct.add(known)
             self._first = str(known[0]) if self._first is None and len(known) else self._first
             return
-        texts = parse_texts(cells)
+        texts = cells if cells.dtype == pl.String else parse_texts(cells)
         known = texts.drop_nulls()
         self._known += len(known)
         if len(known):
@@ -139,31 +147,33 @@ class Texts:
         self._characters += int(known.str.len_chars().sum())
         self._distinct.add(known)
         self._is_whole = self._is_whole and bool(known.str.contains(WHOLE).all())
-        is_readable = _are_readable(known)
+        is_readable = are_numbers or _are_readable(known)
         self._is_readable &= is_readable
         if not is_readable:
             self._has_booleans |= bool(known.str.to_lowercase().is_in(list(BOOLEANS)).any())
-        chosen = texts.filter(pl.Series(is_chosen))
-        self._has_missing |= chosen.null_count() > 0
+        if len(known) < len(texts) and not self._has_missing:
+            self._has_missing = bool(is_chosen[texts.is_null().to_numpy()].any())
         # a column of numbers that differ is hardly a category, and to count them takes longest
         self._has_counts = self._has_counts and (self._distinct.is_exact or not self._is_readable)
         if self._has_counts:
-            self._categories.add(chosen)
+            self._categories.add(texts.filter(pl.Series(is_chosen)))
 
-    def _take(self, rows: int) -> tuple[pl.Series, NDArray[np.bool_]]:
-        """Remove the first so many waiting cells, and return them and which are training rows."""
+    def _take(self, rows: int) -> tuple[pl.Series, NDArray[np.bool_], bool]:
+        """Remove the first so many waiting cells; return them, their rows, if all are numbers."""
         self._waiting_rows -= rows
         cells: list[pl.Series] = []
         chosen: list[NDArray[np.bool_]] = []
+        all_numbers = True
         while rows:
-            part, is_chosen = self._waiting.pop(0)
+            part, is_chosen, are_numbers = self._waiting.pop(0)
             if len(part) > rows:
-                self._waiting.insert(0, (part[rows:], is_chosen[rows:]))
+                self._waiting.insert(0, (part[rows:], is_chosen[rows:], are_numbers))
                 part, is_chosen = part[:rows], is_chosen[:rows]
             rows -= len(part)
             cells.append(part)
             chosen.append(is_chosen)
-        return pl.concat(cells), np.concatenate(chosen)
+            all_numbers &= are_numbers
+        return pl.concat(cells), np.concatenate(chosen), all_numbers
 
 
 def _are_readable(texts: pl.Series) -> bool:

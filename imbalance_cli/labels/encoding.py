@@ -16,7 +16,7 @@ from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
-from imbalance_cli.readers.source import Tally
+from imbalance_cli.readers.source import MOST_DENSE, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
+    from imbalance_cli.readers.source import SparseColumns
 
 EncodingName = Literal["binary", "one_vs_rest", "tags"]
 MissingPolicy = Literal["mask", "negative", "drop", "error"]
-MOST_DENSE = 128  # classes or tags whose targets are a byte a cell; those of more are sparse
 LEAST_OF_AN_ID = 50  # distinct values, from which a column may be one of ids
 WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
 
@@ -145,9 +145,13 @@ class LabelEncoder:
     def encode(self, table: Table) -> Targets:
         """Return (N, L): those of more than MOST_DENSE classes or tags are sparse.
 
+        So are those of columns that the table holds sparse.
+
         Raises:
             LabelError: a cell is not binary, or holds an empty tag.
         """
+        if table.sparse is not None:
+            return self._read_sparse(table.name, table.sparse)
         if self.encoding == "binary":
             return encode_labels(table, self.labels, self.positive, self._seen)
         values = list_values(table, self.columns[0], self.encoding, self.separator)
@@ -160,6 +164,20 @@ class LabelEncoder:
         cells[missing] = MISSING
         cells[rows, labels] = 1
         return DenseTargets(cells)
+
+    def _read_sparse(self, name: str, columns: SparseColumns) -> SparseTargets:
+        if self.encoding != "binary" or self.positive not in {None, "1"}:
+            raise LabelError(
+                f"{name}: its labels are the numbers that a row lists: they are read as binary, "
+                "and 1 means 1",
+                hint="without data.encoding and data.positive (--encoding, --positive)",
+            )
+        ones = columns.ones
+        if columns.names != self.labels:
+            numbers = {column: i for i, column in enumerate(columns.names)}
+            ones = ones[:, [numbers[label] for label in self.labels]]
+        rows, labels = ones.nonzero()
+        return SparseTargets.of(rows, labels, ones.shape)
 
     def _positions(self, values: pl.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the row and the label of every positive, and note what is no label."""

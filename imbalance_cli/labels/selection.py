@@ -64,8 +64,9 @@ def match_columns(
         ImbtrainError: an `error`, if a pattern matches no column.
     """
     chosen: dict[str, None] = {}
+    known = frozenset(columns)
     for pattern in patterns:
-        matches: Sequence[str] = [pattern] if pattern in columns else keys.get(pattern, ())
+        matches: Sequence[str] = [pattern] if pattern in known else keys.get(pattern, ())
         matches = matches or [c for c in columns if fnmatch.fnmatchcase(c, pattern)]
         if not matches:
             raise error(

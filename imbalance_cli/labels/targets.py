@@ -42,8 +42,12 @@ class Targets(Protocol):
         """Return the targets of some rows, by their numbers or by a flag for each."""
         ...
 
-    def dense(self, labels: slice = ALL) -> NDArray[np.float32]:
-        """Return 1, 0 and NaN where missing, (N, l) of some neighbouring labels.
+    def select(self, labels: Numbers) -> Self:
+        """Return the targets of some labels, by their numbers."""
+        ...
+
+    def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
+        """Return 1, 0 and NaN where missing, (N, l) of some labels.
 
         It is as large as it is: take few rows or few labels of large targets.
         """
@@ -115,7 +119,11 @@ class DenseTargets:
         """Return the targets of some rows."""
         return DenseTargets(self.cells[rows])
 
-    def dense(self, labels: slice = ALL) -> NDArray[np.float32]:
+    def select(self, labels: Numbers) -> DenseTargets:
+        """Return the targets of some labels."""
+        return DenseTargets(self.cells[:, labels])
+
+    def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
         """Return (N, l) float32, NaN where missing."""
         cells = self.cells[:, labels]
         values = cells.astype(np.float32)
@@ -124,8 +132,10 @@ class DenseTargets:
 
     def positives(self) -> sp.csr_array:
         """Return (N, L) with a 1 in every positive cell."""
-        rows, labels = np.nonzero(self.cells == 1)
-        return _compress(rows, labels, self.shape)
+        is_positive = self.cells == 1
+        labels = np.nonzero(is_positive)[1]
+        starts = np.concatenate([[0], np.count_nonzero(is_positive, axis=1).cumsum()])
+        return sp.csr_array((np.ones(len(labels), np.int8), labels, starts), shape=self.shape)
 
     def counts(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return the positives, negatives and missing cells of each label, (3, L)."""
@@ -226,10 +236,16 @@ class SparseTargets:
         """Return the targets of some rows."""
         return SparseTargets(self.ones[rows], self.rows[rows], self.labels)
 
-    def dense(self, labels: slice = ALL) -> NDArray[np.float32]:
+    def select(self, labels: Numbers) -> SparseTargets:
+        """Return the targets of some labels."""
+        ones = self.ones[:, labels]
+        ones.sort_indices()
+        return SparseTargets(ones, self.rows, self.labels[labels])
+
+    def dense(self, labels: slice | Numbers = ALL) -> NDArray[np.float32]:
         """Return (N, l) float32, NaN where missing."""
         known = self.labels[labels]
-        ones = self.ones if labels == ALL else self.ones[:, labels]
+        ones = self.ones if labels is ALL else self.ones[:, labels]
         values = np.zeros((len(self), len(known)), np.float32)
         values[~self.rows] = np.nan
         values[:, ~known] = np.nan
@@ -301,6 +317,24 @@ class SparseTargets:
 def as_targets(values: Targets | NDArray[np.floating]) -> Targets:
     """Return targets as they are, and floats, (N, L) with NaN where missing, as targets."""
     return DenseTargets.of(values) if isinstance(values, np.ndarray) else values
+
+
+def row_blocks(targets: Targets) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield all cells, some rows at a time: which these are, and `dense` of them."""
+    height = max(BLOCK_CELLS // max(targets.shape[1], 1), 1)
+    for first in range(0, len(targets), height):
+        rows = slice(first, first + height)
+        yield rows, targets.take(rows).dense()
+
+
+def label_blocks(
+    targets: Targets, labels: Numbers
+) -> Iterator[tuple[Numbers, NDArray[np.float32]]]:
+    """Yield the numbers of some labels at a time, (l,), and `dense` of these."""
+    width = max(BLOCK_CELLS // max(len(targets), 1), 1)
+    for first in range(0, len(labels), width):
+        block = labels[first : first + width]
+        yield block, targets.dense(block)
 
 
 def stack_targets(parts: Sequence[Targets]) -> Targets:

@@ -1,6 +1,6 @@
 """Rows with the same features in several parts.
 
-Shapes: N rows, L labels, D distinct rows.
+Shapes: N rows, L labels, D distinct rows, R of the rows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits import Split
+
+
+BLOCK = 2**20  # rows that are looked up at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,22 +73,43 @@ def count_straddling_hashes(
 ) -> Duplicates:
     """Count as `count_straddling_duplicates` does, by what `hash_rows` gave of all rows, (N,)."""
     parts = split.rows_of_parts()
-    rows = np.concatenate(list(parts.values()))
-    if not len(rows):
-        return Duplicates(0, 0, None if targets is None else 0, {"valid": 0, "test": 0})
-    numbers = np.unique(hashes, return_inverse=True)[1].astype(np.intp, copy=False)
-    occurrences = np.bincount(numbers[rows])
-    in_train = np.zeros(len(occurrences), np.bool_)
-    in_train[numbers[split.train]] = True
-    repeated = rows[occurrences[numbers[rows]] > 1]
+    size = sum(map(len, parts.values()))
+    # sorted hashes, rather than a number for each: of very many rows these would be several copies
+    ordered = np.concatenate([hashes[rows] for rows in parts.values()])
+    ordered.sort()
+    shared = _repeated(ordered)
+    del ordered
+    repeated = np.concatenate([rows[_are_in(hashes, rows, shared)] for rows in parts.values()])
+    trained = np.unique(hashes[split.train[_are_in(hashes, split.train, shared)]])
+    numbers = np.searchsorted(shared, hashes[repeated])
     return Duplicates(
-        rows=len(rows),
+        rows=size,
         repeated=len(repeated),
         disagreeing=None
         if targets is None
-        else _count_disagreeing(numbers, repeated, as_targets(targets)),
-        straddling={part: int(in_train[numbers[parts[part]]].sum()) for part in ("valid", "test")},
+        else _count_disagreeing(numbers, as_targets(targets).take(repeated)),
+        straddling={
+            part: int(_are_in(hashes, parts[part], trained).sum()) for part in ("valid", "test")
+        },
     )
+
+
+def _repeated(ordered: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the values that come more than once in ascending ones, each once."""
+    is_second = ordered[1:] == ordered[:-1]
+    return np.unique(ordered[1:][is_second])
+
+
+def _are_in(
+    values: NDArray[np.uint64], rows: NDArray[np.intp], known: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    """Return whether the values of rows, (R,), are among ascending ones, a block at a time."""
+    found = np.zeros(len(rows), np.bool_)
+    for first in range(0, len(rows) if len(known) else 0, BLOCK):
+        block = values[rows[first : first + BLOCK]]
+        places = np.searchsorted(known, block).clip(max=len(known) - 1)
+        found[first : first + BLOCK] = known[places] == block
+    return found
 
 
 def hash_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.uint64]:
@@ -94,17 +118,15 @@ def hash_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.uint64]
     return hashes
 
 
-def _count_disagreeing(
-    numbers: NDArray[np.intp], repeated: NDArray[np.intp], targets: Targets
-) -> int:
-    its_numbers, its_targets = numbers[repeated], targets.take(repeated)
-    disagrees = np.zeros(int(its_numbers.max(initial=-1)) + 1, np.bool_)  # (D,)
+def _count_disagreeing(numbers: NDArray[np.intp], targets: Targets) -> int:
+    """Return how many rows, numbered by their features, (R,), disagree with others of a number."""
+    disagrees = np.zeros(int(numbers.max(initial=-1)) + 1, np.bool_)  # (D,)
     for label in range(targets.shape[1]):
-        column = its_targets.dense(slice(label, label + 1))[:, 0]
+        column = targets.dense(slice(label, label + 1))[:, 0]
         sides = []
         for side in (1, 0):
             seen = np.zeros(len(disagrees), np.bool_)
-            seen[its_numbers[column == side]] = True
+            seen[numbers[column == side]] = True
             sides.append(seen)
         disagrees |= sides[0] & sides[1]
-    return int(disagrees[its_numbers].sum())
+    return int(disagrees[numbers].sum())

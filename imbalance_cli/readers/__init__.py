@@ -18,11 +18,12 @@ from imbalance_cli.readers.formats import (
     sniff_delimiter,
 )
 from imbalance_cli.readers.partitions import is_glob
+from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -32,10 +33,11 @@ __all__ = [
     "INPUT_FORMATS",
     "Table",
     "batch_table",
+    "find_row",
     "open_source",
-    "read_columns",
     "read_table",
     "stack_tables",
+    "stream_tables",
 ]
 
 
@@ -83,11 +85,13 @@ class Table:
         name: the sources' names, for errors.
         frame: the columns asked for.
         place: says where a row stands: "b.csv: line 7".
+        sparse: label columns that are not in the frame, since there are many.
     """
 
     name: str
     frame: pl.DataFrame
     place: Callable[[int], str]
+    sparse: SparseColumns | None = None
 
 
 def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
@@ -98,45 +102,56 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
     """
     tables: list[Table] = []
     for source in sources:
-        missing = [column for column in columns if column not in source.columns]
+        known = frozenset(source.columns)
+        missing = [column for column in columns if column not in known]
         if missing:
             raise SourceError(
                 f"{source.name}: no column {missing[0]!r}, which {sources[0].name} has"
             )
-        tables += [batch_table(batch, source.name) for batch in source.batches(columns)]
+        tables += [batch_table(batch, source.name) for batch in source.mixed_batches(columns)]
     return stack_tables(tables, ", ".join(source.name for source in sources))
 
 
-def read_columns(reopen: Callable[[], Sequence[Source]], columns: Sequence[str]) -> Table:
-    """Read some columns of sources and keep nothing else of these.
-
-    Batches know where their rows stand by what they were read from, which may be as large as the
-    sources; here the sources are read again to find a place.
-
-    Args:
-        reopen: opens the sources, any number of times.
-        columns: that all of them have.
+def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator[Table]:
+    """Yield the columns of sources, some rows at a time.
 
     Raises:
         SourceError: a record cannot be read, or a column is of different types.
     """
-    sources = reopen()
-    tables = [
-        Table(source.name, batch.frame, str)
-        for source in sources
-        for batch in source.batches(columns)
-    ]
-    table = stack_tables(tables, ", ".join(source.name for source in sources))
+    types: dict[str, pl.DataType] = {}
+    for source in sources:
+        for batch in source.mixed_batches(columns):
+            for column, dtype in batch.frame.schema.items():
+                first = types.setdefault(column, dtype)
+                if dtype != first and not (dtype.is_numeric() and first.is_numeric()):
+                    raise SourceError(
+                        f"{source.name}: columns of different types: {column!r} is {dtype} after "
+                        f"{first}"
+                    )
+            yield batch_table(batch, source.name)
 
-    def place(row: int) -> str:
-        for source in reopen():
-            for batch in source.batches(columns):
-                if row < batch.frame.height:
-                    return f"{source.name}: {batch.place(row)}"
-                row -= batch.frame.height
-        return f"{table.name}: a row that is gone"
 
-    return dataclasses.replace(table, place=place)
+def find_row(sources: Iterable[Source], columns: Sequence[str], row: int) -> tuple[str, Table]:
+    """Return where a row of sources stands, and a table of it alone, by reading up to it.
+
+    Args:
+        sources: whose rows are counted one after the other.
+        columns: of the table.
+        row: its number, from 0 up.
+
+    Raises:
+        SourceError: a record cannot be read, or there are not so many rows.
+    """
+    first = 0
+    for table in stream_tables(sources, columns):
+        own = row - first
+        if own < table.frame.height:
+            return table.place(own), dataclasses.replace(table, frame=table.frame[own : own + 1])
+        first += table.frame.height
+    raise SourceError(
+        f"{first:,} rows are left, and more were read before",
+        hint="try again once nothing writes to the sources any more",
+    )
 
 
 def _differ_in_numbers(frames: Sequence[pl.DataFrame]) -> bool:
@@ -148,7 +163,7 @@ def _differ_in_numbers(frames: Sequence[pl.DataFrame]) -> bool:
 
 def batch_table(batch: Batch, name: str) -> Table:
     """Return a batch of the source called `name` as a table."""
-    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}")
+    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}", batch.sparse)
 
 
 def stack_tables(tables: Sequence[Table], name: str) -> Table:
@@ -172,4 +187,13 @@ def stack_tables(tables: Sequence[Table], name: str) -> Table:
         )
     except pl.exceptions.PolarsError as error:
         raise SourceError(f"{name}: columns of different types: {first_line(error)}") from error
-    return Table(name, frame, place)
+    return Table(name, frame, place, _stack_sparse(tables))
+
+
+def _stack_sparse(tables: Sequence[Table]) -> SparseColumns | None:
+    parts = [table.sparse for table in tables if table.sparse is not None]
+    if not parts:
+        return None
+    import scipy.sparse as sp
+
+    return SparseColumns(parts[0].names, sp.vstack([part.ones for part in parts], format="csr"))

@@ -10,6 +10,7 @@ from imbalance_cli.readers.source import MISSING_TEXTS
 
 SECONDS_A_DAY = 86_400
 CELL = "cell"  # what a column is called while it is parsed
+LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
 MOMENTS = (  # ISO, with a time of day
     "%Y-%m-%d %H:%M:%S%.f",
@@ -32,17 +33,24 @@ class Parsed:
         values: Float64 (numbers, dates in days since 1970) or String; null where missing.
         bad_row: the first row whose cell is neither missing nor of that kind, or None.
         bad_rows: how many such rows there are.
+        texts: of a column of texts that was read as numbers, the cells as `parse_texts` gives them.
+        has_words: whether any of the numbers is written as true or false.
     """
 
     values: pl.Series
     bad_row: int | None = None
     bad_rows: int = 0
+    texts: pl.Series | None = None
+    has_words: bool = False
 
 
 def parse_texts(column: pl.Series) -> pl.Series:
     """Return a column as stripped strings, null where a cell is missing."""
     # polars takes a name such as ^x$ for a pattern, also that of the series it is asked of
     cells = column.alias(CELL).cast(pl.String).str.strip_chars()
+    is_short = cells.str.len_bytes() <= LONGEST_MISSING
+    if not is_short.any():  # which is told faster than whether a cell is one of them
+        return cells
     missing = cells.str.to_lowercase().is_in(list(MISSING_TEXTS))
     return cells.set(missing.fill_null(value=False), None)
 
@@ -56,11 +64,15 @@ def parse_numbers(column: pl.Series) -> Parsed:
     if column.dtype.is_temporal():
         return _report_bad(cells, _nothing(column))
     values = cells.cast(pl.Float64, strict=False).fill_nan(None)
+    has_words = False
     if values.null_count() > cells.null_count():
         words = cells.str.to_lowercase()
         flags = words.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
+        has_words = flags.null_count() < len(flags)
         values = values.zip_with(values.is_not_null(), flags)
-    return _report_bad(cells, values)
+    parsed = _report_bad(cells, values)
+    texts = cells if column.dtype == pl.String else None
+    return dataclasses.replace(parsed, texts=texts, has_words=has_words)
 
 
 def parse_dates(column: pl.Series) -> Parsed:
@@ -92,6 +104,8 @@ def _days(moments: pl.Series) -> pl.Series:
 
 
 def _report_bad(cells: pl.Series, values: pl.Series) -> Parsed:
+    if values.null_count() == cells.null_count():  # as of most columns
+        return Parsed(values)
     bad = cells.is_not_null() & values.is_null()
     # "nan" was taken for missing in `cells`, so whatever is left did not parse
     first = bad.arg_max() if bad.any() else None

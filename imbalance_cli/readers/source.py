@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
+    import scipy.sparse as sp
+
+MOST_DENSE = 128
+"""Labels of a source whose targets are a cell each; those of more are the positive cells alone,
+where the source has these."""
 
 MISSING_TEXTS = frozenset({"", "na", "nan", "null"})
 """Cell texts that stand for a missing value, stripped and in lower case."""
@@ -70,16 +75,31 @@ class Tally:
 
 
 @dataclasses.dataclass(frozen=True)
+class SparseColumns:
+    """Label columns of which only the cells that are 1 are held; the others are 0.
+
+    Attributes:
+        names: of the columns, (L,).
+        ones: (N, L) a 1 in each of those cells.
+    """
+
+    names: list[str]
+    ones: sp.csr_array
+
+
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """Some consecutive rows of a source.
 
     Attributes:
         frame: the columns asked for; text formats give every cell as it stands, as a string.
         place: says where a row of the frame stands in the source: "line 7" or "row 7".
+        sparse: columns that are not in the frame, of `Source.mixed_batches`.
     """
 
     frame: pl.DataFrame
     place: Callable[[int], str]
+    sparse: SparseColumns | None = None
 
 
 class Source(Protocol):
@@ -121,6 +141,10 @@ class Source(Protocol):
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time."""
         ...
+
+    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
+        yield from self.batches(columns)
 
 
 def tally_frame(frame: pl.DataFrame, tally: Tally) -> list[tuple[str, str, int]]:

@@ -20,17 +20,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.source import Batch, ColumnTally, Source, Tally
+from imbalance_cli.readers.source import (
+    MOST_DENSE,
+    Batch,
+    ColumnTally,
+    Source,
+    SparseColumns,
+    Tally,
+)
 from imbalance_cli.readers.streams import STDIN, as_file, line_blocks, open_bytes, read_bytes
 from imbalance_cli.readers.svmlight_rows import LARGEST, Facts, Limits, SparseRows, parse_rows
 from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import polars as pl
-    import scipy.sparse as sp
     from numpy.typing import NDArray
 
 
@@ -44,21 +50,6 @@ BLANK_LINES = rb"(?:[ \t\r]*(?:#[^\n]*)?\n)*"
 HEADER = re.compile(
     BLANK_LINES + rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*(?:#[^\n]*)?\n"
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class SparseBatch:
-    """Some consecutive rows.
-
-    Attributes:
-        features: (N, F) in the order of the feature columns; what is not stored is 0.
-        labels: (N, L) ones, in the order of the label columns.
-        place: says where a row stands: "line 7".
-    """
-
-    features: sp.csr_array
-    labels: sp.csr_array
-    place: Callable[[int], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,26 +168,23 @@ class SvmlightSource(Source):
                 rows = block[first : first + height]
                 yield Batch(self._dense(rows, columns), functools.partial(_place, rows.lines))
 
-    def sparse_batches(self) -> Iterator[SparseBatch]:
-        """Yield all features and labels, sparse, some rows at a time.
+    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns as `batches` does; more than MOST_DENSE labels are sparse.
 
         Raises:
             SourceError: a row cannot be read.
         """
-        import numpy as np
-        import scipy.sparse as sp
-
+        labels = [column for column in columns if column in self._label_numbers]
+        if len(labels) <= MOST_DENSE:
+            yield from self.batches(columns)
+            return
+        others = [column for column in columns if column not in self._label_numbers]
+        height = max(1, BATCH_BYTES // (VALUE_BYTES * max(1, len(others))))
         for block in self._blocks():
-            ids, rows, ones = self._positives(block)
-            labels = sp.csr_array(
-                (ones, (rows, np.searchsorted(list(self._label_numbers.values()), ids))),
-                shape=(len(block), len(self._label_numbers)),
-            )
-            features = sp.csr_array(
-                (block.values, block.indices - self._indices.start, block.starts),
-                shape=(len(block), len(self._indices)),
-            )
-            yield SparseBatch(features, labels, functools.partial(_place, block.lines))
+            for first in range(0, len(block), height):
+                rows = block[first : first + height]
+                place = functools.partial(_place, rows.lines)
+                yield Batch(self._dense(rows, others), place, self._sparse(rows, labels))
 
     def _feature_index(self, column: str) -> int | None:
         """Return the index of a feature column in the file, None where there is no such column."""
@@ -238,7 +226,21 @@ class SvmlightSource(Source):
         ids, label_rows, ones = self._positives(block)
         series = _scatter(features, (block.indices, rows, block.values), len(block))
         series |= _scatter(labels, (ids, label_rows, ones), len(block))
+        if not columns:
+            return pl.DataFrame(height=len(block))
         return pl.DataFrame([series[column] for column in columns])
+
+    def _sparse(self, block: SparseRows, columns: list[str]) -> SparseColumns:
+        import numpy as np
+        import scipy.sparse as sp
+
+        ids, rows, ones = self._positives(block)
+        numbers = np.array([self._label_numbers[column] for column in columns])
+        found, is_wanted = _find(numbers, ids)
+        cells = (ones[is_wanted], (rows[is_wanted], found[is_wanted]))
+        matrix = sp.csr_array(cells, shape=(len(block), len(columns)))
+        matrix.sort_indices()
+        return SparseColumns(columns, matrix)
 
     def _blocks(self) -> Iterator[SparseRows]:
         """Yield all rows, a block of text at a time."""
@@ -362,13 +364,22 @@ def _scatter(
 
     numbers, rows, values = entries
     wanted = np.array(list(columns.values()), np.int64)
-    order = np.argsort(wanted)
     dense = np.zeros((len(wanted), height), values.dtype)
     if len(wanted):
-        found = order[np.searchsorted(wanted, numbers, sorter=order).clip(max=len(wanted) - 1)]
-        is_wanted = wanted[found] == numbers
+        found, is_wanted = _find(wanted, numbers)
         dense[found[is_wanted], rows[is_wanted]] = values[is_wanted]
     return {name: pl.Series(name, cells) for name, cells in zip(columns, dense, strict=True)}
+
+
+def _find(
+    wanted: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return where each number stands among the wanted ones, and whether it does."""
+    import numpy as np
+
+    order = np.argsort(wanted)
+    found = order[np.searchsorted(wanted, numbers, sorter=order).clip(max=len(wanted) - 1)]
+    return found, wanted[found] == numbers
 
 
 def _place(lines: NDArray[np.int64], row: int) -> str:

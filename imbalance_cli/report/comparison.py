@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from imbalance_cli.report.documents import encode_document, encode_rows
+from imbalance_cli.report.encoding import encode_document, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,9 @@ def draw_comparison(comparison: Comparison, run: str) -> RenderableType:
     scope = "macro averages" if several else comparison.candidates[0].labels[0].label
     parts: list[RenderableType] = [
         Text(f"{comparison.rows:,} rows, out of fold: {scope}", style="bold"),
-        _decisions(comparison),
+        draw_decisions(comparison, "candidate"),
         Text(),
-        _probabilities(comparison),
+        draw_probabilities(comparison, "candidate"),
         Text(),
     ]
     if several and len(comparison.candidates) > 1:
@@ -40,7 +40,7 @@ def draw_comparison(comparison: Comparison, run: str) -> RenderableType:
         parts += [Text(title, style="bold"), _by_label(comparison), Text()]
     parts += [Text(sentence) for sentence in comparison.conclusions]
     if len(comparison.candidates) > 1:
-        parts.append(Text(_legend(comparison), style="dim"))
+        parts.append(Text(describe_marks(comparison), style="dim"))
     return Group(*parts, Text(f"run: {run}"))
 
 
@@ -54,34 +54,36 @@ def to_json(comparison: Comparison, run: str, extra: Mapping[str, Any]) -> bytes
     return encode_document({"run": run, **extra, **comparison.to_dict()})
 
 
-def _decisions(comparison: Comparison) -> Table:
-    """Draw AP and F1 with their differences."""
-    table = _table("candidate", "AP", *DIFFERENCE, "F1", *DIFFERENCE)
+def draw_decisions(comparison: Comparison, heading: str) -> Table:
+    """Draw AP and F1 of each candidate, or whatever the heading calls it, with differences."""
+    table = make_table(heading, "AP", *DIFFERENCE, "F1", *DIFFERENCE)
     for name, macro in _by_ranking(comparison):
         ranking, f1 = macro[RANKING], macro["f1"]
-        table.add_row(name, _value(ranking), *_change(ranking), _value(f1), *_change(f1))
+        table.add_row(
+            name, show_value(ranking), *show_change(ranking), show_value(f1), *show_change(f1)
+        )
     return table
 
 
-def _probabilities(comparison: Comparison) -> Table:
+def draw_probabilities(comparison: Comparison, heading: str) -> Table:
     """Draw the other metrics; the smaller ones have a digit more."""
-    table = _table("candidate", "AUC", "MCC", "Brier", "log\nloss", *DIFFERENCE, "ECE")
+    table = make_table(heading, "AUC", "MCC", "Brier", "log\nloss", *DIFFERENCE, "ECE")
     for name, macro in _by_ranking(comparison):
         table.add_row(
             name,
-            _value(macro["roc_auc"]),
-            _value(macro["mcc"]),
-            _value(macro["brier"], 4),
-            _value(macro["log_loss"], 4),
-            *_change(macro["log_loss"], 4),
-            _value(macro["ece"]),
+            show_value(macro["roc_auc"]),
+            show_value(macro["mcc"]),
+            show_value(macro["brier"], 4),
+            show_value(macro["log_loss"], 4),
+            *show_change(macro["log_loss"], 4),
+            show_value(macro["ece"]),
         )
     return table
 
 
 def _by_label(comparison: Comparison) -> Table:
     """Draw one row a label, rarest last."""
-    table = _table("label", "pos.", "AP", "best", *DIFFERENCE)
+    table = make_table("label", "pos.", "AP", "best", *DIFFERENCE)
     table.columns[3].justify = "left"
     baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
     order = sorted(range(len(baseline.labels)), key=lambda i: -_prevalence(baseline.labels[i]))
@@ -95,14 +97,15 @@ def _by_label(comparison: Comparison) -> Table:
         table.add_row(
             label.label + ("" if label.learnable else " (not learned)"),
             f"{label.positives:,}",
-            _value(own),
+            show_value(own),
             UNDEFINED if own.value is None else best.name,
-            *_change(best.labels[i].metrics[RANKING]),
+            *show_change(best.labels[i].metrics[RANKING]),
         )
     return table
 
 
-def _table(name: str, *columns: str) -> Table:
+def make_table(name: str, *columns: str) -> Table:
+    """Return a table with a column of names and others of numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(name, overflow="fold", min_width=9, vertical="bottom")
     for column in columns:
@@ -128,18 +131,20 @@ def _prevalence(label: LabelComparison) -> float:
     return label.positives / max(label.support, 1)
 
 
-def _legend(comparison: Comparison) -> str:
+def describe_marks(comparison: Comparison) -> str:
+    """Return what the columns of a difference and the marks in them mean."""
     if not comparison.replicates:
         return f"diff: to {comparison.baseline}."
     interval = f"low, high: its {comparison.confidence:.0%} interval"
     return f"diff: to {comparison.baseline}; {interval}; ▲ better, ▼ worse."
 
 
-def _value(compared: Compared, places: int = 3) -> str:
+def show_value(compared: Compared, places: int = 3) -> str:
+    """Return a metric, or a dash."""
     return UNDEFINED if compared.value is None else f"{compared.value:.{places}f}"
 
 
-def _change(compared: Compared, places: int = 3) -> tuple[Text, str, str]:
+def show_change(compared: Compared, places: int = 3) -> tuple[Text, str, str]:
     """Return a difference with its mark, and the ends of its interval."""
     verdict = compared.verdict or "unclear"
     # a blank where there is no mark, so that the digits stay below each other

@@ -1,12 +1,10 @@
-"""Results as the CSV and JSON that commands print and runs hold."""
+"""Evaluations as the CSV and JSON that commands print and runs hold."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imbalance_cli.evaluation import (
     METRICS,
@@ -17,10 +15,8 @@ from imbalance_cli.evaluation import (
     LabelEvaluation,
     Levels,
 )
+from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.untuned import Untuned
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 def to_json(evaluation: Evaluation, run: str) -> bytes:
@@ -56,17 +52,3 @@ def _read_label(label: dict[str, Any]) -> LabelEvaluation:
 def to_csv(evaluation: Evaluation) -> bytes:
     """Return one row a label; what is undefined is blank."""
     return encode_rows(evaluation.flat_rows())
-
-
-def encode_document(document: Mapping[str, Any]) -> bytes:
-    """Return plain data as JSON; NaN and infinity, which JSON has not, raise ValueError."""
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return rows of the same keys as CSV; None is blank."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imbalance_cli.errors import shorten
-from imbalance_cli.report.documents import encode_document, encode_rows
+from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.weights import BAR_DECADES, EIGHTHS
 
 if TYPE_CHECKING:

@@ -104,8 +104,8 @@ def _with_ap(labels: list[LabelEvaluation], most: int = 3) -> str:
     """Return the labels, rarest last, the first few with the interval of AP and the prevalence."""
     labels = sorted(labels, key=lambda label: -label.positives)
     shown = [
-        f"{show_name(label.label)} ({label.average_precision.low:.2f} to "
-        f"{label.average_precision.high:.2f}, prevalence {label.prevalence:.2g})"
+        f"{show_name(label.label)} ({label.average_precision.low:.2g} to "
+        f"{label.average_precision.high:.2g}, prevalence {label.prevalence:.2g})"
         for label in labels[:most]
     ]
     more = len(labels) - most

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from imbalance_cli.report.documents import encode_document, encode_rows
+from imbalance_cli.report.encoding import encode_document, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

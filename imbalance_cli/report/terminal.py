@@ -1,105 +1,181 @@
-"""The report that `fit` and `evaluate` draw on a terminal."""
+"""The report that `fit`, `evaluate` and `report` draw on a terminal."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import RenderableType
-
-    from imbalance_cli.evaluation import Estimate, Evaluation, LabelEvaluation
-
-UNDEFINED = "-"
-MOST_LABELS = 60  # that are all shown
-SHOWN = 20  # of each kind, where there are more
-OTHERS = (
-    "{:,} labels in all: metrics.csv in the run, --format csv and --format json have the others."
+from imbalance_cli.report.bars import Scale
+from imbalance_cli.report.label_columns import (
+    UNDEFINED,
+    choose_columns,
+    room_for_names,
+    show_number,
 )
+from imbalance_cli.report.names import cell_width, escape_name, fold_name, show_name
+from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
+from imbalance_cli.report.sentences import describe_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+from imbalance_cli.report.label_columns import Column
+
+OTHERS = (
+    "{:,} labels in all, best and worst by {}: metrics.csv in the run, --format csv and --format "
+    "json have the others."
+)
+NOT_LEARNED = " (not learned)"
+NARROWEST, WIDEST = 11, 40  # characters of a line of a label's name
+MULTILABEL = {
+    "samples_f1": "samples F1",
+    "subset_accuracy": "subset accuracy",
+    "hamming_loss": "Hamming loss",
+    "label_ranking_average_precision": "ranking AP",
+    "coverage_error": "coverage error",
+}
 
 
-def draw_report(evaluation: Evaluation, run: str) -> RenderableType:
-    """Return a table with one row a label, rarest last, the averages, and how to read it.
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """One row a label, the averages, what was found, and how to read it.
+
+    Attributes:
+        evaluation: what is drawn.
+        run: where it is from.
+        sort: what the labels are sorted by.
+    """
+
+    evaluation: Evaluation
+    run: str
+    sort: str = PREVALENCE
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        """Draw as many columns as the terminal is wide enough for."""
+        evaluation = self.evaluation
+        part = evaluation.part.replace("_", "-")
+        source = show_name(evaluation.source, options.max_width)
+        yield Text(f"{evaluation.rows:,} {part} rows of {source}", style="bold")
+        groups = choose_labels(evaluation.labels, self.sort)
+        shown = [label for labels in groups.values() for label in labels]
+        room = room_for_names(shown, options.max_width, self.sort)
+        width = _width_of_names(shown, room)
+        columns = choose_columns(shown, options.max_width - width, self.sort)
+        yield _draw_table(evaluation, groups, columns, width)
+        if evaluation.multilabel:
+            yield Text(_of_whole_rows(evaluation))
+        findings = describe_findings(evaluation)
+        if findings:
+            yield Text()
+            yield from map(Text, findings)
+            yield Text()
+        if len(evaluation.labels) > MOST_LABELS:
+            others = OTHERS.format(len(evaluation.labels), ranking_of(self.sort))
+            yield Text(others, style="dim")
+        yield from (Text(line, style="dim") for line in _legend(evaluation, columns, shown))
+        yield Text(f"run: {escape_name(self.run)}")
+
+
+def draw_report(evaluation: Evaluation, run: str, sort: str = PREVALENCE) -> RenderableType:
+    """Return the report of an evaluation.
 
     Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
     with a positive.
     """
+    return Report(evaluation, run, sort)
+
+
+def _width_of_names(labels: Sequence[LabelEvaluation], room: int) -> int:
+    """Return how many cells the names get, of those that the most important columns leave."""
+    longest = max((cell_width(_name(label)) for label in labels), default=NARROWEST)
+    return max(NARROWEST, min(longest, WIDEST, room))
+
+
+def _name(label: LabelEvaluation) -> str:
+    return escape_name(label.label) + ("" if label.learnable else NOT_LEARNED)
+
+
+def _draw_table(
+    evaluation: Evaluation,
+    groups: dict[str, list[LabelEvaluation]],
+    columns: dict[str, Column],
+    width: int,
+) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("label", overflow="fold", min_width=9)
-    for name in ("positives", "AP", "interval", "AUC", "F1", "prec", "recall", "thresh"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for heading, labels in _choose_labels(evaluation.labels).items():
+    table.add_column("label", width=width, vertical="bottom")
+    for column in columns.values():
+        table.add_column(
+            column.heading,
+            justify="left" if column.is_bar else "right",
+            no_wrap=True,
+            vertical="bottom",
+        )
+    for heading, labels in groups.items():
         if heading:
             table.add_row(Text(heading, style="italic"))
         for label in labels:
-            table.add_row(*_label_cells(label))
+            cells = [column.cell(label) for column in columns.values()]
+            table.add_row(fold_name(_name(label), width), *cells)
     if len(evaluation.labels) > 1:
-        for name, values in (("macro", evaluation.macro), ("micro", evaluation.micro)):
-            table.add_row(
-                Text(name, style="italic"),
-                "",
-                _number(values["average_precision"]),
-                "",
-                *(_number(values[key]) for key in ("roc_auc", "f1", "precision", "recall")),
-                "",
-            )
-    part = evaluation.part.replace("_", "-")
-    is_long = len(evaluation.labels) > MOST_LABELS
-    return Group(
-        Text(f"{evaluation.rows:,} {part} rows of {evaluation.source}", style="bold"),
-        table,
-        *([Text(OTHERS.format(len(evaluation.labels)), style="dim")] if is_long else []),
-        *(Text(sentence, style="dim") for sentence in _sentences(evaluation)),
-        Text(f"run: {run}"),
-    )
+        for name, values in {
+            f"macro of {evaluation.macro_labels['average_precision']:,}": evaluation.macro,
+            "micro": evaluation.micro,
+            "weighted": evaluation.weighted_average,
+        }.items():
+            cells = [column.average(values) for column in columns.values()]
+            table.add_row(Text(name, style="italic"), *cells)
+    return table
 
 
-def _choose_labels(labels: Sequence[LabelEvaluation]) -> dict[str, list[LabelEvaluation]]:
-    """Return the labels to show, commonest first, under headings where they are not all."""
-    by_prevalence = sorted(labels, key=lambda label: -(label.prevalence or 0))
-    if len(labels) <= MOST_LABELS:
-        return {"": by_prevalence}
-    scored = [label for label in by_prevalence if label.average_precision.value is not None]
-    scored.sort(key=lambda label: -(label.average_precision.value or 0))
-    present = [label for label in by_prevalence if label.positives]
-    return {
-        f"best {SHOWN}": scored[:SHOWN],
-        f"worst {SHOWN}": scored[-SHOWN:],
-        f"rarest {SHOWN}": present[-SHOWN:],
-        f"all {len(labels):,}": [],
-    }
-
-
-def _label_cells(label: LabelEvaluation) -> list[str]:
-    return [
-        label.label + ("" if label.learnable else " (not learned)"),
-        f"{label.positives:,}/{label.support:,}",
-        _number(label.average_precision.value),
-        _interval(label.average_precision),
-        _number(label.roc_auc.value),
-        _number(label.f1.value),
-        _number(label.precision.value),
-        _number(label.recall.value),
-        UNDEFINED if label.threshold is None else f"{label.threshold:.3g}",
+def _of_whole_rows(evaluation: Evaluation) -> str:
+    numbers = [
+        f"{words} {show_number(evaluation.multilabel[name])}" for name, words in MULTILABEL.items()
     ]
+    return f"a row's labels together: {', '.join(numbers)}"
 
 
-def _sentences(evaluation: Evaluation) -> list[str]:
-    chance = _prevalences(evaluation)
-    sentences = [f"AP: average precision, {chance} without skill; AUC: ROC AUC."]
-    if evaluation.weighted:
-        sentences.append("every number but the positives is weighted by data.sample_weight.")
-    if evaluation.replicates:
-        sentences.append(
-            f"interval: {evaluation.confidence:.0%} of AP over {evaluation.replicates} bootstrap "
-            "replicates of these rows; it does not cover training again."
+def _legend(
+    evaluation: Evaluation, columns: dict[str, Column], shown: Sequence[LabelEvaluation]
+) -> list[str]:
+    first = f"AP: average precision, {_prevalences(evaluation)} without skill; AUC: ROC AUC"
+    lines = [first + ("; ECE: calibration error." if "ece" in columns else ".")]
+    if len(evaluation.labels) > 1:
+        fewer = _fewer_labels(evaluation, columns)
+        over = f" ({fewer})" if fewer else ""
+        lines.append(
+            f"macro: mean over labels where a number is defined{over}; weighted: by positives."
         )
-    return sentences
+    if evaluation.weighted:
+        lines.append("every number but the positives is weighted by data.sample_weight.")
+    scale = Scale.of(shown).describe()
+    if evaluation.replicates:
+        drawn = "bar, interval" if "interval" in columns else "bar"
+        lines.append(
+            f"{drawn}: {evaluation.confidence:.0%} of AP by {evaluation.replicates} bootstrap "
+            f"replicates of these rows, without training again; {scale}."
+        )
+    elif "bar" in columns:
+        lines.append(f"bar: AP; {scale}.")
+    return lines
+
+
+def _fewer_labels(evaluation: Evaluation, columns: dict[str, Column]) -> str:
+    """Return which averages are over other labels than that of AP."""
+    most = evaluation.macro_labels["average_precision"]
+    others = [
+        f"{column.heading.replace(chr(10), ' ')} {evaluation.macro_labels[column.metric]:,}"
+        for column in columns.values()
+        if column.metric is not None and evaluation.macro_labels[column.metric] != most
+    ]
+    return ", ".join(others)
 
 
 def _prevalences(evaluation: Evaluation) -> str:
@@ -107,14 +183,4 @@ def _prevalences(evaluation: Evaluation) -> str:
     if not known:
         return UNDEFINED
     low, high = min(known), max(known)
-    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return UNDEFINED
-    return f"{estimate.low:.2f}-{estimate.high:.2f}"
-
-
-def _number(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.3f}"
+    return f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"

@@ -111,12 +111,10 @@ def _split(parts: list[ModelRows], size: int) -> tuple[ModelRows, list[ModelRows
 def _stack(parts: list[ModelRows]) -> ModelRows:
     if len(parts) == 1:
         return parts[0]
-    weights = [part.weights for part in parts if part.weights is not None]
     return ModelRows(
         np.concatenate([part.numeric for part in parts]),
         np.concatenate([part.codes for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate(weights) if weights else None,
+        np.concatenate([part.numbers for part in parts]),
     )
 
 

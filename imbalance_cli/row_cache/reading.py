@@ -5,29 +5,36 @@ Shapes: B rows asked for; the others as in `layout`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
+import os
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from imbalance_cli.errors import OutputError
+from imbalance_cli.errors import OutputError, explain_write
 from imbalance_cli.row_cache.layout import (
     DENSE,
     MANIFEST,
-    MISSING_TARGET,
+    ArrayFile,
     ColumnFile,
     ModelRows,
     file_checksum,
     manifest_checksum,
 )
+from imbalance_cli.row_cache.locks import lock, writing
+from imbalance_cli.row_cache.pruning import mark_used, prune_caches, size_of
 from imbalance_cli.row_cache.writing import write_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from imbalance_cli.row_cache.layout import Contents
 
 
 class RowCache:
@@ -36,6 +43,13 @@ class RowCache:
     Args:
         directory: of the cache.
         manifest: what is in it, checked.
+
+    Attributes:
+        rows: N.
+        widths: W of each section.
+        files: of the sections.
+        document: what is to be known of the rows.
+        arrays: what is kept beside the sections, by name; to be read only.
     """
 
     def __init__(self, directory: Path, manifest: dict[str, Any]) -> None:
@@ -50,6 +64,11 @@ class RowCache:
             self._maps.append(mapped)
             array = np.frombuffer(mapped, file.dtype).reshape(self.rows, -1)
             self._arrays.append(array)
+        self.document: dict[str, Any] = manifest["document"]
+        self.arrays: dict[str, NDArray[Any]] = {
+            array.name: np.fromfile(directory / array.name, array.dtype).reshape(array.shape)
+            for array in (ArrayFile(**array) for array in manifest["arrays"])
+        }
 
     def __len__(self) -> int:
         return self.rows
@@ -77,10 +96,7 @@ class RowCache:
                 dense[file.section] = chosen.astype(DENSE[file.section], copy=False)
             else:
                 dense[file.section][:, file.columns] = chosen
-        targets = dense["targets"].astype(np.float32)
-        targets[dense["targets"] == MISSING_TARGET] = np.nan
-        weights = dense["weights"][:, 0] if "weights" in dense else None
-        return ModelRows(dense["numeric"], dense["codes"], targets, weights)
+        return ModelRows(dense["numeric"], dense["codes"], rows)
 
     def batches(self, rows: NDArray[np.integer[Any]], size: int) -> Iterator[ModelRows]:
         """Yield the rows of some row numbers, (N,), in their order, with flat memory."""
@@ -103,23 +119,47 @@ class RowCache:
         self._maps.clear()
 
 
-def cached_rows(directory: Path, key: str, batches: Callable[[], Iterable[ModelRows]]) -> RowCache:
+def cached_rows(
+    directory: Path,
+    key: str,
+    make: Callable[[], Contents],
+    tell: Callable[[str], None] = lambda _: None,
+) -> RowCache:
     """Open the cache of a key, or write it where it is not there, another's or damaged.
+
+    Where another process is writing it, this one waits and then takes it. Once a cache was
+    written, others may have to go, see `prune_caches`.
 
     Args:
         directory: of the cache; parents are made.
         key: of what the rows are made from, see `cache_key`.
-        batches: makes the rows, called where they are needed.
+        make: makes the contents, called where they are needed.
+        tell: is told what happens to the disk, and that another process is waited for.
 
     Raises:
         OutputError: the cache cannot be written.
     """
     cache = open_cache(directory, key)
-    if cache is None:
-        write_cache(directory, key, batches())
+    if cache is not None:
+        return cache
+    with contextlib.ExitStack() as stack:
+
+        def say_so() -> None:
+            tell(f"another process is writing {directory}, and is waited for")
+
+        with explain_write(directory):
+            is_alone = stack.enter_context(writing(directory, say_so))
+        cache = open_cache(directory, key)  # another process may just have written it
+        if cache is not None:
+            return cache
+        write_cache(directory, key, make(), is_alone=is_alone)
         cache = open_cache(directory, key)
     if cache is None:
         raise OutputError(f"{directory}: the cache that was just written cannot be read back")
+    size = size_of(directory)
+    tell(f"{cache.rows:,} rows ready for the model take {size / 1e6:,.1f} MB in {directory}")
+    for gone in prune_caches(directory):
+        tell(f"{gone} was longest not used, and was removed to make room")
     return cache
 
 
@@ -129,13 +169,24 @@ def open_cache(directory: Path, key: str) -> RowCache | None:
     Every file is read once, to compare its checksum.
     """
     try:
-        manifest = json.loads((directory / MANIFEST).read_bytes())
-        if manifest["key"] != key or manifest["checksum"] != manifest_checksum(manifest):
-            return None
-        for file in manifest["files"]:
-            path = directory / file["name"]
-            if path.stat().st_size != file["size"] or file_checksum(path) != file["checksum"]:
-                return None
-        return RowCache(directory, manifest)
-    except (OSError, ValueError, KeyError, TypeError):
+        descriptor = os.open(directory / MANIFEST, os.O_RDONLY)
+    except OSError:
         return None
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, descriptor)
+        if lock(descriptor, shared=True) is False:  # it is being removed
+            return None
+        try:
+            manifest = json.loads((directory / MANIFEST).read_bytes())
+            if manifest["key"] != key or manifest["checksum"] != manifest_checksum(manifest):
+                return None
+            for file in [*manifest["files"], *manifest["arrays"]]:
+                path = directory / file["name"]
+                if path.stat().st_size != file["size"] or file_checksum(path) != file["checksum"]:
+                    return None
+            cache = RowCache(directory, manifest)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        mark_used(directory)
+        weakref.finalize(cache, stack.pop_all().close)
+        return cache

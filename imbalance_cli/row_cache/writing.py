@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -18,35 +19,38 @@ import psutil
 from imbalance_cli.errors import OutputError, explain_write
 from imbalance_cli.row_cache.layout import (
     MANIFEST,
-    MISSING_TARGET,
+    PARTIAL,
     TYPES,
     WINDOW,
+    ArrayFile,
     ColumnFile,
+    Contents,
     ModelRows,
     file_checksum,
     manifest_checksum,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_cache(directory: Path, key: str, batches: Iterable[ModelRows]) -> None:
+def write_cache(directory: Path, key: str, contents: Contents, *, is_alone: bool = False) -> None:
     """Write rows, a batch at a time; a cache that is there is replaced.
 
     Args:
         directory: of the cache; parents are made.
         key: of what the rows are made from.
-        batches: at least one row, with weights in all batches or none.
+        contents: at least one row.
+        is_alone: whether no other process can be writing the same cache.
 
     Raises:
         OutputError: something else than a cache is there, or it cannot be written.
-        ValueError: there are no rows, or a target is neither 0, 1 nor missing.
+        ValueError: there are no rows, or batches of other columns.
     """
     if directory.exists() and not directory.is_dir():
         raise OutputError(f"{directory}: is a file, where a directory is to be made")
@@ -55,22 +59,35 @@ def write_cache(directory: Path, key: str, batches: Iterable[ModelRows]) -> None
             f"{directory}: holds files, and no cache", hint="name a directory of its own"
         )
     partial = directory.with_name(f".{directory.name}.{os.getpid()}{PARTIAL}")
-    with explain_write(directory):
+    with _explain(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(directory)
+        _remove_abandoned(directory, is_alone=is_alone)
         partial.mkdir()
         try:
             writer = _Writer(partial)
             with contextlib.closing(writer):
-                for batch in batches:
+                for batch in contents.batches:
                     writer.add(batch)
-                writer.finish(key)
+                writer.finish(key, contents)
             if directory.exists():
                 shutil.rmtree(directory)
             partial.rename(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         _sync_directory(directory.parent)
+
+
+@contextlib.contextmanager
+def _explain(directory: Path) -> Iterator[None]:
+    """Turn a failed write into an OutputError that says what to do about a full disk."""
+    try:
+        with explain_write(directory):
+            yield
+    except OutputError as error:
+        if getattr(error.__cause__, "errno", None) not in FULL:
+            raise
+        hint = f"delete caches that are not needed any more in {directory.parent}, or name a "
+        raise OutputError(error.message, hint=f"{hint}--run-dir on another disk") from error
 
 
 class _Writer:
@@ -87,7 +104,7 @@ class _Writer:
 
     def add(self, batch: ModelRows) -> None:
         """Append rows, after moving columns to a larger type where these need it."""
-        sections = _sections(batch)
+        sections: dict[str, NDArray[Any]] = {"numeric": batch.numeric, "codes": batch.codes}
         widths = {section: values.shape[1] for section, values in sections.items()}
         if not self._types:
             self._types = {name: [TYPES[name][0]] * width for name, width in widths.items()}
@@ -101,8 +118,8 @@ class _Writer:
             values = sections[file.section][:, file.columns]
             stream.write(np.ascontiguousarray(values.astype(file.dtype)).data)
 
-    def finish(self, key: str) -> None:
-        """Write the manifest once all is on the disk."""
+    def finish(self, key: str, contents: Contents) -> None:
+        """Write the arrays, and the manifest once all is on the disk."""
         if not self._rows:
             raise ValueError("a cache of no rows")
         for stream in self._streams:
@@ -115,13 +132,28 @@ class _Writer:
             files.append(
                 dataclasses.asdict(dataclasses.replace(file, size=size, checksum=checksum))
             )
-        widths = {name: len(types) for name, types in self._types.items()}
-        manifest = {"key": key, "rows": self._rows, "widths": widths, "files": files}
+        arrays = [self._write_array(name, array) for name, array in contents.arrays.items()]
+        manifest = {
+            "key": key,
+            "rows": self._rows,
+            "widths": {name: len(types) for name, types in self._types.items()},
+            "files": files,
+            "arrays": [dataclasses.asdict(array) for array in arrays],
+            "document": contents.document,
+        }
         manifest["checksum"] = manifest_checksum(manifest)
         with (self._directory / MANIFEST).open("wb") as stream:
             stream.write(json.dumps(manifest).encode())
             _sync(stream)
         _sync_directory(self._directory)
+
+    def _write_array(self, name: str, array: NDArray[Any]) -> ArrayFile:
+        path = self._directory / name
+        with path.open("wb") as stream:
+            stream.write(np.ascontiguousarray(array).data)
+            _sync(stream)
+        size, checksum = path.stat().st_size, file_checksum(path)
+        return ArrayFile(name, array.dtype.str, list(array.shape), size, checksum)
 
     def close(self) -> None:
         """Close the files."""
@@ -168,24 +200,6 @@ class _Writer:
             stream.write(values.data)
 
 
-def _sections(batch: ModelRows) -> dict[str, NDArray[Any]]:
-    """Return the (N, W) arrays of a batch by section, leaving out those without columns."""
-    is_known = ~np.isnan(batch.targets)
-    values = batch.targets[is_known]
-    if ((values != 0) & (values != 1)).any():
-        raise ValueError("a target is neither 0, 1 nor missing")
-    targets = np.full(batch.targets.shape, MISSING_TARGET, np.int8)
-    targets[is_known] = values.astype(np.int8)
-    sections: dict[str, NDArray[Any]] = {
-        "numeric": batch.numeric,
-        "codes": batch.codes,
-        "targets": targets,
-    }
-    if batch.weights is not None:
-        sections["weights"] = batch.weights[:, None]
-    return sections
-
-
 def _widen(types: Sequence[str], section: str, values: NDArray[Any]) -> list[str]:
     """Return the types that hold all of (N, W) values, each its column's type or a larger one."""
     widened = list(types)
@@ -217,9 +231,13 @@ def _sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _remove_abandoned(directory: Path) -> None:
-    """Remove what writers left behind that are gone, or that was this process."""
+def _remove_abandoned(directory: Path, *, is_alone: bool) -> None:
+    """Remove what writers left behind: any where there can be no other, else those that are gone.
+
+    The number of a process says nothing of those in other containers that share the directory.
+    """
     for partial in directory.parent.glob(f".{directory.name}.*{PARTIAL}"):
         pid = partial.name.removesuffix(PARTIAL).rpartition(".")[2]
-        if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        is_gone = pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
+        if is_alone or is_gone:
             shutil.rmtree(partial, ignore_errors=True)

@@ -3,7 +3,7 @@
 from imbalance_cli.splits.checks import check_disjoint, check_order, labels_without
 from imbalance_cli.splits.cutting import choose_strategy, cut
 from imbalance_cli.splits.folds import Fold, cut_folds
-from imbalance_cli.splits.names import cut_by_names
+from imbalance_cli.splits.names import cut_by_names, cut_by_numbers
 from imbalance_cli.splits.parts import PARTS, Split
 from imbalance_cli.splits.stratified import apportion, interleave
 
@@ -17,6 +17,7 @@ __all__ = [
     "choose_strategy",
     "cut",
     "cut_by_names",
+    "cut_by_numbers",
     "cut_folds",
     "interleave",
     "labels_without",

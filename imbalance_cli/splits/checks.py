@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows, Split
+    from imbalance_cli.splits.parts import Floats, Groups, Rows, Split
 
 
 def _count_from_0(row: int) -> str:
@@ -25,7 +25,7 @@ def _count_from_0(row: int) -> str:
 
 
 def check_disjoint(
-    groups: Rows, parts: Mapping[str, Rows], show: Callable[[int], str] = _count_from_0
+    groups: Groups, parts: Mapping[str, Rows], show: Callable[[int], str] = _count_from_0
 ) -> None:
     """Raise where rows of one group are in two parts.
 

@@ -9,64 +9,99 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
+
+from imbalance_cli.labels.targets import label_blocks
+from imbalance_cli.splits.stratified import gather_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.splits.parts import Floats, Rows
-
-    Contents = NDArray[np.bool_] | NDArray[np.integer]
+    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.splits.parts import Floats, PartNumbers, Rows
 
 STEPS = 5_000  # after so many moves without an end, the best found is kept
 CANDIDATES = 256  # units that are compared for one move
 NOISE = 0.5  # the share of moves that are made by chance, which leads out of dead ends
 ALL_ROWS = 0  # the side that every row has
+WATCHED_CELLS = 2**22  # of negatives; of very many labels only the rarest sides are watched
 
 
 def cover_rows(
-    targets: Floats, parts: Rows, shares: Sequence[float], random: np.random.Generator
-) -> Rows:
+    targets: Targets, parts: PartNumbers, shares: Sequence[float], random: np.random.Generator
+) -> PartNumbers:
     """Return the parts of rows, (N,), with gaps closed as `cover` closes them.
 
     Args:
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         parts: (N,) part numbers.
         shares: (P,) of each part; one of 0 stays empty.
         random: drawn from only if there is a gap.
     """
     wanted = [part for part, share in enumerate(shares) if share > 0]
-    blocks = (targets[parts == part] for part in wanted)
-    counts = np.stack([((block == 1).sum(axis=0), (block == 0).sum(axis=0)) for block in blocks])
-    if not ((counts == 0) & (counts.sum(axis=0) >= len(wanted))).any():
+    counts = np.stack([targets.take(parts == part).counts()[:2] for part in wanted])
+    if not has_gap(counts):
         return parts
-    positives, negatives = find_at_risk(counts)
-    rows = np.ones((len(targets), 1), np.bool_)
-    sides = [rows, targets[:, positives] == 1, targets[:, negatives] == 0]
-    return cover(np.hstack(sides), parts, shares, random)
+    positives, negatives, steps = find_at_risk(counts)
+    is_zero = [
+        sp.csr_array(cells == 0) for _, cells in label_blocks(targets, np.flatnonzero(negatives))
+    ]
+    rows = np.ones((len(targets), 1), np.int32)
+    contents = sp.hstack([rows, targets.positives()[:, positives], *is_zero], format="csr")
+    return cover(contents, parts, shares, random, steps)
 
 
-def find_at_risk(counts: Rows) -> NDArray[np.bool_]:
-    """Return which sides `cover` could take from a part to the last, (...).
+def has_gap(units: Rows | Floats) -> bool:
+    """Return whether a part has no unit of a side that has enough of them.
 
     Args:
-        counts: (P, ...) the units of each side in each wanted part.
+        units: (P, ...) how many units of each side each wanted part has.
     """
-    at_risk: NDArray[np.bool_] = counts.min(axis=0) <= 2 * STEPS
-    return at_risk
+    return bool(((units == 0) & (units.sum(axis=0) >= len(units))).any())
+
+
+def find_at_risk(units: Rows | Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Return which sides `cover` has to watch, since it could take the last unit from a part.
+
+    So many negatives are watched as there are WATCHED_CELLS for, those with the fewest units
+    first; and no more steps are taken than the others could bear.
+
+    Args:
+        units: (P, 2, L) the units with positives and with negatives in each wanted part.
+
+    Returns:
+        Whether the positives and the negatives of each label are at risk, (L,) each, and the most
+        steps to take.
+    """
+    fewest = units.min(axis=0)
+    positives, negatives = fewest <= 2 * STEPS
+    by_risk = np.argsort(fewest[1], kind="stable")
+    by_risk = by_risk[negatives[by_risk]]
+    beyond = units[:, 1].sum(axis=0)[by_risk].cumsum() > WATCHED_CELLS
+    steps = STEPS
+    if beyond.any():
+        unwatched = by_risk[beyond]
+        negatives[unwatched] = False
+        steps = min(STEPS, int(fewest[1, unwatched[0]]) // 2)
+    return positives, negatives, steps
 
 
 def cover(
-    contents: Contents, parts: Rows, shares: Sequence[float], random: np.random.Generator
-) -> Rows:
+    contents: sp.csr_array | NDArray[np.integer] | NDArray[np.bool_],
+    parts: PartNumbers,
+    shares: Sequence[float],
+    random: np.random.Generator,
+    steps: int = STEPS,
+) -> PartNumbers:
     """Move units so that every wanted part has a unit of every side that has enough of them.
 
     A side has enough if as many units have it as there are wanted parts. To find such parts is to
     colour a hypergraph polychromatically, which is NP-hard, and for sides that share their units
     there may be none. So this is a local search after WalkSAT (Selman, Kautz and Cohen 1994): a
     gap is drawn, and of the units that close it the one is moved that opens fewest others. What
-    it has not closed in STEPS moves stays open; `labels_without` tells. Afterwards units that
+    it has not closed in so many steps stays open; `labels_without` tells. Afterwards units that
     nothing depends on are moved until the parts have the sizes they had.
 
     Args:
@@ -74,11 +109,12 @@ def cover(
         parts: (U,) part numbers.
         shares: (P,) of each part; one of 0 stays empty.
         random: drawn from only if there is a gap.
+        steps: the most moves of either kind.
 
     Returns:
         (U,) part numbers.
     """
-    search = _Search(contents, parts, shares)
+    search = _Search(sp.csr_array(contents).astype(np.int32), parts, shares, steps)
     if search.close_gaps(random):
         search.restore_sizes(random)
     return search.parts
@@ -94,11 +130,16 @@ class _Search:
         ideal: (P, S) rows of each side, if every part had its share.
     """
 
-    def __init__(self, contents: Contents, parts: Rows, shares: Sequence[float]) -> None:
+    def __init__(
+        self, contents: sp.csr_array, parts: PartNumbers, shares: Sequence[float], steps: int
+    ) -> None:
         self._contents = contents
+        self._by_side = contents.tocsc()
+        self._rows_of_unit = contents[:, [ALL_ROWS]].toarray()[:, 0]
+        self._steps = steps
         self.parts = parts.copy()
         share = np.asarray(shares, np.float64) / np.sum(shares)
-        enough = np.count_nonzero(contents, axis=0) >= np.count_nonzero(share)
+        enough = np.diff(self._by_side.indptr) >= np.count_nonzero(share)
         self.needed = (share > 0)[:, None] & enough
         self.have = np.stack([contents[parts == p].sum(axis=0) for p in range(len(share))])
         self.ideal = share[:, None] * self.have.sum(axis=0)
@@ -108,7 +149,7 @@ class _Search:
         """Return whether there was a gap, after closing as many as can be found to close."""
         first = fewest = int(self._gaps().sum())
         undo: list[tuple[int, int]] = []  # what was moved since there were fewest gaps, from where
-        for _ in range(STEPS):
+        for _ in range(self._steps):
             gaps = np.argwhere(self._gaps())
             if len(gaps) < fewest:
                 fewest = len(gaps)
@@ -126,7 +167,7 @@ class _Search:
 
     def restore_sizes(self, random: np.random.Generator) -> None:
         """Move units out of parts that have grown, without opening a gap."""
-        for _ in range(STEPS):
+        for _ in range(self._steps):
             surplus = self.have[:, ALL_ROWS] - self._sizes
             between = np.where(self.needed[:, ALL_ROWS], surplus[:, None] - surplus, 0)
             for pair in np.argsort(-between, axis=None):
@@ -143,15 +184,19 @@ class _Search:
         return gaps
 
     def _move(self, unit: int, part: int) -> None:
-        self.have[self.parts[unit]] -= self._contents[unit]
-        self.have[part] += self._contents[unit]
+        cells = slice(*self._contents.indptr[unit : unit + 2])
+        sides, rows = self._contents.indices[cells], self._contents.data[cells]
+        self.have[self.parts[unit], sides] -= rows
+        self.have[part, sides] += rows
         self.parts[unit] = part
 
     def _choose(self, part: int, side: int, random: np.random.Generator) -> int:
         """Return the unit whose move to `part` closes the gap there and opens fewest others."""
-        units = _draw(np.flatnonzero(self._contents[:, side]), random)
+        having = self._by_side.indices[slice(*self._by_side.indptr[side : side + 2])]
+        units = _draw(having, random)
         opened = self._opens(units)
-        closed = ((self._contents[units] > 0) & self._gaps()[part]).sum(axis=1)
+        owners, sides, _ = self._cells(units)
+        closed = _count(owners, self._gaps()[part, sides], len(units))
         if opened.min() > 0 and random.random() < NOISE:
             return int(units[0])
         return int(units[np.lexsort((self._distortion(units, part), opened - closed))[0]])
@@ -163,30 +208,39 @@ class _Search:
         if between <= 0 or not self.needed[taker, ALL_ROWS]:
             return None
         units = _draw(np.flatnonzero(self.parts == giver), random)
-        sizes = self._contents[units, ALL_ROWS]
+        sizes = self._rows_of_unit[units]
         # a unit as large as the difference would only turn the difference round
         units = units[(sizes > 0) & (sizes < between) & (self._opens(units) == 0)]
         return int(units[self._distortion(units, taker).argmin()]) if len(units) else None
 
-    def _opens(self, units: Rows) -> NDArray[np.intp]:
+    def _opens(self, units: Rows) -> Rows:
         """Return how many sides each unit is the last to have in its part, (K,)."""
-        parts, contents = self.parts[units], self._contents[units]
-        is_last = (contents > 0) & (self.have[parts] == contents) & self.needed[parts]
-        opened: Rows = is_last.sum(axis=1)
-        return opened
+        owners, sides, rows = self._cells(units)
+        parts = self.parts[units][owners]
+        is_last = (self.have[parts, sides] == rows) & self.needed[parts, sides]
+        return _count(owners, is_last, len(units))
 
-    def _distortion(self, units: Rows, part: int) -> Floats:
+    def _distortion(self, units: Rows, part: int) -> NDArray[np.float64]:
         """Return how much further from their shares the sides are after each move, (K,)."""
-        contents, before = self._contents[units], self.parts[units]
-        excess = self.have - self.ideal
-        change = (
-            np.abs(excess[before] - contents)
-            - np.abs(excess[before])
-            + np.abs(excess[part] + contents)
-            - np.abs(excess[part])
-        )
-        distortion: Floats = (change / np.maximum(self.have.sum(axis=0), 1)).sum(axis=1)
-        return distortion
+        owners, sides, rows = self._cells(units)
+        before = self.parts[units][owners]
+        out = self.have[before, sides] - self.ideal[before, sides]
+        into = self.have[part, sides] - self.ideal[part, sides]
+        change = np.abs(out - rows) - np.abs(out) + np.abs(into + rows) - np.abs(into)
+        totals = np.maximum(self.have.sum(axis=0), 1)[sides]
+        shifts = np.asarray(change / totals, np.float64)
+        return np.bincount(owners, weights=shifts, minlength=len(units)).astype(np.float64)
+
+    def _cells(self, units: Rows) -> tuple[Rows, Rows, Rows]:
+        """Return which unit, which side and how many rows each cell of some units is of."""
+        owners, places = gather_rows(self._contents, units)
+        return owners, self._contents.indices[places], self._contents.data[places]
+
+
+def _count(owners: Rows, flags: NDArray[np.bool_], units: int) -> Rows:
+    """Return how many flags each unit has, (K,)."""
+    counts: Rows = np.bincount(owners[flags], minlength=units)
+    return counts
 
 
 def _draw(units: Rows, random: np.random.Generator) -> Rows:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import SplitSection
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, Groups, PartNumbers
 
 
 def cut(
@@ -30,7 +30,7 @@ def cut(
     settings: SplitSection,
     *,
     shares: Sequence[float] | None = None,
-    groups: Rows | None = None,
+    groups: Groups | None = None,
     times: Floats | None = None,
 ) -> Split:
     """Cut N rows into train, valid and test.
@@ -76,25 +76,24 @@ def assign(
     targets: Targets,
     shares: Sequence[float],
     strategy: str,
-    groups: Rows | None,
+    groups: Groups | None,
     times: Floats | None,
     random: np.random.Generator,
-) -> Rows:
+) -> PartNumbers:
     """Return the part of each row, (N,), by a strategy that fits what is given."""
     if strategy == "time" and times is not None:
         return _cut_by_time(times, shares)
     if strategy == "grouped" and groups is not None:
-        return cut_groups(targets.dense(), groups, shares, random)
+        return cut_groups(targets, groups, shares, random)
     if strategy == "random":
-        parts = np.empty(len(targets), np.intp)
+        parts = np.empty(len(targets), np.int16)
         parts[random.permutation(len(targets))] = interleave(apportion(len(targets), shares))
         return parts
-    cells = targets.dense()
-    return cover_rows(cells, stratify(cells, shares, random), shares, random)
+    return cover_rows(targets, stratify(targets, shares, random), shares, random)
 
 
 def choose_strategy(
-    strategy: str, labels: int, groups: Rows | None, times: Floats | None = None
+    strategy: str, labels: int, groups: Groups | None, times: Floats | None = None
 ) -> str:
     """Return what `auto` stands for, given what there is.
 
@@ -129,14 +128,14 @@ def choose_strategy(
     return strategy
 
 
-def _cut_by_time(times: Floats, shares: Sequence[float]) -> Rows:
+def _cut_by_time(times: Floats, shares: Sequence[float]) -> PartNumbers:
     """Cut at two moments; rows of one moment stay together."""
     missing = np.flatnonzero(np.isnan(times))
     if len(missing):
         raise SplitError(f"split: row {int(missing[0])}, counted from 0, has no time")
     order = np.argsort(times, kind="stable")
     ends = np.cumsum(apportion(len(times), shares))[:-1]
-    parts = np.zeros(len(times), np.intp)
+    parts = np.zeros(len(times), np.int16)
     for part, end in enumerate(ends, start=1):
         if end < len(times):
             parts[times >= times[order[end]]] = part

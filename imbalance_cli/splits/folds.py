@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import SplitSection
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.splits.parts import Floats, Groups, PartNumbers, Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ def cut_folds(
     *,
     number: int,
     labels: Sequence[str],
-    groups: Rows | None = None,
+    groups: Groups | None = None,
     share: float | None = None,
     valid: Rows | None = None,
 ) -> list[Fold]:
@@ -73,7 +73,7 @@ def cut_folds(
     strategy = choose_strategy(settings.strategy, targets.shape[1], groups)
     random = np.random.default_rng(settings.seed)
 
-    def assign_rows(part: Rows, shares: Sequence[float]) -> Rows:
+    def assign_rows(part: Rows, shares: Sequence[float]) -> PartNumbers:
         its_groups = None if groups is None else np.unique(groups[part], return_inverse=True)[1]
         return assign(targets.take(part), shares, strategy, its_groups, None, random)
 

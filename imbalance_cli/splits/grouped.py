@@ -1,6 +1,6 @@
 """Dealing whole groups out to parts.
 
-Shapes: N rows, L labels, P parts, G groups, S = 1 + 2 L sides as in covering.py.
+Shapes: N rows, L labels, P parts, G groups.
 """
 
 from __future__ import annotations
@@ -8,26 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
 
 from imbalance_cli.errors import SplitError
-from imbalance_cli.splits.covering import ALL_ROWS, cover, find_at_risk
+from imbalance_cli.labels.targets import SparseTargets, label_blocks
+from imbalance_cli.splits.covering import cover, find_at_risk, has_gap
 from imbalance_cli.splits.stratified import stratify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from imbalance_cli.splits.parts import Floats, Rows
+    from imbalance_cli.labels.targets import Flags, Numbers, Targets
+    from imbalance_cli.splits.parts import Groups, PartNumbers, Rows
 
 LARGE_GROUPS = 10_000  # so many are placed one after the other; the others are small beside them
 
 
 def cut_groups(
-    targets: Floats, groups: Rows, shares: Sequence[float], random: np.random.Generator
-) -> Rows:
+    targets: Targets, groups: Groups, shares: Sequence[float], random: np.random.Generator
+) -> PartNumbers:
     """Give whole groups to parts, and let each part have every label, as far as groups permit.
 
     Args:
-        targets: (N, L), NaN where missing.
+        targets: (N, L).
         groups: (N,) group numbers from 0 up.
         shares: (P,) of each part.
         random: what the order is drawn from.
@@ -38,8 +41,8 @@ def cut_groups(
     Raises:
         SplitError: there are fewer groups than parts.
     """
-    contents = _count_contents(targets, groups)
-    number = np.count_nonzero(contents[:, 0])
+    sizes = np.bincount(groups)
+    number = np.count_nonzero(sizes)
     wanted = [part for part, share in enumerate(shares) if share > 0]
     if number < len(wanted):
         raise SplitError(
@@ -47,50 +50,93 @@ def cut_groups(
             f"{len(wanted)} parts",
             hint="fewer folds or parts, or a column with more groups",
         )
-    part_of_group = _place(contents[:, : 1 + targets.shape[1]], shares, random)
-    units = [np.count_nonzero(contents[part_of_group == part], axis=0) for part in wanted]
-    at_risk = find_at_risk(np.stack(units))
-    at_risk[ALL_ROWS] = True
-    result: Rows = cover(contents[:, at_risk], part_of_group, shares, random)[groups]
-    return result
+    members = sp.csr_array(
+        (np.ones(len(groups), np.int64), (groups, np.arange(len(groups)))),
+        shape=(len(sizes), len(groups)),
+    )
+    positives = sp.csr_array(members @ targets.positives())
+    part_of_group = _place(sizes, positives, shares, random)
+    units = _count_units(targets, groups, positives, [part_of_group == part for part in wanted])
+    filled = np.bincount(part_of_group[sizes > 0], minlength=len(shares))[wanted]
+    if not (has_gap(units) or has_gap(filled)):
+        return part_of_group[groups]
+    with_positives, with_negatives, steps = find_at_risk(units)
+    labels = np.flatnonzero(with_negatives)
+    zeros = [
+        sp.csr_array(counts) for _, counts in _count_negatives(targets, groups, len(sizes), labels)
+    ]
+    contents = sp.hstack([sizes[:, None], positives[:, with_positives], *zeros], format="csr")
+    return cover(contents, part_of_group, shares, random, steps)[groups]
 
 
-def _count_contents(targets: Floats, groups: Rows) -> Rows:
-    """Return how many rows, positives and negatives each group has, (G, S)."""
-    number = int(groups.max()) + 1
-    sides = [np.bincount(groups, minlength=number)]
-    for value in (1, 0):
-        sides += [np.bincount(groups[column == value], minlength=number) for column in targets.T]
-    return np.column_stack(sides)
+def _count_units(
+    targets: Targets, groups: Groups, positives: sp.csr_array, parts: Sequence[Flags]
+) -> Rows:
+    """Return how many groups with positives and with negatives each part has, (P, 2, L).
+
+    Of negatives it may be fewer than there are, but only where there are some in every part.
+    """
+    number, labels = positives.shape
+    is_complete = np.zeros(number, np.bool_)  # whether all labels of some row are known
+    is_complete[groups[~targets.incomplete_rows()]] = True
+    with_positives = [np.bincount(positives[part].indices, minlength=labels) for part in parts]
+    # a complete group without a positive has a negative
+    with_negatives = [
+        np.count_nonzero(is_complete[part]) - count
+        for part, count in zip(parts, with_positives, strict=True)
+    ]
+    units = np.stack([with_positives, with_negatives], axis=1)
+    unsure = np.flatnonzero((units[:, 1] <= 0).any(axis=0))
+    for block, counts in _count_negatives(targets, groups, number, unsure):
+        units[:, 1, block] = [np.count_nonzero(counts[part], axis=0) for part in parts]
+    return units
 
 
-def _place(counts: Rows, shares: Sequence[float], random: np.random.Generator) -> Rows:
+def _count_negatives(
+    targets: Targets, groups: Groups, number: int, labels: Rows
+) -> Iterator[tuple[Numbers, Rows]]:
+    """Yield the numbers of some labels at a time, (l,), and the negatives of each group, (G, l)."""
+    for block, cells in label_blocks(targets, labels):
+        counts = [np.bincount(groups[column == 0], minlength=number) for column in cells.T]
+        yield block, np.column_stack(counts)
+
+
+def _place(
+    sizes: Rows, positives: sp.csr_array, shares: Sequence[float], random: np.random.Generator
+) -> Rows:
     """Place the largest groups first, each in the part that lacks most of it; then the others.
 
     Args:
-        counts: (G, 1 + L) rows and positives of each group.
+        sizes: (G,) rows of each group.
+        positives: (G, L) of each group.
         shares: (P,) of each part.
         random: what the order is drawn from.
 
     Returns:
         (G,) part numbers.
     """
-    content = counts / np.maximum(counts.sum(axis=0), 1)
-    have = np.zeros((len(shares), content.shape[1]))
-    parts = np.empty(len(counts), np.intp)
+    counts = sp.hstack([sp.csr_array(sizes[:, None]), positives], format="csr")  # (G, 1 + L)
+    totals = np.maximum(counts.sum(axis=0), 1)
+    content = counts.astype(np.float64)
+    content.data /= totals[content.indices]
+    have = np.zeros((len(shares), len(totals)))
+    parts = np.empty(len(sizes), np.intp)
     # largest first, and by chance among groups of similar size, so that the seed decides
-    size = content.max(axis=1) * random.uniform(0.5, 1.0, len(counts))
+    size = content.max(axis=1).toarray() * random.uniform(0.5, 1.0, len(sizes))
     wanted = np.asarray(shares, np.float64)[:, None] / np.sum(shares)
     order = np.argsort(-size, kind="stable")
     for group in order[:LARGE_GROUPS]:
-        lacking = ((wanted - have) / np.maximum(wanted, 1e-12)) @ content[group]
+        cells = slice(*content.indptr[group : group + 2])
+        sides, amounts = content.indices[cells], content.data[cells]
+        lacking = ((wanted - have[:, sides]) / np.maximum(wanted, 1e-12)) @ amounts
         part = int(np.where(wanted[:, 0] > 0, lacking, -np.inf).argmax())
         parts[group] = part
-        have[part] += content[group]
+        have[part, sides] += amounts
     rest = order[LARGE_GROUPS:]
     if len(rest):
         open_shares = np.maximum(wanted[:, 0] - have[:, 0], 0)
-        by_size = np.argsort(-counts[rest, 0], kind="stable")
-        presence = (counts[rest, 1:] > 0).astype(np.float32)
+        by_size = np.argsort(-sizes[rest], kind="stable")
+        groups, labels = positives[rest].nonzero()
+        presence = SparseTargets.of(groups, labels, (len(rest), positives.shape[1]))
         parts[rest] = stratify(presence, open_shares, random, order=by_size)
     return parts

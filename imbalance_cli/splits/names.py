@@ -32,18 +32,47 @@ def cut_by_names(names: pl.Series | NDArray[np.str_], place: Callable[[int], str
     """Cut N rows into the parts that a column names, in any case.
 
     Args:
-        names: (N,) of train or training; valid, validation, val or dev; test or testing.
+        names: (N,) as `read_part_numbers` reads them.
         place: says where a row stands, as `Table.place` does.
 
     Raises:
         SplitError: a cell is blank or holds another text, or no row is for train.
     """
     column = names if isinstance(names, pl.Series) else pl.Series(np.asarray(names, np.str_))
-    where = f"column {column.name!r}: " if column.name else ""
-    cells = parse_texts(column)
-    known = cells.str.to_lowercase().replace_strict(
-        PART_OF_NAME, default=None, return_dtype=pl.String
-    )
+    return cut_by_numbers(read_part_numbers(column, place), column.name)
+
+
+def cut_by_numbers(numbers: NDArray[np.int8], column: str = "") -> Split:
+    """Cut N rows into the parts that numbers tell.
+
+    Args:
+        numbers: (N,) indices of PARTS.
+        column: that named the parts, for the error.
+
+    Raises:
+        SplitError: no row is for train.
+    """
+    rows = [np.flatnonzero(numbers == part) for part in range(len(PARTS))]
+    if not len(rows[0]):
+        where = f"column {column!r}: " if column else "split: "
+        raise SplitError(f"{where}no row is for train", hint="name some of them train")
+    return Split("given", *rows)
+
+
+def read_part_numbers(names: pl.Series, place: Callable[[int], str]) -> NDArray[np.int8]:
+    """Return which of PARTS each cell names, (N,), in any case.
+
+    Args:
+        names: (N,) of train or training; valid, validation, val or dev; test or testing.
+        place: says where a row stands, as `Table.place` does.
+
+    Raises:
+        SplitError: a cell is blank or holds another text.
+    """
+    where = f"column {names.name!r}: " if names.name else ""
+    cells = parse_texts(names)
+    numbers = {name: PARTS.index(part) for name, part in PART_OF_NAME.items()}
+    known = cells.str.to_lowercase().replace_strict(numbers, default=None, return_dtype=pl.Int8)
     unknown = known.is_null()
     if unknown.any():
         row = unknown.arg_max() or 0
@@ -56,7 +85,5 @@ def cut_by_names(names: pl.Series | NDArray[np.str_], place: Callable[[int], str
             f"{place(row)}: {where}{seen}",
             hint=f"one of {', '.join(PART_OF_NAME)}; the case does not matter",
         )
-    rows = [(known == part).arg_true().to_numpy().astype(np.intp) for part in PARTS]
-    if not len(rows[0]):
-        raise SplitError(f"{where or 'split: '}no row is for train", hint="name some of them train")
-    return Split("given", *rows)
+    result: NDArray[np.int8] = known.to_numpy()
+    return result

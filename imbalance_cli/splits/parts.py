@@ -9,10 +9,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
     from numpy.typing import NDArray
 
     Rows = NDArray[np.intp]
+    Groups = NDArray[np.integer[Any]]
+    PartNumbers = NDArray[np.integer[Any]]
     Floats = NDArray[np.floating]
 
 PARTS = ("train", "valid", "test")

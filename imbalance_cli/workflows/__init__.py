@@ -2,9 +2,10 @@
 
 from imbalance_cli.workflows.applying import evaluate, predict
 from imbalance_cli.workflows.comparing import choose, compare
+from imbalance_cli.workflows.comparing_runs import compare_runs
 from imbalance_cli.workflows.fitting import default_directory, fit
 from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
-from imbalance_cli.workflows.reporting import draw_report
+from imbalance_cli.workflows.reporting import draw_report, read_evaluation
 
 __all__ = [
     "Finish",
@@ -13,9 +14,11 @@ __all__ = [
     "Start",
     "choose",
     "compare",
+    "compare_runs",
     "default_directory",
     "draw_report",
     "evaluate",
     "fit",
     "predict",
+    "read_evaluation",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
@@ -13,24 +12,27 @@ from imbalance_cli.config import DEVICES, Config, load_config
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
-from imbalance_cli.labelled import encoder_of, read_groups
+from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
-from imbalance_cli.labels.encoding import apply_missing_policy
-from imbalance_cli.labels.sample_weights import read_sample_weights
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
-from imbalance_cli.untuned import measure_untuned
+from imbalance_cli.row_keys import KeyColumns, KeyReader
+from imbalance_cli.scored_rows import CalibratedRows, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import polars as pl
+
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
-    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
+
+
+MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
 def evaluate(
@@ -80,64 +82,28 @@ def evaluate(
             "independent of each other"
         )
     columns += [] if group is None else [group]
-    scored = [
-        _score(predictor, batch_table(batch, source.name), encoder, data, group)
-        for batch in source.batches(list(dict.fromkeys(columns)))
-    ]
+    keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
+    reader = KeyReader(keyed, encoder, data.missing_labels)
+    scored = []
+    for cells in source.mixed_batches(list(dict.fromkeys(columns))):
+        table = batch_table(cells, source.name)
+        kept = reader.add(table)
+        scored.append(predictor.scores(table, kept))
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
-    *tensors, names = zip(*scored, strict=True)
-    probabilities, scores, targets, weights = (torch.cat(column) for column in tensors)
+    keys = reader.finish(source.name)
+    keys = keys if keys.kept.all() else keys.take_kept()
+    scores = Scores([part for batch in scored for part in batch.parts])
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
-    own_weights = None if data.sample_weight is None else weights
-    evaluation = predictor.evaluate(
-        probabilities,
-        targets,
+    return predictor.evaluate(
+        CalibratedRows(scores, keys.targets, predictor.calibration),
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
         levels=Levels(config.report.top_k, config.report.at_precision),
-        weights=own_weights,
-        groups=None if group is None else _number(names),
+        weights=None if keys.weights is None else torch.from_numpy(keys.weights),
+        groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
     )
-    untuned = measure_untuned(probabilities, scores, targets, own_weights)
-    return evaluation.with_untuned(untuned)
-
-
-def _score(
-    predictor: Predictor,
-    table: Table,
-    encoder: LabelEncoder,
-    data: DataSection,
-    group: str | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, pl.Series | None]:
-    """Return of the rows that count (N, L) probabilities, raw scores and targets, and (N,) others.
-
-    Without a column of weights these are 1, without one of groups None.
-    """
-    targets = encoder.encode(table)
-    targets, kept = apply_missing_policy(data.missing_labels, table, targets, predictor.labels)
-    weights = np.ones(len(targets))
-    if data.sample_weight is not None:
-        weights = read_sample_weights(table, data.sample_weight)
-        kept &= weights > 0
-    rows = torch.from_numpy(kept)
-    logits = predictor.logits(table)
-    probabilities, scores = predictor.probabilities_of(logits)[rows], predictor.scores_of(logits)
-    names = None if group is None else read_groups(table, group).filter(pl.Series(kept))
-    return (
-        probabilities,
-        scores[rows],
-        torch.from_numpy(targets.take(kept).dense()),
-        torch.from_numpy(weights)[rows],
-        names,
-    )
-
-
-def _number(names: Sequence[pl.Series | None]) -> torch.Tensor:
-    """Return the number of each row's group, (N,), of the groups of one batch after another."""
-    groups = pl.concat([batch for batch in names if batch is not None])
-    return torch.from_numpy(groups.rank("dense").to_numpy().astype(np.int64))
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
@@ -182,8 +148,13 @@ def predict(
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     for batch in source.batches(columns):
-        predictions = predictor.frame(predictor.probabilities(batch_table(batch, source.name)))
-        yield batch.frame[kept].hstack(predictions) if kept else predictions
+        scores = predictor.scores(batch_table(batch, source.name))
+        height = max(MOST_CELLS // len(predictor.labels), 1)
+        for first in range(0, max(len(scores), 1), height):
+            odds = scores.log_odds(rows=slice(first, first + height))
+            predictions = predictor.frame(predictor.probabilities_of_odds(odds))
+            own = batch.frame[kept].slice(first, height)
+            yield own.hstack(predictions) if kept else predictions
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:

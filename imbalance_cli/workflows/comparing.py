@@ -26,6 +26,7 @@ from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
+from imbalance_cli.scored_rows import KeptLogOdds, KeptRows
 from imbalance_cli.thresholds import describe_unreached
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
@@ -39,15 +40,14 @@ from imbalance_cli.workflows.fitting import (
 )
 from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
+from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
     HeldOut,
     describe_data,
     describe_model,
-    encode_parquet,
     read_thresholds,
     report_run,
-    target_columns,
     versions,
 )
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import CandidateConfig
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.scored_rows import Scores
     from imbalance_cli.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
@@ -77,8 +78,7 @@ class Trained:
         networks: where its members came from.
         results: the last result of each.
         predictor: its model, without calibration and thresholds yet.
-        odds: (N, L) log-odds of the held-out rows, fold after fold.
-        scores: (N, L) their raw scores.
+        scores: what it says of the held-out rows, fold after fold.
     """
 
     name: str
@@ -86,8 +86,7 @@ class Trained:
     networks: Networks
     results: Sequence[MemberResult]
     predictor: Predictor
-    odds: torch.Tensor
-    scores: torch.Tensor
+    scores: Scores
 
 
 def compare(
@@ -195,11 +194,9 @@ def choose(
         part=document[HELD_OUT]["part"],
         source=document[HELD_OUT]["source"],
         rows=shared["rows"].numpy(),
-        targets=shared["targets"],
-        probabilities=own[HELD_OUT],
+        scored=KeptRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
         weights=shared.get("weights"),
         groups=shared.get("groups"),
-        scores=own.get(RAW_SCORES),
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -210,15 +207,8 @@ def choose(
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
-    evaluation = report_run(
-        run,
-        predictor,
-        thresholds,
-        config,
-        held_out,
-        model["trained"],
-        data=document.get("data"),
-    )
+    members, data = model["trained"], document.get("data")
+    evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
 
@@ -236,10 +226,10 @@ def _take_apart(
         stop = start + len(plan.members)
         networks = model.part(start, stop)
         predictor = make_predictor(networks, prepared, plan, candidate.config)
-        odds, scores = score_held_out(predictor, prepared, plan)
+        scores = score_held_out(predictor, prepared, plan)
         own = results[start:stop]
         name, config = candidate.name, candidate.config
-        trained.append(Trained(name, config, plan, own, predictor, odds, scores))
+        trained.append(Trained(name, config, plan, own, predictor, scores))
         start = stop
     return trained
 
@@ -263,18 +253,19 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
 
     So neither the calibration nor the threshold of a row was fitted to its target.
     """
-    targets = prepared.held_out_targets()
+    targets, odds = prepared.targets.take(prepared.held_out), one.scores.log_odds()
     weights = prepared.weights_of(prepared.held_out)
     fold = _fold_of_row(prepared)
-    probabilities = torch.empty_like(one.odds)
-    decisions = torch.empty_like(one.odds, dtype=torch.bool)
+    probabilities = torch.empty_like(odds)
+    decisions = torch.empty_like(odds, dtype=torch.bool)
     for number in range(len(prepared.folds)):
         here, others = fold == number, fold != number
         its_weights = None if weights is None else weights[others]
+        others_odds, others_targets = KeptLogOdds(odds[others]), targets.take(others.numpy())
         decided, _ = decide(
-            one.predictor, one.odds[others], targets[others], one.config, weights=its_weights
+            one.predictor, others_odds, others_targets, one.config, weights=its_weights
         )
-        probabilities[here] = decided.probabilities_of_odds(one.odds[here])
+        probabilities[here] = decided.probabilities_of_odds(odds[here])
         decisions[here] = probabilities[here] >= decided.thresholds
     return probabilities, decisions
 
@@ -295,15 +286,15 @@ def _save(
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
-    targets = prepared.held_out_targets()
+    targets = prepared.targets.take(prepared.held_out)
     weights = prepared.weights_of(prepared.held_out)
     for one in trained:
         predictor, thresholds = decide(
-            one.predictor, one.odds, targets, one.config, weights=weights
+            one.predictor, one.scores, targets, one.config, weights=weights
         )
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
             observer.warned(f"{one.name}: {sentence}")
-        held_out = choose_held_out(predictor, prepared, one.odds, one.scores)
+        held_out = choose_held_out(predictor, prepared, one.scores)
         members = describe(one.networks, one.results)
         documents.append(
             {
@@ -327,8 +318,8 @@ def _save(
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
-    whole = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
-    run.finish(whole | {"versions": versions()}, kind="comparison")
+    document = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
+    run.finish(document | {"versions": versions()}, kind="comparison")
 
 
 def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:

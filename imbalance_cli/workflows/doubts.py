@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.labelled import LabelledTable, Roles
-    from imbalance_cli.leaks import Duplicates, Leak
+    from imbalance_cli.leaks import Duplicates
+    from imbalance_cli.workflows.scanning import Scan
 
 MOST_LEAKS = 5  # described one by one
 MANY = 0.01  # of a part
@@ -25,8 +26,7 @@ def list_doubts(
     roles: Roles,
     data: LabelledTable,
     learnable: Sequence[bool],
-    duplicates: Duplicates,
-    leaks: Sequence[Leak],
+    scan: Scan,
 ) -> Iterator[str]:
     """Yield a sentence for each thing to know before the numbers are believed.
 
@@ -34,8 +34,7 @@ def list_doubts(
         roles: what the columns are.
         data: the rows and their parts.
         learnable: whether training has both classes of a label, (L,).
-        duplicates: of the rows, by their features.
-        leaks: in the training part.
+        scan: what the features gave.
     """
     yield from data.remarks
     alike = select_labels(roles.features, (), data.table.name)
@@ -45,7 +44,13 @@ def list_doubts(
             "data.exclude leaves them out"
         )
     yield from _doubt_parts(data, learnable)
-    yield from _doubt_duplicates(duplicates, data)
+    yield from _doubt_duplicates(scan.duplicates, data)
+    leaks = scan.leaks
+    if scan.labels < len(data.labels):
+        yield (
+            f"likely leaks were looked for in the {scan.labels} commonest of "
+            f"{len(data.labels):,} labels"
+        )
     for leak in leaks[:MOST_LEAKS]:
         yield f"a likely leak: {leak.describe()}; data.exclude: [{leak.column}] leaves it out"
     if len(leaks) > MOST_LEAKS:

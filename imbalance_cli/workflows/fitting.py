@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +18,10 @@ from imbalance_cli.artifacts import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirec
 from imbalance_cli.calibration import Calibration, fit_calibration
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.losses import stack_losses
-from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.thresholds import choose_thresholds, describe_unreached
+from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
+from imbalance_cli.scoring import label_blocks, score, stack_members
+from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config, TrainingSection
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.model import MultilayerPerceptron
-    from imbalance_cli.thresholds import Thresholds
+    from imbalance_cli.scored_rows import LogOdds
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
@@ -77,14 +81,13 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     )
 
     predictor = make_predictor(model, prepared, networks, config)
-    odds, scores = score_held_out(predictor, prepared, networks)
+    scores = score_held_out(predictor, prepared, networks)
     weights = prepared.weights_of(prepared.held_out)
-    predictor, thresholds = decide(
-        predictor, odds, prepared.held_out_targets(), config, weights=weights
-    )
+    targets = prepared.targets.take(prepared.held_out)
+    predictor, thresholds = decide(predictor, scores, targets, config, weights=weights)
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(sentence)
-    held_out = choose_held_out(predictor, prepared, odds, scores)
+    held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)
     evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
@@ -167,49 +170,54 @@ def make_predictor(
     )
 
 
-def score_held_out(
-    predictor: Predictor, prepared: Prepared, networks: Networks
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return log-odds and raw scores of the rows held out of each fold, (N, L), fold after fold.
+def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks) -> Scores:
+    """Return what networks say of the rows held out of each fold, fold after fold.
 
     A row is scored by the members that neither learned from it nor were stopped by it.
     """
-    odds, scores = [], []
+    parts = []
     for number, fold in enumerate(prepared.folds):
         own = [m for m, its_fold in enumerate(networks.folds) if its_fold == number]
         rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
-        scored = [
-            score_rows(predictor.model.member(m), rows, predictor.precision).cpu() for m in own
-        ]
-        logits = torch.cat(scored)
-        odds.append(predictor.of_members(own).log_odds_of(logits))
-        scores.append(predictor.scores_of(logits))
-    return torch.cat(odds), torch.cat(scores)
+        scored = [score(predictor.model.member(m), rows, predictor.precision) for m in own]
+        parts.append((stack_members(scored), predictor.of_members(own).link_loss))
+    return Scores(parts)
 
 
 def decide(
     predictor: Predictor,
-    odds: torch.Tensor,
-    targets: torch.Tensor,
+    scores: LogOdds,
+    targets: Targets,
     config: Config,
     *,
     weights: torch.Tensor | None,
 ) -> tuple[Predictor, Thresholds]:
-    """Fit calibration and thresholds on held-out rows.
+    """Fit calibration and thresholds on held-out rows, some labels at a time where there are many.
 
     Args:
         predictor: of the networks.
-        odds: (N, L) log-odds.
-        targets: (N, L), NaN where missing.
+        scores: log-odds of the rows, (N, L).
+        targets: (N, L).
         config: the method and the objective.
         weights: (N,) sample weights, or None.
     """
-    method = config.calibration.method
-    calibration = fit_calibration(odds, targets, method, weights=weights)  # type: ignore[arg-type]
-    calibrated = dataclasses.replace(predictor, calibration=calibration)
-    probabilities = calibrated.probabilities_of_odds(odds)
-    thresholds = choose_thresholds(probabilities, targets, config.thresholds, weights=weights)
-    return dataclasses.replace(calibrated, thresholds=thresholds.values), thresholds
+    steps, pools, thresholds = [], [], []
+    for labels in label_blocks(scores.labels):
+        odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
+        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
+        steps.append(step)
+        pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
+    pool = functools.reduce(operator.add, pools)
+    for labels, step in zip(label_blocks(scores.labels), steps, strict=True):
+        cells = torch.from_numpy(targets.dense(labels))
+        probabilities = calibrate(scores.log_odds(labels), step)
+        thresholds.append(
+            choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
+        )
+    chosen = Thresholds.concatenate(thresholds)
+    calibration = Calibration.concatenate(steps)
+    fitted = dataclasses.replace(predictor, calibration=calibration, thresholds=chosen.values)
+    return fitted, chosen
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:
@@ -221,43 +229,46 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
     ]
 
 
-def choose_held_out(
-    predictor: Predictor, prepared: Prepared, odds: torch.Tensor, scores: torch.Tensor
-) -> HeldOut:
+def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) -> HeldOut:
     """Return the rows that the report is of: the test part, or what was held out of the folds.
 
     Args:
         predictor: fitted.
         prepared: all rows.
-        odds: (N, L) log-odds of what was held out of the folds.
-        scores: (N, L) their raw scores.
+        scores: what was said of the rows held out of the folds.
     """
     data, numbers = prepared.data, prepared.data.split.test
     part = "test"
     if len(numbers):
         rows = prepared.rows.part(torch.from_numpy(numbers).to(prepared.device))
-        logits = score_rows(predictor.model, rows, predictor.precision)
-        probabilities, scores = predictor.probabilities_of(logits), predictor.scores_of(logits)
+        logits = score(predictor.model, rows, predictor.precision)
+        scores = Scores([(logits, predictor.link_loss)])
     else:
         part = "out_of_fold" if prepared.is_cross_fitted else "valid"
         numbers = prepared.held_out
-        probabilities = predictor.probabilities_of_odds(odds)
     source = data.sources["train" if part == "out_of_fold" else part]
-    targets = torch.from_numpy(data.targets.take(numbers).dense())
+    scored = CalibratedRows(scores, data.targets.take(numbers), predictor.calibration)
     weights = prepared.weights_of(numbers)
     groups = None if data.groups is None else torch.from_numpy(data.groups[numbers])
-    return HeldOut(part, source, numbers, targets, probabilities, weights, groups, scores)
+    return HeldOut(part, source, numbers, scored, weights, groups)
 
 
 def warn_of_flattery(part: str, observer: Observer) -> None:
     """Warn of a report on rows that anything of the model was chosen on."""
+    flattery = describe_flattery(part)
+    if flattery is not None:
+        observer.warned(flattery)
+
+
+def describe_flattery(part: str) -> str | None:
+    """Return what was chosen on the rows of a part, or None where nothing was."""
     if part == "test":
-        return
+        return None
     rows, chosen = {
         "valid": ("validation rows", "the epoch, the calibration and the thresholds"),
         "out_of_fold": ("rows held out of each fold", "the calibration and the thresholds"),
     }[part]
-    observer.warned(
+    return (
         f"there is no test part: the report is of the {rows}, on which {chosen} were chosen, and "
         "so flatters the model"
     )

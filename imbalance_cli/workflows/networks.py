@@ -14,11 +14,12 @@ import torch
 from imbalance_cli import losses
 from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.labels.targets import row_blocks
 from imbalance_cli.links import link
 from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build_model
 from imbalance_cli.optimization import choose_batch_size
 from imbalance_cli.pos_weight import Strategy, weigh
-from imbalance_cli.sampling import balanced_rates, prior_shift
+from imbalance_cli.sampling import rates_of_labels, rates_of_rows, shift_of_sums, sum_weights
 from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.training import Member
 from imbalance_cli.workflows.preparing import count_targets
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
+    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.workflows.preparing import Prepared
 
 BINS = 16  # of the piecewise linear encoding of a number
@@ -75,10 +77,9 @@ def plan_networks(
         weights = prepared.weights_of(prepared.folds[number].train)
         whole = None if weights is None else weights.numpy()
         counts = count_targets(own, prepared.labels, whole)
-        targets = torch.from_numpy(own.dense())
         is_balanced = config.training.sampler == "balanced"
-        rates = balanced_rates(targets, weights) if is_balanced else None
-        loss = make_loss(config, counts, targets, rates=rates, given=given, weights=weights)
+        rates = _draw_rates(own, weights) if is_balanced else None
+        loss = make_loss(config, counts, own, rates=rates, given=given, weights=weights)
         if weights is not None:
             counts = counts.scaled(len(weights) / float(weights.sum()))
         start = link(_prevalence(counts), loss)
@@ -93,10 +94,23 @@ def plan_networks(
     return Networks(members, folds, torch.stack(starts))
 
 
+def _draw_rates(targets: Targets, weights: torch.Tensor | None) -> torch.Tensor:
+    """Return how often each row is drawn, (N,), as `balanced_rates` does."""
+    positives, negatives, _ = torch.from_numpy(
+        targets.counts(None if weights is None else weights.numpy())
+    )
+    rates = rates_of_labels(positives, negatives)
+    parts = [
+        rates_of_rows(torch.from_numpy(cells), rates, None if weights is None else weights[rows])
+        for rows, cells in row_blocks(targets)
+    ]
+    return torch.cat(parts)
+
+
 def make_loss(
     config: Config,
     counts: Counts,
-    targets: torch.Tensor,
+    targets: Targets,
     *,
     rates: torch.Tensor | None,
     given: Sequence[float] | None,
@@ -126,10 +140,14 @@ def make_loss(
     _refuse_unusable(loss, counts)
     if rates is None and loss.rarity is None:
         return loss
-    cells = torch.ones(1, 1) if rates is None else rates[:, None]
-    if loss.rarity is not None:
-        cells = cells * losses.cell_weights(targets, loss.rarity)
-    return dataclasses.replace(loss, prior_shift=prior_shift(targets, cells, weights))
+    sums = torch.zeros((4, len(counts.labels)), dtype=torch.float64)
+    for rows, cells in row_blocks(targets):
+        own = torch.from_numpy(cells)
+        drawn = torch.ones(1, 1) if rates is None else rates[rows, None]
+        if loss.rarity is not None:
+            drawn = drawn * losses.cell_weights(own, loss.rarity)
+        sums += sum_weights(own, drawn, None if weights is None else weights[rows])
+    return dataclasses.replace(loss, prior_shift=shift_of_sums(sums))
 
 
 def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None) -> losses.Loss:
@@ -191,7 +209,9 @@ def start_model(
     starts = torch.cat([plan.starts for plan in networks])
     model = build_model(shape, [member.seed for member in members], starts)
     if model.bins is not None:
-        learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+        learned = prepared.folds[0].train
+        if prepared.is_cross_fitted:
+            learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
         if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
             random = np.random.default_rng(config.training.seed)
             learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))

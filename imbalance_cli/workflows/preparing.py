@@ -16,9 +16,12 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import choose_device
 from imbalance_cli.labelled import LabelledTable, read_labelled
 from imbalance_cli.labels import Counts, LabelCounts, list_names
+from imbalance_cli.labels.targets import SparseTargets
+from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.splits import Fold, cut_folds
+from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.workflows.doubts import list_doubts
-from imbalance_cli.workflows.scanning import scan_stream, scan_table
+from imbalance_cli.workflows.scanning import scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
 if TYPE_CHECKING:
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.features import Preprocessing
+    from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.workflows.observing import Observer
+
+MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +129,12 @@ def prepare(
         ImbtrainError: the device, a source, a cell or a split cannot be used.
     """
     device = choose_device(config.training.device)
-    streamed = cache is not None and is_streamed(config, observer)
-    roles, data = read_labelled(config, with_features=not streamed)
+    stored = None
+    if cache is not None and is_streamed(config, observer):
+        stored = store_rows(cache, config, observer)
+        roles, data = stored.roles, stored.data
+    else:
+        roles, data = read_labelled(config)
     cut = _cut_folds(config, data, folds)
     remarks: list[str] = []
 
@@ -133,13 +142,14 @@ def prepare(
         remarks.append(sentence)
         observer.warned(sentence)
 
-    learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
-    learned = learned if folds else data.split.train
+    learned = data.split.train
+    if folds:
+        learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     counts = count_targets(data.targets.take(learned), data.labels)
     learnable = _find_learnable(counts, note)
-    scan = (scan_stream if streamed else scan_table)(roles, data, learned)
+    scan = scan_table(roles, data, learned) if stored is None else stored.scan
     preprocessing = scan.preprocessing
-    for sentence in list_doubts(roles, data, learnable, scan.duplicates, scan.leaks):
+    for sentence in list_doubts(roles, data, learnable, scan):
         note(sentence)
     if preprocessing.dropped:
         names = list_names(preprocessing.dropped)
@@ -148,13 +158,11 @@ def prepare(
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
-    if cache is not None and streamed:
-        rows = store_rows(
-            cache, config, data, preprocessing, targets, weights=weights, device=device
-        )
+    if stored is not None:
+        rows = StoredRows(stored.cache, targets, device, weights)
     else:
         features = preprocessing.transform(data.table)
-        rows = Dataset.from_rows(features, targets.dense(), device, weights)
+        rows = _put_rows(features, targets, device, weights)
     return Prepared(
         data.labels,
         data,
@@ -166,6 +174,18 @@ def prepare(
         counts=counts,
         remarks=remarks,
     )
+
+
+def _put_rows(
+    features: FeatureRows,
+    targets: Targets,
+    device: torch.device,
+    weights: NDArray[np.float32] | None,
+) -> Rows:
+    """Put rows on a device, their targets in the form that they have."""
+    if isinstance(targets, SparseTargets):
+        return SparseRows.from_rows(features, targets, device, weights)
+    return Dataset.from_rows(features, targets.dense(), device, weights)
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
@@ -214,11 +234,21 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
 def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
     """Return whether each label has both classes, (L,), and note those that have not."""
     learnable = [bool(label.positives and label.negatives) for label in counts.labels]
+    lacking: dict[str, list[str]] = {}
     for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
+            lacking.setdefault(side, []).append(label.label)
+    for side, labels in lacking.items():
+        if len(labels) > MOST_NAMED:
             note(
-                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+                f"{len(labels):,} labels have no {side} in the training part: they cannot be "
+                f"learned and are left out of macro averages: {list_names(labels, most=10)}"
+            )
+            continue
+        for name in labels:
+            note(
+                f"label {name!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )
     return learnable

@@ -31,6 +31,7 @@ from imbalance_cli.report.contents import RunReport, Together, Training
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.sentences import describe_findings
+from imbalance_cli.workflows.predictions import widen_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +70,8 @@ def read_report(directory: Path) -> RunReport:
     names = [label.label for label in evaluation.labels if label.label in chosen]
     commonest = sorted(evaluation.labels, key=lambda label: -label.positives)[:MOST_TOGETHER]
     together = [label.label for label in evaluation.labels if label in commonest]
-    predictions = read_predictions(directory, names, together)
+    order = [label.label for label in evaluation.labels]
+    predictions = read_predictions(directory, order, names, together)
     return RunReport(
         run=str(directory),
         document=document,
@@ -123,12 +125,13 @@ def read_evaluation(directory: Path) -> Evaluation:
 
 
 def read_predictions(
-    directory: Path, labels: Sequence[str], targets_of: Sequence[str]
+    directory: Path, order: Sequence[str], labels: Sequence[str], targets_of: Sequence[str]
 ) -> pl.DataFrame:
     """Return what was predicted for the held-out rows of a run.
 
     Args:
         directory: of the run.
+        order: all labels, in the order of the run.
         labels: whose targets, probabilities and raw scores are read.
         targets_of: further labels, of which the targets are enough.
 
@@ -139,6 +142,8 @@ def read_predictions(
     path = directory / PREDICTIONS
     try:
         there = pl.read_parquet_schema(content)
+        if "probabilities" in there:
+            return widen_lists(pl.scan_parquet(path), order, labels, targets_of)
         wanted = [f"{label}_{kind}" for label in labels for kind in ("target", "probability")]
         wanted += [f"{label}_target" for label in targets_of]
         missing = [column for column in wanted if column not in there]

@@ -6,7 +6,6 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 import platform
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,11 @@ import polars as pl
 import torch
 
 from imbalance_cli import __version__
-from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
+from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
 from imbalance_cli.thresholds import Thresholds
-from imbalance_cli.untuned import measure_untuned
+from imbalance_cli.workflows.predictions import write_predictions
 from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
+    from imbalance_cli.scored_rows import CalibratedRows, KeptRows
     from imbalance_cli.workflows.preparing import Prepared
 
 
@@ -41,21 +41,32 @@ class HeldOut:
         part: test, valid or out_of_fold.
         source: what they were read from.
         rows: (N,) their numbers in the table.
-        targets: (N, L), NaN where missing.
-        probabilities: (N, L) float64.
+        scored: their targets and probabilities, (N, L) each.
         weights: (N,) sample weights, or None.
         groups: (N,) the number of each row's group, or None.
-        scores: (N, L) float32 raw scores; None where a comparison did not keep them.
     """
 
     part: str
     source: str
     rows: NDArray[np.intp]
-    targets: torch.Tensor
-    probabilities: torch.Tensor
+    scored: CalibratedRows | KeptRows
     weights: torch.Tensor | None = None
     groups: torch.Tensor | None = None
-    scores: torch.Tensor | None = None
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """(N, L), NaN where missing."""
+        return self.scored.columns()[1]
+
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """(N, L) float64."""
+        return self.scored.columns()[0]
+
+    @property
+    def scores(self) -> torch.Tensor | None:
+        """(N, L) float32 raw scores; None where a comparison did not keep them."""
+        return self.scored.raw()
 
 
 def report_run(
@@ -80,8 +91,7 @@ def report_run(
         data: what it was trained on, as `describe_data` has it; None where that is not known.
     """
     evaluation = predictor.evaluate(
-        held_out.probabilities,
-        held_out.targets,
+        held_out.scored,
         part=held_out.part,
         source=held_out.source,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
@@ -89,10 +99,7 @@ def report_run(
         weights=held_out.weights,
         groups=held_out.groups,
     )
-    evaluation = evaluation.with_untuned(
-        measure_untuned(held_out.probabilities, held_out.scores, held_out.targets, held_out.weights)
-    )
-    run.write(PREDICTIONS, _predictions(predictor, held_out))
+    write_predictions(run, predictor, held_out)
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
@@ -154,44 +161,3 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "polars": pl.__version__,
     }
-
-
-def target_columns(labels: Sequence[str], targets: torch.Tensor) -> list[pl.Series]:
-    """Return <label>_target of targets (N, L), null where missing."""
-    return [
-        pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
-        for label, column in zip(labels, targets.T, strict=True)
-    ]
-
-
-def encode_parquet(frame: pl.DataFrame) -> bytes:
-    """Return a table as Parquet."""
-    content = io.BytesIO()
-    frame.write_parquet(content)
-    return content.getvalue()
-
-
-def _predictions(predictor: Predictor, held_out: HeldOut) -> bytes:
-    """Return row numbers, targets and what was predicted, as Parquet.
-
-    After the columns of `Predictor.frame` stand the raw scores, <label>_score.
-    """
-    targets = target_columns(predictor.labels, held_out.targets)
-    frame = pl.DataFrame({"row": held_out.rows}).with_columns(targets)
-    if held_out.weights is not None:
-        frame = frame.with_columns(sample_weight=pl.Series(held_out.weights.numpy()))
-    if held_out.groups is not None:
-        frame = frame.with_columns(group=pl.Series(held_out.groups.numpy()))
-    frames = [frame, predictor.frame(held_out.probabilities)]
-    if held_out.scores is not None:
-        frames.append(_raw_scores(predictor, held_out.scores))
-    return encode_parquet(pl.concat(frames, how="horizontal"))
-
-
-def _raw_scores(predictor: Predictor, scores: torch.Tensor) -> pl.DataFrame:
-    """Return <label>_score of scores (N, L), null for a label that could not be learned."""
-    columns = {}
-    for i, label in enumerate(predictor.labels):
-        column = pl.Series(scores[:, i].numpy())
-        columns[f"{label}_score"] = column if predictor.learnable[i] else column.clear(len(column))
-    return pl.DataFrame(columns)

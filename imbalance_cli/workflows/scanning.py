@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from imbalance_cli.readers import Table
 
 
+MOST_FOR_LEAKS = 256  # labels that features are held against
+
+
 @dataclasses.dataclass(frozen=True)
 class Scan:
     """What the features of a table gave.
@@ -40,11 +43,13 @@ class Scan:
         preprocessing: fitted on the rows to learn from.
         duplicates: rows with the features of others.
         leaks: features that tell a label in the training part.
+        labels: how many labels leaks were looked for in, the commonest.
     """
 
     preprocessing: Preprocessing
     duplicates: Duplicates
     leaks: list[Leak]
+    labels: int
 
 
 def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> Scan:
@@ -59,10 +64,13 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
         FeatureError: a column cannot be used.
     """
     table, split, targets = data.table, data.split, data.targets
+    numbers = choose_for_leaks(data)
+    names = [data.labels[number] for number in numbers]
     return Scan(
         fit_preprocessing(table, roles.features, learned),
         count_straddling_duplicates(table.frame, roles.features, split, targets),
-        find_leaks(table, roles.features, data.labels, targets, split.train),
+        find_leaks(table, roles.features, names, targets.select(numbers), split.train),
+        len(numbers),
     )
 
 
@@ -82,17 +90,35 @@ def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) ->
     is_learned, is_train = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
     is_learned[learned], is_train[data.split.train] = True, True
     features = FeatureScan(roles.features)
-    leaks = LeakScan(roles.features, data.labels)
+    numbers = choose_for_leaks(data)
+    leaks = LeakScan(roles.features, [data.labels[number] for number in numbers])
     hashes = np.zeros(rows, np.uint64)
     for part, table in stream_rows(data, roles.features):
         features.add(table, is_learned[part])
-        leaks.add(table.frame, data.targets.take(part), np.flatnonzero(is_train[part]))
+        leaks.add(
+            table.frame, data.targets.take(part).select(numbers), np.flatnonzero(is_train[part])
+        )
         if roles.features:
             hashes[part] = hash_rows(table.frame, roles.features)
     preprocessing = features.finish()
     return Scan(
-        preprocessing, count_straddling_hashes(hashes, data.split, data.targets), leaks.find()
+        preprocessing,
+        count_straddling_hashes(hashes, data.split, data.targets),
+        leaks.find(),
+        len(numbers),
     )
+
+
+def choose_for_leaks(data: LabelledTable) -> NDArray[np.intp]:
+    """Return the numbers of the labels to look for leaks in, MOST_FOR_LEAKS of the commonest.
+
+    Each is held against each feature by itself, and a rare one hardly ever says enough.
+    """
+    labels = np.arange(len(data.labels))
+    if len(labels) <= MOST_FOR_LEAKS:
+        return labels
+    positives = data.targets.take(data.split.train).counts()[0]
+    return np.sort(np.argsort(-positives, kind="stable")[:MOST_FOR_LEAKS])
 
 
 def stream_rows(data: LabelledTable, columns: Sequence[str]) -> Iterator[tuple[slice, Table]]:

@@ -1,34 +1,37 @@
-"""Rows that are larger than memory: whether they are, and their way into a cache on disk.
-
-Shapes: N rows, L labels.
-"""
+"""Rows that are larger than memory: whether they are, and their way into a cache on disk."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+import polars as pl
 
-from imbalance_cli import __version__
-from imbalance_cli.device import available_memory
-from imbalance_cli.labelled import find_files
-from imbalance_cli.row_cache import ModelRows, cache_key, cached_rows, source_identity
-from imbalance_cli.stored_rows import StoredRows
-from imbalance_cli.workflows.scanning import stream_rows
+import imbalance_cli
+from imbalance_cli.free_memory import free_memory
+from imbalance_cli.labelled import find_files, read_labelled
+from imbalance_cli.row_cache import (
+    Contents,
+    ModelRows,
+    cache_key,
+    cached_rows,
+    look_at_sources,
+)
+from imbalance_cli.workflows.packing import pack, unpack
+from imbalance_cli.workflows.scanning import scan_stream, stream_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from imbalance_cli.config import Config
-    from imbalance_cli.features import Preprocessing
-    from imbalance_cli.labelled import LabelledTable
-    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.labelled import LabelledTable, Roles
+    from imbalance_cli.row_cache import RowCache
     from imbalance_cli.workflows.observing import Observer
+    from imbalance_cli.workflows.scanning import Scan
 
 COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".parquet", ".pq", ".npz"})
 UNFOLDS_TO = 3  # times its size on disk
@@ -46,7 +49,7 @@ def is_streamed(config: Config, observer: Observer) -> bool:
         for path in find_files(data)
         if path.is_file()
     )
-    free = available_memory(torch.device("cpu"))
+    free = free_memory()
     if size <= free / SHARE:
         return False
     about = f"the sources unfold to about {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
@@ -66,52 +69,77 @@ def is_streamed(config: Config, observer: Observer) -> bool:
     return True
 
 
-def store_rows(
-    directory: Path,
-    config: Config,
-    data: LabelledTable,
-    preprocessing: Preprocessing,
-    targets: Targets,
-    *,
-    weights: NDArray[np.float32] | None,
-    device: torch.device,
-) -> StoredRows:
-    """Return all rows as the model takes them, from a cache that is written where it is not there.
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """Rows that were streamed into a cache, now or by an earlier fit.
+
+    Attributes:
+        roles: what the columns are.
+        data: the rows and their parts, without features.
+        scan: what was fitted on the features, and noticed in them.
+        cache: the features, as the model takes them.
+    """
+
+    roles: Roles
+    data: LabelledTable
+    scan: Scan
+    cache: RowCache
+
+
+def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
+    """Return all rows of a config's sources, from a cache that is made where it is not there.
+
+    The cache is known by all bytes of the sources, by the settings that say what their columns
+    mean and how the rows are cut, and by the code that reads them; what is trained on the rows
+    plays no part.
 
     Args:
         directory: of caches.
         config: names the sources.
-        data: the rows.
-        preprocessing: fitted.
-        targets: (N, L).
-        weights: (N,) of the rows in the loss, or None.
-        device: where batches go.
+        observer: is told what happens to the disk.
 
     Raises:
-        ImbtrainError: a cell is not of its column's kind, or the cache cannot be written.
+        ImbtrainError: a source, a column or a cell cannot be used, the rows cannot be cut, or the
+            cache cannot be written.
     """
+    sources = look_at_sources(find_files(config.data), directory)
+    key = cache_key(sources.identities(), **_settings(config))
 
-    def batches() -> Iterator[ModelRows]:
-        for part, table in stream_rows(data, preprocessing.columns):
-            features = preprocessing.transform(table)
-            own = None if weights is None else weights[part]
-            yield ModelRows(features.numeric, features.codes, targets.take(part).dense(), own)
+    def make() -> Contents:
+        roles, data = read_labelled(config, with_features=False)
+        scan = scan_stream(roles, data, data.split.train)
 
-    key = cache_key(
-        [source_identity(path) for path in find_files(config.data)],
-        preprocessing=preprocessing.to_dict(),
-        targets=targets.digest(),
-        weights=None if weights is None else _digest(weights),
-        version=__version__,
-    )
-    cache = cached_rows(directory / key[:KEY_LETTERS], key, batches)
-    return StoredRows(
-        cache,
-        np.arange(len(targets)),
-        torch.from_numpy(targets.dense()).to(device),
-        None if weights is None else torch.from_numpy(weights).to(device),
-    )
+        def batches() -> Iterator[ModelRows]:
+            for _, table in stream_rows(data, scan.preprocessing.columns):
+                features = scan.preprocessing.transform(table)
+                yield ModelRows(features.numeric, features.codes)
+            sources.refuse_changes()
+
+        return Contents(*pack(roles, data, scan), batches())
+
+    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.warned)
+    return Stored(*unpack(cache.document, cache.arrays), cache)
 
 
-def _digest(values: NDArray[np.float32]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+def _settings(config: Config) -> dict[str, Any]:
+    """Return all that rows depend on beside their sources, as plain data."""
+    data = config.data
+    return {
+        "data": data.model_dump(mode="json", exclude={"in_memory"}),
+        "given": sorted(data.model_fields_set - {"in_memory"}),
+        "split": config.split.model_dump(mode="json"),
+        "minimum_positives": config.thresholds.minimum_positives,
+        "code": _code_digest(),
+        "versions": {"polars": pl.__version__, "numpy": np.__version__},
+    }
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Return a checksum of this package: its version says nothing of a working copy."""
+    folder = Path(imbalance_cli.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,75 @@
+"""Average precision and its interval as a bar of a few characters, against no skill."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.evaluation import LabelEvaluation
+
+WIDTH = 10
+LEAST, MOST = 0.001, 0.999  # the ends of the longest scale
+POINT, REACH, CHANCE = "●", "─", "┊"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """From a share to a cell of a bar, by its log-odds, so that rare and sure labels both show.
+
+    Attributes:
+        low: the share at the left end.
+        high: the share at the right end.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, labels: Sequence[LabelEvaluation]) -> Scale:
+        """Return the scale that holds every prevalence, AP and interval of some labels."""
+        shares = [label.prevalence for label in labels]
+        for label in labels:
+            estimate = label.average_precision
+            shares += [estimate.value, estimate.low, estimate.high]
+        known = [min(max(share, LEAST), MOST) for share in shares if share is not None]
+        return cls(min(known, default=LEAST), max(known, default=MOST))
+
+    def cell(self, share: float) -> int:
+        """Return the cell that a share falls into."""
+        low, high = _log_odds(self.low), _log_odds(self.high)
+        place = (_log_odds(min(max(share, self.low), self.high)) - low) / max(high - low, 1e-9)
+        return min(int(place * WIDTH), WIDTH - 1)
+
+    def describe(self) -> str:
+        """Return its ends in words."""
+        return f"log-odds scale, {100 * self.low:.2g} % to {100 * self.high:.3g} %"
+
+
+def draw_bar(label: LabelEvaluation, scale: Scale) -> Text:
+    """Draw AP, its interval and the prevalence.
+
+    Green is better than no skill by the interval, yellow is not.
+    """
+    estimate = label.average_precision
+    cells = [" "] * WIDTH
+    if estimate.low is not None and estimate.high is not None:
+        for i in range(scale.cell(estimate.low), scale.cell(estimate.high) + 1):
+            cells[i] = REACH
+    if label.prevalence is not None:
+        cells[scale.cell(label.prevalence)] = CHANCE
+    if estimate.value is not None:
+        cells[scale.cell(estimate.value)] = POINT
+    style = ""
+    if estimate.low is not None and label.prevalence is not None:
+        style = "green" if estimate.low > label.prevalence else "yellow"
+    return Text("".join(cells), style, no_wrap=True)
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))

@@ -1,0 +1,88 @@
+"""The order of labels in a report, and which of many it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.evaluation import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+
+PREVALENCE, RANKING = "prevalence", "average_precision"
+COUNTS = ("support", "positives", "missing", PREVALENCE, "threshold")
+SORTS = (PREVALENCE, "label", *(name for name in COUNTS if name != PREVALENCE), *METRICS)
+"""What labels can be sorted by."""
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece"})
+MOST_LABELS = 60  # that are all shown
+SHOWN = 20  # of each kind, where there are more
+
+
+def check_sort(name: str, known: Sequence[str] = SORTS) -> None:
+    """Raise unless labels can be sorted by this.
+
+    Args:
+        name: of --sort.
+        known: what they can be sorted by.
+
+    Raises:
+        ConfigError: it names the nearest that they can be sorted by.
+    """
+    if name not in known:
+        raise ConfigError(
+            f"--sort: no metric {name!r}" + (" of several runs" if name in SORTS else ""),
+            hint=nearest(name, known) or f"--sort takes {', '.join(known)}",
+        )
+
+
+def sort_labels(labels: Sequence[LabelEvaluation], by: str) -> list[LabelEvaluation]:
+    """Return the labels, the best or the most first, names by alphabet, what is undefined last."""
+    if by == "label":
+        return sorted(labels, key=lambda label: label.label)
+    sign = 1 if by in LOWER_IS_BETTER else -1
+
+    def place(label: LabelEvaluation) -> tuple[bool, float]:
+        value = value_of(label, by)
+        return value is None, sign * (value or 0.0)
+
+    return sorted(labels, key=place)
+
+
+def sort_evaluation(evaluation: Evaluation, by: str) -> Evaluation:
+    """Return the evaluation with its labels sorted."""
+    return dataclasses.replace(evaluation, labels=sort_labels(evaluation.labels, by))
+
+
+def choose_labels(labels: Sequence[LabelEvaluation], by: str) -> dict[str, list[LabelEvaluation]]:
+    """Return the labels to show, sorted, under headings where they are not all.
+
+    Of more than MOST_LABELS they are the best and the worst by the metric that is sorted by, or by
+    average precision, and the rarest of those with a positive.
+    """
+    if len(labels) <= MOST_LABELS:
+        return {"": sort_labels(labels, by)}
+    metric = ranking_of(by)
+    scored = [label for label in labels if value_of(label, metric) is not None]
+    scored = sort_labels(scored, metric)
+    present = [label for label in sort_labels(labels, PREVALENCE) if label.positives]
+    return {
+        f"best {SHOWN}": scored[:SHOWN],
+        f"worst {SHOWN}": scored[-SHOWN:],
+        f"rarest {SHOWN}": present[-SHOWN:],
+        f"all {len(labels):,}": [],
+    }
+
+
+def ranking_of(by: str) -> str:
+    """Return the metric that says which labels are best, where they are sorted by something."""
+    return by if by in METRICS else RANKING
+
+
+def value_of(label: LabelEvaluation, name: str) -> float | None:
+    """Return a metric or a count of a label."""
+    number = getattr(label, name).value if name in METRICS else getattr(label, name)
+    return None if number is None else float(number)

@@ -1,0 +1,214 @@
+"""What stays in memory of each row, wherever its features are: its targets, group, time and weight.
+
+Cells are encoded as they are read, some rows at a time, and then forgotten.
+
+Shapes: N rows, B rows of a batch, L labels, G groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbalance_cli.errors import SplitError, show_cell
+from imbalance_cli.labels.encoding import apply_missing_policy
+from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
+from imbalance_cli.labels.targets import stack_targets
+from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.splits.names import read_part_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from imbalance_cli.labels.encoding import LabelEncoder, MissingPolicy
+    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.readers import Table
+    from imbalance_cli.readers.cells import Parsed
+
+BLOCK = 2**20  # rows that are looked up at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyColumns:
+    """The columns that are neither label nor feature, where there are any.
+
+    Attributes:
+        group: whose rows stay together.
+        time: what orders the rows.
+        part: what names the part of each row.
+        sample_weight: what weighs the rows.
+    """
+
+    group: str | None = None
+    time: str | None = None
+    part: str | None = None
+    sample_weight: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RowKeys:
+    """What is known of all rows.
+
+    Attributes:
+        targets: (N, L), after the policy for missing ones.
+        kept: (N,) whether the row is used at all.
+        incomplete: how many rows lacked a label.
+        groups: (N,) int32 from 0 up, in the order in which the groups come first.
+        times: (N,) numbers, or days since 1970.
+        parts: (N,) int8 indices of splits.PARTS.
+        weights: (N,) float64.
+    """
+
+    targets: Targets
+    kept: NDArray[np.bool_]
+    incomplete: int
+    groups: NDArray[np.int32] | None
+    times: NDArray[np.float64] | None
+    parts: NDArray[np.int8] | None
+    weights: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def take_kept(self) -> RowKeys:
+        """Return the keys of the rows that are used."""
+        arrays = {name: getattr(self, name) for name in ("groups", "times", "parts", "weights")}
+        taken = {k: None if array is None else array[self.kept] for k, array in arrays.items()}
+        kept = self.kept[self.kept]
+        return RowKeys(self.targets.take(self.kept), kept, self.incomplete, **taken)
+
+
+class KeyReader:
+    """Reads the keys of rows, a batch at a time.
+
+    Args:
+        columns: which there are.
+        encoder: of the labels.
+        missing: what to do with missing ones.
+    """
+
+    def __init__(self, columns: KeyColumns, encoder: LabelEncoder, missing: MissingPolicy) -> None:
+        self._columns, self._encoder, self._missing = columns, encoder, missing
+        self._targets: list[Targets] = []
+        self._arrays: dict[str, list[NDArray[Any]]] = {}
+        self._incomplete = 0
+        self._parse_times: Callable[[pl.Series], Parsed] | None = None
+
+    def add(self, table: Table) -> NDArray[np.bool_]:
+        """Take in B rows, and return which of them are used, (B,).
+
+        Raises:
+            LabelError: a label or a sample weight cannot be read.
+            SplitError: a group or a time is missing, or a time or part cannot be read.
+        """
+        columns = self._columns
+        targets = self._encoder.encode(table)
+        self._incomplete += int(targets.incomplete_rows().sum())
+        targets, kept = apply_missing_policy(self._missing, table, targets, self._encoder.labels)
+        self._targets.append(targets)
+        if columns.sample_weight is not None:
+            weights = read_sample_weights(table, columns.sample_weight)
+            self._append("weights", weights)
+            kept &= weights > 0
+        self._append("kept", kept)
+        if columns.group is not None:
+            self._append("groups", hash_groups(table, columns.group))
+        if columns.time is not None:
+            self._append("times", self._read_times(table, columns.time))
+        if columns.part is not None:
+            self._append("parts", read_part_numbers(table.frame[columns.part], table.place))
+        return kept
+
+    def finish(self, name: str) -> RowKeys:
+        """Return the keys of all rows; the reader must not be used again.
+
+        Args:
+            name: of the sources, for errors.
+
+        Raises:
+            LabelError: every sample weight is 0.
+        """
+        targets = stack_targets(self._targets)
+        self._targets.clear()
+        weights = self._stack("weights")
+        if weights is not None and not weights.any():
+            raise no_weight(name, str(self._columns.sample_weight))
+        hashes = self._stack("groups")
+        return RowKeys(
+            targets=targets,
+            kept=np.concatenate(self._arrays.pop("kept")),
+            incomplete=self._incomplete,
+            groups=None if hashes is None else number_groups(hashes),
+            times=self._stack("times"),
+            parts=self._stack("parts"),
+            weights=weights,
+        )
+
+    def _append(self, name: str, values: NDArray[Any]) -> None:
+        self._arrays.setdefault(name, []).append(values)
+
+    def _stack(self, name: str) -> NDArray[Any] | None:
+        batches = self._arrays.pop(name, None)
+        return None if batches is None else np.concatenate(batches)
+
+    def _read_times(self, table: Table, column: str) -> NDArray[np.float64]:
+        """Return times, (B,); the first cell of all says whether they are numbers or dates."""
+        cells = table.frame[column]
+        if self._parse_times is None:
+            is_date = parse_numbers(cells[:1]).bad_row is not None
+            self._parse_times = parse_dates if is_date else parse_numbers
+        parsed = self._parse_times(cells)
+        missing = parsed.values.is_null()
+        if missing.any():
+            row = missing.arg_max() or 0
+            raise SplitError(
+                f"{table.place(row)}: column {column!r}: {show_cell(cells[row])} is not a time",
+                hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
+            )
+        times: NDArray[np.float64] = parsed.values.to_numpy()
+        return times
+
+
+def number_groups(hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Return a number for each row, (N,), the same where the hashes are.
+
+    Numbers are given out in the order in which the groups come first, so that they depend on
+    neither the hashes nor the batches. Groups that share a hash, of 64 bits, are taken for one:
+    with ten million groups the chance of it is 3e-6.
+
+    Args:
+        hashes: (N,) of each row's group.
+    """
+    distinct = np.unique(hashes)  # (G,)
+    starts = range(0, len(hashes), BLOCK)
+    numbers = np.empty(len(hashes), np.int32)
+    first = np.empty(len(distinct), np.int64)
+    for start in reversed(starts):  # of the rows of a group, the first one is written last
+        block = slice(start, start + BLOCK)
+        numbers[block] = np.searchsorted(distinct, hashes[block])
+        first[numbers[block][::-1]] = np.arange(start, start + len(numbers[block]))[::-1]
+    by_place = np.empty(len(distinct), np.int32)
+    by_place[np.argsort(first)] = np.arange(len(distinct))
+    for start in starts:
+        block = slice(start, start + BLOCK)
+        numbers[block] = by_place[numbers[block]]
+    return numbers
+
+
+def hash_groups(table: Table, column: str) -> NDArray[np.uint64]:
+    """Return a hash of each row's group, (B,).
+
+    Raises:
+        SplitError: a group is missing.
+    """
+    cells = parse_texts(table.frame[column])
+    if cells.null_count():
+        row = cells.is_null().arg_max() or 0
+        raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
+    hashes: NDArray[np.uint64] = cells.hash(seed=0).to_numpy()
+    return hashes

@@ -1,0 +1,324 @@
+"""`imbtrain report RUN RUN...`: side by side on the same rows, or an error says what differs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from small_runs import (
+    LABELS,
+    make_columns,
+    refuse,
+    succeed,
+    write_config,
+    write_csv,
+)
+
+from imbalance_cli import artifacts
+from imbalance_cli.cli.app import main
+from imbalance_cli.workflows import compare_runs
+from imbalance_cli.workflows.comparing_runs import read_saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PLAIN = {"loss": {"name": "bce"}, "weighting": {"strategy": "none"}}
+KINDS = ("macro", *LABELS)
+
+
+def fit(folder: Path, name: str, table: Path, **sections: Any) -> Path:  # noqa: ANN401  a config's
+    """Fit a run on a table that others are fitted on too."""
+    config = write_config(folder / f"{name}.yaml", table, **sections)
+    succeed("fit", config, "--run-dir", folder / name, "--quiet")
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return two runs of the same rows."""
+    folder = tmp_path_factory.mktemp("several")
+    table = write_csv(folder / "table.csv", make_columns(600, seed=1))
+    return fit(folder, "weighted", table), fit(folder, "plain", table, **PLAIN)
+
+
+@pytest.fixture
+def copied(runs: tuple[Path, Path], tmp_path: Path) -> Path:
+    """Return a copy of the second run, that may be changed."""
+    return shutil.copytree(runs[1], tmp_path / "copied")
+
+
+def change_predictions(run: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Change what a run says it predicted, and every checksum, as nobody does by accident."""
+    path = run / "predictions.parquet"
+    change(pl.read_parquet(path)).write_parquet(path)
+    document = json.loads((run / "run.json").read_text())
+    del document["checksum"]
+    document["checksums"]["predictions.parquet"] = artifacts._sha256(path.read_bytes())
+    whole = document | {"checksum": artifacts._sha256(artifacts._to_json(document))}
+    (run / "run.json").write_bytes(artifacts._to_json(whole))
+
+
+def test_each_value_is_that_of_the_run_and_differences_are_theirs(
+    runs: tuple[Path, Path],
+) -> None:
+    document = succeed("report", *runs, "--format", "json").document
+    assert document["baseline"] == str(runs[0])
+    assert document["part"] == "test"
+    assert [run["run"] for run in document["runs"]] == [str(run) for run in runs]
+    assert [run["loss"] for run in document["runs"]] == ["weighted_bce", "bce"]
+    metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
+    own = [each["splits"]["test"]["labels"] for each in metrics]
+    for i in range(len(LABELS)):
+        pair = [run["labels"][i]["metrics"] for run in document["runs"]]
+        for name in ("average_precision", "roc_auc", "f1", "mcc", "brier", "log_loss"):
+            for compared, labels in zip(pair, own, strict=True):
+                saved = labels[i][name]
+                expected = saved["value"] if isinstance(saved, dict) else saved
+                assert compared[name]["value"] == pytest.approx(expected, abs=1e-12)
+            change = pair[1][name]["value"] - pair[0][name]["value"]
+            assert pair[1][name]["difference"] == pytest.approx(change, abs=1e-12)
+            low, high = pair[1][name]["difference_low"], pair[1][name]["difference_high"]
+            assert low <= change <= high
+            assert pair[0][name]["difference"] is None
+    assert any("no run beats" in text or "beats" in text for text in document["conclusions"])
+    assert any("allows for one comparison" in text for text in document["conclusions"])
+
+
+def test_csv_has_a_row_a_run_scope_and_metric(runs: tuple[Path, Path]) -> None:
+    rows = list(csv.DictReader(io.StringIO(succeed("report", *runs).text)))
+    assert list(rows[0])[:4] == ["run", "scope", "label", "metric"]
+    assert len(rows) == 2 * (1 + len(LABELS)) * 7
+    assert {row["run"] for row in rows} == {str(run) for run in runs}
+
+
+def test_the_same_numbers_twice(runs: tuple[Path, Path]) -> None:
+    first, again = (succeed("report", *runs, "--format", "json").out for _ in range(2))
+    assert first == again
+
+
+def test_order_decides_who_is_compared_with_whom(runs: tuple[Path, Path]) -> None:
+    ahead = succeed("report", *runs, "--format", "json").document["runs"]
+    behind = succeed("report", *runs[::-1], "--format", "json").document["runs"]
+    there, back = ahead[1]["macro"]["f1"], behind[1]["macro"]["f1"]
+    assert there["difference"] == -back["difference"]
+    assert there["difference_low"] == pytest.approx(-back["difference_high"])
+
+
+def test_a_run_and_its_copy_do_not_differ(runs: tuple[Path, Path], copied: Path) -> None:
+    comparison = compare_runs([runs[1], copied], pytest.fail)
+    for compared in comparison.candidates[1].macro.values():
+        assert compared.difference == 0
+        assert compared.verdict in {"unclear", None}
+
+
+def test_rows_are_paired_by_number_whatever_their_order(
+    runs: tuple[Path, Path], copied: Path
+) -> None:
+    change_predictions(copied, lambda frame: frame.reverse())
+    shuffled, plain = (compare_runs([runs[0], run], pytest.fail) for run in (copied, runs[1]))
+    assert shuffled.candidates[1].labels == plain.candidates[1].labels
+
+
+def draw(*arguments: object, width: int = 80, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    return succeed("report", *arguments, "--format", "table").text.splitlines()
+
+
+def test_the_table_is_drawn_label_by_label(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = draw(*runs, monkeypatch=monkeypatch)
+    text = "\n".join(lines)
+    assert "average precision a label" in text
+    places = [text.index(label) for label in LABELS]
+    assert places == sorted(places)
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in text
+    by_f1 = draw(*runs, "--sort", "f1", monkeypatch=monkeypatch)
+    assert "F1 a label" in "\n".join(by_f1)
+    by_name = "\n".join(draw(*runs, "--sort", "label", monkeypatch=monkeypatch))
+    places = [by_name.index(label) for label in sorted(LABELS)]
+    assert places == sorted(places)
+    for name in ("positives", "brier"):
+        assert draw(*runs, "--sort", name, monkeypatch=monkeypatch)
+
+
+def test_one_label_has_no_table_of_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    data = {"labels": ["y_often"], "exclude": ["y_some", "y_rare"]}
+    pair = fit(tmp_path, "a", table, data=data), fit(tmp_path, "b", table, data=data, **PLAIN)
+    text = "\n".join(draw(*pair, monkeypatch=monkeypatch))
+    assert "a label" not in text
+    assert "y_often" in text
+
+
+def test_of_many_labels_those_that_differ_most_are_shown(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imbalance_cli.report.run_comparison.MOST_LABELS", 2)
+    monkeypatch.setattr("imbalance_cli.report.run_comparison.SHOWN", 1)
+    text = "\n".join(draw(*runs, monkeypatch=monkeypatch))
+    assert sum(label in text for label in LABELS) == 1
+    assert "3 labels in all, the 1 of the largest differences above" in " ".join(text.split())
+
+
+def test_no_replicates_give_points_alone(runs: tuple[Path, Path]) -> None:
+    document = succeed("report", *runs, "--bootstrap", "0", "--format", "json").document
+    f1 = document["runs"][1]["macro"]["f1"]
+    assert f1["difference"] is not None
+    assert f1["difference_low"] is None
+    assert f1["verdict"] is None
+
+
+# ------------------------------------------------------------------------------------- one run
+
+
+def test_one_run_prints_its_report_where_a_format_is_named(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    document = succeed("report", runs[0], "--format", "json").document
+    assert document["splits"] == json.loads((runs[0] / "metrics.json").read_text())["splits"]
+    text = succeed("report", runs[0], "--format", "table", "--sort", "recall").text
+    assert "test rows of" in text
+    assert text.endswith(f"report: {runs[0] / 'report.html'}\n")
+    rows = list(csv.DictReader(io.StringIO(succeed("report", runs[0], "--sort", "brier").text)))
+    values = [float(row["brier"]) for row in rows]
+    assert values == sorted(values)
+
+
+# ------------------------------------------------------------------------------------ bad input
+
+
+def test_bootstrap_goes_with_several_runs(runs: tuple[Path, Path]) -> None:
+    refuse("report", runs[0], "--bootstrap", 5, says="--bootstrap goes with several runs")
+
+
+def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
+    refuse("report", *runs, "--sort", "brierr", says="no metric 'brierr'", hint="'brier'")
+    refuse("report", *runs, "--sort", "threshold", says="'threshold' of several runs", hint="takes")
+
+
+def test_a_run_named_twice(runs: tuple[Path, Path]) -> None:
+    again = runs[0] / ".." / runs[0].name
+    refuse("report", runs[0], again, says="is named twice", hint="once")
+
+
+def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    table = runs[0].parent / "table.csv"
+    data = {"labels": ["y_often", "y_rare"], "exclude": ["y_some"]}
+    other = fit(tmp_path, "other", table, data=data)
+    refuse("report", runs[0], other, says="only the first has y_some", hint="data.labels")
+    refuse("report", other, runs[0], says="only the second has y_some", hint="data.labels")
+
+
+def test_runs_of_different_rows(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    table = runs[0].parent / "table.csv"
+    other = fit(tmp_path, "other", table, split={"seed": 5})
+    refuse("report", runs[0], other, says="held out different rows: ", hint="split.seed")
+    elsewhere = write_csv(tmp_path / "elsewhere.csv", make_columns(600, seed=1))
+    other = fit(tmp_path, "elsewhere", elsewhere)
+    refuse("report", runs[0], other, says="different sources", hint="the same data")
+
+
+def test_runs_of_different_targets_and_weights(runs: tuple[Path, Path], copied: Path) -> None:
+    frame = pl.read_parquet(copied / "predictions.parquet").filter(
+        pl.col("y_some_target").is_not_null()
+    )
+    row = frame["row"].sort()[0]
+    known = pl.col("row") != row
+    target = pl.when(known).then("y_some_target").cast(pl.Int8)
+    change_predictions(copied, lambda frame: frame.with_columns(y_some_target=target))
+    said = f"1 targets differ, first that of 'y_some' in row {row}"
+    refuse("report", runs[0], copied, says=said, hint="data.missing_labels")
+    shutil.copy(runs[1] / "predictions.parquet", copied)
+    change_predictions(copied, lambda frame: frame.with_columns(sample_weight=pl.lit(2.0)))
+    refuse("report", runs[0], copied, says="the weights of their rows", hint="data.sample_weight")
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), None])
+def test_predictions_that_are_no_probabilities(
+    runs: tuple[Path, Path], copied: Path, value: float | None
+) -> None:
+    wrong = pl.when(pl.col("row") == pl.col("row").max()).then(pl.lit(value))
+    column = wrong.otherwise("y_often_probability").alias("y_often_probability")
+    change_predictions(copied, lambda frame: frame.with_columns(column.cast(pl.Float64)))
+    row = int(pl.read_parquet(copied / "predictions.parquet")["row"].max())  # type: ignore[arg-type]
+    said = f"row {row} predicts {'nan' if value is None else f'{value:g}'} for label 'y_often'"
+    refuse("report", runs[0], copied, says=said, hint="numbers from 0 to 1")
+
+
+def test_predictions_of_other_rows_than_the_numbers(runs: tuple[Path, Path], copied: Path) -> None:
+    change_predictions(copied, lambda frame: frame.head(10))
+    refuse("report", runs[0], copied, says="10 rows, and the run's numbers are of ")
+
+
+def test_predictions_of_other_labels_than_the_run(runs: tuple[Path, Path], copied: Path) -> None:
+    change_predictions(copied, lambda frame: frame.drop("y_rare_decision"))
+    refuse("report", runs[0], copied, says="without the column 'y_rare_decision'")
+
+
+def test_predictions_that_are_not_there_or_no_parquet(
+    runs: tuple[Path, Path], copied: Path
+) -> None:
+    (copied / "predictions.parquet").write_bytes(b"PAR1")
+    refuse("report", runs[0], copied, says="was changed after the run was written")
+    (copied / "predictions.parquet").unlink()
+    refuse("report", runs[0], copied, says="predictions.parquet")
+    refuse("report", runs[0], copied / "nothing", says="no such run directory")
+
+
+def test_a_run_without_a_held_out_part_is_told_to_flatter(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    table = runs[0].parent / "table.csv"
+    pair = [
+        fit(tmp_path, name, table, split={"test": 0.0}, **sections)
+        for name, sections in (("a", {}), ("b", PLAIN))
+    ]
+    outcome = succeed("report", *pair)
+    assert outcome.err.count("there is no test part: the report is of the validation rows") == 2
+    refuse("report", runs[0], pair[0], says="held out different rows")
+
+
+def test_a_label_that_one_run_did_not_learn_is_left_out(
+    runs: tuple[Path, Path], copied: Path
+) -> None:
+    metrics = json.loads((copied / "metrics.json").read_text())
+    metrics["splits"]["test"]["labels"][2]["learnable"] = False
+    content = artifacts._to_json(metrics)
+    (copied / "metrics.json").write_bytes(content)
+    document = json.loads((copied / "run.json").read_text())
+    document["checksums"]["metrics.json"] = artifacts._sha256(content)
+    (copied / "run.json").write_bytes(artifacts._to_json(document))
+    change_predictions(copied, lambda frame: frame)
+    outcome = succeed("report", runs[0], copied, "--format", "json")
+    assert "warning: not learned by every run, and so left out: y_rare\n" in outcome.err
+    assert outcome.document["runs"][0]["labels"][2]["metrics"]["f1"]["value"] is None
+
+
+def test_weights_and_groups_are_read(tmp_path: Path) -> None:
+    columns = make_columns(600, seed=2)
+    random = np.random.default_rng(0)
+    columns["weight"] = [f"{value:.3f}" for value in 0.5 + random.random(600)]
+    columns["clinic"] = [f"c{i}" for i in random.integers(60, size=600)]
+    table = write_csv(tmp_path / "table.csv", columns)
+    data = {"sample_weight": "weight", "group": "clinic"}
+    pair = [fit(tmp_path, "a", table, data=data), fit(tmp_path, "b", table, data=data, **PLAIN)]
+    saved = read_saved(pair[0])
+    assert saved.weights is not None
+    assert saved.groups is not None
+    document = succeed("report", *pair, "--format", "json").document
+    assert document["resampled"] == "groups"
+
+
+def test_help_names_both_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--help"]) == 0
+    assert "side by side" in " ".join(capsys.readouterr().out.split())
