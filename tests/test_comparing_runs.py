@@ -319,6 +319,42 @@ def test_weights_and_groups_are_read(tmp_path: Path) -> None:
     assert document["resampled"] == "groups"
 
 
+def test_many_labels_are_compared_from_their_lists(
+    runs: tuple[Path, Path], copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = succeed("report", *runs, "--format", "json").document["runs"][1]
+    known = pl.all_horizontal(pl.col(f"{label}_target").is_null() for label in LABELS).not_()
+
+    def numbers(kind: str) -> pl.Expr:
+        flagged = [
+            pl.when(pl.col(f"{label}_{kind}") == 1).then(pl.lit(i, pl.UInt32))
+            for i, label in enumerate(LABELS)
+        ]
+        return pl.concat_list(flagged).list.drop_nulls()
+
+    probabilities = pl.concat_list(f"{label}_probability" for label in LABELS)
+
+    def as_lists(frame: pl.DataFrame) -> pl.DataFrame:
+        # in the form of many labels a cell of a known row is never missing
+        filled = frame.with_columns(pl.col([f"{label}_target" for label in LABELS]).fill_null(0))
+        return filled.select(
+            "row",
+            known.alias("known"),
+            numbers("target").alias("positives"),
+            numbers("decision").alias("decided"),
+            probabilities.list.to_array(len(LABELS)).alias("probabilities"),
+        )
+
+    first = shutil.copytree(runs[0], copied.with_name("first"))
+    for run in (first, copied):
+        change_predictions(run, as_lists)
+    lists = succeed("report", first, copied, "--format", "json").document["runs"][1]
+    often = [run["labels"][0]["metrics"]["f1"]["value"] for run in (lists, plain)]
+    assert often[0] == pytest.approx(often[1])  # a label without missing cells
+    monkeypatch.setattr("imbalance_cli.workflows.comparing_runs.BYTES_A_CELL", 10**15)
+    refuse("report", first, copied, says="rows x 3 labels needs ", hint="--format csv")
+
+
 def test_help_names_both_uses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--help"]) == 0
     assert "side by side" in " ".join(capsys.readouterr().out.split())

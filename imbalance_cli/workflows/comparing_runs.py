@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ import torch
 from imbalance_cli.artifacts import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.comparison import Candidate, compare_candidates, conclude
 from imbalance_cli.config import load_config
+from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.report.names import list_names
 from imbalance_cli.workflows.fitting import describe_flattery
+from imbalance_cli.workflows.predictions import LISTS
 from imbalance_cli.workflows.reporting import read_evaluation
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.evaluation import Evaluation
 
+BYTES_A_CELL = 400  # of a row and a label, while they are sorted and resampled
 SAME_ROWS = "the same data, split and seed: --set split.seed, data.test or data.part"
 
 
@@ -118,16 +122,20 @@ def read_saved(directory: Path) -> SavedRun:
     document, _ = load_run(directory)
     evaluation = read_evaluation(directory)
     frame = _read_frame(directory, evaluation).sort("row")
-    labels = evaluation.labels
-    probabilities = _cells(frame, [f"{label.label}_probability" for label in labels])
-    decisions = _cells(frame, [f"{label.label}_decision" for label in labels])
-    learnable = torch.tensor([label.learnable for label in labels])
+    _refuse_too_large(directory, evaluation)
+    names = [label.label for label in evaluation.labels]
+    probabilities, decisions, targets = (
+        _cells_of_lists(frame, len(names))
+        if "probabilities" in frame.columns
+        else (_cells(frame, names, kind) for kind in ("probability", "decision", "target"))
+    )
+    learnable = torch.tensor([label.learnable for label in evaluation.labels])
     saved = SavedRun(
         path=str(directory),
         loss=document["loss"],
         evaluation=evaluation,
         rows=torch.from_numpy(frame["row"].cast(pl.Int64).to_numpy().copy()),
-        targets=_cells(frame, [f"{label.label}_target" for label in labels]),
+        targets=targets,
         probabilities=probabilities.where(learnable, 0.0),
         decisions=(decisions == 1) & learnable,
         weights=_column(frame, "sample_weight"),
@@ -143,15 +151,11 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
         frame = pl.read_parquet(io.BytesIO(read_file(directory, PREDICTIONS)))
     except pl.exceptions.PolarsError as error:
         raise RunError(f"{path}: not Parquet that can be read: {error}") from error
-    wanted = [
-        "row",
-        *(
-            f"{label.label}_{kind}"
-            for label in evaluation.labels
-            for kind in ("target", "probability", "decision")
-        ),
-    ]
-    missing = [name for name in wanted if name not in frame.columns]
+    kinds = ("target", "probability", "decision")
+    wanted = [f"{label.label}_{kind}" for label in evaluation.labels for kind in kinds]
+    if "probabilities" in frame.columns:
+        wanted = ["known", *LISTS]
+    missing = [name for name in ["row", *wanted] if name not in frame.columns]
     if missing:
         raise RunError(
             f"{path}: without the column {missing[0]!r}: it is of other labels than the run",
@@ -165,10 +169,39 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
     return frame
 
 
-def _cells(frame: pl.DataFrame, columns: Sequence[str]) -> torch.Tensor:
-    """Return columns as (N, L) float64, NaN where blank."""
-    values = [frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in columns]
-    return torch.from_numpy(np.stack(values, axis=1))
+def _cells(frame: pl.DataFrame, labels: Sequence[str], kind: str) -> torch.Tensor:
+    """Return the columns of labels as (N, L) float64, NaN where blank."""
+    columns = [frame[f"{label}_{kind}"].cast(pl.Float64).fill_null(math.nan) for label in labels]
+    return torch.from_numpy(np.stack([column.to_numpy() for column in columns], axis=1))
+
+
+def _cells_of_lists(
+    frame: pl.DataFrame, labels: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return probabilities, decisions and targets, (N, L) each, of the form of many labels."""
+    probabilities = frame["probabilities"].explode().cast(pl.Float64).fill_null(math.nan)
+    flags = []
+    for name in ("decided", "positives"):
+        cells = np.zeros((len(frame), labels))
+        numbers = frame[name].to_list()
+        for row, here in enumerate(numbers):
+            cells[row, here] = 1.0
+        flags.append(torch.from_numpy(cells))
+    decisions, targets = flags
+    targets[torch.from_numpy(~frame["known"].to_numpy())] = math.nan
+    return torch.from_numpy(probabilities.to_numpy().reshape(-1, labels).copy()), decisions, targets
+
+
+def _refuse_too_large(directory: Path, evaluation: Evaluation) -> None:
+    """Raise where the cells would not fit the memory while they are sorted and resampled."""
+    needed = evaluation.rows * len(evaluation.labels) * BYTES_A_CELL
+    free = available_memory(torch.device("cpu"))
+    if needed > free:
+        raise RunError(
+            f"{directory}: comparing {evaluation.rows:,} rows x {len(evaluation.labels):,} labels "
+            f"needs {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
+            hint="imbtrain report RUN --format csv of each has its own numbers and intervals",
+        )
 
 
 def _column(frame: pl.DataFrame, name: str) -> torch.Tensor | None:
