@@ -26,8 +26,9 @@ from imbalance_cli.evaluation import Resampling, evaluate_scores
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.workflows.predictions import encode_parquet
 from imbalance_cli.workflows.reporting import read_report
-from imbalance_cli.workflows.saving import encode_parquet, versions
+from imbalance_cli.workflows.saving import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,6 +31,7 @@ from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
 from imbalance_cli.errors import ImbtrainError
 from imbalance_cli.metrics import Confusion
+from imbalance_cli.scored_rows import CalibratedRows
 from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.workflows import fitting
 from imbalance_cli.workflows.networks import plan_networks, start_model
@@ -70,12 +71,13 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
             model, prepared, networks.members, config.training, run=run, observer=Observers(())
         )
     predictor = fitting.make_predictor(model, prepared, networks, config)
-    odds, scores = fitting.score_held_out(predictor, prepared, networks)
-    known = prepared.held_out_targets()
-    predictor, _ = fitting.decide(predictor, odds, known, config, weights=None)
-    test = fitting.choose_held_out(predictor, prepared, odds, scores)
+    scores = fitting.score_held_out(predictor, prepared, networks)
+    known = prepared.targets.take(prepared.held_out)
+    predictor, _ = fitting.decide(predictor, scores, known, config, weights=None)
+    valid = CalibratedRows(scores, known, predictor.calibration)
+    test = fitting.choose_held_out(predictor, prepared, scores)
     learned = torch.tensor(prepared.learnable)
-    cells = predictor.probabilities_of_odds(odds), known, test.probabilities, test.targets
+    cells = *valid.columns(), test.probabilities, test.targets
     return tuple(matrix[:, learned].double() for matrix in cells)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics
-from small_runs import make_columns, refuse, succeed, to_csv, write_csv
+from small_runs import fit_run, make_columns, refuse, succeed, to_csv, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,3 +161,22 @@ def test_a_changed_run_is_refused(single_run: FittedRun, fresh: Path, tmp_path: 
     says = f"{path}/run.json: was changed after the run was written"
     for command in ("evaluate", "predict"):
         refuse(command, path, fresh, says=says, hint="make it again")
+
+
+def test_intervals_are_by_group_where_the_rows_have_them(tmp_path: Path) -> None:
+    """In fit and in evaluate; rows without the column are told of."""
+    columns = make_columns(400)
+    columns["household"] = [str(row // 4) for row in range(400)]
+    run = fit_run(tmp_path, columns, data={"labels": ["y_often"], "group": "household"})
+    [part] = run.outcome.document["splits"].values()
+    assert part["resampled"] == "groups"
+    held_out = pl.read_parquet(run.path / "predictions.parquet")
+    assert held_out["group"].n_unique() < held_out.height
+    arguments = ("evaluate", run.path, "-", "--format", "json")
+    grouped = succeed(*arguments, stdin=to_csv(columns).encode())
+    assert grouped.document["splits"]["test"]["resampled"] == "groups"
+    assert grouped.err == ""
+    columns.pop("household")
+    rows = succeed(*arguments, stdin=to_csv(columns).encode())
+    assert rows.document["splits"]["test"]["resampled"] == "rows"
+    assert "without the group column 'household'" in rows.err
