@@ -251,11 +251,14 @@ def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch
 
 
 def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
-    logits = []
+    # made at once: small results kept between large layers that are freed would split the heap up
+    logits = torch.empty(model.members, len(rows), model.shape.labels, device=rows.device)
+    first = 0
     for block in rows.blocks(SCORING_ROWS):
         with autocast(rows.device, precision):
-            logits.append(model(*pad_block(block))[:, : len(block)].float())
-    return torch.cat(logits, dim=1)
+            logits[:, first : first + len(block)] = model(*pad_block(block))[:, : len(block)]
+        first += len(block)
+    return logits
 
 
 def pad_block(block: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
