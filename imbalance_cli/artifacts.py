@@ -101,10 +101,11 @@ class RunDirectory:
         temporary = target.with_name(f".{target.name}{PARTIAL}")
         with (
             explain_write(target),
-            tempfile.TemporaryDirectory(dir=self.path, prefix=f".{target.name}.") as folder,
+            tempfile.TemporaryDirectory(PARTIAL, f".{target.name}.", self.path) as folder,
         ):
             write(Path(folder))
-            pl.scan_parquet(sorted(Path(folder).iterdir())).sink_parquet(temporary)
+            parts = pl.scan_parquet(sorted(Path(folder).iterdir()))
+            parts.sink_parquet(temporary, row_group_size=1024)  # lists may be long
             temporary.replace(target)
         with target.open("rb") as file:
             self._checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()

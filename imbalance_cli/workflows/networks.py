@@ -215,8 +215,9 @@ def start_model(
         if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
             random = np.random.default_rng(config.training.seed)
             learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
-        rows = prepared.rows.select(torch.from_numpy(learned).to(prepared.device))
-        model.bins.fit(rows.numeric.cpu())
+        rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))
+        # of blocks, since selected rows come with all their targets
+        model.bins.fit(torch.cat([block.numeric for block in rows.blocks(SCORING_ROWS)]).cpu())
     with torch.no_grad():
         model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
     return model.to(prepared.device)
