@@ -17,11 +17,12 @@ from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
+from imbalance_cli.evaluation.scored_rows import label_slices
 from imbalance_cli.features import Preprocessing
 from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape
 from imbalance_cli.scored_rows import Scores, calibrate, mean_log_odds_by_row, sigmoid
-from imbalance_cli.scoring import label_blocks, score
+from imbalance_cli.scoring import score
 from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Predictor:
             groups=groups,
         )
         untuned = []
-        for labels in label_blocks(rows.labels):
+        for labels in label_slices(rows):
             probabilities, targets = rows.columns(labels)
             untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
         return evaluation.with_untuned(untuned)

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,6 @@ import pytest
 import safetensors.torch
 from sklearn import metrics
 from small_runs import LABELS, make_columns, refuse, succeed, write_config, write_csv
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FOLDS = 3
 LOSSES = "weighted_bce,focal,asymmetric,logit_adjusted,distribution_balanced,balanced_sampler"
@@ -155,6 +153,10 @@ def test_a_chosen_candidate_is_the_run_that_fit_would_have_made(
         for key in ("created", "checksum", "checksums"):
             del document[key]
     assert documents[0] == documents[1]
+    pages = [Path(succeed("report", path).text.strip()) for path in (fitted, chosen)]
+    assert all("Loss " in page.read_text() for page in pages)
+    assert 'id="training"' in pages[0].read_text()
+    assert 'id="training"' not in pages[1].read_text()  # a chosen run has no history of its own
     scored = [succeed("predict", path, compared.table).out for path in (fitted, chosen)]
     assert scored[0] == scored[1]
 

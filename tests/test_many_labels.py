@@ -160,10 +160,17 @@ def test_listed_labels_cannot_be_read_as_something_else(runs: dict[str, Path]) -
 LIMITED = """
 import resource, sys
 import psutil
+from imbalance_cli import training
 from imbalance_cli.cli.app import main
-from imbalance_cli.readers import source, svmlight
-from imbalance_cli.labels import encoding
+from imbalance_cli.evaluation import scored_rows
+from imbalance_cli.labels import encoding, targets
+from imbalance_cli.leaks import scanning
+from imbalance_cli.readers import svmlight
+from imbalance_cli.workflows import fitting
 small, large, dense, more = sys.argv[1:]
+# what is worked on at a time, which takes the same memory however many cells there are
+fitting.MOST_CELLS = training.MOST_CELLS = scored_rows.CELLS_AT_ONCE = targets.BLOCK_CELLS = 2**18
+scanning.BATCH_ROWS = 2**12
 if main(["fit", small, "-q", "--overwrite"]):  # loads all that is needed
     sys.exit("the small fit failed")
 if dense == "dense":
@@ -172,8 +179,8 @@ limit = psutil.Process().memory_info().data + int(more)
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 sys.exit(main(["fit", large, "-q", "--overwrite"]))
 """
-MANY_ROWS, MANY_LABELS = 60_000, 1_000
-MORE = 200 * 2**20  # less than the floats of all cells, 240 MB
+MANY_ROWS, MANY_LABELS = 60_000, 2_000
+MORE = 340 * 2**20  # less than the floats of all cells, 480 MB
 
 
 def write_many(path: Path, rows: int) -> Path:
@@ -203,7 +210,7 @@ def test_no_array_of_all_cells_is_made(
         "report": {"bootstrap": 0, "plots": False},
     }
     configs = []
-    for name, rows in (("small", 1_500), ("large", MANY_ROWS)):
+    for name, rows in (("small", 2_500), ("large", MANY_ROWS)):
         table = write_many(tmp_path / f"{name}.svm", rows)
         output = {"directory": str(tmp_path / "runs"), "name": name}
         configs.append(write_config(tmp_path / f"{name}.yaml", table, output=output, **settings))

@@ -88,7 +88,7 @@ def test_top_level_holds_what_was_agreed() -> None:
         "constraints.txt",
     }
     folders = {"imbalance_cli", "configs", "tests", "data", "benchmarks"}
-    assert top == files | folders | {"docs"}  # docs: the pictures that the README shows
+    assert top == files | folders | {"docs"}  # docs: the README's pictures
 
 
 def test_ci_calls_make_test_and_nothing_else() -> None:

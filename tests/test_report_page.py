@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from report_data import NASTY, make_report
@@ -18,6 +18,9 @@ from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.wording import METRIC_WORDS, MULTILABEL_WORDS, show_number, show_share
+
+if TYPE_CHECKING:
+    from imbalance_cli.report.contents import RunReport
 
 LABELS = [f"label_{i}" for i in range(6)]
 REPORT = make_report(LABELS)
@@ -143,6 +146,31 @@ def test_labels_that_were_not_learned_are_named() -> None:
     report = dataclasses.replace(REPORT, evaluation=evaluation, curves=REPORT.curves[1:])
     text = text_of(to_html(report).decode())
     assert "Not drawn, since training had one class of them only: label_0." in text
+
+
+def test_rows_without_both_classes_say_what_is_left_out() -> None:
+    _, second, third, *_ = REPORT.curves
+    none = dataclasses.replace(second, positives=0, precision_recall=None, roc=None)
+    unknown = dataclasses.replace(third, rows=0, positives=0, after=(), histogram=None)
+    report = dataclasses.replace(REPORT, curves=[REPORT.curves[0], none, unknown])
+    text = text_of(to_html(report).decode())
+    assert "These rows have no positives: the curves that need both classes are left out." in text
+    assert "No row has a known target: there is nothing to draw." in text
+
+
+def test_lead_says_when_nothing_can_be_said() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    nothing["undefined"] = dict.fromkeys(METRICS, "no positives")
+
+    def lead(report: RunReport, changes: dict[str, Any]) -> str:
+        labels = [dataclasses.replace(label, **changes) for label in report.evaluation.labels]
+        evaluation = dataclasses.replace(report.evaluation, labels=labels)
+        return text_of(to_html(dataclasses.replace(report, evaluation=evaluation)).decode())
+
+    alone = make_report(["alone"], rows=60)
+    assert "Nothing can be said of the model on these rows: no positives." in lead(alone, nothing)
+    assert "No row is decided positive." in lead(alone, {"precision": Estimate(None)})
+    assert "No label has a positive among these rows" in lead(REPORT, nothing)
 
 
 def test_names_are_escaped_wherever_they_stand() -> None:

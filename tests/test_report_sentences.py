@@ -41,7 +41,7 @@ def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
     [
         (0.05, 0.15, "No better than chance on these rows (the interval of AP reaches the "),
         (0.1, 0.2, "No better than chance"),
-        (0.05, 0.6, "Too few positives to tell from chance: a (0.05 to 0.60, prevalence 0.1)."),
+        (0.05, 0.6, "Too few positives to tell from chance: a (0.05 to 0.6, prevalence 0.1)."),
         (0.2, 0.8, "Better than chance, but the interval is too wide to tell by how much: a "),
         (0.2, 0.4, ""),
     ],

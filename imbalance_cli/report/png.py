@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -98,5 +98,3 @@ def _artist(shape: Shape) -> Artist:
                 verticalalignment="baseline",
                 parse_math=False,
             )
-        case _:
-            assert_never(shape)

@@ -32,7 +32,7 @@ OTHERS = (
     "json have the others."
 )
 NOT_LEARNED = " (not learned)"
-NARROWEST, WIDEST = 11, 40  # characters of a line of a label's name
+NARROWEST, WIDEST = 9, 40  # characters of a line of a label's name
 MULTILABEL = {
     "samples_f1": "samples F1",
     "subset_accuracy": "subset accuracy",
@@ -67,7 +67,8 @@ class Report:
         groups = choose_labels(evaluation.labels, self.sort)
         shown = [label for labels in groups.values() for label in labels]
         room = room_for_names(shown, options.max_width, self.sort)
-        width = _width_of_names(shown, room)
+        names = [*map(_name, shown), *_averages(evaluation)]
+        width = max(NARROWEST, min(max(map(cell_width, names)), WIDEST, room))
         columns = choose_columns(shown, options.max_width - width, self.sort)
         yield _draw_table(evaluation, groups, columns, width)
         if evaluation.multilabel:
@@ -91,12 +92,6 @@ def draw_report(evaluation: Evaluation, run: str, sort: str = PREVALENCE) -> Ren
     with a positive.
     """
     return Report(evaluation, run, sort)
-
-
-def _width_of_names(labels: Sequence[LabelEvaluation], room: int) -> int:
-    """Return how many cells the names get, of those that the most important columns leave."""
-    longest = max((cell_width(_name(label)) for label in labels), default=NARROWEST)
-    return max(NARROWEST, min(longest, WIDEST, room))
 
 
 def _name(label: LabelEvaluation) -> str:
@@ -124,15 +119,21 @@ def _draw_table(
         for label in labels:
             cells = [column.cell(label) for column in columns.values()]
             table.add_row(fold_name(_name(label), width), *cells)
-    if len(evaluation.labels) > 1:
-        for name, values in {
-            f"macro of {evaluation.macro_labels['average_precision']:,}": evaluation.macro,
-            "micro": evaluation.micro,
-            "weighted": evaluation.weighted_average,
-        }.items():
-            cells = [column.average(values) for column in columns.values()]
-            table.add_row(Text(name, style="italic"), *cells)
+    for name, values in _averages(evaluation).items():
+        cells = [column.average(values) for column in columns.values()]
+        table.add_row(Text(name, style="italic"), *cells)
     return table
+
+
+def _averages(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
+    """Return the averages by what they are called; none of one label."""
+    if len(evaluation.labels) == 1:
+        return {}
+    return {
+        f"macro of {evaluation.macro_labels['average_precision']:,}": evaluation.macro,
+        "micro": evaluation.micro,
+        "weighted": evaluation.weighted_average,
+    }
 
 
 def _of_whole_rows(evaluation: Evaluation) -> str:

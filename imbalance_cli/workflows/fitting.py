@@ -20,7 +20,7 @@ from imbalance_cli.config import resolve_weighting
 from imbalance_cli.losses import stack_losses
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
-from imbalance_cli.scoring import label_blocks, score, stack_members
+from imbalance_cli.scoring import score, stack_members
 from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
@@ -30,7 +30,7 @@ from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imbalance_cli.config import Config, TrainingSection
     from imbalance_cli.evaluation import Evaluation
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Prepared
 
 
+MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
@@ -202,13 +203,13 @@ def decide(
         weights: (N,) sample weights, or None.
     """
     steps, pools, thresholds = [], [], []
-    for labels in label_blocks(scores.labels):
+    for labels in _label_slices(targets):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
         step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
         steps.append(step)
         pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
     pool = functools.reduce(operator.add, pools)
-    for labels, step in zip(label_blocks(scores.labels), steps, strict=True):
+    for labels, step in zip(_label_slices(targets), steps, strict=True):
         cells = torch.from_numpy(targets.dense(labels))
         probabilities = calibrate(scores.log_odds(labels), step)
         thresholds.append(
@@ -218,6 +219,14 @@ def decide(
     calibration = Calibration.concatenate(steps)
     fitted = dataclasses.replace(predictor, calibration=calibration, thresholds=chosen.values)
     return fitted, chosen
+
+
+def _label_slices(targets: Targets) -> Iterator[slice]:
+    """Yield neighbouring labels, as many at a time as have MOST_CELLS."""
+    rows, labels = targets.shape
+    width = max(MOST_CELLS // max(rows, 1), 1)
+    for first in range(0, labels, width):
+        yield slice(first, min(first + width, labels))
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:

@@ -42,6 +42,8 @@ KEY_LETTERS = 16  # of the key, that name a cache
 def is_streamed(config: Config, observer: Observer) -> bool:
     """Return whether the sources are streamed rather than read into memory."""
     data = config.data
+    if data.frames:  # are in memory as it is
+        return False
     if data.in_memory != "auto":
         return not data.in_memory
     size = sum(
