@@ -90,19 +90,22 @@ def evaluate_label(
         points = itself.metrics(levels)[:, 0]
         size = min(positives, support - positives)
         if replicates and size >= LEAST_FOR_INTERVAL:
-            fewer = counts.merged(merged, bands)
+            fewer = counts if merged is bands else counts.merged(merged, bands)
             draws = draw_apart(fewer, sample.resampling, number, levels)
-            draws += _shift(points, fewer.itself(), levels)
+            if merged is not bands:
+                draws += _shift(points, fewer.itself(), levels)
             ends = make_intervals(points, draws, size, sample.resampling.confidence)
         return LabelNumbers(points, ends, itself.confusion(), support, positives)
     rows = BandRows.of(bands, len(targets), sample.weights)
     itself = rows.itself()
     points = itself.metrics(levels)[:, 0]
     if sample.joint is not None:
-        if merged is not bands:
-            rows = BandRows.of(merged, len(targets), sample.weights)
-        draws, decisions = sample.joint.draw(rows, levels)
-        draws += _shift(points, rows.itself(), levels)
+        if merged is bands:
+            draws, decisions = sample.joint.draw(rows, levels)
+        else:
+            fewer_rows = BandRows.of(merged, len(targets), sample.weights)
+            draws, decisions = sample.joint.draw(fewer_rows, levels)
+            draws += _shift(points, fewer_rows.itself(), levels)
         if is_counted:
             sample.joint.add(draws, decisions)
         size = sample.joint.units.count_rarer(targets)

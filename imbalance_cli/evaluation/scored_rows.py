@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Cells = tuple[torch.Tensor, torch.Tensor]
 
-CELLS_AT_ONCE = 2_000_000  # each takes some hundred bytes while it is sorted and summed
+CELLS_AT_ONCE = 1_000_000  # each takes some hundred bytes while it is sorted and summed
 LABELS_AT_ONCE = 512
 
 
