@@ -111,7 +111,7 @@ def test_the_label_that_was_bent_most_is_named() -> None:
     [
         (0.6, 0.5, "F1 is 0.600 at the chosen threshold, 0.100 more than at 0.5 (0.500)."),
         (0.5, 0.6, "F1 is 0.500 at the chosen threshold, 0.100 less than at 0.5 (0.600)."),
-        (0.5, 0.5001, "F1 is 0.500 at the chosen threshold, and would be at 0.5."),
+        (0.5, 0.5001, "F1 is 0.500 at the chosen threshold, as it would be at 0.5."),
     ],
 )
 def test_what_the_threshold_gained(tuned: float, at_half: float, told: str) -> None:

@@ -94,7 +94,7 @@ def _of_thresholds(evaluation: Evaluation) -> list[str]:
     tuned, at_half = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
     metric, chosen = ("F1", "threshold") if len(evaluation.labels) == 1 else MACRO_F1
     if abs(tuned - at_half) < MOVED:
-        return [f"{metric} is {tuned:.3f} at the chosen {chosen}, and would be at 0.5."]
+        return [f"{metric} is {tuned:.3f} at the chosen {chosen}, as it would be at 0.5."]
     more = "more" if tuned > at_half else "less"
     change = f"{abs(tuned - at_half):.3f} {more} than at 0.5 ({at_half:.3f})"
     return [f"{metric} is {tuned:.3f} at the chosen {chosen}, {change}."]
