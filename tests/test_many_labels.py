@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,70 +152,3 @@ def test_listed_labels_cannot_be_read_as_something_else(runs: dict[str, Path]) -
     folder = runs["svmlight"].parent
     config = write_config(folder / "bad.yaml", folder / "t.svm", data={"positive": "0"}, **SETTINGS)
     refuse("fit", config, says="and 1 means 1")
-
-
-LIMITED = """
-import resource, sys
-import psutil
-from imbalance_cli import training
-from imbalance_cli.cli.app import main
-from imbalance_cli.evaluation import scored_rows
-from imbalance_cli.labels import encoding, targets
-from imbalance_cli.leaks import scanning
-from imbalance_cli.readers import svmlight
-from imbalance_cli.workflows import fitting
-small, large, dense, more = sys.argv[1:]
-# what is worked on at a time, which takes the same memory however many cells there are
-fitting.MOST_CELLS = training.MOST_CELLS = scored_rows.CELLS_AT_ONCE = targets.BLOCK_CELLS = 2**18
-scanning.BATCH_ROWS = 2**12
-if main(["fit", small, "-q", "--overwrite"]):  # loads all that is needed
-    sys.exit("the small fit failed")
-if dense == "dense":
-    svmlight.MOST_DENSE = encoding.MOST_DENSE = 10**6
-limit = psutil.Process().memory_info().data + int(more)
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-sys.exit(main(["fit", large, "-q", "--overwrite"]))
-"""
-MANY_ROWS, MANY_LABELS = 60_000, 2_000
-MORE = 430 * 2**20  # less than the floats of all cells, 480 MB
-
-
-def write_many(path: Path, rows: int) -> Path:
-    """Write rows with a label or two each of very many."""
-    random = np.random.default_rng(0)
-    own = random.integers(MANY_LABELS, size=(rows, 2))
-    own[:MANY_LABELS] = np.arange(min(rows, MANY_LABELS))[:, None]
-    features = random.integers(-64, 64, (rows, 2)) / 64
-    pairs = zip(own.tolist(), features.tolist(), strict=True)
-    path.write_text(
-        "".join(f"{','.join(map(str, sorted({*a})))} 1:{x} 2:{z}\n" for a, (x, z) in pairs)
-    )
-    return path
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit counts private memory on Linux")
-@pytest.mark.parametrize(("form", "fits"), [("sparse", True), ("dense", False)])
-def test_no_array_of_all_cells_is_made(
-    form: str,
-    fits: bool,  # noqa: FBT001  a parameter of pytest
-    tmp_path: Path,
-) -> None:
-    settings: dict[str, Any] = SETTINGS | {
-        "training": {"epochs": 1, "device": "cpu", "batch_size": 256, "monitor": "log_loss"},
-        "calibration": {"method": "none"},
-        "thresholds": {"objective": "half"},
-        "report": {"bootstrap": 0, "plots": False},
-    }
-    configs = []
-    for name, rows in (("small", 2_500), ("large", MANY_ROWS)):
-        table = write_many(tmp_path / f"{name}.svm", rows)
-        output = {"directory": str(tmp_path / "runs"), "name": name}
-        configs.append(write_config(tmp_path / f"{name}.yaml", table, output=output, **settings))
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, configs), form, str(MORE)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode == 0) is fits, done.stderr
