@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from imbalance_cli.links import mean_log_odds
-from imbalance_cli.scoring import ALL, label_blocks
+from imbalance_cli.scoring import ALL, KeptLogits, label_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ONE_THREAD = 32768  # torch computes fewer elements than these in one thread
 REGISTER = 16  # float32 in the widest vector register
+ROWS_AT_ONCE = 2**20  # that are calibrated together
 
 
 class LogOdds(Protocol):
@@ -101,14 +102,17 @@ class Scores:
         start, stop, _ = labels.indices(self.labels)
         made = []
         for block in label_blocks(self.labels, labels):
-            inside = slice(max(start - block.start, 0), stop - block.start)
-            made.append(self._make_block(make, block, rows)[:, inside])
+            inside = slice(max(start - block.start, 0), min(stop, block.stop) - block.start)
+            is_whole = inside == slice(0, block.stop - block.start)
+            made.append(self._make_block(make, block, rows, keep=not is_whole)[:, inside])
+        if len(made) == 1:
+            return made[0]
         return torch.cat(made, dim=1) if made else torch.empty((len(self), 0))[rows]
 
-    def _make_block(self, make: Maker, block: slice, rows: slice) -> torch.Tensor:
+    def _make_block(self, make: Maker, block: slice, rows: slice, *, keep: bool) -> torch.Tensor:
         """Return what is made of a block of labels and some rows.
 
-        The last block of all rows is kept, since who goes through the labels asks for few at once.
+        The last block of all rows may be kept, for who goes through its labels some at a time.
         """
         known, values = self._last.get(make, (None, None))
         if known == block and values is not None:
@@ -122,7 +126,7 @@ class Scores:
             if own.start < own.stop or len(self.parts) == 1:
                 made.append(make(logits.cells(own, block).cpu(), loss.labels(block)))
         whole = torch.cat(made)
-        if len(whole) == len(self):
+        if keep and len(whole) == len(self):
             self._last[make] = block, whole
         return whole
 
@@ -215,7 +219,38 @@ class KeptRows:
 
 def calibrate(odds: torch.Tensor, calibration: Calibration) -> torch.Tensor:
     """Return calibrated probabilities, (N, L) float64, of log-odds (N, L)."""
-    return torch.from_numpy(sigmoid(calibration.apply(odds).numpy()))
+    result = torch.empty(odds.shape, dtype=torch.float64)
+    blocks = (torch.split(cells, ROWS_AT_ONCE) for cells in (odds, result))
+    for some, into in zip(*blocks, strict=True):
+        into.copy_(torch.from_numpy(sigmoid(calibration.apply(some).numpy())))
+    return result
+
+
+def join_scores(batches: Iterable[Scores]) -> Scores:
+    """Put what the same networks say of one batch after another together.
+
+    Small results that are kept while the next batch is worked on would split the heap up, so they
+    are copied into larger ones.
+
+    Args:
+        batches: at least one.
+    """
+    joined: list[tuple[Logits, Loss]] = []
+    small: list[torch.Tensor] = []
+    height = 0
+    for batch in batches:
+        for logits, loss in batch.parts:
+            if not isinstance(logits, KeptLogits):
+                joined.append((logits, loss))
+                continue
+            small.append(logits.values)
+            height += logits.shape[1]
+            if height >= ROWS_AT_ONCE:
+                joined.append((KeptLogits(torch.cat(small, dim=1)), loss))
+                small, height = [], 0
+    if small:
+        joined.append((KeptLogits(torch.cat(small, dim=1)), loss))
+    return Scores(joined)
 
 
 def _log_odds_of(logits: torch.Tensor, loss: Loss) -> torch.Tensor:

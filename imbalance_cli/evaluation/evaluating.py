@@ -102,10 +102,12 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
             f"{source}: predictions of {rows.labels} labels, where there are {len(labels)}",
             hint="one column of predictions a label",
         )
-    weights, (kept,) = simplify_weights(weights, torch.arange(rows.rows, device=thresholds.device))
-    if len(kept) < rows.rows:
-        rows = SelectedRows(rows, kept)
-        groups = None if groups is None else groups.to(kept.device)[kept]
+    if weights is not None:
+        every = torch.arange(rows.rows, device=thresholds.device)
+        weights, (kept,) = simplify_weights(weights, every)
+        if len(kept) < rows.rows:
+            rows = SelectedRows(rows, kept)
+            groups = None if groups is None else groups.to(kept.device)[kept]
     rows = CheckedRows(rows, labels, source)
     joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
     sample = Sample(resampling, levels, weights, joint)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics.bands import sums_between
+from imbalance_cli.metrics.bands import row_blocks, sums_between
 from imbalance_cli.metrics.replicates import Layout, Replicates, prefixes, sum_bins
 
 if TYPE_CHECKING:
@@ -47,22 +47,16 @@ class BandCounts:
     @classmethod
     def of(cls, bands: Bands) -> BandCounts:
         """Count the rows of each class, and sum the moments of their losses."""
-        p, places, ends = -bands.keys, bands.places, bands.ends
-        found = torch.searchsorted(places, ends)
-        limit = torch.finfo(p.dtype).eps
-        at = p[places]
-        clipped = p.clamp(limit, 1 - limit)
-        positives = at, (1 - at) ** 2, -clipped[places].log()
-        negatives = p, p**2, -torch.log1p(-clipped)
-        moments = []
-        for of_positives, of_rows in zip(positives, negatives, strict=True):
-            of_negatives = of_rows.index_fill(0, places, 0.0)
-            for power in (1, 2):
-                moments.append(sums_between(of_positives**power, found))
-                moments.append(sums_between(of_negatives**power, ends))
-        sums, squares = torch.stack(moments).reshape(MOMENTS, 2, 2, len(ends)).unbind(1)
-        counts = torch.stack([found, ends - found]).diff(dim=1, prepend=found.new_zeros(2, 1))
-        return cls(Layout.of(bands), counts.double(), sums, squares)
+        moments = bands.keys.new_zeros(2, MOMENTS, 2, len(bands))
+        for rows, some, ends in row_blocks(bands.ends):
+            first, last = torch.searchsorted(
+                bands.places, bands.places.new_tensor([rows.start, rows.stop])
+            )
+            places = bands.places[first:last] - rows.start
+            moments[..., some] += _sum_moments(-bands.keys[rows], places, ends)
+        found = torch.searchsorted(bands.places, bands.ends)
+        counts = torch.stack([found, bands.ends - found]).diff(dim=1, prepend=found.new_zeros(2, 1))
+        return cls(Layout.of(bands), counts.double(), *moments)
 
     def merged(self, into: Bands, of: Bands) -> BandCounts:
         """Return the same rows in bands that are merged of others."""
@@ -132,3 +126,26 @@ class BandCounts:
             squares.sum(dim=-1),
             losses.sum(dim=-1),
         )
+
+
+def _sum_moments(p: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Return the sums of each moment and of its square over bands, (2, MOMENTS, 2, K).
+
+    Args:
+        p: (n,) probabilities of rows in the order of the bands.
+        places: of the positives among them.
+        ends: (K,) of the bands, in rows.
+    """
+    found = torch.searchsorted(places, ends)
+    limit = torch.finfo(p.dtype).eps
+    clipped = p.clamp(limit, 1 - limit)
+    at = p[places]
+    positives = at, (1 - at) ** 2, -clipped[places].log()
+    negatives = p, p**2, -torch.log1p(-clipped)
+    sums = []
+    for of_positives, of_rows in zip(positives, negatives, strict=True):
+        of_negatives = of_rows.index_fill(0, places, 0.0)
+        for power in (1, 2):
+            sums.append(sums_between(of_positives**power, found))
+            sums.append(sums_between(of_negatives**power, ends))
+    return torch.stack(sums).reshape(MOMENTS, 2, 2, len(ends)).transpose(0, 1)

@@ -14,12 +14,17 @@ band of several runs is only nearly what its rows are.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 BINS = 10  # of the calibration error
 MOST_BANDS = 1024  # quantiles of the positives
+ROWS_AT_ONCE = 2**20  # whose losses are summed together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +69,13 @@ class Bands:
             threshold: from which a row is decided positive.
             weights: (N,) above 0, by which the bins of the calibration error are of equal mass.
         """
-        known = (~targets.isnan()).nonzero()[:, 0]
-        keys = -probabilities[known].double()
-        sort = argsort(keys)
-        keys, order = keys[sort], known[sort]
+        known = ~targets.isnan()
+        if known.all():
+            order = argsort(-probabilities.double())
+        else:
+            numbers = known.nonzero()[:, 0]
+            order = numbers[argsort(-probabilities[numbers].double())]
+        keys = -probabilities[order].double()
         places = (targets[order] == 1).nonzero()[:, 0]
         of_positives = torch.unique_consecutive(keys[places])
         mark = keys.new_tensor([-threshold])
@@ -136,6 +144,26 @@ def argsort(keys: torch.Tensor) -> torch.Tensor:
     if keys.device.type == "cpu":  # where numpy sorts in a quarter of the time
         return torch.from_numpy(np.argsort(keys.numpy()))
     return keys.argsort()
+
+
+def row_blocks(ends: torch.Tensor) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """Yield blocks of rows: which rows, which bands they touch, and where these end in the block.
+
+    What is summed over bands need so not be there of all rows at once.
+
+    Args:
+        ends: (K,) rising, in rows, each above 0; the last is the number of rows.
+    """
+    size = int(ends[-1]) if len(ends) else 0
+    for start in range(0, size, ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, size)
+        first = int(torch.searchsorted(ends, start, right=True))
+        last = int(torch.searchsorted(ends, stop))
+        yield (
+            slice(start, stop),
+            slice(first, last + 1),
+            ends[first : last + 1].clamp(max=stop) - start,
+        )
 
 
 def sums_between(values: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:

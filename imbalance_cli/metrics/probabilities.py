@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from imbalance_cli.metrics.bands import argsort, cut_bins, row_blocks, sums_between
+
 
 def log_loss(
     probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
@@ -66,7 +68,7 @@ def expected_calibration_error(
             that was seen (Kumar, Liang & Ma 2019, the normal debiasing of their library), and a sum
             below 0 is 0.
     """
-    columns = zip(probabilities.double().T, targets.double().T, strict=True)
+    columns = zip(probabilities.T, targets.T, strict=True)
     return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
 
 
@@ -77,24 +79,27 @@ def _mean_gap(
     counted = ~y.isnan()
     if weights is not None:
         counted &= weights > 0
-    if not counted.any():
-        return p.new_tensor(torch.nan)
-    rising, order = p[counted].sort(stable=True)
-    gap = rising - y[counted][order]
-    mass = torch.ones_like(gap) if weights is None else weights[counted][order].double()
-    rows = torch.stack([mass, mass * gap, mass**2, mass**2 * gap, (mass * gap) ** 2])
-    ends = torch.ones_like(rising, dtype=torch.bool)
-    ends[:-1] = rising[1:] != rising[:-1]
-    reached = torch.nn.functional.pad(rows.cumsum(dim=1)[:, ends], (1, 0))
-    if weights is None:
-        sizes = [len(part) for part in rising.tensor_split(bins)]
-        cuts = torch.tensor([0, *sizes], dtype=p.dtype, device=p.device).cumsum(0)
-    else:
-        cuts = reached[0, -1] * (torch.arange(bins + 1, dtype=p.dtype, device=p.device) / bins)
-    end = torch.searchsorted(reached[0], cuts).clamp(min=1, max=reached.shape[1] - 1)
-    share = (cuts - reached[0, end - 1]) / (reached[0, end] - reached[0, end - 1])
-    at_cuts = reached[:, end - 1] + share * (reached[:, end] - reached[:, end - 1])
-    return mean_gaps(at_cuts.diff(dim=1), debias=debias)
+    if not counted.all():
+        p, y = p[counted], y[counted]
+        weights = None if weights is None else weights[counted]
+    if not len(p):
+        return p.new_tensor(torch.nan, dtype=torch.float64)
+    order = argsort(-p.double())
+    keys = -p[order].double()
+    mass = None if weights is None else weights[order].double()
+    first, last, share = cut_bins(keys, mass, bins)
+    ends = torch.unique(torch.cat([first, last, first.new_tensor([len(keys)])]))
+    ends = ends[ends > 0]
+    sums = keys.new_zeros(5, len(ends))
+    for rows, some, own in row_blocks(ends):
+        gap = -keys[rows] - y[order[rows]].double()
+        w = torch.ones_like(gap) if mass is None else mass[rows]
+        of_rows = w, w * gap, w**2, w**2 * gap, (w * gap) ** 2
+        sums[:, some] += torch.stack([sums_between(each, own) for each in of_rows])
+    reached = torch.nn.functional.pad(sums.cumsum(dim=1), (1, 0))
+    of_ends = torch.nn.functional.pad(ends, (1, 0))
+    start, end = (reached[:, torch.searchsorted(of_ends, cut)] for cut in (first, last))
+    return mean_gaps(-(start + share * (end - start)).diff(dim=1), debias=debias)
 
 
 def mean_gaps(sums: torch.Tensor, *, debias: bool) -> torch.Tensor:

@@ -19,7 +19,7 @@ from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.row_keys import KeyColumns, KeyReader
-from imbalance_cli.scored_rows import CalibratedRows, Scores
+from imbalance_cli.scored_rows import CalibratedRows, join_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,16 +84,13 @@ def evaluate(
     columns += [] if group is None else [group]
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
-    scored = []
-    for cells in source.mixed_batches(list(dict.fromkeys(columns))):
-        table = batch_table(cells, source.name)
-        kept = reader.add(table)
-        scored.append(predictor.scores(table, kept))
+    batches = source.mixed_batches(list(dict.fromkeys(columns)))
+    tables = (batch_table(cells, source.name) for cells in batches)
+    scores = join_scores(predictor.scores(table, reader.add(table)) for table in tables)
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
     keys = reader.finish(source.name)
     keys = keys if keys.kept.all() else keys.take_kept()
-    scores = Scores([part for batch in scored for part in batch.parts])
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     return predictor.evaluate(
         CalibratedRows(scores, keys.targets, predictor.calibration),
