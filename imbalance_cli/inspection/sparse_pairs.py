@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.labels.targets import Targets
 
-MOST_PAIRS = 2**23  # that are stored, or multiplied at a time
+MOST_PAIRS = 2**23  # that are stored, or multiplied at a time; above MOST_LABELS squared
 MOST_LABELS = 2_000  # whose pairs are counted, once there are more pairs
 MOST_CELLS = 2**24  # multiplied at a time, of those; float32 counts so many without error
 DENSE_SPEED = 64  # products of a dense matrix in the time of one of a sparse matrix
