@@ -1,8 +1,9 @@
-"""Time counting and training 10,000 labels of 100,000 rows: python benchmarks/many_labels.py.
+"""Time 10,000 labels of 100,000 rows: python benchmarks/many_labels.py.
 
 Each row has up to seven labels, the common ones more often; they are written as svmlight and as a
-column of tags. What is timed is the whole command, from the start of Python on. `fit` also trains
-"a column a label" where that is asked for and fits: then all targets are dense.
+column of tags. What is timed is the whole command, from the start of Python on: `weights`, `inspect`,
+and `fit`, which also trains "a column a label" where that is asked for and fits: then all targets
+are dense.
 
 Shapes: N rows, F features, L labels.
 """
@@ -30,17 +31,17 @@ ROWS, FEATURES, LABELS = 100_000, 20, 10_000
 MOST = 8  # labels a row, less one
 
 
-def write_files(folder: Path, rows: int, labels: int) -> dict[str, list[str]]:
-    """Write the same rows as svmlight and as tags, and return the command that counts each."""
+def write_files(folder: Path, rows: int, features: int, labels: int) -> dict[str, list[str]]:
+    """Write the same rows as svmlight and as tags, and return the arguments that read each."""
     random = np.random.default_rng(0)
     share = 1 / np.arange(2, labels + 2) ** 0.8
     share /= share.sum()
     svmlight, tags = folder / "many.svm", folder / "many.csv"
     with svmlight.open("w") as sparse, tags.open("w") as table:
-        table.write(",".join(f"x{i}" for i in range(FEATURES)) + ",tags\n")
+        table.write(",".join(f"x{i}" for i in range(features)) + ",tags\n")
         for _ in range(rows):
             own = np.unique(random.choice(labels, size=random.integers(MOST), p=share))
-            cells = random.normal(size=FEATURES).round(3)
+            cells = random.normal(size=features).round(3)
             values = " ".join(f"{i}:{value}" for i, value in enumerate(cells, start=1))
             sparse.write(f"{','.join(map(str, own))} {values}\n")
             table.write(f"{','.join(map(str, cells))},{';'.join(map(str, own))}\n")
@@ -115,24 +116,52 @@ def count(folder: Path, commands: dict[str, list[str]], repetitions: int) -> Non
         print(f"| {name} | {counted:,} | {statistics.median(seconds):.2f} | {peak:.0f} |")
 
 
+PROCESSOR = """
+import resource, sys
+from imbalance_cli.cli.app import main
+code = main(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 2**10, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def inspect(folder: Path, commands: dict[str, list[str]], repetitions: int) -> None:
+    """Print a table of what inspecting takes; the seconds are the processor's."""
+    print("\n| inspect | labels | CPU seconds | peak MB |\n|---|---:|---:|---:|")
+    for name, arguments in commands.items():
+        command = [sys.executable, "-c", PROCESSOR, "inspect", *arguments, "--format", "json"]
+        used, labels = [], 0
+        for _ in range(repetitions):
+            done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=folder)
+            used.append([float(number) for number in done.stderr.split()[-2:]])
+            labels = len(json.loads(done.stdout)["labels"])
+        seconds, peak = (statistics.median(numbers) for numbers in zip(*used, strict=True))
+        print(f"| {name} | {labels:,} | {seconds:.1f} | {peak:.0f} |", flush=True)
+
+
 def main() -> None:
-    """Print a table of the seconds and the peak memory, of counting and of training."""
+    """Print tables of seconds and peak memory, of counting, inspecting and training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--labels", type=int, default=LABELS)
+    parser.add_argument("--features", type=int, default=FEATURES)
     parser.add_argument("--repetitions", type=int, default=5, help="of counting; 0 for none")
+    parser.add_argument("--inspections", type=int, default=3, help="repetitions; 0 for none")
     parser.add_argument("--train", nargs="*", choices=list(FORMS), default=["svmlight", "tags"])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=64)
     chosen = parser.parse_args()
     versions = f"polars {version('polars')}; {os.cpu_count()} CPUs; {dt.date.today()}"  # noqa: DTZ011  the day here
     print(f"Python {platform.python_version()}, {versions}; median of {chosen.repetitions} runs.\n")
-    print(f"{chosen.rows:,} rows, {chosen.labels:,} labels\n")
+    print(f"{chosen.rows:,} rows, {chosen.features} features, {chosen.labels:,} labels\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        commands = write_files(folder, chosen.rows, chosen.labels)
+        commands = write_files(folder, chosen.rows, chosen.features, chosen.labels)
         if chosen.repetitions:
             count(folder, commands, chosen.repetitions)
+        if chosen.inspections:
+            inspect(folder, commands, chosen.inspections)
         if not chosen.train:
             return
         if "a column a label" in chosen.train:

@@ -11,6 +11,9 @@ import pytest
 from safetensors.torch import load_file
 from small_runs import refuse, run_command, succeed, write_config
 
+from imbalance_cli.config import load_config
+from imbalance_cli.labels import select_labels
+from imbalance_cli.readers import open_source
 from imbalance_cli.readers.source import MOST_DENSE
 from imbalance_cli.scoring import LABEL_BLOCK
 
@@ -152,3 +155,106 @@ def test_listed_labels_cannot_be_read_as_something_else(runs: dict[str, Path]) -
     folder = runs["svmlight"].parent
     config = write_config(folder / "bad.yaml", folder / "t.svm", data={"positive": "0"}, **SETTINGS)
     refuse("fit", config, says="and 1 means 1")
+
+
+def inspect(*arguments: object) -> dict[str, Any]:
+    document: dict[str, Any] = succeed("inspect", *arguments, "--format", "json").document
+    return document
+
+
+def test_inspecting_sparse_labels_finds_what_it_finds_of_columns(tmp_path: Path) -> None:
+    sparse, dense = (
+        inspect(write_svmlight(tmp_path / "t.svm")),
+        inspect(write_dense(tmp_path / "t.parquet")),
+    )
+    keys = ("rows", "repeated_rows", "labels", "guessed_labels", "pairs", "leaks", "findings")
+    for key in keys:
+        assert sparse[key] == dense[key]
+    assert sparse["columns"][1:] == dense["columns"][:FEATURES]
+    (line,) = (column for column in sparse["columns"] if column["role"] == "label")
+    assert (line["column"], line["type"], line["known"]) == ("y_*", "labels", ROWS * LABELS)
+
+
+def test_what_is_said_of_many_labels_is_short(tmp_path: Path) -> None:
+    path = write_svmlight(tmp_path / "t.svm")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:150]))
+    found = inspect(path)
+    labels = len(found["labels"])
+    problems = [finding["problem"] for finding in found["findings"]]
+    few = [label for label in found["labels"] if label["positives"] < 10]
+    assert len(few) > 20
+    assert problems[0].startswith(f"{len(few)} of {labels} labels have fewer than 10 positives: ")
+    rarest = min(few, key=lambda label: label["positives"])["label"]
+    assert f"scatter widely: {rarest}, " in problems[0]
+    assert problems[1].startswith(f"likely leaks were looked for in 256 of {labels} labels")
+    assert len(problems) == 2
+
+
+def test_equal_rows_of_sparse_labels_are_told(tmp_path: Path) -> None:
+    path = write_svmlight(tmp_path / "t.svm")
+    lines = path.read_text().splitlines(keepends=True)
+    # the last has the features of the first, and other labels
+    other = lines[1].split(" ", 1)[0] + " " + lines[0].split(" ", 1)[1]
+    path.write_text("".join([*lines, *lines[:3], other]))
+    assert inspect(path)["repeated_rows"] == 3
+
+
+def test_a_leak_of_a_common_label_is_found_among_many(tmp_path: Path) -> None:
+    path = write_svmlight(tmp_path / "t.svm")
+    _, labels = make_cells()
+    lines = path.read_text().splitlines()
+    number = int(labels.sum(axis=0).argmax())
+    told = [f"{line} 9:{3 * own}\n" for line, own in zip(lines, labels[:, number], strict=True)]
+    path.write_text("".join(told))
+    (leak,) = inspect(path)["leaks"]
+    assert leak == {"column": "x_9", "label": f"y_{number}", "how": "higher"}
+
+
+def test_init_writes_a_short_config_that_fit_takes(tmp_path: Path) -> None:
+    made = succeed("init", write_svmlight(tmp_path / "t.svm")).text
+    assert f'    - "y_*"  # {LABELS} labels\n' in made
+    assert len(made.splitlines()) < 200
+    (tmp_path / "c.yaml").write_text(made)
+    config = load_config(tmp_path / "c.yaml")
+    assert (config.data.labels, config.data.exclude) == (["y_*"], [])
+    source = open_source(str(tmp_path / "t.svm"))
+    assert select_labels(source.columns, config.data.labels, "") == list(source.own_labels)
+
+
+def test_thousands_of_tags_are_inspected(tmp_path: Path) -> None:
+    tags = [f"{i};{(7 * i) % 3_000}" for i in range(3_000)]
+    path = tmp_path / "t.csv"
+    pl.DataFrame(
+        {"tags": [*tags, "0;7", "0;7"], "x": [str(i % 9) for i in range(3_002)]}
+    ).write_csv(path)
+    found = inspect(path, "--labels", "tags", "--encoding", "tags")
+    assert len(found["labels"]) == 3_000
+    assert found["labels"][7] == {
+        "label": "7",
+        "positives": 4,
+        "negatives": 2_998,
+        "missing": 0,
+        "prevalence": 4 / 3_002,
+    }
+    first = found["pairs"][0]
+    assert ({first["first"], first["second"]}, first["together"]) == ({"0", "7"}, 2)
+    assert [column["column"] for column in found["columns"]] == ["tags", "x"]
+
+
+def test_the_table_of_many_labels_is_trimmed(tmp_path: Path) -> None:
+    shown = run_command("inspect", write_svmlight(tmp_path / "t.svm"), "--format", "table").text
+    for line in ("commonest 20", "rarest 20", f"all {LABELS}", "--format json lists all labels"):
+        assert line in shown.splitlines()
+    size = f"{ROWS} rows, {FEATURES} features, {LABELS} labels"
+    assert size in " ".join(shown.split())
+    assert len(shown.splitlines()) < 80
+
+
+def test_some_of_many_listed_labels_leave_the_others_as_features(tmp_path: Path) -> None:
+    found = inspect(write_svmlight(tmp_path / "t.svm"), "--labels", "y_3")
+    assert [label["label"] for label in found["labels"]] == ["y_3"]
+    assert len(found["columns"]) == LABELS + FEATURES
+
+
+def test_listed_labels_are_not_inspected_as_something_else(tmp_path: Path) -> None:
+    refuse("inspect", write_svmlight(tmp_path / "t.svm"), "--positive", "0", says="and 1 means 1")

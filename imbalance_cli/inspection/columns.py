@@ -30,7 +30,7 @@ from imbalance_cli.sketches import DistinctCounter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind = Literal["number", "date", "category", "text", "id", "constant", "empty", "other"]
+Kind = Literal["number", "date", "category", "text", "id", "constant", "empty", "other", "labels"]
 
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 NEARLY_ALL = 0.95  # of estimated distinct values
@@ -45,7 +45,8 @@ class Column:
     Attributes:
         name: of the column.
         kind: number, date, category, text (free text), id (an identifier or a row number),
-            constant, empty, or other (a type that no feature is made of).
+            constant, empty, other (a type that no feature is made of), or labels: all label
+            columns of a source that holds them sparse, whose cells are counted together.
         known: cells that are not missing.
         missing: cells that are.
         distinct: different known values; estimated where there are many.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.config.template import quote
-from imbalance_cli.errors import LabelError
+from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.inspection.results import Candidate, Finding
 from imbalance_cli.labels import LabelCounts, select_labels
 from imbalance_cli.labels.counting import counts_of_tally
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from imbalance_cli.leaks import Leak
 
 FEW_POSITIVES = 10
+MOST_ALIKE = 20  # labels of which the same is said, one by one
+MOST_NAMED = 5
+LONGEST_NAME = 40  # characters
 BINARY = 2  # values
 
 
@@ -45,15 +48,17 @@ def list_findings(
     counts: Sequence[LabelCounts],
     leaks: Sequence[Leak],
     repeated_rows: int,
+    limits: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """Yield what `fit` would refuse, and what it would warn of, in no order.
 
     Args:
-        columns: all columns of the source.
+        columns: all columns of the source, but for labels that it holds sparse.
         labels: how the labels were read.
         counts: of each label that can be read.
         leaks: features that alone tell a label.
         repeated_rows: rows equal to an earlier one.
+        limits: sentences on what was not looked at, since there are many labels.
     """
     if not labels.columns:
         yield Finding(
@@ -67,13 +72,15 @@ def list_findings(
     for sentence in labels.remarks():
         column = labels.columns[0]  # named beside the sentence already
         yield Finding("warned", column, sentence.removeprefix(f"column {column!r}: "))
-    features = [column for column in columns if column.name not in labels.columns]
+    known = frozenset(labels.columns)
+    features = [column for column in columns if column.name not in known]
     yield from _judge_features(features)
     for leak in leaks:
         hint = f"data.exclude: [{quote(leak.column)}]"
         yield Finding("warned", leak.column, f"may be a leak: {leak.describe()}", hint)
-    for label in counts:
-        yield from _judge_label(label)
+    yield from _judge_labels(counts)
+    for sentence in limits:
+        yield Finding("warned", None, sentence)
     alike = select_labels([column.name for column in features], (), "")
     for name in (alike or []) if labels.columns else []:
         hint = f"data.exclude: [{quote(name)}]"
@@ -94,16 +101,33 @@ def _judge_features(features: Sequence[Column]) -> Iterator[Finding]:
             yield Finding("warned", column.name, f"constant ({column.example!r}), and so dropped")
 
 
-def _judge_label(label: LabelCounts) -> Iterator[Finding]:
-    if not (label.positives and label.negatives):
-        side = "negative" if label.positives else "positive"
-        yield Finding("warned", label.label, f"has no {side}: it cannot be learned")
-    elif min(label.positives, label.negatives) < FEW_POSITIVES:
-        few = min(label.positives, label.negatives)
+def _judge_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
+    """Yield a finding a label, or one for all of a kind where they are more than MOST_ALIKE."""
+    findings: dict[str, list[tuple[LabelCounts, Finding]]] = {}
+    for label in labels:
+        few = _few(label)
         side = "positive" if label.positives == few else "negative"
-        yield Finding(
-            "warned", label.label, f"has {_count(few, side)}: its numbers will scatter widely"
-        )
+        if few < FEW_POSITIVES:
+            kind = f"fewer than {FEW_POSITIVES} {side}s: their numbers will scatter widely"
+            problem = f"has {_count(few, side)}: its numbers will scatter widely"
+            if not few:
+                kind = f"no {side}: they cannot be learned"
+                problem = f"has no {side}: it cannot be learned"
+            found = label, Finding("warned", label.label, problem)
+            findings.setdefault(kind, []).append(found)
+    for kind, alike in findings.items():
+        if len(alike) <= MOST_ALIKE:
+            yield from (finding for _, finding in alike)
+        else:
+            rarest = sorted((label for label, _ in alike), key=_few)[:MOST_NAMED]
+            names = ", ".join(shorten(label.label, LONGEST_NAME) for label in rarest)
+            problem = f"{len(alike):,} of {len(labels):,} labels have {kind}: {names}, ..."
+            yield Finding("warned", None, problem)
+
+
+def _few(label: LabelCounts) -> float:
+    """Return the rows of the rarer side."""
+    return min(label.positives, label.negatives)
 
 
 def _exclude(column: Column) -> str:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
-from imbalance_cli.inspection.columns import ColumnScan
+from imbalance_cli.inspection.columns import Column, ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
+from imbalance_cli.inspection.label_leaks import LabelLeaks
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
 from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
-from imbalance_cli.leaks import Leak, LeakScan
-from imbalance_cli.readers import Table, batch_table
-from imbalance_cli.readers.cells import is_readable
+from imbalance_cli.readers import batch_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels import LabelCounts
+    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
 MOST_PAIRS = 10
-MOST_LEAK_LABELS = 100
-NO_LABEL = ""
+SPARSE_LABELS = "y_*"  # the glob that stands for all labels of such a source
 ROW_HASHES = 2**20  # kept of all rows; past it repeated rows are estimated
 PLAIN = LabelSettings()
 
@@ -48,28 +50,33 @@ def inspect_source(
     """
     check_positive(settings.positive)
     label_columns = select_labels(source.columns, patterns, source.name, source) or []
-    labels = LabelScan(label_columns, settings, source.name)
-    scans = [ColumnScan(column) for column in source.columns]
+    tables = _read(source, label_columns)
+    first = next(tables, None)
+    is_sparse = first is not None and first.sparse is not None
+    labels = LabelScan(label_columns, settings, source.name, sparse=is_sparse)
+    scans = [
+        ColumnScan(name) for name in (source.columns if first is None else first.frame.columns)
+    ]
     repeated_rows = RepeatCounter(ROW_HASHES)
-    leaks = _Leaks(labels)
+    leaks = LabelLeaks(labels)
     rows = 0
-    for batch in source.batches(source.columns):
-        table = batch_table(batch, source.name)
+    for table in itertools.chain([] if first is None else [first], tables):
         rows += table.frame.height
         for scan in scans:
             scan.add(table.frame[scan.name], table.place)
         leaks.add(table, labels.add(table))
-        repeated_rows.add(table.frame.hash_rows().to_numpy())
+        repeated_rows.add(_hash_rows(table))
     columns = [scan.finish() for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()
-    findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats)
+    limits = [*leaks.limits(), *labels.limits()]
+    findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,
         rows=rows,
-        columns=columns,
-        label_columns=label_columns,
+        columns=[_sum_up(counts, rows), *columns] if is_sparse else columns,
+        label_columns=[SPARSE_LABELS] if is_sparse else label_columns,
         labels=counts,
         guessed=not patterns,
         pairs=labels.pairs(MOST_PAIRS),
@@ -80,44 +87,31 @@ def inspect_source(
     )
 
 
-class _Leaks:
-    """Looks for features that alone tell a label.
-
-    Classes and tags are not all known before the last row. A label that nothing is, NO_LABEL, has
-    every row with a known cell as a negative, and a new class or tag begins with what it has. Of
-    many of them, the first MOST_LEAK_LABELS are looked at.
-    """
-
-    def __init__(self, labels: LabelScan) -> None:
-        self._labels = labels
-        self._scan: LeakScan | None = None
-
-    def add(self, table: Table, targets: NDArray[np.float32]) -> None:
-        if not self._labels.columns:
-            return
-        if self._scan is None:
-            features = [
-                column
-                for column, dtype in table.frame.schema.items()
-                if column not in self._labels.columns and is_readable(dtype)
-            ]
-            known = self._labels.labels if self._labels.is_binary else [NO_LABEL]
-            self._scan = LeakScan(features, known)
-        if not self._labels.is_binary:
-            self._scan.grow([NO_LABEL, *self._labels.labels[:MOST_LEAK_LABELS]], like=0)
-            targets = _with_no_label(targets[:, :MOST_LEAK_LABELS])
-        self._scan.add(table.frame, targets)
-
-    def find(self) -> list[Leak]:
-        """Return the leaks of the labels that can be read, in the order of columns and labels."""
-        order = {count.label: i for i, count in enumerate(self._labels.counts())}
-        found = self._scan.find() if self._scan else []
-        columns = {leak.column: i for i, leak in enumerate(found)}
-        read = [leak for leak in found if leak.label in order]
-        return sorted(read, key=lambda leak: (columns[leak.column], order[leak.label]))
+def _read(source: Source, label_columns: Sequence[str]) -> Iterator[Table]:
+    """Yield all columns of a source; where all of many labels are asked for, these are sparse."""
+    are_labels = set(label_columns).issuperset(source.own_labels)
+    read = source.mixed_batches if are_labels else source.batches
+    for batch in read(source.columns):
+        yield batch_table(batch, source.name)
 
 
-def _with_no_label(targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put a label before the others, (B, L), that is 0 where any of them is known."""
-    known = ~np.isnan(targets).all(axis=1, keepdims=True)
-    return np.hstack([np.where(known, np.float32(0), np.float32(np.nan)), targets])
+def _hash_rows(table: Table) -> NDArray[np.uint64]:
+    """Return a number for each row, (B,), the same where all cells are."""
+    hashes: NDArray[np.uint64] = table.frame.hash_rows().to_numpy()
+    if table.sparse is None:
+        return hashes
+    ones = table.sparse.ones
+    factors = pl.Series(table.sparse.names, dtype=pl.String).hash().to_numpy()
+    running = np.concatenate([np.zeros(1, np.uint64), factors[ones.indices].cumsum()])
+    of_labels = running[ones.indptr[1:]] - running[ones.indptr[:-1]]  # both wrap around
+    both = pl.DataFrame({"features": hashes, "labels": of_labels})
+    result: NDArray[np.uint64] = both.hash_rows().to_numpy()
+    return result
+
+
+def _sum_up(counts: Sequence[LabelCounts], rows: int) -> Column:
+    """Return the one line for all labels of a source that holds them sparse."""
+    cells, positives = rows * len(counts), int(sum(label.positives for label in counts))
+    values = {"0": cells - positives, "1": positives}
+    present = {value: number for value, number in values.items() if number}
+    return Column(SPARSE_LABELS, "labels", cells, 0, len(present), values=present)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from imbalance_cli.labels.targets import Targets
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelPair:
@@ -39,6 +41,8 @@ class LabelPair:
 class PairCounts:
     """Counts labels, one by one and in pairs, while their targets stream past.
 
+    Each cell may be missing by itself. What is kept grows with the square of the labels.
+
     Args:
         labels: names, (L,).
     """
@@ -51,24 +55,12 @@ class PairCounts:
         self._first = np.zeros(shape, np.int64)  # the first positive, the second known
         self._known = np.zeros(shape, np.int64)
 
-    def grow(self, labels: Sequence[str]) -> None:
-        """Append labels of a column of classes or tags, which no row so far was positive for."""
-        added = len(labels) - len(self.labels)
-        if not added:
-            return
-        positives, known = self._both.diagonal(), self._known.max(initial=0)
-        self._first = np.hstack([self._first, np.tile(positives[:, None], added)])
-        self._first = np.pad(self._first, ((0, added), (0, 0)))
-        self._both = np.pad(self._both, (0, added))
-        # a cell of classes or tags is known for all of them, or for none
-        self._known = np.pad(self._known, (0, added), constant_values=known)
-        self.labels = list(labels)
-
-    def add(self, targets: NDArray[np.float32]) -> None:
-        """Add targets (B, L): 1, 0, or NaN where missing."""
+    def add(self, targets: Targets) -> None:
+        """Add targets (B, L)."""
+        cells = targets.dense()
         # float64 counts without error up to 2^53, and its matrix product is fast
-        positive = (targets == 1).astype(np.float64)
-        known = (~np.isnan(targets)).astype(np.float64)
+        positive = (cells == 1).astype(np.float64)
+        known = (~np.isnan(cells)).astype(np.float64)
         self._rows += len(targets)
         if not self.labels:
             return
@@ -83,6 +75,10 @@ class PairCounts:
             LabelCounts(label, p, k - p, self._rows - k)
             for label, p, k in zip(self.labels, positives, known, strict=True)
         ]
+
+    def remarks(self) -> list[str]:
+        """Return nothing, since every pair is counted."""
+        return []
 
     @property
     def together(self) -> NDArray[np.int64]:

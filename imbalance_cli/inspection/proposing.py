@@ -109,8 +109,7 @@ def _list_settings(settings: LabelSettings) -> dict[str, str]:
 
 
 def _describe(found: Inspection, exclude: dict[str, str]) -> list[str]:
-    width = len(found.columns)
-    about = [f"{found.source}: {found.rows:,} rows, {width:,} columns. Made by imbtrain init."]
+    about = [f"{found.source}: {found.size}. Made by imbtrain init."]
     return about + [
         (f"{finding.column}: " if finding.column else "") + finding.problem
         for finding in found.findings

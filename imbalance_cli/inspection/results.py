@@ -55,8 +55,8 @@ class Inspection:
     Attributes:
         source: its name.
         rows: how many.
-        columns: in the order of the source.
-        label_columns: what the labels are read from.
+        columns: in the order of the source; labels that it holds sparse are one, of kind labels.
+        label_columns: what the labels are read from; the glob y_* for those.
         labels: counts of each label that can be read.
         guessed: whether the labels were chosen by their names.
         pairs: labels that occur together, most frequent first.
@@ -78,8 +78,17 @@ class Inspection:
     candidates: list[Candidate]
     findings: list[Finding]
 
+    @property
+    def size(self) -> str:
+        """How many rows and columns there are, in words."""
+        width = len(self.columns)
+        if any(column.kind == "labels" for column in self.columns):
+            return f"{self.rows:,} rows, {width - 1:,} features, {len(self.labels):,} labels"
+        return f"{self.rows:,} rows, {width:,} columns"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; what is undefined is None."""
+        label_columns = frozenset(self.label_columns)
         return {
             "source": self.source,
             "rows": self.rows,
@@ -87,7 +96,7 @@ class Inspection:
             "columns": [
                 {
                     "column": column.name,
-                    "role": "label" if column.name in self.label_columns else "feature",
+                    "role": "label" if column.name in label_columns else "feature",
                     "type": column.kind,
                     "known": column.known,
                     "missing": column.missing,

@@ -92,7 +92,8 @@ class LeakScan:
         rows = np.arange(frame.height) if rows is None else rows
         for first in range(0, len(rows), BATCH_ROWS):
             batch = rows[first : first + BATCH_ROWS]
-            cells = targets.take(batch).dense()
+            # column by column, since a tracker looks at one label at a time
+            cells = np.asfortranarray(targets.take(batch).dense())
             sides = (cells == 1, cells == 0)
             for name, column in self._columns.items():
                 if column.is_open:

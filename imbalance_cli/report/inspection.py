@@ -16,14 +16,17 @@ from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.weights import BAR_DECADES, EIGHTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from imbalance_cli.inspection import Column, Inspection
+    from imbalance_cli.labels import LabelCounts
 
 UNDEFINED = "-"
 MOST_COLUMNS = 50  # in the table; CSV and JSON hold all
+MOST_LABELS = 60  # that are all shown, and
+SHOWN = 20  # of each kind where there are more: as in ordering.py, which needs torch
 LEAST_BAR, WIDEST_BAR = 8, 60
 SHOWN_VALUES = 3
 BINARY = 2
@@ -57,13 +60,15 @@ def draw_inspection(inspection: Inspection) -> RenderableType:
     """Return the columns, the labels, the pairs, and what fit would say to them."""
     width = len(inspection.columns)
     parts: list[RenderableType] = [
-        Text(f"{inspection.source}: {inspection.rows:,} rows, {width:,} columns", style="bold"),
+        Text(f"{inspection.source}: {inspection.size}", style="bold"),
         _draw_columns(inspection),
     ]
     if width > MOST_COLUMNS:
         parts.append(Text(f"and {width - MOST_COLUMNS:,} more; --format csv lists all"))
     if inspection.labels:
         parts += [Text(), _draw_labels(inspection)]
+        if len(inspection.labels) > MOST_LABELS:
+            parts.append(Text("--format json lists all labels", style="dim"))
         parts.append(Text("bar: prevalence on a log scale, 0.01 % to 100 %", style="dim"))
     if inspection.pairs:
         parts += [Text(), _draw_pairs(inspection)]
@@ -89,8 +94,9 @@ def _draw_columns(inspection: Inspection) -> Table:
     for name in ("missing", "share", "distinct"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("values")
+    label_columns = frozenset(inspection.label_columns)
     for column in inspection.columns[:MOST_COLUMNS]:
-        is_label = column.name in inspection.label_columns
+        is_label = column.name in label_columns and column.kind != "labels"
         table.add_row(
             _name(column.name),
             "label" if is_label else column.kind,
@@ -138,17 +144,35 @@ def _draw_labels(inspection: Inspection) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", ratio=1, no_wrap=True)
     table.expand = True
-    rarest_last = sorted(inspection.labels, key=lambda label: -(label.prevalence or 0))
-    for label in rarest_last:
-        table.add_row(
-            _name(label.label),
-            f"{label.positives:,}",
-            f"{label.negatives:,}",
-            f"{label.missing:,}" if label.missing else UNDEFINED,
-            UNDEFINED if label.prevalence is None else _percent(label.prevalence),
-            PrevalenceBar(label.prevalence or 0.0),
-        )
+    for heading, labels in _choose_labels(inspection.labels).items():
+        if heading:
+            table.add_row(Text(heading, style="italic"))
+        for label in labels:
+            table.add_row(
+                _name(label.label),
+                f"{label.positives:,}",
+                f"{label.negatives:,}",
+                f"{label.missing:,}" if label.missing else UNDEFINED,
+                UNDEFINED if label.prevalence is None else _percent(label.prevalence),
+                PrevalenceBar(label.prevalence or 0.0),
+            )
     return table
+
+
+def _choose_labels(labels: Sequence[LabelCounts]) -> dict[str, list[LabelCounts]]:
+    """Return the labels to show, the rarest last, under headings where they are not all.
+
+    Of more than MOST_LABELS they are the commonest, and the rarest of those with a positive.
+    """
+    rarest_last = sorted(labels, key=lambda label: -(label.prevalence or 0))
+    if len(labels) <= MOST_LABELS:
+        return {"": rarest_last}
+    present = [label for label in rarest_last if label.positives]
+    return {
+        f"commonest {SHOWN}": rarest_last[:SHOWN],
+        f"rarest {SHOWN}": present[-SHOWN:],
+        f"all {len(labels):,}": [],
+    }
 
 
 def _draw_pairs(inspection: Inspection) -> Table:

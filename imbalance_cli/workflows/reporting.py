@@ -26,6 +26,7 @@ from imbalance_cli.config import load_config
 from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.errors import RunError
 from imbalance_cli.inspection.pairs import PairCounts
+from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.report import documents
 from imbalance_cli.report.contents import RunReport, Together, Training
 from imbalance_cli.report.html import to_html
@@ -192,7 +193,7 @@ def _curves(
 def _count_together(predictions: pl.DataFrame, labels: Sequence[str]) -> Together:
     columns = [predictions[f"{label}_target"].cast(pl.Float32).to_numpy() for label in labels]
     counts = PairCounts(labels)
-    counts.add(np.stack(columns, axis=1))
+    counts.add(DenseTargets.of(np.stack(columns, axis=1)))
     shares = counts.shares()
     return Together(
         labels,
