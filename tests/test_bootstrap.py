@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import sklearn.metrics as reference
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
 from imbalance_cli.evaluation import Resampling
@@ -21,6 +25,9 @@ from imbalance_cli.metrics import (
     Units,
     make_intervals,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NAN = math.nan
 AREA = METRICS.index("roc_auc")
@@ -243,7 +250,77 @@ def test_a_value_at_the_end_of_its_range_has_percentiles() -> None:
     values = torch.zeros(len(METRICS), dtype=torch.float64)
     draws = torch.linspace(0, 0.2, 201, dtype=torch.float64).repeat(len(METRICS), 1)
     low, high = make_intervals(values, draws, 10, 0.95)[METRICS.index("f1")].tolist()
-    assert (low, high) == (pytest.approx(0.005), pytest.approx(0.195))
+    assert (low, high) == (0, pytest.approx(0.195))
+
+
+RANGES = {"mcc": (-1, 1), "brier_skill": (-math.inf, 1), "log_loss": (0, math.inf)}
+RANGES |= {"lift_at_1_percent": (0, 100)}
+
+
+def assert_sound(values: torch.Tensor, ends: torch.Tensor) -> None:
+    """An interval is finite, in the range of its metric, and holds the value."""
+    for name, value, (low, high) in zip(METRICS, values.tolist(), ends.tolist(), strict=True):
+        assert math.isnan(low) == math.isnan(high), name
+        if not math.isnan(low):
+            least, most = RANGES.get(name, (0, 1))
+            assert math.isfinite(low), name
+            assert math.isfinite(high), name
+            assert least <= low <= value <= high <= most, name
+
+
+@settings(deadline=None)
+@given(
+    value=st.sampled_from([0.0, 1e-300, 1e-9, 0.0008, 0.3, 1 - 1e-9, 1.0]),
+    draws=arrays(np.float64, (16, 30), elements=st.floats(-0.1, 1.2) | st.just(NAN)),
+    size=st.sampled_from([2, 5, 50, math.inf]),
+)
+def test_every_interval_is_sound(value: float, draws: NDArray[np.float64], size: float) -> None:
+    values = torch.full((len(METRICS),), value, dtype=torch.float64)
+    within = [RANGES.get(name, (0, 1)) for name in METRICS]
+    least, most = values.new_tensor(within).T[:, :, None]
+    drawn = torch.from_numpy(draws).clamp(least, most)
+    assert_sound(values, make_intervals(values, drawn, size, 0.95))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    p=arrays(np.float64, 60, elements=st.sampled_from([0, 1e-12, 0.01, 0.3, 0.9, 1])),
+    chances=st.sampled_from([(0.1, 0.9), (0.3, 0.3), (0.0, 1.0), (0.9, 0.1)]),
+    seed=st.integers(0, 1000),
+)
+def test_every_interval_of_rows_is_sound(
+    p: NDArray[np.float64], chances: tuple[float, float], seed: int
+) -> None:
+    """Of scores at the ends, of decisions that are all right or all wrong, and of merged bands."""
+    y = np.random.default_rng(seed).random(60) < np.where(p < 0.3, *chances)
+    scores, targets = torch.from_numpy(p), torch.from_numpy(y.astype(float))
+    bands = Bands.of(scores, targets, 0.3)
+    whole = BandCounts.of(bands)
+    values = whole.itself().metrics(DEFAULT_LEVELS)[:, 0]
+    drawn = draw_bands(scores, targets, 40, 6)
+    assert_sound(values, make_intervals(values, drawn, 10, 0.95))
+
+
+def test_calibration_error_of_calibrated_rows_is_not_told_from_none() -> None:
+    """Its replicates all lie above it, and log-odds would reach from nothing to a seventh."""
+    ece = METRICS.index("ece")
+    held = 0
+    for seed in range(20):
+        p, y = simulate(2000, 0.1, seed=seed)
+        values = BandCounts.of(Bands.of(p, y, 0.3)).itself().metrics(DEFAULT_LEVELS)[:, 0]
+        draws = draw_bands(p, y, 200, 1024)
+        low, high = make_intervals(values, draws, int(y.sum()), 0.95)[ece].tolist()
+        assert low <= values[ece] <= high < 0.04
+        held += low == 0
+    assert held >= 12
+
+
+def test_a_calibration_error_of_0_has_an_interval_from_0() -> None:
+    values = torch.zeros(len(METRICS), dtype=torch.float64)
+    draws = torch.linspace(0.02, 0.14, 100, dtype=torch.float64).repeat(len(METRICS), 1)
+    low, high = make_intervals(values, draws, 10, 0.95)[METRICS.index("ece")].tolist()
+    assert low == 0
+    assert 0 < high < 0.14
 
 
 def test_coverage_of_intervals() -> None:

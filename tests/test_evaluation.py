@@ -205,7 +205,7 @@ def test_intervals_by_group_are_wider() -> None:
 
 
 def test_too_few_for_an_interval() -> None:
-    """One positive, or the positives of one group, say nothing of how others would score."""
+    """Four positives, or those of one group, say next to nothing of how others would score."""
     p, y = simulate(40, 2, seed=6)
     y[:, 0] = 0
     y[:4, 0] = 1
@@ -214,10 +214,12 @@ def test_too_few_for_an_interval() -> None:
     assert evaluation.labels[0].average_precision.value is not None
     assert evaluation.labels[0].average_precision.low is None
     assert evaluation.labels[1].average_precision.low is not None
-    y[:3, 0] = 0
     for learnable in ([True, True], [True, False]):
         evaluation = evaluate(p, y, learnable)
         assert {e.low for e in evaluation.labels[0].estimates().values()} == {None}
+    y[4, 0] = 1
+    assert evaluate(p, y, [True, True]).labels[0].average_precision.low is not None
+    assert evaluate(1 - p, 1 - y, [True, True]).labels[0].roc_auc.low is not None
 
 
 def test_no_replicates_no_interval() -> None:

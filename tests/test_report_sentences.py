@@ -66,9 +66,11 @@ def test_few_labels_are_named_and_the_others_counted() -> None:
 def test_no_interval_is_told_unless_none_was_asked_for() -> None:
     without = Estimate(0.5)
     found = describe_findings(with_labels(evaluate(["a", "b"]), average_precision=without))
-    assert found == ["No interval, since one class has fewer than two rows: a and b."]
+    assert found == ["Too few positives or negatives for an interval (fewer than 5 rows): a and b."]
     found = describe_findings(with_labels(evaluate(["a"], 0), average_precision=without))
     assert found == []
+    perfect = Estimate(1.0)  # without an interval, since no replicate differs
+    assert describe_findings(with_labels(evaluate(["a"]), average_precision=perfect)) == []
 
 
 def test_nothing_known_says_nothing() -> None:

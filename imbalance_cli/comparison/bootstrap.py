@@ -26,6 +26,7 @@ from imbalance_cli.metrics import (
     brier,
     expected_calibration_error,
     log_loss,
+    mean_gaps,
     roc_auc,
 )
 
@@ -113,6 +114,7 @@ class SortedRows:
         rankings: of each fold's rows, by probability; a ranking's `order` numbers all N rows.
         ranking: of all rows, by probability; rows of missing target last.
         residuals: (L, N) probability less target in that order, 0 where missing.
+        masses: (L, N) weights of the rows in that order; None for alike.
         before: (L, B + 1) where the run of equal probabilities begins that a cut of bins falls in.
         after: (L, B + 1) where it ends.
         share: (L, B + 1) how much of the run lies before the cut.
@@ -122,6 +124,7 @@ class SortedRows:
     rankings: list[Ranking]
     ranking: Ranking
     residuals: torch.Tensor
+    masses: torch.Tensor | None
     before: torch.Tensor
     after: torch.Tensor
     share: torch.Tensor
@@ -151,6 +154,7 @@ class SortedRows:
             rankings=[_rank_fold(p, y, rows) for rows in folds],
             ranking=ranking,
             residuals=(p - y).where(known, 0.0).T.gather(1, ranking.order),
+            masses=None if weights is None else _in_order(weights.double(), ranking),
             before=before,
             after=after,
             share=share,
@@ -174,7 +178,7 @@ class SortedRows:
                 confusion.mcc(),
                 squares / total,
                 losses / total,
-                self._gaps(weights) / total,
+                mean_gaps(self._bins(drawn.positives + drawn.negatives), debias=True),
             ]
         )
         return values.where((positives > 0) & (negatives > 0), torch.nan)
@@ -188,15 +192,24 @@ class SortedRows:
         precision, area = torch.stack(values).nanmean(dim=0)
         return precision, area
 
-    def _gaps(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return (L,) the summed gaps of the bins, which stay those of the data.
+    def _bins(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return (5, L, B) the sums of `mean_gaps` over the bins, which stay those of the data.
 
         A run of equal probabilities that a cut divides gives each bin its share of the whole run,
-        so that the order of its rows makes no difference.
+        so that the order of its rows makes no difference. A row that is drawn twice is two rows of
+        its weight.
+
+        Args:
+            counts: (L, N) how often the known cells count, times their weights, as sorted.
         """
-        sums = torch.nn.functional.pad((self.residuals * weights).cumsum(dim=1), (1, 0))
-        before, after = sums.gather(1, self.before), sums.gather(1, self.after)
-        return (before + self.share * (after - before)).diff(dim=1).abs().sum(dim=1)
+        gaps = counts * self.residuals
+        own = torch.ones_like(counts) if self.masses is None else self.masses
+        of_rows = counts, gaps, counts * own, gaps * own, gaps * own * self.residuals
+        sums = torch.nn.functional.pad(torch.stack(of_rows).cumsum(dim=2), (1, 0))
+        before, after = (
+            sums.gather(2, ends.expand(len(sums), -1, -1)) for ends in (self.before, self.after)
+        )
+        return -(before + self.share * (after - before)).diff(dim=2)
 
 
 def _cut_bins(
@@ -250,7 +263,7 @@ def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
             confusion.mcc(),
             brier(p, y, weights),
             log_loss(p, y, weights),
-            expected_calibration_error(p, y, BINS, weights),
+            expected_calibration_error(p, y, BINS, weights, debias=True),
         ]
     )
     average = values[:, sample.kept].mean(dim=1, keepdim=True)

@@ -141,7 +141,7 @@ def _table(
         confidence: of the intervals.
     """
     value = own.points
-    low, high = _interval(own.draws, confidence)
+    low, high = _interval(value, own.draws, confidence)
     columns = [value, low, high, *[torch.full_like(value, torch.nan)] * 3]
     gain = torch.full_like(value, torch.nan)
     if against is not None:
@@ -165,17 +165,26 @@ def _table(
     ]
 
 
-def _interval(draws: torch.Tensor, confidence: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (M, L + 1) low and high of (R, M, L + 1)."""
+def _interval(
+    value: torch.Tensor, draws: torch.Tensor, confidence: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (M, L + 1) low and high, of values (M, L + 1) and replicates (R, M, L + 1).
+
+    Percentiles, as far as they need to reach to hold the value; of the calibration error, whose
+    replicates lie above it, so many standard deviations, cut at 0 (metrics/intervals.py).
+    """
     if not len(draws):
-        nothing = torch.full_like(draws.sum(dim=0), torch.nan)
+        nothing = torch.full_like(value, torch.nan)
         return nothing, nothing
     tail = (1 - confidence) / 2
     quantiles = draws.new_tensor([tail, 1 - tail])
     # one metric at a time: torch refuses the quantiles of more than 16 million numbers
     ends = [draws[:, m].nanquantile(quantiles, dim=0) for m in range(draws.shape[1])]
     low, high = torch.stack(ends, dim=1)
-    return low, high
+    ece = METRICS.index("ece")
+    reach = NormalDist().inv_cdf(1 - tail) * _spread(draws)[ece]
+    low[ece], high[ece] = (value[ece] - reach).clamp(min=0), (value[ece] + reach).clamp(max=1)
+    return low.minimum(value), high.maximum(value)
 
 
 def _spread(draws: torch.Tensor) -> torch.Tensor:

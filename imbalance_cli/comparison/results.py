@@ -50,7 +50,7 @@ class Compared:
 
     Attributes:
         value: the metric.
-        low: end of its percentile interval.
+        low: end of its interval.
         high: the other end.
         difference: its value less the baseline's; None for the baseline itself.
         difference_low: end of the interval of the difference.

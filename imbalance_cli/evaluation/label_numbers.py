@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation.resampling import JointDraws, Resampling
     from imbalance_cli.metrics import Levels, Replicates
 
-LEAST_FOR_INTERVAL = 2  # positives, and negatives; resampling one row says nothing
+LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
 
 
 @dataclasses.dataclass(frozen=True)

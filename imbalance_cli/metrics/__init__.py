@@ -5,6 +5,10 @@ in every report. A missing target (NaN) is in no metric of its label.
 
 Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as if it stood there
 twice, a row of weight 0 as if it did not. None is 1 for every row.
+
+The functions here trust what they are given: probabilities and targets of one shape, probabilities
+from 0 to 1, targets 0, 1 or NaN, a weight for each row. `evaluation.evaluate_scores` and
+`evaluate_rows` check it, and raise EvaluationError.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
@@ -19,6 +23,7 @@ from imbalance_cli.metrics.probabilities import (
     brier_skill,
     expected_calibration_error,
     log_loss,
+    mean_gaps,
 )
 from imbalance_cli.metrics.ranking import (
     Ranking,
@@ -53,6 +58,7 @@ __all__ = [
     "log_loss",
     "macro",
     "make_intervals",
+    "mean_gaps",
     "precision_at_k",
     "recall_at_precision",
     "roc_auc",

@@ -9,6 +9,10 @@ whichever is larger, times sqrt(n / (n - 1)); t is the quantile of Student's dis
 degrees of freedom, n being the rows of the rarer class: what is uncertain about a label is mostly
 which positives there are. Percentiles of the same replicates cover less; benchmarks/RESULTS.md has
 both.
+
+The calibration error keeps its own scale, cut at 0: near 0, where a good model is, its replicates
+lie above it (they add chance to the chance that is in the data), their percentiles with them, and
+log-odds would reach over most of the range.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING
 import torch
 from scipy.stats import t as student
 
-from imbalance_cli.metrics.replicates import METRICS
+from imbalance_cli.metrics.replicates import METRICS, TOP_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +37,7 @@ NEAREST = 0.01  # to an end of its range that a replicate counts, in shares of t
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """A scale on which a metric has no end.
+    """A scale on which a metric is nearer to normal.
 
     Attributes:
         to: it.
@@ -51,6 +55,8 @@ class Scale:
 LOG_ODDS = Scale(torch.logit, torch.sigmoid, lambda x: 1 / (x * (1 - x)), (0.0, 1.0))
 FISHER = Scale(torch.atanh, torch.tanh, lambda x: 1 / (1 - x**2), (-1.0, 1.0))
 LOG = Scale(torch.log, torch.exp, lambda x: 1 / x, (0.0, math.inf))
+LIFT = dataclasses.replace(LOG, ends=(0.0, 1 / TOP_SHARE))
+ITSELF = Scale(torch.clone, torch.clone, torch.ones_like, (0.0, 1.0))
 LOG_SHORTFALL = Scale(
     lambda x: -torch.log(1 - x),
     lambda z: 1 - torch.exp(-z),
@@ -61,13 +67,15 @@ SCALES = {
     "mcc": FISHER,
     "brier_skill": LOG_SHORTFALL,
     "log_loss": LOG,
-    "lift_at_1_percent": LOG,
+    "ece": ITSELF,
+    "lift_at_1_percent": LIFT,
 }
-"""Of the metrics that are not from 0 to 1, whose scale is LOG_ODDS."""
+"""Of the metrics whose scale is not LOG_ODDS."""
 PLACES = [
     (scale, [i for i, name in enumerate(METRICS) if SCALES.get(name, LOG_ODDS) is scale])
-    for scale in (LOG_ODDS, FISHER, LOG, LOG_SHORTFALL)
+    for scale in (LOG_ODDS, FISHER, LOG, LIFT, ITSELF, LOG_SHORTFALL)
 ]
+ENDS = [SCALES.get(name, LOG_ODDS).ends for name in METRICS]
 
 
 def make_intervals(
@@ -75,13 +83,13 @@ def make_intervals(
 ) -> torch.Tensor:
     """Return low and high of each of METRICS, (metrics, 2); NaN where the replicates do not vary.
 
-    A value at the end of its range (an F1 of 0) has no place on the scale; its interval is of
-    percentiles.
+    A value at the end of its range (an F1 of 0) has no place on such a scale; its interval is of
+    percentiles. An interval is finite, within the range of its metric, and holds the value.
 
     Args:
         values: (metrics,) of the data, NaN where undefined.
         draws: (metrics, R) of the replicates, NaN where undefined.
-        size: rows, or groups, of the rarer class, at least 2; infinite for an average.
+        size: rows, or groups, of the rarer class, above 1; infinite for an average.
         confidence: of the interval.
     """
     factor = float(student.ppf((1 + confidence) / 2, size - 1))
@@ -98,10 +106,13 @@ def make_intervals(
         place = scale.to(own)
         low[chosen] = scale.back(place - factor * reach).where(reach.isfinite(), torch.nan)
         high[chosen] = scale.back(place + factor * reach).where(reach.isfinite(), torch.nan)
-    at_end = low.isnan() | high.isnan()
+    at_end = ~(low.isfinite() & high.isfinite())
     if at_end.any():
         tails = draws.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])
         low[at_end], high[at_end] = draws[at_end].nanquantile(tails, dim=1)
+    least_of_all, most_of_all = values.new_tensor(ENDS).T
+    low = low.maximum(least_of_all).minimum(values)
+    high = high.minimum(most_of_all).maximum(values)
     varies = (spread > ROUNDING * values.abs()) & ~values.isnan()
     return torch.stack([low, high], dim=1).where(varies[:, None], torch.nan)
 

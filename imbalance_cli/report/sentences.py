@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.report.names import list_names, show_name
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def _of_chance(evaluation: Evaluation) -> list[str]:
     for label in known:
         low, high = label.average_precision.low, label.average_precision.high
         if low is None or high is None or label.prevalence is None:
-            few.append(label)
+            # an AP of 1 has no interval either, where all replicates are at 1
+            few += [label] if label.average_precision.value != 1 else []
         elif low > label.prevalence:
             wide += [label] if high - low > WIDE else []
         else:
@@ -57,7 +59,10 @@ def _of_chance(evaluation: Evaluation) -> list[str]:
         )
     if few and evaluation.replicates:
         names = list_names([label.label for label in few])
-        sentences.append(f"No interval, since one class has fewer than two rows: {names}.")
+        sentences.append(
+            f"Too few positives or negatives for an interval (fewer than {LEAST_FOR_INTERVAL} "
+            f"{evaluation.resampled}): {names}."
+        )
     return sentences
 
 
