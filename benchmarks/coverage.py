@@ -20,7 +20,17 @@ from imbalance_cli.evaluation import LEAST_FOR_INTERVAL, Resampling
 from imbalance_cli.evaluation.resampling import draw_apart
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, BandCounts, Bands, make_intervals
 
-SHOWN = ("average_precision", "roc_auc", "brier", "f1", "recall", "mcc", "log_loss", "brier_skill")
+SHOWN = (
+    "average_precision",
+    "roc_auc",
+    "brier",
+    "f1",
+    "recall",
+    "mcc",
+    "log_loss",
+    "brier_skill",
+    "ece",
+)
 TRUTH_ROWS = 4_000_000
 SETTINGS = (  # rows, prevalence, spread of the log-odds
     (2_000, 0.05, 1.5),

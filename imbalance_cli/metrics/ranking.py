@@ -112,7 +112,9 @@ def lift(ranking: Ranking, share: float) -> torch.Tensor:
 def recall_at_precision(ranking: Ranking, precision: float) -> torch.Tensor:
     """Return (L,): the highest recall of a threshold with at least such a precision; 0 if of none.
 
-    As the maximum over scikit-learn's precision_recall_curve. NaN without positives.
+    As the maximum over scikit-learn's precision_recall_curve, which ends at recall 0 and precision
+    1, where nothing is decided positive: 0 says that no threshold reaches the precision. NaN
+    without positives.
     """
     true = ranking.positives.cumsum(dim=1).gather(1, ranking.last)
     found = true + ranking.negatives.cumsum(dim=1).gather(1, ranking.last)
