@@ -264,6 +264,11 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written: {above} is not yours to write to")
 
 
+def _is_partial(name: str) -> bool:
+    """Return whether it is what a writer that was killed left of an entry."""
+    return name.endswith(PARTIAL) and any(name.startswith(f".{entry}.") for entry in ENTRIES)
+
+
 def _check_place(path: Path, *, overwrite: bool) -> None:
     """Raise unless a run can go there."""
     check_writable(path)
@@ -274,7 +279,7 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
         return
     if not names & {RUN, CHECKPOINT}:
         raise OutputError(f"{path}: is there already and is not a run", hint="another --run-dir")
-    strange = sorted(names - ENTRIES - {f".{name}{PARTIAL}" for name in ENTRIES})
+    strange = sorted(name for name in names - ENTRIES if not _is_partial(name))
     if strange:
         raise OutputError(
             f"{path}: holds {strange[0]!r}, which is no part of a run", hint="another --run-dir"

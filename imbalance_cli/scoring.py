@@ -9,6 +9,7 @@ a time, whoever asks for which of them, and a cell's logit is the same to the bi
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -133,9 +134,16 @@ def score(model: MultilayerPerceptron, rows: Rows, precision: str) -> Logits:
 
 @torch.no_grad()
 def _represent(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
-    """Return the last hidden layer of rows, SCORING_ROWS at a time, with that of the padding."""
-    blocks = []
-    for block in rows.blocks(SCORING_ROWS):
+    """Return the last hidden layer of rows, SCORING_ROWS at a time, with that of the padding.
+
+    It is made at once, as `score_rows` makes its result.
+    """
+    hidden = torch.empty(0)
+    for number, block in enumerate(rows.blocks(SCORING_ROWS)):
         with autocast(rows.device, precision):
-            blocks.append(model.represent(*pad_block(block)).float())
-    return torch.cat(blocks, dim=-2)
+            units = model.represent(*pad_block(block)).float()
+        if not number:
+            blocks = max(math.ceil(len(rows) / SCORING_ROWS), 1)
+            hidden = units.new_empty((*units.shape[:-2], blocks * SCORING_ROWS, units.shape[-1]))
+        hidden[..., number * SCORING_ROWS : (number + 1) * SCORING_ROWS, :] = units
+    return hidden

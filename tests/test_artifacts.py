@@ -104,6 +104,9 @@ def test_an_unfinished_run_is_replaced_only_when_asked(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.start()
     (run.path / f".{MODEL}.partial").touch()
+    (
+        run.path / f".{artifacts.PREDICTIONS}.k3.partial"
+    ).mkdir()  # parts of a file, as write_parts has
     with pytest.raises(OutputError, match="holds an unfinished run already"):
         RunDirectory(run.path)
     make_run(run.path, overwrite=True)
