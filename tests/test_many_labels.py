@@ -26,7 +26,7 @@ ROWS, LABELS, FEATURES = 400, 300, 4
 SETTINGS: dict[str, Any] = {
     "model": {"hidden": [8]},
     "training": {"epochs": 2, "device": "cpu"},
-    "report": {"bootstrap": 0},
+    "report": {"bootstrap": 0, "plots": True},
 }
 
 
