@@ -26,7 +26,7 @@ ROWS, LABELS, FEATURES = 400, 300, 4
 SETTINGS: dict[str, Any] = {
     "model": {"hidden": [8]},
     "training": {"epochs": 2, "device": "cpu"},
-    "report": {"bootstrap": 0},
+    "report": {"bootstrap": 0, "plots": True},
 }
 
 
@@ -215,7 +215,7 @@ def test_init_writes_a_short_config_that_fit_takes(tmp_path: Path) -> None:
     assert f'    - "y_*"  # {LABELS} labels\n' in made
     assert len(made.splitlines()) < 200
     (tmp_path / "c.yaml").write_text(made)
-    config = load_config(tmp_path / "c.yaml")
+    config = load_config(str(tmp_path / "c.yaml"))
     assert (config.data.labels, config.data.exclude) == (["y_*"], [])
     source = open_source(str(tmp_path / "t.svm"))
     assert select_labels(source.columns, config.data.labels, "") == list(source.own_labels)
