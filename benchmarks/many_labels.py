@@ -1,9 +1,9 @@
 """Time 10,000 labels of 100,000 rows: python benchmarks/many_labels.py.
 
 Each row has up to seven labels, the common ones more often; they are written as svmlight and as a
-column of tags. What is timed is the whole command, from the start of Python on: `weights`, `inspect`,
-and `fit`, which also trains "a column a label" where that is asked for and fits: then all targets
-are dense.
+column of tags. What is timed is the whole command, from the start of Python on: `weights`,
+`inspect`, and `fit`, which also trains "a column a label" where that is asked for and fits: then
+all targets are dense.
 
 Shapes: N rows, F features, L labels.
 """

@@ -304,7 +304,8 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
     both = [label for label in labels if label in excluded]
     if both:
         raise ConfigError(f"data.exclude: {both[0]!r} is a label")
-    taken = {*labels, *excluded, *singles.values()}
+    # what a format itself calls a label is never a feature, whether it is asked for or not
+    taken = {*labels, *excluded, *singles.values(), *source.own_labels}
     features = [column for column in source.columns if column not in taken]
     return Roles(labels, features, **singles)
 

@@ -224,6 +224,11 @@ def test_every_format_has_a_suffix() -> None:
         (b'"a,b";c\n1;2\n', ";"),
         (b'a;b\n"1;\n,2";2\n', ";"),
         (b"\xef\xbb\xbf\n\na;b\n1;2\n", ";"),
+        (b"a^b\n1^2\n", "^"),
+        (b"a~b\n1~2\n", "~"),
+        (b"a\x01b\n1\x012\n", "\x01"),
+        (b"a^b;c\n1;2\n", ";"),
+        (b"a^b\n1\n", ","),  # a name with a caret
         (b"a\n1\n", ","),
         (b"", ","),
     ],

@@ -62,6 +62,10 @@ class FrameSource:
         """Not asked for here."""
         raise NotImplementedError(columns)
 
+    def refuse_beyond(self, columns: Sequence[str]) -> None:
+        """Not asked for here."""
+        raise NotImplementedError(columns)
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Not asked for here."""
         raise NotImplementedError(columns)

@@ -39,6 +39,10 @@ class Pieces:
         """Refuse: a table has all of its columns."""
         raise NotImplementedError(columns)
 
+    def refuse_beyond(self, columns: Sequence[str]) -> None:
+        """Not asked for here."""
+        raise NotImplementedError(columns)
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Refuse: it has to be counted by batches."""
         raise NotImplementedError(columns)

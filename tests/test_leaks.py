@@ -358,3 +358,15 @@ def test_no_features_and_no_rows() -> None:
     assert (found.repeated, found.straddling) == (0, {"valid": 0, "test": 0})
     nothing = count_straddling_duplicates(frame[:0], ["a"], split_at(0, 0, 0), np.empty((0, 1)))
     assert (nothing.rows, nothing.disagreeing) == (0, 0)
+
+
+def test_a_batch_of_as_many_rows_as_sides_of_labels_is_not_turned_over() -> None:
+    random = np.random.default_rng(0)
+    targets = (random.random((120, 2)) < 0.4).astype(float)
+    columns = make_columns(targets, 0)
+    whole, scan = LeakScan(list(columns), ["y0", "y1"]), LeakScan(list(columns), ["y0", "y1"])
+    whole.add(pl.DataFrame(columns), targets)
+    for first in range(0, 120, 4):  # two labels have four sides
+        scan.add(pl.DataFrame(columns), targets, np.arange(first, first + 4))
+    assert "codes" in {leak.column for leak in whole.find()}
+    assert scan.find() == whole.find()

@@ -11,7 +11,8 @@ import pytest
 from safetensors.torch import load_file
 from small_runs import refuse, run_command, succeed, write_config
 
-from imbalance_cli.config import load_config
+from imbalance_cli.config import Config, load_config
+from imbalance_cli.labelled import read_labelled
 from imbalance_cli.labels import select_labels
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.source import MOST_DENSE
@@ -26,7 +27,7 @@ ROWS, LABELS, FEATURES = 400, 300, 4
 SETTINGS: dict[str, Any] = {
     "model": {"hidden": [8]},
     "training": {"epochs": 2, "device": "cpu"},
-    "report": {"bootstrap": 0},
+    "report": {"bootstrap": 0, "plots": True},
 }
 
 
@@ -215,7 +216,7 @@ def test_init_writes_a_short_config_that_fit_takes(tmp_path: Path) -> None:
     assert f'    - "y_*"  # {LABELS} labels\n' in made
     assert len(made.splitlines()) < 200
     (tmp_path / "c.yaml").write_text(made)
-    config = load_config(tmp_path / "c.yaml")
+    config = load_config(str(tmp_path / "c.yaml"))
     assert (config.data.labels, config.data.exclude) == (["y_*"], [])
     source = open_source(str(tmp_path / "t.svm"))
     assert select_labels(source.columns, config.data.labels, "") == list(source.own_labels)
@@ -258,3 +259,12 @@ def test_some_of_many_listed_labels_leave_the_others_as_features(tmp_path: Path)
 
 def test_listed_labels_are_not_inspected_as_something_else(tmp_path: Path) -> None:
     refuse("inspect", write_svmlight(tmp_path / "t.svm"), "--positive", "0", says="and 1 means 1")
+
+
+def test_a_label_that_is_not_asked_for_is_no_feature(tmp_path: Path) -> None:
+    path = write_svmlight(tmp_path / "many.svm")
+    config = {"data": {"train": [str(path)], "labels": ["y_3"]}, "split": {"seed": 1}}
+    roles, data = read_labelled(Config.model_validate(config))
+    assert roles.features == [f"x_{i + 1}" for i in range(FEATURES)]
+    assert data.labels == ["y_3"]
+    assert data.targets.dense()[:, 0].tolist() == make_cells()[1][:, 3].tolist()

@@ -25,7 +25,7 @@ def test_an_unknown_suffix_is_refused(write: WriteFile, suffix: str) -> None:
     path = write(f"data{suffix}", "y\n1\n")
     with pytest.raises(SourceError, match="no reader for the suffix") as caught:
         open_source(path)
-    assert "or pipe CSV in and name the source -" in str(caught.value.hint)
+    assert "--input-format (data.input_format) says what it is" in str(caught.value.hint)
     assert repr(suffix.removeprefix(".old")) in caught.value.message
 
 

@@ -387,3 +387,15 @@ def test_memory_of_dense_batches_stays_flat(
     tracemalloc.stop()
     assert rows == 500
     assert peak < 6 * 2**20  # of 12 MB
+
+
+def test_indices_that_count_from_elsewhere_are_refused(write: WriteFile) -> None:
+    known = [f"x_{i}" for i in range(4)]
+    SvmlightSource(write("t.svm", "1 1:1 3:1\n0 0:1\n")).refuse_beyond(known)
+    from_one = SvmlightSource(write("u.svm", "1 1:1 3:1\n0 4:1\n"))
+    with pytest.raises(SourceError, match=r"u\.svm: line 2: the index 4, where .* x_0 to x_3"):
+        from_one.refuse_beyond(known)
+    from_zero = SvmlightSource(write("v.svm", "1 0:1 3:1\n"))
+    with pytest.raises(SourceError, match=r"v\.svm: line 1: the index 0, where .* x_1 to x_4"):
+        from_zero.refuse_beyond(["age", "x_1", "x_4", "y_9"])
+    from_zero.refuse_beyond(["age"])

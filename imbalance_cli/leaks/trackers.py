@@ -149,7 +149,8 @@ class Categories:
         if texts.n_unique() - (texts.null_count() > 0) > MOST_CATEGORIES:
             self._overflow = True
             return
-        flags = pl.from_numpy(np.hstack(sides).astype(np.int64), schema=self._names)
+        cells = np.hstack(sides).astype(np.int64)
+        flags = pl.from_numpy(cells, schema=self._names, orient="row")
         self._take(flags.insert_column(0, texts.alias("text")).drop_nulls("text"))
 
     def grow(self, like: int, added: int) -> None:

@@ -50,6 +50,7 @@ ZIP_MEMBERS = {".npy": "npz", "data.pkl": "pt"}  # how the name of the first one
 HEAD_BYTES = 64 * 2**10  # what is looked at
 SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
 DELIMITERS = (";", "\t", "|")  # beside the comma
+RARE_DELIMITERS = ("^", "~", "\x01", "\x1f")  # looked for where there is none of the others
 QUOTED = re.compile(rb'"[^"]*"')
 
 
@@ -89,22 +90,24 @@ def detect_format(name: str, head: bytes) -> str:
         return "csv"
     raise SourceError(
         f"{name}: no reader for the suffix {''.join(Path(name).suffixes[-2:])!r}",
-        hint=f"one of {', '.join(SUFFIXES)}; or pipe CSV in and name the source -",
+        hint=f"--input-format (data.input_format) says what it is; or one of {', '.join(SUFFIXES)}",
     )
 
 
 def sniff_delimiter(head: bytes) -> str:
     r"""Return the delimiter of a delimited text: , or else the one of ; \t | that must be meant.
 
-    It must be meant where the header has no comma, and the next record has as many of it.
+    It must be meant where the header has no comma, and the next record has as many of it. Where the
+    header has none of them, it may be one of RARE_DELIMITERS.
     """
     header, _, rest = _unquoted(head).partition(b"\n")
     if b"," in header:
         return ","
     record, end, _ = rest.partition(b"\n")
+    is_rare = not any(delimiter.encode() in header for delimiter in DELIMITERS)
     meant = [
         delimiter
-        for delimiter in DELIMITERS
+        for delimiter in (RARE_DELIMITERS if is_rare else DELIMITERS)
         if (count := header.count(delimiter.encode()))
         and (record.count(delimiter.encode()) == count or not end)
     ]

@@ -142,6 +142,16 @@ class Source(Protocol):
         """Yield the columns, some rows at a time."""
         ...
 
+    def refuse_beyond(self, columns: Sequence[str]) -> None:  # noqa: ARG002  as `include`
+        """Raise where a sparse format has a feature outside of the range of those of other files.
+
+        A file that counts from 1 where the others count from 0 has its last feature there.
+
+        Raises:
+            SourceError: it names the line and the feature.
+        """
+        return
+
     def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
         yield from self.batches(columns)

@@ -140,6 +140,24 @@ class SvmlightSource(Source):
             self._include_labels(labels)
         self.__dict__.pop("columns", None)  # to be made anew
 
+    def refuse_beyond(self, columns: Sequence[str]) -> None:
+        """Raise where a row has an index outside of the range of the features of other files.
+
+        Raises:
+            SourceError: it names the line and the index.
+        """
+        names = (COLUMN.fullmatch(column) for column in columns)
+        known = [int(name["number"]) for name in names if name and name["prefix"] == FEATURE]
+        if not known:
+            return
+        for index, line in self._facts.indices.items():
+            if not min(known) <= index <= max(known):
+                raise SourceError(
+                    f"{self.name}: line {line}: the index {index}, where features run from "
+                    f"{FEATURE}{min(known)} to {FEATURE}{max(known)}",
+                    hint="do indices count from 0 in one file and from 1 in the other?",
+                )
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns; those of labels are known already.
 

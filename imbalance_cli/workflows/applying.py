@@ -71,6 +71,7 @@ def evaluate(
         )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
+    _check_range(source, predictor, data)
     predictor.check_columns(source.columns, source.name)
     encoder = _make_encoder(data, predictor.labels, source)
     columns = [*predictor.preprocessing.columns, *encoder.columns]
@@ -133,11 +134,12 @@ def predict(
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
-    predictor, _ = load_predictor(directory, device)
+    predictor, config = load_predictor(directory, device)
     source = open_source(rows, input_format) if isinstance(rows, str) else rows
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         source = as_features(source)
     source.include(predictor.preprocessing.columns)
+    _check_range(source, predictor, config.data)
     predictor.check_columns(source.columns, source.name)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
     taken = [column for column in kept if column in predictor.output_columns]
@@ -152,6 +154,16 @@ def predict(
             predictions = predictor.frame(predictor.probabilities_of_odds(odds))
             own = batch.frame[kept].slice(first, height)
             yield own.hstack(predictions) if kept else predictions
+
+
+def _check_range(source: Source, predictor: Predictor, data: DataSection) -> None:
+    """Raise where a sparse source has features outside of those the run was made of."""
+    if data.exclude:  # names columns that the run does not know
+        return
+    singles = (data.group, data.time, data.part, data.sample_weight)
+    preprocessing = predictor.preprocessing
+    others = [column for column in singles if column is not None]
+    source.refuse_beyond([*preprocessing.columns, *preprocessing.dropped, *others])
 
 
 def load_predictor(directory: Path, device: str) -> tuple[Predictor, Config]:
