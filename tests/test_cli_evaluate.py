@@ -100,7 +100,7 @@ def test_stdin_csv_and_table(single_run: FittedRun, fresh: Path) -> None:
     outcome = succeed(
         "evaluate", single_run.path, "-", "--format", "table", stdin=fresh.read_bytes()
     )
-    assert outcome.text.startswith("500 test rows of stdin")
+    assert outcome.text.startswith("500 rows of stdin")
     assert f"run: {single_run.path}".replace("\n", "") in outcome.text.replace("\n", "")
 
 
@@ -124,7 +124,29 @@ def test_a_label_without_positives_is_null(multi_run: FittedRun) -> None:
         assert entry[name] == {"value": None, "low": None, "high": None}
     assert entry["recall"] is None
     assert outcome.document["splits"]["test"]["macro"]["roc_auc"] is not None
-    assert outcome.err.startswith("warning: no positive in these rows for 'y_some'")
+    told = (
+        "warning: no positives in these rows for 'y_some'; undefined: average_precision, roc_auc, "
+    )
+    assert " ".join(outcome.err.split()).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("cell", "told", "undefined"),
+    [
+        ("0", "no positives", "average_precision"),
+        ("1", "no negatives", "roc_auc"),
+        ("", "no known target", "all metrics"),
+    ],
+)
+def test_what_a_label_lacks_is_told_apart(
+    multi_run: FittedRun, cell: str, told: str, undefined: str
+) -> None:
+    columns = make_columns(100) | {"y_some": [cell] * 100}
+    arguments = ("evaluate", multi_run.path, "-", "--format", "json")
+    outcome = succeed(*arguments, stdin=to_csv(columns).encode())
+    warning = next(line for line in outcome.err.splitlines() if "y_some" in line)
+    assert warning.startswith(f"warning: {told} in these rows for 'y_some'; undefined: {undefined}")
+    assert ("average_precision" in warning) == (cell == "0")
 
 
 def test_rows_that_cannot_be_evaluated(

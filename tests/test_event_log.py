@@ -146,7 +146,7 @@ def test_warnings(config: Path, single_run: FittedRun, tmp_path: Path) -> None:
     columns["y_often"] = ["0"] * 40
     rows = write_csv(tmp_path / "no.csv", columns)
     events = read_events(succeed("evaluate", single_run.path, rows, *JSON).err)
-    assert "no positive in these rows for 'y_often'" in events[0]["message"]
+    assert "no positives in these rows for 'y_often'" in events[0]["message"]
     assert events[-1]["scores"][0]["macro"]["average_precision"] is None
 
 

@@ -67,7 +67,8 @@ def _quickly(command: str) -> str:
     if command.startswith("imbtrain compare"):
         where = " --run-dir runs/compared --overwrite" if "quickstart" in command else ""
     elif command.startswith("imbtrain fit") and "--from-compare" not in command:
-        where = " --run-dir runs/quickstart --overwrite" if "quickstart" in command else ""
+        is_named = "quickstart" not in command or "--run-dir" in command
+        where = "" if is_named else " --run-dir runs/quickstart --overwrite"
     else:
         return command
     program, pipe, rest = command.partition(" |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import math
@@ -16,7 +17,15 @@ from PIL import Image
 from report_data import NASTY, make_report
 
 from imbalance_cli.curves import Costs, compute_curves
-from imbalance_cli.report.figures import Axis, Chart, Line, Matrix, log_odds_axis, number_axis
+from imbalance_cli.report.figures import (
+    Axis,
+    Chart,
+    Line,
+    Matrix,
+    Ranking,
+    log_odds_axis,
+    number_axis,
+)
 from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.palette import MARKS, PAPER, RAISED, TEXTS
 from imbalance_cli.report.png import to_png
@@ -195,6 +204,72 @@ def test_axis_of_numbers_holds_them_with_a_few_round_ticks(low: float, span: flo
     assert 2 <= len(axis.ticks) <= 8
     steps = [b - a for (a, _), (b, _) in itertools.pairwise(axis.ticks)]
     assert min(steps) == pytest.approx(max(steps), rel=1e-3)
+
+
+def test_a_ranking_of_some_labels_says_which_of_how_many() -> None:
+    chosen = {f"label_{i}": [["among the best"], ["among the worst"]][i % 2] for i in range(4)}
+    report = dataclasses.replace(
+        make_report([f"label_{i}" for i in range(9)], drawn=4), chosen=chosen
+    )
+    ranking = draw_run(report)[0]
+    assert isinstance(ranking, Ranking)
+    assert ranking.title == "AP of 4 of 9 labels: best, worst and rarest"
+    assert "the best, the worst and the rarest: 4 of 9 labels" in ranking.description
+    groups = [bullet.group for bullet in ranking.bullets]
+    assert groups == ["among the best"] * 2 + ["among the worst"] * 2
+    texts = [shape.text for shape in lay_out(ranking).shapes if isinstance(shape, Text)]
+    assert texts.count("among the best") == texts.count("among the worst") == 1
+    check_scene(ranking)
+
+
+def test_a_ranking_without_what_was_not_learned_says_so() -> None:
+    ranking = draw_run(make_report(["a", "b", "c"], drawn=2))[0]
+    assert ranking.title == "Average precision of the learned labels: 2 of 3 labels"
+
+
+def cost_lines(cost: tuple[float, ...]) -> tuple[Chart, list[Line]]:
+    curves = REPORT.curves[0]
+    found = dataclasses.replace(
+        curves.thresholds,  # type: ignore[type-var]
+        threshold=(0.9, 0.7, 0.5, 0.3, 0.1),
+        **dict.fromkeys(("precision", "recall", "f1"), (0.5,) * 5),
+        cost=cost,
+    )
+    figures = draw_label(dataclasses.replace(curves, thresholds=found))
+    chart = next(figure for figure in figures if figure.name == "thresholds")
+    assert isinstance(chart, Chart)
+    return chart, [m for m in chart.marks if isinstance(m, Line) and m.role == "cost"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "names", "points"),
+    [
+        ((1.0, 0.8, 0.7, 0.9, 1.0), ["cost"], [5]),
+        ((1.0, 0.8, 2.0, 0.9, 1.0), ["cost up to 1", ""], [2, 2]),
+        ((1.0, 2.0, 3.0, 4.0, 5.0), [], []),
+    ],
+    ids=["all of it", "with a gap", "a point"],
+)
+def test_cost_is_named_where_it_is_seen(
+    cost: tuple[float, ...], names: list[str], points: list[int]
+) -> None:
+    chart, lines = cost_lines(cost)
+    assert [line.name for line in lines] == names
+    assert [len(line.x) for line in lines] == points
+    assert ("; cost over that of deciding all alike" in chart.y.title) == bool(names)
+    assert ("at nearly every threshold, and not drawn" in chart.description) != bool(names)
+    assert "divided by that of deciding all rows alike" in chart.description
+
+
+@pytest.mark.parametrize("letter", ["x", "m", "0", "R", "W"])
+def test_long_names_stay_on_the_paper(letter: str) -> None:
+    report = make_report([letter * 500, "b"])
+    for figure in (draw_run(report)[0], draw_label(report.curves[0])[0]):
+        heading = f"{figure.title}: {letter * 500}"
+        picture = Image.open(io.BytesIO(to_png(figure, heading))).convert("RGB")
+        edges = [picture.crop((x, 0, x + 4, picture.height)) for x in (0, picture.width - 4)]
+        for edge in edges:
+            assert len(edge.getcolors() or ()) == 1, figure.name
 
 
 def test_matrix_of_many_columns_numbers_them() -> None:

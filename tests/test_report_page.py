@@ -75,6 +75,23 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         assert said in text
 
 
+@pytest.mark.parametrize(
+    ("strategy", "shown"),
+    [("stratified", "stratified; valid 0.15, test 0.15 of the rows; seed 0"), ("given", "given")],
+)
+def test_page_says_how_the_rows_were_cut(strategy: str, shown: str) -> None:
+    document = dict(REPORT.document)
+    document["data"] = {**document["data"], "split": strategy}
+    text = text_of(to_html(dataclasses.replace(REPORT, document=document)).decode())
+    assert f"Split {shown} Features" in text
+
+
+def test_metrics_of_whole_rows_say_what_a_row_without_a_positive_counts_as() -> None:
+    text = text_of(PAGE)
+    assert "a row without a positive counts as 1, as in scikit-learn" in text
+    assert "a row without a positive counts as 0, as in scikit-learn" in text
+
+
 def test_table_holds_every_metric_of_every_label() -> None:
     rows = re.findall(r"\n<tr[^>]*><th scope=\"row\"[^\n]*", PAGE)
     assert len(rows) == len(LABELS)
@@ -105,6 +122,7 @@ def test_one_label_has_a_list_of_its_metrics_instead() -> None:
     assert "undefined here: fewer than 100 rows" in text
     label = make_report(["alone"], rows=60).evaluation.labels[0]
     assert f"of the {label.positives} positives, and" in text
+    assert "of the rows it decides positive are positive." in text
     assert page.index('id="figures"') < page.index('id="labels"')
 
 

@@ -39,8 +39,8 @@ def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.05, 0.15, "No better than chance on these rows (the interval of AP reaches the "),
-        (0.1, 0.2, "No better than chance"),
+        (0.05, 0.15, "Not shown to be better than chance (the interval of AP includes the "),
+        (0.1, 0.2, "Not shown to be better than chance"),
         (0.05, 0.6, "Too few positives to tell from chance: a (0.05 to 0.6, prevalence 0.1)."),
         (0.2, 0.8, "Better than chance, but the interval is too wide to tell by how much: a "),
         (0.2, 0.4, ""),
@@ -51,6 +51,15 @@ def test_chance_and_wide_intervals(low: float, high: float, said: str) -> None:
     evaluation = with_labels(evaluate(["a"]), average_precision=ap, prevalence=0.1)
     found = describe_findings(evaluation)
     assert found[0].startswith(said) if said else found == []
+
+
+@pytest.mark.parametrize("high", [0.15, 0.6])
+def test_what_roc_auc_tells_from_chance_is_not_called_unclear(high: float) -> None:
+    changes = {"average_precision": Estimate(0.1, 0.05, high), "prevalence": 0.1}
+    above = with_labels(evaluate(["a"]), **changes, roc_auc=Estimate(0.8, 0.6, 0.9))
+    assert describe_findings(above) == []
+    around = with_labels(evaluate(["a"]), **changes, roc_auc=Estimate(0.6, 0.5, 0.7))
+    assert len(describe_findings(around)) == 1
 
 
 def test_few_labels_are_named_and_the_others_counted() -> None:
@@ -122,6 +131,17 @@ def test_what_the_threshold_gained(tuned: float, at_half: float, told: str) -> N
     assert describe_findings(with_labels(evaluate(["a"]), **changes)) == [told]
     several = describe_findings(with_labels(evaluate(["a", "b"]), **changes))
     assert several == [told.replace("F1", "Macro F1").replace("threshold", "thresholds")]
+
+
+@pytest.mark.parametrize(("each", "told"), [(6, "12 positives"), (9, "18 positives"), (10, "")])
+def test_thresholds_that_rest_on_few_positives(each: int, told: str) -> None:
+    changes = {"f1": Estimate(0.25), "untuned": Untuned(0.0), "positives": each}
+    surely = Estimate(0.5, 0.45, 0.55)
+    [found] = describe_findings(
+        with_labels(evaluate(["a", "b"]), average_precision=surely, **changes)
+    )
+    end = f"; of {told}, too few to rely on." if told else "more than at 0.5 (0.000)."
+    assert found.endswith(end)
 
 
 def test_names_are_on_one_line_and_not_too_long() -> None:

@@ -95,16 +95,29 @@ def test_what_is_undefined_is_a_dash() -> None:
 
 
 def test_one_label_has_no_averages_and_may_have_no_intervals() -> None:
-    text = "\n".join(draw(make_evaluation(["only"], replicates=0)))
-    assert "macro" not in text
-    assert "bootstrap" not in text
-    assert "bootstrap" in "\n".join(draw(make_evaluation(["only"])))
+    for replicates in (0, 20):
+        evaluation = make_evaluation(["only", "none"], replicates=replicates)
+        text = "\n".join(draw(dataclasses.replace(evaluation, labels=evaluation.labels[:1])))
+        assert "macro" not in text
+        assert ("bootstrap" in text) == bool(replicates)
 
 
 def test_a_report_of_rows_without_known_labels() -> None:
     text = "\n".join(draw(make_evaluation(["a", "b"], known=False)))
     assert "nan" not in text.lower()
     assert "0/0" not in text
+    assert "bar" not in text.split("AUC: ROC AUC")[1]
+
+
+def test_rows_of_one_class_have_no_scale_of_bars() -> None:
+    evaluation = make_evaluation(["a"], replicates=0)
+    for prevalence, value in ((0.0, None), (1.0, 1.0)):
+        [label] = evaluation.labels
+        alike = dataclasses.replace(label, prevalence=prevalence, average_precision=Estimate(value))
+        degenerate = dataclasses.replace(evaluation, labels=[alike], replicates=20)
+        assert "log-odds scale" not in "\n".join(draw(degenerate))
+    assert Scale(0.2, 0.99).describe() == "log-odds scale, 20 % to 99 %"
+    assert Scale(0.998, 0.999).describe() == "log-odds scale, 99.8 % to 99.9 %"
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 240])

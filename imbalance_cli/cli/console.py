@@ -77,6 +77,7 @@ def show_report(
     *,
     sort: str | None = None,
     page: Path | None = None,
+    held_out: bool = True,
 ) -> None:
     """Write an evaluation to stdout as a table, CSV or JSON.
 
@@ -86,6 +87,7 @@ def show_report(
         output_format: table, csv or json.
         sort: what the labels are sorted by; None is by prevalence in a table.
         page: the file that shows more of it, which the table names, if there is one.
+        held_out: whether the rows are a part of what the run was made from, as test.
     """
     from imbalance_cli.report import documents
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
@@ -93,7 +95,7 @@ def show_report(
     if output_format == "table":
         from imbalance_cli.report.terminal import draw_report
 
-        draw(draw_report(evaluation, str(run), sort or PREVALENCE))
+        draw(draw_report(evaluation, str(run), sort or PREVALENCE, held_out=held_out))
         if page is not None:
             sys.stdout.write(f"report: {page}\n")
         return

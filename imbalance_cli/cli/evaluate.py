@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imbalance_cli.cli.console import check_sort, default_format, show_report
 from imbalance_cli.cli.label_options import InputFormat
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
 
 
 def evaluate(
@@ -52,13 +57,21 @@ def evaluate(
             input_format=input_format,
             targets_file=targets,
         )
-        without = [
-            repr(label.label)
-            for label in evaluation.labels
-            if label.learnable and label.average_precision.value is None
-        ]
-        if without:
-            names = ", ".join(without)
-            log.warned(f"no positive in these rows for {names}: its scores are undefined")
+        for sentence in _describe_lacks(evaluation):
+            log.warned(sentence)
         log.finished(workflows.Finish.of_evaluation("evaluate", run, evaluation))
-    show_report(evaluation, run, output_format or default_format(), sort=sort)
+    show_report(evaluation, run, output_format or default_format(), sort=sort, held_out=False)
+
+
+def _describe_lacks(evaluation: Evaluation) -> Iterator[str]:
+    """Yield which learned labels lack a class or all targets, and what is undefined for that."""
+    lacking: dict[str, list[LabelEvaluation]] = {}
+    for label in evaluation.labels:
+        if label.learnable and label.positives in {0, label.support}:
+            side = "no positives" if not label.positives else "no negatives"
+            lacking.setdefault(side if label.support else "no known target", []).append(label)
+    for reason, labels in lacking.items():
+        names = ", ".join(repr(label.label) for label in labels)
+        undefined = [name for name, why in labels[0].undefined.items() if why == reason]
+        metrics = ", ".join(undefined) if labels[0].support else "all metrics"
+        yield f"{reason} in these rows for {names}; undefined: {metrics}"

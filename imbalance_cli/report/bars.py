@@ -48,7 +48,8 @@ class Scale:
 
     def describe(self) -> str:
         """Return its ends in words."""
-        return f"log-odds scale, {100 * self.low:.2g} % to {100 * self.high:.3g} %"
+        digits = 2 if self.low < MOST / 10 else 3  # as 99.9, not 1e+02
+        return f"log-odds scale, {100 * self.low:.{digits}g} % to {100 * self.high:.3g} %"
 
 
 def draw_bar(label: LabelEvaluation, scale: Scale) -> Text:

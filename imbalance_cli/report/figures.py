@@ -142,13 +142,17 @@ class Matrix:
 
 @dataclasses.dataclass(frozen=True)
 class Bullet:
-    """One line of a ranking: a value in its interval, against what chance gives."""
+    """One line of a ranking: a value in its interval, against what chance gives.
+
+    `group` stands above the first of those that have it in common.
+    """
 
     label: str
     value: float | None
     low: float | None
     high: float | None
     chance: float | None
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,13 @@ from imbalance_cli.report.figures import (
 from imbalance_cli.report.wording import UNDEFINED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imbalance_cli.curves import Bin, LabelCurves
     from imbalance_cli.report.figures import Figure
 
+LEAST_SEEN = 0.05  # of the width of a chart
+COST_AXIS = "; cost over that of deciding all alike"
 PAD = 0.25  # log-odds beside the outermost mark
 
 
@@ -96,29 +99,42 @@ def _draw_thresholds(curves: LabelCurves) -> Chart | None:
     x = [_odds(p) for p in found.threshold]
     at = _odds(curves.threshold)
     axis = _axis("threshold", [*x, at])
-    inside = [(place, cost) for place, cost in zip(x, found.cost, strict=True) if cost <= 1]
     marks: list[Line | Dots] = [
         Line("precision", x, found.precision, "precision"),
         Line("recall", x, found.recall, "recall"),
         Line("f1", x, found.f1, "F1"),
     ]
-    if inside:  # a cost over 1 is more than that of deciding all rows alike
-        places, kept = zip(*inside, strict=True)
-        marks.append(Line("cost", places, kept, "cost", dashed=True))
+    cost = list(_draw_cost(x, found.cost, axis))
+    marks += cost
     marks.append(Line("chosen", (at, at), (0, 1), f"chosen {curves.threshold:.3g}", dashed=True))
     costs = curves.costs
+    left_out = "" if cost else " It is more than 1 at nearly every threshold, and not drawn."
     return Chart(
         "thresholds",
         "What each threshold would give",
         f"Precision, recall, F1 and expected cost against the threshold; the chosen one is "
         f"{curves.threshold:.3g}, with an F1 of {show(chosen.f1)} and a cost of "
-        f"{show(chosen.cost)}. A cost of 1 is that of deciding all rows alike, the cheaper way; a "
-        f"false positive costs {costs.false_positive:g} and a false negative "
-        f"{costs.false_negative:g}.",
+        f"{show(chosen.cost)}. The cost is divided by that of deciding all rows alike, the cheaper "
+        f"way; a false positive costs {costs.false_positive:g} and a false negative "
+        f"{costs.false_negative:g}. Costs over 1 are not drawn.{left_out}",
         axis,
-        unit_axis("precision, recall, F1, cost"),
+        unit_axis(f"precision, recall, F1{COST_AXIS if cost else ''}"),
         tuple(marks),
     )
+
+
+def _draw_cost(x: Sequence[float], cost: Sequence[float], axis: Axis) -> Iterator[Line]:
+    """Yield a line for each stretch with a cost of at most 1; nothing if they are hardly seen."""
+    points = zip(x, cost, strict=True)
+    runs = [list(run) for low, run in itertools.groupby(points, lambda p: p[1] <= 1) if low]
+    width = sum(abs(run[-1][0] - run[0][0]) for run in runs)
+    if width < LEAST_SEEN * (axis.high - axis.low):
+        return
+    name = "cost" if max(cost) <= 1 else "cost up to 1"
+    for run in runs:
+        places, costs = zip(*run, strict=True)
+        yield Line("cost", places, costs, name, dashed=True)
+        name = ""  # the legend has one of them
 
 
 def _draw_reliability(curves: LabelCurves) -> Chart | None:

@@ -50,7 +50,9 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
         yield "Rows", ", ".join(parts)
     split = settings["split"]
     shares = f"valid {split['valid']:g}, test {split['test']:g} of the rows"
-    yield "Split", f"{data.get('split', split['strategy'])}; {shares}; seed {split['seed']}"
+    strategy = data.get("split", split["strategy"])
+    cut = f"{strategy}; {shares}; seed {split['seed']}"
+    yield "Split", strategy if strategy == "given" else cut
     for key in ("group", "time", "part", "sample_weight"):
         if settings["data"][key] is not None:
             yield key.replace("_", " ").capitalize(), f"column {settings['data'][key]}"

@@ -30,7 +30,7 @@ def draw_run(report: RunReport) -> list[Figure]:
     shown = {curves.label for curves in report.curves}
     labels = [label for label in report.evaluation.labels if label.label in shown]
     if len(labels) > 1:
-        figures.append(_draw_ranking(labels, report.evaluation.confidence))
+        figures.append(_draw_ranking(report, labels))
     if report.training:
         monitor = report.settings["training"]["monitor"].replace("_", " ")
         figures += _draw_training(report.training, monitor)
@@ -39,8 +39,21 @@ def draw_run(report: RunReport) -> list[Figure]:
     return figures
 
 
-def _draw_ranking(labels: Sequence[LabelEvaluation], confidence: float) -> Ranking:
+def _draw_ranking(report: RunReport, labels: Sequence[LabelEvaluation]) -> Ranking:
+    """Draw labels, best first; those chosen of many by why they were, each where it is first."""
+    groups = {name: reasons[0] for name, reasons in report.chosen.items()}
+    order = list(dict.fromkeys(groups.values()))
     best_first = sorted(labels, key=lambda label: -(label.average_precision.value or -1.0))
+    if groups:
+        best_first.sort(key=lambda label: order.index(groups[label.label]))
+    all_labels = report.evaluation.labels
+    share = f"{len(labels):,} of {len(all_labels):,} labels"
+    title, which = "Average precision of each label", ""
+    if groups:
+        title = f"AP of {share}: best, worst and rarest"
+        which = f" Drawn are the best, the worst and the rarest: {share}."
+    elif len(labels) < len(all_labels):
+        title = f"Average precision of the learned labels: {share}"
     bullets = tuple(
         Bullet(
             label.label,
@@ -48,14 +61,15 @@ def _draw_ranking(labels: Sequence[LabelEvaluation], confidence: float) -> Ranki
             label.average_precision.low,
             label.average_precision.high,
             label.prevalence,
+            groups.get(label.label, ""),
         )
         for label in best_first
     )
     return Ranking(
         "labels",
-        "Average precision of each label",
-        f"Dots are the average precision, lines its {confidence:.0%} interval, ticks what a model "
-        "without skill gives, which is the prevalence.",
+        title,
+        f"Dots are the average precision, lines its {report.evaluation.confidence:.0%} interval, "
+        f"ticks what a model without skill gives, which is the prevalence.{which}",
         "average precision",
         bullets,
     )

@@ -6,6 +6,8 @@ Lengths are in points, from the top left. A painter needs to know nothing of axe
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import unicodedata
 from typing import TYPE_CHECKING, Literal
 
 from imbalance_cli.errors import shorten
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 360.0, 276.0
 LEFT, RIGHT, BOTTOM = 44.0, 12.0, 38.0
 SMALL, PLAIN, TITLE = 10.5, 11.5, 14.0  # font sizes
-LETTER = 0.54  # the mean width of a letter, in font sizes, of the fonts in use
+LETTER, CAPITAL, WIDE = 0.6, 0.75, 1.0  # widths, in font sizes, in the widest of the fonts in use
+WIDE_LETTERS = frozenset("mwMW@%")
+BOLD = 1.15  # times as wide
+LONGEST_HEADING = 50  # letters
 SWATCH = 18.0  # before a name in the legend
 LINE_HEIGHT = 17.0
 LEAST_GAP = 30.0  # between two texts below an axis
@@ -101,7 +106,9 @@ def lay_out(figure: Figure, heading: str = "") -> Scene:
     shapes: list[Shape] = []
     top = 6.0
     if heading:
-        shapes.append(Text("ink", 8.0, 20.0, shorten(heading, 48), TITLE, bold=True))
+        shown = shorten(heading, LONGEST_HEADING)
+        size = min(TITLE, (WIDTH - 16) / (BOLD * text_width(shown, 1.0)))
+        shapes.append(Text("ink", 8.0, 20.0, shown, size, bold=True))
         top = 32.0
     if isinstance(figure, Chart):
         return _lay_out_chart(figure, shapes, top)
@@ -281,7 +288,10 @@ def _lay_out_cell(text: str, note: str, x: float, y: float) -> list[Shape]:
 def _lay_out_ranking(ranking: Ranking, shapes: list[Shape], top: float) -> Scene:
     names = [show_name(bullet.label, LONGEST_NAME) for bullet in ranking.bullets]
     left = 16 + max(text_width(name, SMALL) for name in names)
-    right, bottom = WIDTH - RIGHT - 8, top + ROW * len(names) + 6
+    headings = [""] + [bullet.group for bullet in ranking.bullets]
+    headings = [b if b != a else "" for a, b in itertools.pairwise(headings)]
+    rows = len(names) + sum(map(bool, headings))
+    right, bottom = WIDTH - RIGHT - 8, top + ROW * rows + 6
 
     def across(value: float) -> float:
         return left + value * (right - left)
@@ -289,8 +299,12 @@ def _lay_out_ranking(ranking: Ranking, shapes: list[Shape], top: float) -> Scene
     for share, text in ((0.0, "0"), (0.5, "0.5"), (1.0, "1")):
         shapes.append(Path("grid", ((across(share), top), (across(share), bottom)), 0.8))
         shapes.append(Text("muted", across(share), bottom + 14, text, anchor="middle"))
-    for i, (name, bullet) in enumerate(zip(names, ranking.bullets, strict=True)):
-        y = top + ROW * (i + 0.5)
+    y = top - ROW / 2
+    for heading, name, bullet in zip(headings, names, ranking.bullets, strict=True):
+        if heading:
+            y += ROW
+            shapes.append(Text("muted", 8.0, y + 6, heading))
+        y += ROW
         shapes.append(Text("ink", left - 10, y + 3.5, name, anchor="end"))
         if bullet.chance is not None:
             x = across(bullet.chance)
@@ -305,4 +319,10 @@ def _lay_out_ranking(ranking: Ranking, shapes: list[Shape], top: float) -> Scene
 
 def text_width(text: str, size: float) -> float:
     """Return about how wide a text is; painters have fonts of their own."""
-    return LETTER * size * len(text)
+    return size * sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> float:
+    if letter in WIDE_LETTERS or unicodedata.east_asian_width(letter) in {"W", "F"}:
+        return WIDE
+    return CAPITAL if letter.isupper() else LETTER

@@ -10,8 +10,10 @@ from imbalance_cli.report.names import list_names, show_name
 if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation, LabelEvaluation
 
+NO_SKILL = 0.5  # ROC AUC
 WIDE = 0.3  # an interval of AP that says little
 BENT = 0.01  # more calibration error than this in the score, and twice that of the probability
+FEW = 20  # positives under which a gain of the thresholds says little
 MOVED = 0.0005  # what three digits show
 MACRO_F1 = ("Macro F1", "thresholds")
 
@@ -29,7 +31,10 @@ def describe_findings(evaluation: Evaluation) -> list[str]:
 
 
 def _of_chance(evaluation: Evaluation) -> list[str]:
-    """Say which labels the interval of AP does not tell from chance, and where it is wide."""
+    """Say which labels the interval of AP does not tell from chance, and where it is wide.
+
+    What the interval of ROC AUC does tell from chance is not said to be unclear.
+    """
     chance: list[LabelEvaluation] = []
     unclear: list[LabelEvaluation] = []
     wide: list[LabelEvaluation] = []
@@ -42,12 +47,12 @@ def _of_chance(evaluation: Evaluation) -> list[str]:
             few += [label] if label.average_precision.value != 1 else []
         elif low > label.prevalence:
             wide += [label] if high - low > WIDE else []
-        else:
+        elif label.roc_auc.low is None or label.roc_auc.low <= NO_SKILL:
             (unclear if high - low > WIDE else chance).append(label)
     sentences = []
     if chance:
         sentences.append(
-            f"No better than chance on these rows (the interval of AP reaches the prevalence): "
+            f"Not shown to be better than chance (the interval of AP includes the prevalence): "
             f"{_with_ap(chance)}."
         )
     if unclear:
@@ -98,11 +103,14 @@ def _of_thresholds(evaluation: Evaluation) -> list[str]:
         return []
     tuned, at_half = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
     metric, chosen = ("F1", "threshold") if len(evaluation.labels) == 1 else MACRO_F1
+    positives = sum(label.positives for label in evaluation.labels)
+    counted = "1 positive" if positives == 1 else f"{positives} positives"
+    end = f"; of {counted}, too few to rely on." if positives < FEW else "."
     if abs(tuned - at_half) < MOVED:
-        return [f"{metric} is {tuned:.3f} at the chosen {chosen}, as it would be at 0.5."]
+        return [f"{metric} is {tuned:.3f} at the chosen {chosen}, as it would be at 0.5{end}"]
     more = "more" if tuned > at_half else "less"
     change = f"{abs(tuned - at_half):.3f} {more} than at 0.5 ({at_half:.3f})"
-    return [f"{metric} is {tuned:.3f} at the chosen {chosen}, {change}."]
+    return [f"{metric} is {tuned:.3f} at the chosen {chosen}, {change}{end}"]
 
 
 def _with_ap(labels: list[LabelEvaluation], most: int = 3) -> str:

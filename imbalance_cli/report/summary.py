@@ -96,7 +96,7 @@ def _lead_label(label: LabelEvaluation) -> str:
         return f"{skill} No row is decided positive."
     return (
         f"The model finds {recall:.0%} of the {label.positives:,} positives, and {precision:.0%} "
-        f"of the rows it decides positive are. {skill}"
+        f"of the rows it decides positive are positive. {skill}"
     )
 
 

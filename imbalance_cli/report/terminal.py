@@ -33,6 +33,7 @@ OTHERS = (
 )
 NOT_LEARNED = " (not learned)"
 NARROWEST, WIDEST = 9, 40  # characters of a line of a label's name
+NO_POSITIVE = "a row without positives: ranking AP 1, coverage error 0"
 MULTILABEL = {
     "samples_f1": "samples F1",
     "subset_accuracy": "subset accuracy",
@@ -50,20 +51,22 @@ class Report:
         evaluation: what is drawn.
         run: where it is from.
         sort: what the labels are sorted by.
+        held_out: whether the rows are a part of what the run was made from, to be named.
     """
 
     evaluation: Evaluation
     run: str
     sort: str = PREVALENCE
+    held_out: bool = True
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """Draw as many columns as the terminal is wide enough for."""
         evaluation = self.evaluation
-        part = evaluation.part.replace("_", "-")
+        part = f"{evaluation.part.replace('_', '-')} " if self.held_out else ""
         source = show_name(evaluation.source, options.max_width)
-        yield Text(f"{evaluation.rows:,} {part} rows of {source}", style="bold")
+        yield Text(f"{evaluation.rows:,} {part}rows of {source}", style="bold")
         groups = choose_labels(evaluation.labels, self.sort)
         shown = [label for labels in groups.values() for label in labels]
         room = room_for_names(shown, options.max_width, self.sort)
@@ -85,13 +88,15 @@ class Report:
         yield Text(f"run: {escape_name(self.run)}")
 
 
-def draw_report(evaluation: Evaluation, run: str, sort: str = PREVALENCE) -> RenderableType:
+def draw_report(
+    evaluation: Evaluation, run: str, sort: str = PREVALENCE, *, held_out: bool = True
+) -> RenderableType:
     """Return the report of an evaluation.
 
     Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
     with a positive.
     """
-    return Report(evaluation, run, sort)
+    return Report(evaluation, run, sort, held_out)
 
 
 def _name(label: LabelEvaluation) -> str:
@@ -140,7 +145,7 @@ def _of_whole_rows(evaluation: Evaluation) -> str:
     numbers = [
         f"{words} {show_number(evaluation.multilabel[name])}" for name, words in MULTILABEL.items()
     ]
-    return f"a row's labels together: {', '.join(numbers)}"
+    return f"a row's labels together: {', '.join(numbers)} ({NO_POSITIVE})"
 
 
 def _legend(
@@ -156,15 +161,16 @@ def _legend(
         )
     if evaluation.weighted:
         lines.append("every number but the positives is weighted by data.sample_weight.")
-    scale = Scale.of(shown).describe()
-    if evaluation.replicates:
+    scale = Scale.of(shown)
+    is_scored = any(label.average_precision.value is not None for label in shown)
+    if any(label.average_precision.low is not None for label in shown):
         drawn = "bar, interval" if "interval" in columns else "bar"
         lines.append(
             f"{drawn}: {evaluation.confidence:.0%} of AP by {evaluation.replicates} bootstrap "
-            f"replicates of these rows, without training again; {scale}."
+            f"replicates of these rows, without training again; {scale.describe()}."
         )
-    elif "bar" in columns:
-        lines.append(f"bar: AP; {scale}.")
+    elif "bar" in columns and is_scored and scale.low < scale.high:
+        lines.append(f"bar: AP; {scale.describe()}.")
     return lines
 
 

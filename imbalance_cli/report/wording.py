@@ -31,11 +31,17 @@ MULTILABEL_WORDS = {
     "hamming_loss": ("Hamming loss", "the share of cells that are wrong; lower is better"),
     "label_ranking_average_precision": (
         "Ranking AP",
-        "for each positive of a row, the share of labels ranked at least as high that are positive",
+        (
+            "for each positive of a row, the share of labels ranked at least as high that are "
+            "positive; a row without a positive counts as 1, as in scikit-learn"
+        ),
     ),
     "coverage_error": (
         "Coverage error",
-        "how far down a row's ranking its last positive is; lower is better",
+        (
+            "how far down a row's ranking its last positive is; lower is better; a row without a "
+            "positive counts as 0, as in scikit-learn"
+        ),
     ),
 }
 """What a metric of whole rows is called, and what it means."""
@@ -51,8 +57,8 @@ READING = {
     ),
     "What each threshold would give": (
         "A lower threshold trades precision for recall. The cost counts false positives and false "
-        "negatives by the costs of the config; 1 is what deciding all rows alike costs, and more "
-        "than 1 is not drawn."
+        "negatives by the costs of the config, divided by what deciding all rows alike costs, the "
+        "cheaper way; where that is more than 1, it is not drawn."
     ),
     "Are the probabilities right?": (
         "Rows of like probability, and the share of positives among them, both on scales of "

@@ -115,6 +115,7 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
     return {
         "sources": prepared.data.sources,
         "rows": prepared.parts(),
+        "split": prepared.data.split.strategy,
         "dropped": prepared.preprocessing.dropped,
         "training": [
             {"positives": label.positives, "negatives": label.negatives}
