@@ -126,7 +126,8 @@ class RunDirectory:
     def append_lines(self, name: str, lines: Sequence[str]) -> None:
         """Append lines to a file that grows, such as the history.
 
-        They reach the file together, so that who reads it meanwhile sees whole lines.
+        They are one write, so that who reads it meanwhile sees whole lines; of more than a page
+        the system may show the first pages before the others.
 
         Raises:
             OutputError: it cannot be written.
