@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from imbalance_cli.evaluation import DenseRows
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.scoring import ALL, KeptLogits, label_blocks
 
@@ -181,36 +182,14 @@ class CalibratedRows:
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptRows:
-    """Rows with targets and probabilities that are kept as they are.
+class KeptRows(DenseRows):
+    """Rows whose raw scores are kept too.
 
     Attributes:
-        probabilities: (N, L) float64.
-        targets: (N, L), NaN where missing.
         scores: (N, L) float32 raw scores, or None.
     """
 
-    probabilities: torch.Tensor
-    targets: torch.Tensor
     scores: torch.Tensor | None = None
-
-    @property
-    def rows(self) -> int:
-        """N."""
-        return len(self.targets)
-
-    @property
-    def labels(self) -> int:
-        """L."""
-        return self.targets.shape[1]
-
-    def columns(self, labels: slice = ALL) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return probabilities and targets of some labels, (N, l) each, NaN where missing."""
-        return self.probabilities[:, labels], self.targets[:, labels]
-
-    def block(self, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return probabilities and targets of some rows, (n, L) each, NaN where missing."""
-        return self.probabilities[rows], self.targets[rows]
 
     def raw(self, labels: slice = ALL) -> torch.Tensor | None:
         """Return raw scores of some labels, (N, l) float32, or None."""

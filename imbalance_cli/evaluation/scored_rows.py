@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 1_000_000  # each takes some hundred bytes while it is sorted and summed
 LABELS_AT_ONCE = 512
+ALL = slice(None)
 
 
 class ScoredRows(Protocol):
@@ -63,7 +64,7 @@ class DenseRows:
         """L."""
         return self.targets.shape[1]
 
-    def columns(self, labels: slice) -> Cells:
+    def columns(self, labels: slice = ALL) -> Cells:
         """Return probabilities and targets, (N, l) each."""
         return self.probabilities[:, labels], self.targets[:, labels]
 
