@@ -247,6 +247,7 @@ def test_an_interrupt(table: Path, tmp_path: Path, command: str, sent: signal.Si
         [*IMBTRAIN, command, str(config), "--run-dir", str(tmp_path / "run"), *JSON],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # communicate() does not read what a buffer has read ahead
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as process:
         assert process.stderr is not None
