@@ -21,6 +21,7 @@ from imbalance_cli.metrics import (
     Bands,
     Levels,
     Ranking,
+    Units,
     expected_calibration_error,
     lift,
     precision_at_k,
@@ -57,7 +58,7 @@ def of_bands(
     else:
         w = torch.from_numpy(weights)
         bands = Bands.of(torch.from_numpy(p), torch.from_numpy(y), threshold, w)
-        values = BandRows.of(bands, len(p), w).itself().metrics(LEVELS)
+        values = BandRows.of(bands, Units.of(len(p)), w).itself().metrics(LEVELS)
     return dict(zip(METRICS, values[:, 0].tolist(), strict=True))
 
 
@@ -205,7 +206,7 @@ def test_merged_bands_are_nearly_the_rows(most: int) -> None:
     assert len(merged) <= 1.25 * most + 30
     exact = whole.itself().metrics(LEVELS)[:, 0]
     near = whole.merged(merged, bands).itself().metrics(LEVELS)[:, 0]
-    of_rows = BandRows.of(merged, len(p)).itself().metrics(LEVELS)[:, 0]
+    of_rows = BandRows.of(merged, Units.of(len(p))).itself().metrics(LEVELS)[:, 0]
     torch.testing.assert_close(of_rows, near, rtol=1e-9, atol=1e-9)
     by_order = {"average_precision": 0.01, "recall_at_precision": 0.02, "lift_at_1_percent": 0.02}
     for i, name in enumerate(METRICS):

@@ -63,9 +63,10 @@ def draw_rows(
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return every metric of replicates of rows, (metrics, R)."""
-    rows = BandRows.of(Bands.of(p, y, 0.3, weights), len(p), weights)
-    joint = JointDraws(Units.of(len(p), groups), Resampling(replicates, seed=1))
-    return joint.draw(rows, DEFAULT_LEVELS)[0]
+    units = Units.of(len(p), groups)
+    rows = BandRows.of(Bands.of(p, y, 0.3, weights), units, weights)
+    joint = JointDraws(units, Resampling(replicates, seed=1))
+    return joint.draw(rows, DEFAULT_LEVELS).metrics
 
 
 def assert_alike(ours: torch.Tensor, theirs: torch.Tensor) -> None:
@@ -177,7 +178,7 @@ def test_weights_of_rows_are_those_of_scikit_learn_in_each_replicate() -> None:
     random = np.random.default_rng(0)
     weights, counts = random.integers(1, 30, 60) / 8, random.integers(0, 3, (60, 4)).astype(float)
     w = torch.from_numpy(weights)
-    rows = BandRows.of(Bands.of(p, y, 0.3, w), 60, w)
+    rows = BandRows.of(Bands.of(p, y, 0.3, w), Units.of(60), w)
     values = rows.sum(counts).metrics(DEFAULT_LEVELS)
     for replicate in range(4):
         drawn = weights * counts[:, replicate]
@@ -197,11 +198,11 @@ def test_draws_of_a_label_do_not_depend_on_how_many_are_drawn_at_once(
 ) -> None:
     p, y = simulate(300, 0.2, seed=10)
     counts = BandCounts.of(Bands.of(p, y, 0.3))
-    first, again = (draw_apart(counts, Resampling(40), 7, DEFAULT_LEVELS) for _ in range(2))
+    first, again = (draw_apart(counts, Resampling(40), 7, DEFAULT_LEVELS).metrics for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, draw_apart(counts, Resampling(40), 8, DEFAULT_LEVELS))
+    assert not torch.equal(first, draw_apart(counts, Resampling(40), 8, DEFAULT_LEVELS).metrics)
     monkeypatch.setattr("imbalance_cli.evaluation.resampling.DRAWN_AT_ONCE", 1000)
-    some = draw_apart(counts, Resampling(40), 7, DEFAULT_LEVELS)
+    some = draw_apart(counts, Resampling(40), 7, DEFAULT_LEVELS).metrics
     assert some.shape == first.shape
 
 
@@ -334,7 +335,7 @@ def test_coverage_of_intervals() -> None:
         p, y = simulate(1000, 0.03, seed=1000 + number)
         counts = BandCounts.of(Bands.of(p, y, 0.1))
         points = counts.itself().metrics(DEFAULT_LEVELS)[:, 0]
-        draws = draw_apart(counts, Resampling(200), number, DEFAULT_LEVELS)
+        draws = draw_apart(counts, Resampling(200), number, DEFAULT_LEVELS).metrics
         ends = make_intervals(points, draws, int(y.sum()), 0.95)[chosen]
         covered += (ends[:, 0] <= truth) & (truth <= ends[:, 1])
     for name, share in zip(names, (covered / 150).tolist(), strict=True):

@@ -12,27 +12,39 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.evaluation.label_numbers import pool_labels
+from imbalance_cli.evaluation.label_numbers import (
+    ECE,
+    LEAST_FOR_INTERVAL,
+    Found,
+    bound_error,
+    bound_pooled,
+    no_ends,
+    pool_labels,
+)
 from imbalance_cli.evaluation.reasons import Facts, explain_multilabel
+from imbalance_cli.evaluation.resampling import POOLED_AT_ONCE
 from imbalance_cli.evaluation.results import Interval, finite
 from imbalance_cli.evaluation.scored_rows import label_slices, row_slices
 from imbalance_cli.metrics import (
+    FIELDS,
     METRICS,
     Confusion,
     MultilabelSums,
     PooledRanking,
+    PooledUnits,
+    bound_ratios,
+    judge_rows,
     macro,
     make_intervals,
     weighted_mean,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample
+    from imbalance_cli.evaluation.resampling import JointDraws, LabelSums
     from imbalance_cli.evaluation.scored_rows import ScoredRows
-
-POOLED_AT_ONCE = 4_000_000  # cells that are sorted as one ranking; of more, sums are taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Averages:
     undefined: dict[str, str]
     macro_intervals: dict[str, Interval]
     micro_intervals: dict[str, Interval]
+    weighted_intervals: dict[str, Interval]
+    multilabel_intervals: dict[str, Interval]
 
 
 def average(
@@ -77,9 +91,14 @@ def average(
     )
     undefined = {f"micro.{name}": facts.explain(name) for name in METRICS if pooled[name] is None}
     multilabel: dict[str, float | None] = {}
+    multilabel_intervals: dict[str, Interval] = {}
     if len(numbers) > 1:
-        multilabel, reasons = _judge_rows(rows, thresholds, sample.weights, counted)
-        undefined |= reasons
+        multilabel, multilabel_intervals = _judge_rows(rows, thresholds, sample, counted)
+        undefined |= {
+            f"multilabel.{name}": explain_multilabel(name, any_known=facts.support > 0)
+            for name, number in multilabel.items()
+            if number is None
+        }
     return Averages(
         macro=means,
         macro_labels=labels,
@@ -87,8 +106,10 @@ def average(
         micro=pooled,
         multilabel=multilabel,
         undefined=undefined,
-        macro_intervals=_macro_intervals(means, chosen, sample),
+        macro_intervals=_mean_intervals(means, chosen, sample, lambda joint: joint.macro),
         micro_intervals=pooled_intervals,
+        weighted_intervals=_mean_intervals(weighted, chosen, sample, lambda joint: joint.weighted),
+        multilabel_intervals=multilabel_intervals,
     )
 
 
@@ -110,17 +131,25 @@ def _mean(
     )
 
 
-def _macro_intervals(
-    means: Mapping[str, float | None], numbers: Sequence[LabelNumbers], sample: Sample
+def _mean_intervals(
+    means: Mapping[str, float | None],
+    numbers: Sequence[LabelNumbers],
+    sample: Sample,
+    sums_of: Callable[[JointDraws], LabelSums],
 ) -> dict[str, Interval]:
     """Return the intervals of the means: of joint draws, or those of the only label there is."""
     if len(numbers) == 1:
-        return _as_intervals(numbers[0].ends)
+        of_label = _as_intervals(numbers[0].ends)
+        return {name: ends for name, ends in of_label.items() if means[name] is not None}
     if sample.joint is None or not numbers:
         return {}
-    draws = sample.joint.macro()
+    sums, confidence = sums_of(sample.joint), sample.resampling.confidence
+    draws, inversion = sums.mean(), sums.inversion()
     values = draws.new_tensor([math.nan if mean is None else mean for mean in means.values()])
-    return _as_intervals(make_intervals(values, draws, math.inf, sample.resampling.confidence))
+    ends = make_intervals(values, draws, math.inf, confidence)
+    if inversion is not None and not ends[ECE].isnan().any():
+        ends[ECE] = bound_error(inversion, values[ECE], confidence)
+    return _as_intervals(ends)
 
 
 def _as_intervals(ends: torch.Tensor) -> dict[str, Interval]:
@@ -143,7 +172,8 @@ def _pool(
         points, ends = pool_labels(probabilities, targets, confusion, sample)
         intervals = _as_intervals(ends)
     else:
-        points, intervals = _sum_pooled(rows, sample, counted, confusion), {}
+        points, ends = _sum_pooled(rows, sample, counted, confusion)
+        intervals = _as_intervals(ends)
     pairs = zip(METRICS, points.tolist(), strict=True)
     return {name: finite(number) for name, number in pairs}, intervals
 
@@ -161,40 +191,65 @@ def _counted_columns(
 
 def _sum_pooled(
     rows: ScoredRows, sample: Sample, counted: torch.Tensor, confusion: Confusion
-) -> torch.Tensor:
-    """Return each metric over more cells than are sorted at once, (metrics,), in two passes."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return each metric over more cells than are sorted at once, and the ends of intervals.
+
+    It takes two passes for the metrics, (metrics,), and a third for the intervals, (metrics, 2).
+    """
     found = [torch.unique(p[y == 1].double()) for p, y in _counted_columns(rows, counted)]
     scores = torch.unique(torch.cat(found))
+    weights, joint = sample.weights, sample.joint
     parts = (
         PooledRanking.of(
             scores,
             p.flatten(),
             y.flatten(),
-            None if sample.weights is None else sample.weights.repeat_interleave(y.shape[1]),
+            None if weights is None else weights.repeat_interleave(y.shape[1]),
         )
         for p, y in _counted_columns(rows, counted)
     )
-    return functools.reduce(PooledRanking.merge, parts).metrics(sample.levels, confusion)
+    ranking = functools.reduce(PooledRanking.merge, parts)
+    points = ranking.metrics(sample.levels, confusion)
+    if joint is None or not len(scores):
+        return points, no_ends(points)
+    some = ranking.thinned()
+    drawn = functools.reduce(
+        PooledUnits.merge,
+        (
+            PooledUnits.of(some, p, y, joint.units, weights)
+            for p, y in _counted_columns(rows, counted)
+        ),
+    ).rows()
+    size = drawn.count_rarer()
+    if size < LEAST_FOR_INTERVAL:
+        return points, no_ends(points)
+    whole = dataclasses.replace(Found.of(drawn, sample.levels, confusion), points=points)
+    return points, bound_pooled(whole, drawn, confusion, size, sample, joint)
 
 
 def _judge_rows(
-    rows: ScoredRows,
-    thresholds: torch.Tensor,
-    weights: torch.Tensor | None,
-    counted: torch.Tensor,
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return each metric of whole rows, over the labels that are counted, and why some are None."""
-    parts = []
+    rows: ScoredRows, thresholds: torch.Tensor, sample: Sample, counted: torch.Tensor
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    """Return each metric of whole rows over the labels that are counted, and their intervals."""
+    device = thresholds.device
+    sums = torch.zeros(len(FIELDS), dtype=torch.float64, device=device)
+    products = sums.new_zeros(len(FIELDS), len(FIELDS))
+    groups = None if sample.groups is None else torch.from_numpy(sample.groups.of_row).to(device)
+    of_groups = sums.new_zeros(len(FIELDS), 0 if sample.groups is None else sample.groups.size)
     for chosen in row_slices(rows):
         probabilities, targets = (cells[:, counted] for cells in rows.block(chosen))
         decisions = probabilities >= thresholds[counted]
-        own = None if weights is None else weights[chosen]
-        parts.append(MultilabelSums.of(probabilities, decisions, targets, own))
-    sums = functools.reduce(MultilabelSums.merge, parts, MultilabelSums.nothing())
-    numbers = {name: finite(float(value)) for name, value in sums.values().items()}
-    reasons = {
-        f"multilabel.{name}": explain_multilabel(name, any_known=float(sums.rows) > 0)
-        for name, number in numbers.items()
-        if number is None
-    }
-    return numbers, reasons
+        own = None if sample.weights is None else sample.weights[chosen]
+        judged = judge_rows(probabilities, decisions, targets, own)
+        sums += judged.sum(dim=1)
+        if groups is None:
+            products += judged @ judged.T
+        else:
+            of_groups.index_add_(1, groups[chosen], judged)
+    products = products if groups is None else of_groups @ of_groups.T
+    found = MultilabelSums(*sums).values()
+    numbers = {name: finite(float(value)) for name, value in found.items()}
+    if not sample.resampling.replicates:
+        return numbers, {}
+    ends = bound_ratios(sums, products, int(counted.sum()), sample.resampling.confidence)
+    return numbers, {name: Interval(*pair) for name, pair in ends.items()}

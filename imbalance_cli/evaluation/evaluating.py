@@ -17,7 +17,7 @@ from imbalance_cli.evaluation.reasons import Facts
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
 from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
 from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, label_slices
-from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, simplify_weights
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, Units, simplify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +110,8 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
             groups = None if groups is None else groups.to(kept.device)[kept]
     rows = CheckedRows(rows, labels, source)
     joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
-    sample = Sample(resampling, levels, weights, joint)
+    of_groups = None if groups is None else Units.of(rows.rows, groups)
+    sample = Sample(resampling, levels, weights, joint, of_groups)
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=thresholds.device)
     numbers = [
         number
@@ -142,6 +143,8 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
         resampled="rows" if groups is None else "groups",
         macro_intervals=averages.macro_intervals,
         micro_intervals=averages.micro_intervals,
+        weighted_intervals=averages.weighted_intervals,
+        multilabel_intervals=averages.multilabel_intervals,
     )
 
 

@@ -6,18 +6,31 @@ Shapes: N rows, L labels, R replicates.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
 from imbalance_cli.evaluation.resampling import draw_apart
-from imbalance_cli.metrics import METRICS, BandCounts, BandRows, Bands, Confusion, make_intervals
+from imbalance_cli.metrics import (
+    METRICS,
+    BandCounts,
+    BandRows,
+    Bands,
+    Confusion,
+    Inversion,
+    Units,
+    make_intervals,
+    reach_of,
+)
 
 if TYPE_CHECKING:
-    from imbalance_cli.evaluation.resampling import JointDraws, Resampling
-    from imbalance_cli.metrics import Levels, Replicates
+    from imbalance_cli.evaluation.resampling import Draws, JointDraws, Resampling
+    from imbalance_cli.metrics import Cases, Levels, Replicates
 
 LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
+COARSE_BANDS = 128  # of labels that are drawn for their averages alone
+ECE = METRICS.index("ece")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +41,15 @@ class Sample:
         resampling: how intervals are made.
         levels: of the metrics.
         weights: (N,) above 0; None for alike.
-        joint: draws the same rows for all labels; None where each is drawn apart.
+        joint: draws the same rows for all labels; None where there is one label alone.
+        groups: of the rows, that vary together; None where each varies by itself.
     """
 
     resampling: Resampling
     levels: Levels
     weights: torch.Tensor | None
     joint: JointDraws | None
+    groups: Units | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,42 +91,106 @@ def evaluate_label(
         is_counted: whether averages are over it.
     """
     support, positives = int((~targets.isnan()).sum()), int((targets == 1).sum())
-    nothing = torch.full((len(METRICS),), torch.nan, dtype=torch.float64, device=targets.device)
-    ends = nothing[:, None].expand(-1, 2)
     if not support:
+        nothing = torch.full((len(METRICS),), torch.nan, dtype=torch.float64, device=targets.device)
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
-        return LabelNumbers(nothing, ends, Confusion(none, none, none, none), 0, 0)
+        return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0)
     bands = Bands.of(probabilities, targets, threshold, sample.weights)
-    merged = bands.merged()
-    replicates, levels = sample.resampling.replicates, sample.levels
-    if sample.joint is None and sample.weights is None:
+    joint = sample.joint
+    is_apart = sample.weights is None and (joint is None or not joint.of_labels)
+    if is_apart:
         counts = BandCounts.of(bands)
-        itself = counts.itself()
-        points = itself.metrics(levels)[:, 0]
+        found = Found.of(counts, sample.levels)
         size = min(positives, support - positives)
-        if replicates and size >= LEAST_FOR_INTERVAL:
-            fewer = counts if merged is bands else counts.merged(merged, bands)
-            draws = draw_apart(fewer, sample.resampling, number, levels)
-            if merged is not bands:
-                draws += _shift(points, fewer.itself(), levels)
-            ends = make_intervals(points, draws, size, sample.resampling.confidence)
-        return LabelNumbers(points, ends, itself.confusion(), support, positives)
-    rows = BandRows.of(bands, len(targets), sample.weights)
-    itself = rows.itself()
-    points = itself.metrics(levels)[:, 0]
-    if sample.joint is not None:
-        if merged is bands:
-            draws, decisions = sample.joint.draw(rows, levels)
-        else:
-            fewer_rows = BandRows.of(merged, len(targets), sample.weights)
-            draws, decisions = sample.joint.draw(fewer_rows, levels)
-            draws += _shift(points, fewer_rows.itself(), levels)
-        if is_counted:
-            sample.joint.add(draws, decisions)
-        size = sample.joint.units.count_rarer(targets)
+        ends = no_ends(found.points)
+        if sample.resampling.replicates and size >= LEAST_FOR_INTERVAL:
+            draws = _draw_apart(counts, bands, found, sample, number)
+            ends = found.intervals(draws, size, sample.resampling.confidence)
+        if joint is not None and is_counted:
+            _draw_jointly(bands.merged(COARSE_BANDS), found, sample, joint, is_added=True)
+        return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives)
+    units = Units.of(len(targets)) if joint is None else joint.units
+    found = Found.of(BandRows.of(bands, units, sample.weights), sample.levels)
+    ends = no_ends(found.points)
+    if joint is not None:
+        draws = _draw_jointly(bands.merged(), found, sample, joint, is_added=is_counted)
+        size = units.count_rarer(targets)
         if size >= LEAST_FOR_INTERVAL:
-            ends = make_intervals(points, draws, size, sample.resampling.confidence)
-    return LabelNumbers(points, ends, itself.confusion(), support, positives)
+            ends = found.intervals(draws, size, sample.resampling.confidence)
+    return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What the data themselves come to.
+
+    Attributes:
+        itself: the data, as one replicate.
+        points: (metrics,) NaN where undefined.
+        cases: that proportions are of.
+    """
+
+    itself: Replicates
+    points: torch.Tensor
+    cases: Cases
+
+    @classmethod
+    def of(
+        cls, sums: BandCounts | BandRows, levels: Levels, confusion: Confusion | None = None
+    ) -> Found:
+        """Take the metrics of bands; `confusion` (1,) where these do not end at the thresholds."""
+        itself = sums.itself()
+        points = itself.metrics(levels, confusion)[:, 0]
+        return cls(itself, points, sums.cases(levels.top_k))
+
+    def inversion(self, draws: Draws, widening: float) -> Inversion:
+        """Return the tests of calibration errors, of draws of the same bins."""
+        positives = self.itself.positives_of_bins()[0]
+        return Inversion.of(self.itself.gaps[:, 0], draws.gaps, positives, widening)
+
+    def intervals(self, draws: Draws, size: float, confidence: float) -> torch.Tensor:
+        """Return the ends of each metric's interval, (metrics, 2), NaN where there is none."""
+        ends = make_intervals(self.points, draws.metrics, size, confidence, self.cases)
+        gaps = draws.gaps[1]
+        if (gaps != gaps[:1]).any():
+            widening = reach_of(size, confidence) / reach_of(math.inf, confidence)
+            ends[ECE] = bound_error(self.inversion(draws, widening), self.points[ECE], confidence)
+        return ends
+
+
+def bound_error(inversion: Inversion, value: torch.Tensor, confidence: float) -> torch.Tensor:
+    """Return the ends (2,) of the interval of a calibration error, which hold its value ()."""
+    low, high = value.new_tensor(inversion.interval(confidence))
+    return torch.stack([low.minimum(value), high.maximum(value)])
+
+
+def _draw_apart(
+    counts: BandCounts, bands: Bands, found: Found, sample: Sample, number: int
+) -> Draws:
+    """Return the replicates of a label whose rows count alike."""
+    merged = bands.merged()
+    if merged is bands:
+        return draw_apart(counts, sample.resampling, number, sample.levels)
+    fewer = counts.merged(merged, bands)
+    draws = draw_apart(fewer, sample.resampling, number, sample.levels)
+    return draws.moved(found.points[:, None] - fewer.itself().metrics(sample.levels))
+
+
+def _draw_jointly(
+    bands: Bands, found: Found, sample: Sample, joint: JointDraws, *, is_added: bool
+) -> Draws:
+    """Return the replicates of a label that other labels share, and add them to the averages."""
+    rows = BandRows.of(bands, joint.units, sample.weights)
+    draws = joint.draw(rows, sample.levels)
+    draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
+    if is_added:
+        joint.add(draws, found.inversion(draws, 1.0))
+    return draws
+
+
+def no_ends(points: torch.Tensor) -> torch.Tensor:
+    """Return (metrics, 2) for no interval."""
+    return torch.full((len(points), 2), torch.nan, dtype=points.dtype, device=points.device)
 
 
 def pool_labels(
@@ -127,26 +206,44 @@ def pool_labels(
     """
     rows, labels = targets.shape
     weights = None if sample.weights is None else sample.weights.repeat_interleave(labels)
-    cells = targets.flatten()
-    bands = Bands.of(probabilities.flatten(), cells, 0.5, weights)
-    levels, joint = sample.levels, sample.joint
+    bands = Bands.of(probabilities.flatten(), targets.flatten(), 0.5, weights)
+    joint = sample.joint
+    units = Units.of(rows) if joint is None else joint.units
 
     def sums(of: Bands) -> BandRows:
-        return BandRows.of(of, rows, weights, cells_of_a_row=labels)
+        return BandRows.of(of, units, weights, cells_of_a_row=labels)
 
-    itself = sums(bands).itself()
-    points = itself.metrics(levels, confusion)[:, 0]
-    if joint is None:
-        return points, points[:, None].expand(-1, 2) * torch.nan
-    merged = sums(bands.merged())
-    draws = joint.draw_pooled(merged, levels)
-    draws += points[:, None] - merged.itself().metrics(levels, confusion)
-    size = joint.units.count_rarer(targets)
-    if size < LEAST_FOR_INTERVAL:
-        return points, points[:, None].expand(-1, 2) * torch.nan
-    return points, make_intervals(points, draws, size, sample.resampling.confidence)
+    found = Found.of(sums(bands), sample.levels, confusion)
+    size = units.count_rarer(targets)
+    if joint is None or size < LEAST_FOR_INTERVAL:
+        return found.points, no_ends(found.points)
+    ends = bound_pooled(found, sums(bands.merged()), confusion, size, sample, joint)
+    return found.points, ends
 
 
-def _shift(points: torch.Tensor, merged: Replicates, levels: Levels) -> torch.Tensor:
-    """Return (metrics, 1): what merged bands are off by, 0 where undefined."""
-    return (points[:, None] - merged.metrics(levels)).nan_to_num(0.0)
+def bound_pooled(
+    found: Found,
+    rows: BandRows,
+    confusion: Confusion,
+    size: float,
+    sample: Sample,
+    joint: JointDraws,
+) -> torch.Tensor:
+    """Return the ends of intervals over all cells, (metrics, 2).
+
+    Args:
+        found: of all cells.
+        rows: nearly the same cells in fewer bands.
+        confusion: (1,) over all cells, at the thresholds of the labels.
+        size: units of the rarer class.
+        sample: of all labels.
+        joint: its draws, to which all labels have been added.
+    """
+    near = rows.itself().metrics(sample.levels, confusion)
+    draws = joint.draw_pooled(rows, sample.levels).moved(found.points[:, None] - near)
+    itself, cases = found.itself, found.cases
+    cells = itself.positives + itself.negatives if itself.rows is None else itself.rows
+    share = float(confusion.decided() / sum(confusion.parts()))
+    cases = dataclasses.replace(cases, decided=min(share * float(cells.sum()), cases.rows))
+    found = dataclasses.replace(found, cases=cases)
+    return found.intervals(draws, size, sample.resampling.confidence)

@@ -1,6 +1,6 @@
 """Bootstrap replicates: of each label apart, or of the same rows for all labels.
 
-Shapes: N rows, R replicates.
+Shapes: N rows, U units that are drawn, R replicates, B bins of the calibration error.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import METRICS, Confusion, Units
+from imbalance_cli.metrics import METRICS, Confusion, Inversion, Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
-    from imbalance_cli.metrics import BandCounts, BandRows, Levels
+    from imbalance_cli.metrics import BandCounts, BandRows, Levels, Replicates
 
-JOINT_CELLS = 100_000_000  # N * L * R, up to which labels are drawn together
+JOINT_CELLS = 100_000_000  # N * L * R, up to which rows are drawn one by one for all labels
+POOLED_AT_ONCE = 4_000_000  # cells that are sorted as one ranking; of more, sums are taken
+BLOCKS = 1000  # of rows, that are drawn of more
 DRAWN_AT_ONCE = 1 << 20  # replicates * bands
 
 
@@ -43,10 +45,49 @@ class Resampling:
     hold_prevalence: bool = False
 
 
-def draw_apart(
-    counts: BandCounts, resampling: Resampling, label: int, levels: Levels
-) -> torch.Tensor:
-    """Return each metric of the replicates of one label, (metrics, R).
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """What the replicates of a label, or of all cells, come to.
+
+    Attributes:
+        metrics: (metrics, R).
+        decisions: (R,).
+        gaps: (5, R, B) sums over the bins of the calibration error, as `mean_gaps` takes them.
+    """
+
+    metrics: torch.Tensor
+    decisions: Confusion
+    gaps: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, parts: Sequence[Replicates], levels: Levels, decisions: Confusion | None = None
+    ) -> Draws:
+        """Join replicates.
+
+        Args:
+            parts: of some replicates each.
+            levels: of the metrics.
+            decisions: (R,), where bands do not end at the thresholds; None where they do.
+        """
+        if decisions is None:
+            decisions = Confusion.join([part.confusion() for part in parts])
+        metrics, start = [], 0
+        for part in parts:
+            some = slice(start, start + len(part))
+            own = Confusion(*(count[some] for count in decisions.parts()))
+            metrics.append(part.metrics(levels, own))
+            start += len(part)
+        gaps = torch.cat([part.gaps for part in parts], dim=1)
+        return cls(torch.cat(metrics, dim=1), decisions, gaps)
+
+    def moved(self, shift: torch.Tensor) -> Draws:
+        """Return the same with metrics moved by (metrics, 1), where it is defined."""
+        return dataclasses.replace(self, metrics=self.metrics + shift.nan_to_num(0.0))
+
+
+def draw_apart(counts: BandCounts, resampling: Resampling, label: int, levels: Levels) -> Draws:
+    """Return the replicates of one label.
 
     Args:
         counts: of the label.
@@ -61,22 +102,29 @@ def draw_apart(
         counts.draw(min(at_once, resampling.replicates - start), random, hold_prevalence=hold)
         for start in range(0, resampling.replicates, at_once)
     ]
-    return torch.cat([part.metrics(levels) for part in parts], dim=1)
+    return Draws.of(parts, levels)
 
 
 def plan_joint_draws(
     rows: ScoredRows, resampling: Resampling, groups: torch.Tensor | None, *, is_weighted: bool
 ) -> JointDraws | None:
-    """Return what draws the same rows for all labels, or None where each is drawn apart.
+    """Return what draws the same rows for all labels, or None where there is one label alone.
 
-    Weighted rows and groups are drawn jointly; of others, several labels are where that is cheap,
-    so that their averages have intervals too.
+    Labels whose rows are weighted or in groups have their intervals of it, and so have others where
+    rows are few enough to be drawn one by one; else labels are drawn apart, which is cheaper, and
+    their averages have blocks of rows drawn.
     """
-    cost = rows.rows * rows.labels * resampling.replicates
-    is_cheap = rows.labels > 1 and cost <= JOINT_CELLS
-    if not cost or not (is_weighted or groups is not None or is_cheap):
+    if not rows.rows * rows.labels * resampling.replicates:
         return None
-    return JointDraws(Units.of(rows.rows, groups), resampling)
+    is_special = is_weighted or groups is not None
+    if rows.labels == 1 and not is_special:
+        return None
+    units = Units.of(rows.rows, groups)
+    cells = rows.rows * rows.labels
+    is_cheap = cells * resampling.replicates <= JOINT_CELLS and cells <= POOLED_AT_ONCE
+    if not is_cheap:
+        units = units.in_blocks(BLOCKS, resampling.seed)
+    return JointDraws(units, resampling, of_labels=is_cheap or is_special)
 
 
 class JointDraws:
@@ -85,46 +133,95 @@ class JointDraws:
     Args:
         units: what is drawn.
         resampling: how.
+        of_labels: whether each label has its interval of these draws too.
     """
 
-    def __init__(self, units: Units, resampling: Resampling) -> None:
-        self.units, self.resampling = units, resampling
-        self._sums = torch.zeros(2, len(METRICS), resampling.replicates, dtype=torch.float64)
+    def __init__(self, units: Units, resampling: Resampling, *, of_labels: bool = True) -> None:
+        self.units, self.resampling, self.of_labels = units, resampling, of_labels
+        self.macro, self.weighted = (
+            LabelSums(resampling.replicates),
+            LabelSums(resampling.replicates),
+        )
         self._decisions = Confusion(*torch.zeros(4, resampling.replicates, dtype=torch.float64))
+        self._kept: list[NDArray[np.float64]] | None = None
 
-    def draw(self, rows: BandRows, levels: Levels) -> tuple[torch.Tensor, Confusion]:
-        """Return each metric, (metrics, R), and the decisions, (R,), of one label."""
-        metrics, decisions = [], []
-        for counts in self._counts(len(rows)):
-            replicates = rows.sum(counts)
-            metrics.append(replicates.metrics(levels))
-            decisions.append(replicates.confusion())
-        return torch.cat(metrics, dim=1), Confusion.join(decisions)
+    def draw(self, rows: BandRows, levels: Levels) -> Draws:
+        """Return the replicates of one label."""
+        return Draws.of([rows.sum(counts) for counts in self._counts(len(rows))], levels)
 
-    def draw_pooled(self, rows: BandRows, levels: Levels) -> torch.Tensor:
-        """Return each metric over all cells, (metrics, R), by the decisions of the labels added."""
-        metrics, start = [], 0
-        for counts in self._counts(len(rows)):
-            stop = start + counts.shape[1]
-            some = Confusion(*(part[start:stop] for part in self._decisions.parts()))
-            metrics.append(rows.sum(counts).metrics(levels, some))
-            start = stop
-        return torch.cat(metrics, dim=1)
+    def draw_pooled(self, rows: BandRows, levels: Levels) -> Draws:
+        """Return the replicates of all cells, by the decisions of the labels added."""
+        parts = [rows.sum(counts) for counts in self._counts(len(rows))]
+        decisions = Confusion(*(part.to(parts[0].gaps.device) for part in self._decisions.parts()))
+        return Draws.of(parts, levels, decisions)
 
-    def add(self, draws: torch.Tensor, decisions: Confusion) -> None:
-        """Add a label that averages are over, of draws (metrics, R)."""
-        part = torch.stack([draws.nan_to_num(0.0), (~draws.isnan()).double()])
-        self._sums += part.cpu()
-        self._decisions = self._decisions.merge(decisions.cpu())
+    def add(self, draws: Draws, inversion: Inversion) -> None:
+        """Add a label that averages are over.
 
-    def macro(self) -> torch.Tensor:
-        """Return the mean of each metric over the labels that were added, (metrics, R)."""
-        mean: torch.Tensor = self._sums[0] / self._sums[1]
-        return mean
+        Args:
+            draws: of it.
+            inversion: of its calibration error.
+        """
+        decisions = draws.decisions.cpu()
+        found = decisions.true_positives + decisions.false_negatives
+        metrics = draws.metrics.cpu()
+        self.macro.add(metrics, torch.ones_like(found), inversion, 1.0)
+        self.weighted.add(metrics, found, inversion, float(found.mean()))
+        self._decisions = self._decisions.merge(decisions)
 
     def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
-        """Yield (N, r) how often each row was drawn, the same whoever asks."""
+        """Yield (U, r) how often each unit was drawn, the same whoever asks."""
         at_once = max(DRAWN_AT_ONCE // bands, 1)
-        for counts in self.units.draw(self.resampling.replicates, self.resampling.seed):
+        for counts in self._drawn():
             for start in range(0, counts.shape[1], at_once):
                 yield counts[:, start : start + at_once]
+
+    def _drawn(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the draws of some replicates at a time; few units' are kept."""
+        if self._kept is None:
+            drawn = self.units.draw(self.resampling.replicates, self.resampling.seed)
+            if self.units.size > BLOCKS:
+                yield from drawn
+                return
+            self._kept = list(drawn)
+        yield from self._kept
+
+
+class LabelSums:
+    """Replicates of labels, each with a weight, summed for their mean.
+
+    Args:
+        replicates: R.
+    """
+
+    def __init__(self, replicates: int) -> None:
+        self._sums = torch.zeros(2, len(METRICS), replicates, dtype=torch.float64)
+        self._inversion: Inversion | None = None
+        self._weight = 0.0
+
+    def add(
+        self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, weight: float
+    ) -> None:
+        """Add a label.
+
+        Args:
+            metrics: (metrics, R), NaN where undefined.
+            weights: (R,) of the label in each replicate.
+            inversion: of its calibration error.
+            weight: of that.
+        """
+        known = ~metrics.isnan()
+        self._sums += torch.stack([(metrics * weights).where(known, 0.0), known * weights])
+        own = inversion.scaled(weight)
+        self._inversion = own if self._inversion is None else self._inversion.plus(own)
+        self._weight += weight
+
+    def mean(self) -> torch.Tensor:
+        """Return the mean of each metric over labels, (metrics, R)."""
+        return self._sums[0] / self._sums[1]
+
+    def inversion(self) -> Inversion | None:
+        """Return that of the mean calibration error; None without labels."""
+        if self._inversion is None or not self._weight:
+            return None
+        return self._inversion.scaled(1 / self._weight)

@@ -134,6 +134,8 @@ class Evaluation:
         levels: where the metrics of a budget or a demand were taken.
         macro_intervals: of the means that have one.
         micro_intervals: of the metrics over all cells that have one.
+        weighted_intervals: of the means weighted by positives that have one.
+        multilabel_intervals: of the metrics of whole rows that have one.
         resampled: what replicates drew: rows, or whole groups of them.
         weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
@@ -155,6 +157,8 @@ class Evaluation:
     resampled: Literal["rows", "groups"] = "rows"
     macro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
     micro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    weighted_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    multilabel_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
@@ -169,6 +173,8 @@ class Evaluation:
             "multilabel": self.multilabel,
             "macro_intervals": _plain(self.macro_intervals),
             "micro_intervals": _plain(self.micro_intervals),
+            "weighted_intervals": _plain(self.weighted_intervals),
+            "multilabel_intervals": _plain(self.multilabel_intervals),
             "undefined": self.undefined,
             "resampled": self.resampled,
             "confidence": self.confidence,

@@ -15,9 +15,15 @@ from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mea
 from imbalance_cli.metrics.band_bootstrap import BandCounts
 from imbalance_cli.metrics.bands import Bands
 from imbalance_cli.metrics.confusion import Confusion
-from imbalance_cli.metrics.intervals import make_intervals
-from imbalance_cli.metrics.multilabel import MultilabelSums
-from imbalance_cli.metrics.pooled import PooledRanking
+from imbalance_cli.metrics.intervals import make_intervals, reach_of
+from imbalance_cli.metrics.inversion import Inversion
+from imbalance_cli.metrics.multilabel import (
+    FIELDS,
+    MultilabelSums,
+    bound_ratios,
+    judge_rows,
+)
+from imbalance_cli.metrics.pooled import PooledRanking, PooledUnits
 from imbalance_cli.metrics.probabilities import (
     brier,
     brier_skill,
@@ -25,6 +31,7 @@ from imbalance_cli.metrics.probabilities import (
     log_loss,
     mean_gaps,
 )
+from imbalance_cli.metrics.proportions import Cases
 from imbalance_cli.metrics.ranking import (
     Ranking,
     average_precision,
@@ -38,28 +45,35 @@ from imbalance_cli.metrics.row_bootstrap import BandRows, Units
 
 __all__ = [
     "DEFAULT_LEVELS",
+    "FIELDS",
     "METRICS",
     "TOP_SHARE",
     "BandCounts",
     "BandRows",
     "Bands",
+    "Cases",
     "Confusion",
+    "Inversion",
     "Levels",
     "MultilabelSums",
     "PooledRanking",
+    "PooledUnits",
     "Ranking",
     "Replicates",
     "Units",
     "average_precision",
+    "bound_ratios",
     "brier",
     "brier_skill",
     "expected_calibration_error",
+    "judge_rows",
     "lift",
     "log_loss",
     "macro",
     "make_intervals",
     "mean_gaps",
     "precision_at_k",
+    "reach_of",
     "recall_at_precision",
     "roc_auc",
     "simplify_weights",

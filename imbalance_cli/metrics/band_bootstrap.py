@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from imbalance_cli.metrics.bands import row_blocks, sums_between
+from imbalance_cli.metrics.proportions import Cases
 from imbalance_cli.metrics.replicates import Layout, Replicates, prefixes, sum_bins
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ class BandCounts:
     def itself(self) -> Replicates:
         """Return the data as one replicate."""
         return self._replicate(self.counts[:, None], self.sums[:, :, None])
+
+    def cases(self, top_k: int) -> Cases:
+        """Return how many rows each proportion is of."""
+        positives, negatives = self.counts.sum(dim=1).tolist()
+        rows = positives + negatives
+        decided = float(self.counts[:, : self.layout.decided].sum())
+        return Cases(positives, negatives, rows, decided, min(float(top_k), rows))
 
     def draw(
         self, replicates: int, random: np.random.Generator, *, hold_prevalence: bool = False

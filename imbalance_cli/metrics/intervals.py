@@ -2,17 +2,23 @@
 
 Shapes: R replicates.
 
-An interval is h(value) -+ t s, taken back from a scale h on which the metric is nearer to normal:
-log-odds for what lies between 0 and 1, and the like. s is the spread of the replicates on that
+Most intervals are h(value) -+ t s, taken back from a scale h on which the metric is nearer
+to normal: log-odds for what lies between 0 and 1, and the like. s is the spread of replicates on that
 scale, as their standard deviation there or as h's slope times that of the replicates themselves,
 whichever is larger, times sqrt(n / (n - 1)); t is the quantile of Student's distribution with n - 1
 degrees of freedom, n being the rows of the rarer class: what is uncertain about a label is mostly
 which positives there are. Percentiles of the same replicates cover less; benchmarks/RESULTS.md has
 both.
 
-The calibration error keeps its own scale, cut at 0: near 0, where a good model is, its replicates
-lie above it (they add chance to the chance that is in the data), their percentiles with them, and
-log-odds would reach over most of the range.
+Shares of cases that are right or wrong, F1 and F2 have the intervals of proportions.py instead, of
+as many cases as vary like the replicates do; so has what is at an end of its range and does not
+vary. The recall at a precision, which is the best of many and so is too high rather than too low,
+has the lower of both low ends.
+
+The calibration error of a label has an interval of its own (inversion.py). Here it keeps its own
+scale, cut at 0: near 0, where a good model is, its replicates lie above it (they add chance to the
+chance that is in the data), their percentiles with them, and log-odds would reach over most of the
+range.
 """
 
 from __future__ import annotations
@@ -24,10 +30,13 @@ from typing import TYPE_CHECKING
 import torch
 from scipy.stats import t as student
 
+from imbalance_cli.metrics.proportions import bound_proportion
 from imbalance_cli.metrics.replicates import METRICS, TOP_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from imbalance_cli.metrics.proportions import Cases
 
     Transform = Callable[[torch.Tensor], torch.Tensor]
 
@@ -76,24 +85,39 @@ PLACES = [
     for scale in (LOG_ODDS, FISHER, LOG, LIFT, ITSELF, LOG_SHORTFALL)
 ]
 ENDS = [SCALES.get(name, LOG_ODDS).ends for name in METRICS]
+PROPORTIONS = (
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "f2",
+    "precision_at_k",
+    "recall_at_precision",
+)
+BETAS = {"f1": 1.0, "f2": 4.0}  # squared
 
 
 def make_intervals(
-    values: torch.Tensor, draws: torch.Tensor, size: float, confidence: float
+    values: torch.Tensor,
+    draws: torch.Tensor,
+    size: float,
+    confidence: float,
+    cases: Cases | None = None,
 ) -> torch.Tensor:
     """Return low and high of each of METRICS, (metrics, 2); NaN where the replicates do not vary.
 
     A value at the end of its range (an F1 of 0) has no place on such a scale; its interval is of
-    percentiles. An interval is finite, within the range of its metric, and holds the value.
+    percentiles, and reaches at least as far as that of a proportion of 0 or 1. An interval is
+    finite, within the range of its metric, and holds the value.
 
     Args:
         values: (metrics,) of the data, NaN where undefined.
         draws: (metrics, R) of the replicates, NaN where undefined.
         size: rows, or groups, of the rarer class, above 1; infinite for an average.
         confidence: of the interval.
+        cases: that proportions are of; None for an average, which is none.
     """
-    factor = float(student.ppf((1 + confidence) / 2, size - 1))
-    factor *= math.sqrt(size / (size - 1)) if math.isfinite(size) else 1.0
+    factor = reach_of(size, confidence)
     spread = _deviation(draws)
     low, high = torch.empty_like(values), torch.empty_like(values)
     for scale, chosen in PLACES:
@@ -114,7 +138,43 @@ def make_intervals(
     low = low.maximum(least_of_all).minimum(values)
     high = high.minimum(most_of_all).maximum(values)
     varies = (spread > ROUNDING * values.abs()) & ~values.isnan()
-    return torch.stack([low, high], dim=1).where(varies[:, None], torch.nan)
+    ends = torch.stack([low, high], dim=1).where(varies[:, None], torch.nan)
+    if cases is None:
+        return ends
+    rows = zip(METRICS, values.tolist(), spread.tolist(), ends.tolist(), strict=True)
+    bounded = [_bound(*row, cases, confidence) for row in rows]
+    return ends.new_tensor(bounded)
+
+
+def reach_of(size: float, confidence: float) -> float:
+    """Return how many deviations of the replicates an interval reaches, of `size` units."""
+    factor = float(student.ppf((1 + confidence) / 2, size - 1))
+    return factor * math.sqrt(size / (size - 1)) if math.isfinite(size) else factor
+
+
+def _bound(
+    name: str,
+    value: float,
+    spread: float,
+    ends: list[float],
+    cases: Cases,
+    confidence: float,
+) -> tuple[float, float]:
+    """Return low and high of a metric as of a proportion, or as they are where it is none."""
+    (low, high), (least, most) = ends, SCALES.get(name, LOG_ODDS).ends
+    size = cases.of(name)
+    at_least, at_most = (abs(value - end) <= ROUNDING * max(abs(end), 1.0) for end in (least, most))
+    if (at_least or at_most) and math.isfinite(most - least) and size > 0:
+        shares = bound_proportion(float(at_most), 0.0, size, confidence)
+        if name in BETAS and at_least:  # the most that F can be at such a recall
+            shares = 0.0, (1 + BETAS[name]) * shares[1] / (BETAS[name] + shares[1])
+        below, above = (least + (most - least) * share for share in shares)
+        below, above = min(below, value), max(above, value)
+        return (min(below, low)), (max(above, high))
+    if name not in PROPORTIONS or not spread > ROUNDING * abs(value) or not 0 < value < 1:
+        return low, high
+    below, above = bound_proportion(value, spread**2, size, confidence)
+    return (min(low, below) if name == "recall_at_precision" else below), above
 
 
 def _deviation(draws: torch.Tensor) -> torch.Tensor:

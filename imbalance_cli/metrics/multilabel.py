@@ -10,6 +10,10 @@ import dataclasses
 
 import torch
 
+from imbalance_cli.metrics.proportions import bound_proportion
+
+ROUNDING = 1e-14  # of a variance, in shares of a square
+
 
 @dataclasses.dataclass(frozen=True)
 class MultilabelSums:
@@ -44,25 +48,7 @@ class MultilabelSums:
         weights: torch.Tensor | None = None,
     ) -> MultilabelSums:
         """Sum over rows (N, L), weighted by (N,)."""
-        known, positive = ~targets.isnan(), targets == 1
-        counted = known.any(dim=1).double()
-        mass = counted if weights is None else counted * weights.double()
-        cells = known.sum(dim=1).double()
-        wrong = (known & (decisions != positive)).sum(dim=1).double()
-        true = (decisions & positive).sum(dim=1).double()
-        any_positive = (known & (decisions | positive)).any(dim=1)
-        f1 = 2 * true / (2 * true + wrong).clamp(min=1)
-        ranking, coverage = _rank_labels(probabilities, positive, known)
-        return cls(
-            rows=mass.sum(),
-            exact=(mass * (wrong == 0)).sum(),
-            cells=(mass * cells).sum(),
-            wrong=(mass * wrong).sum(),
-            active=(mass * any_positive).sum(),
-            f1=(mass * f1).sum(),
-            ranking=(mass * ranking).sum(),
-            coverage=(mass * coverage).sum(),
-        )
+        return cls(*judge_rows(probabilities, decisions, targets, weights).sum(dim=1))
 
     @classmethod
     def nothing(cls) -> MultilabelSums:
@@ -86,12 +72,73 @@ class MultilabelSums:
         positives coverage 0.
         """
         return {
-            "samples_f1": self.f1 / self.active,
-            "subset_accuracy": self.exact / self.rows,
-            "hamming_loss": self.wrong / self.cells,
-            "label_ranking_average_precision": self.ranking / self.rows,
-            "coverage_error": self.coverage / self.rows,
+            name: getattr(self, over) / getattr(self, under)
+            for name, (over, under) in RATIOS.items()
         }
+
+
+RATIOS = {
+    "samples_f1": ("f1", "active"),
+    "subset_accuracy": ("exact", "rows"),
+    "hamming_loss": ("wrong", "cells"),
+    "label_ranking_average_precision": ("ranking", "rows"),
+    "coverage_error": ("coverage", "rows"),
+}
+"""The sums that each metric of whole rows is the ratio of."""
+FIELDS = [field.name for field in dataclasses.fields(MultilabelSums)]
+
+
+def bound_ratios(
+    sums: torch.Tensor, products: torch.Tensor, labels: int, confidence: float
+) -> dict[str, tuple[float, float]]:
+    """Return low and high of each metric of whole rows that is defined.
+
+    The variance of a ratio a / b of sums over U units is that of the sum of a - (a / b) b over the
+    units, over b^2 (the linearisation of survey sampling: Cochran 1977, chapter 6). All are means
+    of numbers from 0 to 1 (coverage is, over the number of labels), and have intervals of
+    proportions.
+
+    Args:
+        sums: (8,) of MultilabelSums in the order of its fields.
+        products: (8, 8) of the sums of a unit, summed over units: rows, or groups.
+        labels: L.
+        confidence: of the intervals.
+    """
+    found = {}
+    for name, (over, under) in RATIOS.items():
+        a, b = FIELDS.index(over), FIELDS.index(under)
+        whole = float(sums[b])
+        if not whole:
+            continue
+        most = labels if name == "coverage_error" else 1
+        ratio = float(sums[a]) / whole
+        squares = products[a, a] - 2 * ratio * products[a, b] + ratio**2 * products[b, b]
+        cases = whole**2 / float(products[b, b])  # effective (Kish 1965)
+        variance = max(float(squares), 0.0) / whole**2 / most**2
+        variance = variance if variance > ROUNDING * ratio**2 else 0.0
+        low, high = bound_proportion(min(ratio / most, 1.0), variance, cases, confidence)
+        found[name] = min(most * low, ratio), max(most * high, ratio)
+    return found
+
+
+def judge_rows(
+    probabilities: torch.Tensor,
+    decisions: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return what each row of (N, L), weighted by (N,), adds to MultilabelSums, (8, N)."""
+    known, positive = ~targets.isnan(), targets == 1
+    counted = known.any(dim=1).double()
+    mass = counted if weights is None else counted * weights.double()
+    cells = known.sum(dim=1).double()
+    wrong = (known & (decisions != positive)).sum(dim=1).double()
+    true = (decisions & positive).sum(dim=1).double()
+    any_positive = (known & (decisions | positive)).any(dim=1)
+    f1 = 2 * true / (2 * true + wrong).clamp(min=1)
+    ranking, coverage = _rank_labels(probabilities, positive, known)
+    of_rows = (torch.ones_like(mass), wrong == 0, cells, wrong, any_positive, f1, ranking, coverage)
+    return mass * torch.stack([each.double() for each in of_rows])
 
 
 def _rank_labels(

@@ -110,18 +110,30 @@ def mean_gaps(sums: torch.Tensor, *, debias: bool) -> torch.Tensor:
             between probability and target.
         debias: as in `expected_calibration_error`.
     """
+    share, mean, scale = scale_gaps(sums)
+    error = debiased_gaps(mean, scale) if debias else mean.abs()
+    total: torch.Tensor = (share * error).sum(dim=-1)
+    return total.clamp(min=0)
+
+
+def scale_gaps(sums: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the share of each bin, its gap and the standard error of that, (..., B) each.
+
+    Args:
+        sums: (5, ..., B) as `mean_gaps` takes them.
+    """
     mass, gaps, squares, square_gaps, square_squares = sums
     share = mass / mass.sum(dim=-1, keepdim=True)
     mean = gaps / mass.where(mass > 0, 1.0)
-    error = mean.abs()
-    if debias:
-        spread = square_squares - 2 * mean * square_gaps + mean**2 * squares
-        rows = mass**2 / squares.where(squares > 0, 1.0)  # effective (Kish 1965)
-        variance = spread.clamp(min=0) / mass.where(mass > 0, 1.0) ** 2
-        scale = (variance * rows / (rows - 1).clamp(min=1)).sqrt()
-        error = 2 * error - _folded_mean(mean, scale)
-    total: torch.Tensor = (share * error).sum(dim=-1)
-    return total.clamp(min=0)
+    spread = square_squares - 2 * mean * square_gaps + mean**2 * squares
+    rows = mass**2 / squares.where(squares > 0, 1.0)  # effective (Kish 1965)
+    variance = spread.clamp(min=0) / mass.where(mass > 0, 1.0) ** 2
+    return share, mean, (variance * rows / (rows - 1).clamp(min=1)).sqrt()
+
+
+def debiased_gaps(mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Return (...,) absolute gaps less what chance adds, of standard errors (...,)."""
+    return 2 * mean.abs() - _folded_mean(mean, scale)
 
 
 def _folded_mean(mean: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -114,6 +114,13 @@ class Replicates:
     squares: torch.Tensor
     losses: torch.Tensor
 
+    def __len__(self) -> int:
+        return len(self.positives)
+
+    def positives_of_bins(self) -> torch.Tensor:
+        """Return (R, B) the weight of the positives in the bins of the calibration error."""
+        return sum_bins([self.positives], self.layout.cuts)[0]
+
     def confusion(self) -> Confusion:
         """Return the decisions, (R,) each."""
         decided = slice(self.layout.decided)

@@ -18,6 +18,8 @@ from imbalance_cli.evaluation import (
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.untuned import Untuned
 
+INTERVALS = ("macro_intervals", "micro_intervals", "weighted_intervals", "multilabel_intervals")
+
 
 def to_json(evaluation: Evaluation, run: str) -> bytes:
     """Return {"run", "splits": {part: {...}}}; what is undefined is null."""
@@ -33,8 +35,8 @@ def from_json(content: bytes) -> Evaluation:
     [(part, document)] = json.loads(content)["splits"].items()
     labels = [_read_label(label) for label in document.pop("labels")]
     levels = Levels(document.pop("top_k"), document.pop("at_precision"))
-    for key in ("macro_intervals", "micro_intervals"):
-        document[key] = {name: Interval(**ends) for name, ends in document[key].items()}
+    for key in INTERVALS:
+        document[key] = {name: Interval(**ends) for name, ends in document.get(key, {}).items()}
     return Evaluation(part=part, labels=labels, levels=levels, **document)
 
 

@@ -1,0 +1,145 @@
+"""Intervals of the calibration error, by inverting tests of it.
+
+Shapes: R replicates, B bins, C places on a path.
+
+The gaps of the bins are means of residuals, and so close to normal around the true ones, but the
+calibration error is a sum of their absolute values: near 0, where a good model is, it can lie only
+above the truth, and neither percentiles nor a standard error cover it. So an error e is in the
+interval where the one that was found is no further from e than 95 % of those that rows of such an
+error would give: a test of each e, inverted (Neyman 1937). How far these lie is resampled under e
+(hybrid resampling, Chuang & Lai 2000): the replicates' gaps, less those of the data, are added to
+gaps whose error is e. These are the likeliest of all: with normal gaps, those seen moved toward 0,
+or away from it, by a multiple of their share times their variance. At 0 this is an exact test of
+calibration but for the replicates; far from 0 it is the usual interval.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+
+from imbalance_cli.metrics.probabilities import debiased_gaps, scale_gaps
+
+STEPS = (-math.inf, *(step / 2 for step in range(-12, 17)))
+"""How far along the path the tests are, in standard errors; at minus infinity all gaps are 0."""
+LEAST_VARIANCE = 1e-3  # of a bin, in shares of the largest
+
+
+@dataclasses.dataclass(frozen=True)
+class Inversion:
+    """What errors were tested, and what replicates give under each.
+
+    Attributes:
+        value: () that was found.
+        errors: (C,) rising from 0.
+        draws: (C, R) what is found where they are the truth.
+    """
+
+    value: torch.Tensor
+    errors: torch.Tensor
+    draws: torch.Tensor
+
+    @classmethod
+    def of(
+        cls,
+        found: torch.Tensor,
+        drawn: torch.Tensor,
+        positives: torch.Tensor,
+        widening: float,
+    ) -> Inversion:
+        """Resample along the path.
+
+        Args:
+            found: (5, B) sums of the bins, as `mean_gaps` takes them.
+            drawn: (5, R, B) of the replicates.
+            positives: (B,) weight of the positives in the bins.
+            widening: by which the gaps of replicates vary more than they do, for a small sample.
+        """
+        share, gap, scale = scale_gaps(found)
+        shares, gaps, scales = scale_gaps(drawn)
+        apart = (gaps - gap) * widening
+        variance = apart.square().mean(dim=0)
+        true = _walk(share, gap, variance)
+        under = _vary(found, positives / found[0], variance, scale, gap - true)
+        spread = variance.sqrt()
+        is_empty = variance <= LEAST_VARIANCE * under.amax(dim=0)
+        pattern = apart / spread.where(spread > 0, 1.0)
+        fullest = pattern[:, variance.argmax()]
+        borrowed = torch.stack([fullest.roll(place + 1) for place in range(len(gap))], dim=1)
+        pattern = borrowed.where(is_empty, pattern)
+        own = torch.where(is_empty, 1.0, scales * widening / spread.where(spread > 0, 1.0))
+        reach = under.sqrt()[:, None]
+        seen = debiased_gaps(true[:, None] + pattern * reach, own * reach)
+        return cls(
+            (share * debiased_gaps(gap, scale)).sum().clamp(min=0),
+            (share * true.abs()).sum(dim=1),
+            (shares * seen).sum(dim=2).clamp(min=0),
+        )
+
+    def scaled(self, weight: float) -> Inversion:
+        """Return the same times a weight."""
+        return Inversion(weight * self.value, weight * self.errors, weight * self.draws)
+
+    def plus(self, other: Inversion) -> Inversion:
+        """Return the sum of two, of the same draws."""
+        return Inversion(
+            self.value + other.value, self.errors + other.errors, self.draws + other.draws
+        )
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return low and high."""
+        replicates = self.draws.shape[1]
+        # of R draws the j-th is below a further one with chance j / (R + 1)
+        level = ((replicates + 1) * confidence - 1) / max(replicates - 1, 1)
+        distances = (self.draws - self.errors[:, None]).abs()
+        off = distances.quantile(min(max(level, 0.0), 1.0), dim=1)
+        excess = ((self.value - self.errors).abs() - off).tolist()  # above 0 where a test rejects
+        errors, value = self.errors.tolist(), float(self.value)
+        taken = [place for place, amount in enumerate(excess) if amount <= 0]
+        if not taken:
+            return value, value
+        low, high = errors[taken[0]], errors[taken[-1]]
+        if taken[0] > 0:
+            low = _cross(errors, excess, taken[0] - 1)
+        if taken[-1] + 1 < len(errors):
+            high = _cross(errors, excess, taken[-1])
+        return min(low, value), max(min(high, 1.0), value)
+
+
+def _walk(share: torch.Tensor, gap: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Return gaps along the path, (C, B)."""
+    pull = share * variance.clamp(min=LEAST_VARIANCE * float(variance.max()))
+    pull = pull / (share * pull).sum().sqrt().clamp(min=torch.finfo(pull.dtype).tiny)
+    steps = pull.new_tensor(STEPS)[:, None]
+    size: torch.Tensor = torch.where(steps.isinf(), 0.0, (gap.abs() + steps * pull).clamp(min=0))
+    return torch.where(gap < 0, -size, size)
+
+
+def _vary(
+    found: torch.Tensor,
+    frequency: torch.Tensor,
+    variance: torch.Tensor,
+    scale: torch.Tensor,
+    more: torch.Tensor,
+) -> torch.Tensor:
+    """Return the variance of gaps, (C, B), where the frequency of positives is more by (C, B).
+
+    That of a binomial share, of as many rows as count in effect (Kish 1965).
+    """
+    mass, _, squares, *_ = found
+    rows = mass**2 / squares.where(squares > 0, 1.0)
+    share = mass**2
+    together = (share * variance).sum() / (share * scale**2).sum()  # of groups, above 1
+    there = (frequency + more).clamp(min=0, max=1)
+    change = there * (1 - there) - frequency * (1 - frequency)
+    under: torch.Tensor = variance + together * change / rows.clamp(min=1)
+    return under.clamp(min=0)
+
+
+def _cross(errors: list[float], excess: list[float], place: int) -> float:
+    """Return where the line through two neighbours is 0."""
+    before, after = excess[place], excess[place + 1]
+    share = before / (before - after)
+    return errors[place] + share * (errors[place + 1] - errors[place])
