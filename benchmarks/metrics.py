@@ -2,11 +2,13 @@
 
     python benchmarks/metrics.py
     python benchmarks/metrics.py --rows 3000000 --labels 1 --whole
+    python benchmarks/metrics.py --device cuda
     python benchmarks/metrics.py --rows 15000 --labels 10000 --prevalence 0.0005 --whole
 
 Both sides start from the same arrays in memory, and run once, one after the other. "labels alone"
 is every metric of each label with its interval; a whole report has the metrics over all cells and
-of whole rows as well. --whole leaves scikit-learn out.
+of whole rows as well. --whole leaves scikit-learn out. With --device, scores and targets lie on that
+device before the clock starts; scikit-learn's are on the host.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 import sklearn.metrics as reference
 import torch
 
+from imbalance_cli.device import choose_device
 from imbalance_cli.evaluation import Resampling, evaluate_scores
 from imbalance_cli.evaluation.label_numbers import Sample, evaluate_label
 from imbalance_cli.metrics import DEFAULT_LEVELS
@@ -27,6 +30,7 @@ from imbalance_cli.metrics import DEFAULT_LEVELS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CPU = torch.device("cpu")
 METRICS = ("average_precision", "roc_auc", "brier", "f1")
 THRESHOLD = 0.3
 
@@ -60,11 +64,26 @@ def score_by_scikit_learn(p: torch.Tensor, y: torch.Tensor) -> list[list[float]]
     return values
 
 
-def timed(work: Callable[[], list[Any]]) -> tuple[list[Any], tuple[float, float]]:
-    """Return what some work comes to, and the seconds by the clock and of the CPU it took."""
+def timed(
+    work: Callable[[], list[Any]], device: torch.device
+) -> tuple[list[Any], tuple[float, float]]:
+    """Return what some work on a device comes to, and its seconds by the clock and of the CPU."""
+    wait_for(device)
     clock, cpu = time.perf_counter(), time.process_time()
     result = work()
+    wait_for(device)
     return result, (time.perf_counter() - clock, time.process_time() - cpu)
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def name_device(device: torch.device) -> str:
+    """Return what a device is called."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def show(seconds: tuple[float, float]) -> str:
@@ -84,21 +103,24 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=20)
     parser.add_argument("--prevalence", type=float, default=0.02)
     parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--device", default="cpu", help="where our side computes")
     parser.add_argument("--whole", action="store_true", help="without scikit-learn")
     options = parser.parse_args()
     p, y = simulate(options.rows, options.labels, options.prevalence)
-    thresholds = torch.full((options.labels,), THRESHOLD, dtype=torch.float64)
+    device = choose_device(options.device)
+    thresholds = torch.full((options.labels,), THRESHOLD, dtype=torch.float64, device=device)
+    scores, targets = p.to(device), y.to(device)
     names = [f"y_{label}" for label in range(options.labels)]
     before = peak()
     print(
         f"{options.rows:,} rows x {options.labels:,} labels, {float(y.mean()):.2%} positives, "
-        f"{options.replicates} replicates"
+        f"{options.replicates} replicates, on {name_device(device)}"
     )
 
     def evaluate() -> list[list[float]]:
         evaluation = evaluate_scores(
-            p,
-            y,
+            scores,
+            targets,
             thresholds,
             names,
             part="test",
@@ -108,18 +130,21 @@ def main() -> None:
         )
         return [[getattr(label, name).value for name in METRICS] for label in evaluation.labels]
 
-    whole, seconds = timed(evaluate)
+    whole, seconds = timed(evaluate, device)
     print(f"whole report: {show(seconds)}; {peak() - before:,.0f} MB more at most")
     if options.whole:
         return
     sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, None, None)
     _, of_labels = timed(
         lambda: [
-            evaluate_label(p[:, i], y[:, i], THRESHOLD, sample, number=i, is_counted=True)
+            evaluate_label(
+                scores[:, i], targets[:, i], THRESHOLD, sample, number=i, is_counted=True
+            )
             for i in range(options.labels)
-        ]
+        ],
+        device,
     )
-    theirs, reference_seconds = timed(lambda: score_by_scikit_learn(p, y))
+    theirs, reference_seconds = timed(lambda: score_by_scikit_learn(p, y), CPU)
     apart = float(np.abs(np.array(whole) - np.array(theirs)).max())
     print(f"labels alone, all metrics with intervals: {show(of_labels)}")
     print(f"scikit-learn, four points: {show(reference_seconds)}; {apart:.1e} apart at most")

@@ -137,11 +137,14 @@ class Predictor:
     ) -> Evaluation:
         """Compute every number of a report, and what it would be untuned, some labels at a time.
 
+        A CUDA device that the networks are on computes it.
+
         The arguments are those of `evaluate_rows`.
 
         Raises:
             EvaluationError: no number can be made of them.
         """
+        device = next(self.model.parameters()).device
         evaluation = evaluate_rows(
             rows,
             self.thresholds,
@@ -153,6 +156,7 @@ class Predictor:
             levels=levels,
             weights=weights,
             groups=groups,
+            device=device if device.type == "cuda" else None,  # others have no float64
         )
         untuned = []
         for labels in label_slices(rows):

@@ -1,7 +1,7 @@
 """An Evaluation: every number of the report, computed once, drawn elsewhere."""
 
 from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
-from imbalance_cli.evaluation.label_numbers import LEAST_FOR_INTERVAL
+from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import Resampling
 from imbalance_cli.evaluation.results import (
     WITH_INTERVAL,

@@ -14,14 +14,18 @@ import torch
 
 from imbalance_cli.evaluation.label_numbers import (
     ECE,
-    LEAST_FOR_INTERVAL,
     Found,
     bound_error,
     bound_pooled,
     no_ends,
     pool_labels,
 )
-from imbalance_cli.evaluation.reasons import Facts, explain_multilabel
+from imbalance_cli.evaluation.reasons import (
+    LEAST_FOR_INTERVAL,
+    Facts,
+    explain_multilabel,
+    explain_no_interval,
+)
 from imbalance_cli.evaluation.resampling import POOLED_AT_ONCE
 from imbalance_cli.evaluation.results import Interval, finite
 from imbalance_cli.evaluation.scored_rows import label_slices, row_slices
@@ -61,6 +65,24 @@ class Averages:
     micro_intervals: dict[str, Interval]
     weighted_intervals: dict[str, Interval]
     multilabel_intervals: dict[str, Interval]
+
+    def without_interval(self, units: str) -> dict[str, str]:
+        """Return why a mean or metric that is defined has no interval, as micro.NAME.
+
+        Args:
+            units: what replicates draw: rows or groups.
+        """
+        kinds = {
+            "macro": (self.macro, self.macro_intervals),
+            "micro": (self.micro, self.micro_intervals),
+            "weighted_average": (self.weighted, self.weighted_intervals),
+        }
+        return {
+            f"{kind}.{name}": explain_no_interval(units, is_enough=bool(intervals))
+            for kind, (values, intervals) in kinds.items()
+            for name, value in values.items()
+            if value is not None and name not in intervals
+        }
 
 
 def average(

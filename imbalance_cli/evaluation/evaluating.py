@@ -13,10 +13,16 @@ from imbalance_cli.device import one_thread
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
 from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
-from imbalance_cli.evaluation.reasons import Facts
+from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL, Facts, explain_no_interval
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
 from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
-from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, label_slices
+from imbalance_cli.evaluation.scored_rows import (
+    CheckedRows,
+    DenseRows,
+    MovedRows,
+    SelectedRows,
+    label_slices,
+)
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, Units, simplify_weights
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
 ) -> Evaluation:
-    """Compute every number of a report, of probabilities and targets (N, L).
+    """Compute every number of a report, of probabilities and targets (N, L), where these are.
 
     The other arguments are those of `evaluate_rows`.
 
@@ -63,6 +69,7 @@ def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to 
         levels=levels,
         weights=weights,
         groups=groups,
+        device=probabilities.device,
     )
 
 
@@ -78,6 +85,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     levels: Levels = DEFAULT_LEVELS,
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
+    device: torch.device | None = None,
 ) -> Evaluation:
     """Compute every number of a report, some labels at a time.
 
@@ -93,18 +101,28 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
         weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
             rows stay counts of the others.
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
+        device: where the numbers are computed, in float64; None for that of the thresholds.
+            Replicates are drawn on the host, so that a seed draws the same wherever that is.
 
     Raises:
-        EvaluationError: the shapes differ, or a prediction is no probability.
+        EvaluationError: the shapes differ, a prediction is no probability, or a target is none.
     """
     if not rows.labels == len(labels) == len(learnable) == len(thresholds):
         raise EvaluationError(
             f"{source}: predictions of {rows.labels} labels, where there are {len(labels)}",
             hint="one column of predictions a label",
         )
+    for name, of_rows in (("weights", weights), ("groups", groups)):
+        if of_rows is not None and of_rows.shape != (rows.rows,):
+            raise EvaluationError(
+                f"{source}: {name} of shape {tuple(of_rows.shape)} for {rows.rows:,} rows",
+                hint="one a row",
+            )
+    device = device or thresholds.device
+    rows, thresholds = MovedRows(rows, device), thresholds.to(device)
     if weights is not None:
-        every = torch.arange(rows.rows, device=thresholds.device)
-        weights, (kept,) = simplify_weights(weights, every)
+        every = torch.arange(rows.rows, device=device)
+        weights, (kept,) = simplify_weights(weights.to(device), every)
         if len(kept) < rows.rows:
             rows = SelectedRows(rows, kept)
             groups = None if groups is None else groups.to(kept.device)[kept]
@@ -112,7 +130,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
     of_groups = None if groups is None else Units.of(rows.rows, groups)
     sample = Sample(resampling, levels, weights, joint, of_groups)
-    counted = torch.tensor(list(learnable), dtype=torch.bool, device=thresholds.device)
+    counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
     numbers = [
         number
         for chosen in label_slices(rows)
@@ -120,7 +138,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     ]
     averages = average(rows, numbers, thresholds, sample, counted)
     entries = [
-        _describe(label, number, float(threshold), rows.rows, levels, learnable=bool(is_counted))
+        _describe(label, number, float(threshold), rows.rows, sample, learnable=bool(is_counted))
         for label, number, threshold, is_counted in zip(
             labels, numbers, thresholds, counted, strict=True
         )
@@ -140,11 +158,12 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
         replicates=resampling.replicates,
         levels=levels,
         weighted=weights is not None,
-        resampled="rows" if groups is None else "groups",
+        resampled=sample.units,
         macro_intervals=averages.macro_intervals,
         micro_intervals=averages.micro_intervals,
         weighted_intervals=averages.weighted_intervals,
         multilabel_intervals=averages.multilabel_intervals,
+        without_interval=averages.without_interval(sample.units) if resampling.replicates else {},
     )
 
 
@@ -175,7 +194,7 @@ def _describe(
     numbers: LabelNumbers,
     threshold: float,
     rows: int,
-    levels: Levels,
+    sample: Sample,
     *,
     learnable: bool,
 ) -> LabelEvaluation:
@@ -186,7 +205,7 @@ def _describe(
         numbers.positives,
         bool(confusion.decided()),
         learnable,
-        levels.top_k,
+        sample.levels.top_k,
     )
     estimates: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
     if learnable:
@@ -194,6 +213,7 @@ def _describe(
         estimates = {
             name: Estimate(finite(point), *map(finite, ends)) for name, point, ends in found
         }
+    why = explain_no_interval(sample.units, is_enough=numbers.rarer >= LEAST_FOR_INTERVAL)
     return LabelEvaluation(
         label=label,
         support=numbers.support,
@@ -203,5 +223,10 @@ def _describe(
         learnable=learnable,
         threshold=threshold if learnable else None,
         undefined={name: facts.explain(name) for name in METRICS if estimates[name].value is None},
+        without_interval={
+            name: why
+            for name, estimate in estimates.items()
+            if sample.resampling.replicates and estimate.value is not None and estimate.low is None
+        },
         **estimates,
     )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import draw_apart
 from imbalance_cli.metrics import (
     METRICS,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation.resampling import Draws, JointDraws, Resampling
     from imbalance_cli.metrics import Cases, Levels, Replicates
 
-LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
 COARSE_BANDS = 128  # of labels that are drawn for their averages alone
 ECE = METRICS.index("ece")
 
@@ -51,6 +51,11 @@ class Sample:
     joint: JointDraws | None
     groups: Units | None = None
 
+    @property
+    def units(self) -> Literal["rows", "groups"]:
+        """What replicates draw."""
+        return "rows" if self.groups is None else "groups"
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelNumbers:
@@ -62,6 +67,7 @@ class LabelNumbers:
         confusion: (1,) decisions.
         support: rows whose target is known.
         positives: of them.
+        rarer: units that are drawn of the rarer class.
     """
 
     points: torch.Tensor
@@ -69,6 +75,7 @@ class LabelNumbers:
     confusion: Confusion
     support: int
     positives: int
+    rarer: int
 
 
 def evaluate_label(
@@ -94,30 +101,29 @@ def evaluate_label(
     if not support:
         nothing = torch.full((len(METRICS),), torch.nan, dtype=torch.float64, device=targets.device)
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
-        return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0)
+        return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
     bands = Bands.of(probabilities, targets, threshold, sample.weights)
     joint = sample.joint
     is_apart = sample.weights is None and (joint is None or not joint.of_labels)
     if is_apart:
         counts = BandCounts.of(bands)
         found = Found.of(counts, sample.levels)
-        size = min(positives, support - positives)
-        ends = no_ends(found.points)
-        if sample.resampling.replicates and size >= LEAST_FOR_INTERVAL:
+        rarer = min(positives, support - positives)
+        draws = None
+        if sample.resampling.replicates and rarer >= LEAST_FOR_INTERVAL:
             draws = _draw_apart(counts, bands, found, sample, number)
-            ends = found.intervals(draws, size, sample.resampling.confidence)
         if joint is not None and is_counted:
             _draw_jointly(bands.merged(COARSE_BANDS), found, sample, joint, is_added=True)
-        return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives)
-    units = Units.of(len(targets)) if joint is None else joint.units
-    found = Found.of(BandRows.of(bands, units, sample.weights), sample.levels)
+    else:
+        units = Units.of(len(targets)) if joint is None else joint.units
+        found = Found.of(BandRows.of(bands, units, sample.weights), sample.levels)
+        rarer, draws = units.count_rarer(targets), None
+        if joint is not None:
+            draws = _draw_jointly(bands.merged(), found, sample, joint, is_added=is_counted)
     ends = no_ends(found.points)
-    if joint is not None:
-        draws = _draw_jointly(bands.merged(), found, sample, joint, is_added=is_counted)
-        size = units.count_rarer(targets)
-        if size >= LEAST_FOR_INTERVAL:
-            ends = found.intervals(draws, size, sample.resampling.confidence)
-    return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives)
+    if draws is not None and rarer >= LEAST_FOR_INTERVAL:
+        ends = found.intervals(draws, rarer, sample.resampling.confidence)
+    return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives, rarer)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -34,6 +36,18 @@ class Facts:
         if metric == "precision" and not self.is_decided:
             return "no row decided positive"
         return "no positives" if not self.positives else "no negatives"
+
+
+def explain_no_interval(units: str, *, is_enough: bool) -> str:
+    """Return why a metric that is defined has no interval, as a short clause.
+
+    Args:
+        units: what replicates draw: rows or groups.
+        is_enough: whether there are enough of them in both classes.
+    """
+    if is_enough:
+        return "all replicates are alike"
+    return f"fewer than {LEAST_FOR_INTERVAL} {units} of a class"
 
 
 def explain_multilabel(metric: str, *, any_known: bool) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JOINT_CELLS = 100_000_000  # N * L * R, up to which rows are drawn one by one for all labels
 POOLED_AT_ONCE = 4_000_000  # cells that are sorted as one ranking; of more, sums are taken
-BLOCKS = 1000  # of rows, that are drawn of more
+BLOCKS = 500  # of rows, that are drawn of more
 DRAWN_AT_ONCE = 1 << 20  # replicates * bands
 
 

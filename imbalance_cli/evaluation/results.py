@@ -47,6 +47,7 @@ class LabelEvaluation:
         threshold: the probability from which a row is decided positive; None where not learnable.
         undefined: why a metric is None, by its name.
         untuned: what it would be at 0.5, and of the raw score.
+        without_interval: why a metric that is defined has no interval, by its name.
     """
 
     label: str
@@ -74,6 +75,7 @@ class LabelEvaluation:
     lift_at_1_percent: Estimate
     undefined: dict[str, str]
     untuned: Untuned = dataclasses.field(default_factory=Untuned)
+    without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the estimate of each of METRICS."""
@@ -92,7 +94,11 @@ class LabelEvaluation:
             for name, estimate in estimates.items()
             if estimate.low is not None
         }
-        beside = {"intervals": intervals, "undefined": self.undefined}
+        beside = {
+            "intervals": intervals,
+            "undefined": self.undefined,
+            "without_interval": self.without_interval,
+        }
         return facts | numbers | beside | dataclasses.asdict(self.untuned)
 
     def to_row(self) -> dict[str, Any]:
@@ -136,6 +142,8 @@ class Evaluation:
         micro_intervals: of the metrics over all cells that have one.
         weighted_intervals: of the means weighted by positives that have one.
         multilabel_intervals: of the metrics of whole rows that have one.
+        without_interval: why a metric of the averages that is defined has no interval, as
+            macro.NAME.
         resampled: what replicates drew: rows, or whole groups of them.
         weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
@@ -159,6 +167,7 @@ class Evaluation:
     micro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
     weighted_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
     multilabel_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
@@ -176,6 +185,7 @@ class Evaluation:
             "weighted_intervals": _plain(self.weighted_intervals),
             "multilabel_intervals": _plain(self.multilabel_intervals),
             "undefined": self.undefined,
+            "without_interval": self.without_interval,
             "resampled": self.resampled,
             "confidence": self.confidence,
             "replicates": self.replicates,

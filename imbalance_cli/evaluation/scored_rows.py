@@ -110,8 +110,41 @@ class SelectedRows:
 
 
 @dataclasses.dataclass(frozen=True)
+class MovedRows:
+    """Rows whose cells are brought to a device.
+
+    Attributes:
+        whole: the rows.
+        device: where numbers are made of them.
+    """
+
+    whole: ScoredRows
+    device: torch.device
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return self.whole.rows
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.whole.labels
+
+    def columns(self, labels: slice) -> Cells:
+        """Return probabilities and targets, (N, l) each."""
+        probabilities, targets = self.whole.columns(labels)
+        return probabilities.to(self.device), targets.to(self.device)
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each."""
+        probabilities, targets = self.whole.block(rows)
+        return probabilities.to(self.device), targets.to(self.device)
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckedRows:
-    """Rows whose predictions are probabilities, or an error says which is none.
+    """Rows whose predictions are probabilities and targets 0, 1 or missing, or an error says which.
 
     Attributes:
         whole: the rows.
@@ -142,14 +175,28 @@ class CheckedRows:
         probabilities, targets = self.whole.columns(labels)
         wrong = ~((probabilities >= 0) & (probabilities <= 1))
         if wrong.any():
-            row, column = wrong.nonzero()[0].tolist()
-            name = self.names[range(self.labels)[labels][column]]
+            row, value, name = self._first(wrong, probabilities, labels)
             raise EvaluationError(
-                f"{self.source}: row {row + 1} predicts {float(probabilities[row, column]):g} for "
-                f"label {name!r}, which is no probability",
+                f"{self.source}: row {row} predicts {value:g} for label {name!r}, which is no "
+                "probability",
                 hint="numbers from 0 to 1",
             )
+        wrong = (targets != 0) & (targets != 1) & ~targets.isnan()
+        if wrong.any():
+            row, value, name = self._first(wrong, targets, labels)
+            raise EvaluationError(
+                f"{self.source}: row {row} has the target {value:g} for label {name!r}",
+                hint="0, 1, or NaN where it is missing",
+            )
         return probabilities, targets
+
+    def _first(
+        self, wrong: torch.Tensor, cells: torch.Tensor, labels: slice
+    ) -> tuple[int, float, str]:
+        """Return the row, from 1, the value and the label of the first wrong cell."""
+        row, column = wrong.nonzero()[0].tolist()
+        name = self.names[range(self.labels)[labels][column]]
+        return row + 1, float(cells[row, column]), name
 
     def block(self, rows: slice) -> Cells:
         """Return probabilities and targets, (n, L) each; `columns` has seen them all."""

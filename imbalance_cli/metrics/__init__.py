@@ -6,9 +6,9 @@ in every report. A missing target (NaN) is in no metric of its label.
 Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as if it stood there
 twice, a row of weight 0 as if it did not. None is 1 for every row.
 
-The functions here trust what they are given: probabilities and targets of one shape, probabilities
-from 0 to 1, targets 0, 1 or NaN, a weight for each row. `evaluation.evaluate_scores` and
-`evaluate_rows` check it, and raise EvaluationError.
+Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
+rows raise EvaluationError. That targets are 0, 1 or NaN, and no probability is NaN, is trusted here;
+`evaluation.evaluate_scores` and `evaluate_rows` check it, and name the row.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from imbalance_cli.metrics.checks import check_shapes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,7 +70,11 @@ class Bands:
             targets: (N,), NaN where missing.
             threshold: from which a row is decided positive.
             weights: (N,) above 0, by which the bins of the calibration error are of equal mass.
+
+        Raises:
+            EvaluationError: the shapes differ.
         """
+        check_shapes(probabilities, targets, weights)
         known = ~targets.isnan()
         if known.all():
             order = argsort(-probabilities.double())

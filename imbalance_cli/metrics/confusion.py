@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.metrics.checks import check_shapes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +29,12 @@ class Confusion:
     def of(
         cls, decisions: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
     ) -> Confusion:
-        """Count boolean decisions (N, L) against targets (N, L), rows weighted by (N,)."""
+        """Count boolean decisions (N, L) against targets (N, L), rows weighted by (N,).
+
+        Raises:
+            EvaluationError: the shapes differ.
+        """
+        check_shapes(decisions, targets, weights)
         positive, negative = targets == 1, targets == 0
 
         def count(cells: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 Shapes: R replicates.
 
 Most intervals are h(value) -+ t s, taken back from a scale h on which the metric is nearer
-to normal: log-odds for what lies between 0 and 1, and the like. s is the spread of replicates on that
+to normal: log-odds for what lies between 0 and 1, and the like. s is their spread on that
 scale, as their standard deviation there or as h's slope times that of the replicates themselves,
 whichever is larger, times sqrt(n / (n - 1)); t is the quantile of Student's distribution with n - 1
 degrees of freedom, n being the rows of the rarer class: what is uncertain about a label is mostly

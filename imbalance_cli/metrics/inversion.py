@@ -22,7 +22,7 @@ import torch
 
 from imbalance_cli.metrics.probabilities import debiased_gaps, scale_gaps
 
-STEPS = (-math.inf, *(step / 2 for step in range(-12, 17)))
+STEPS = (-math.inf, -6, -4.5, -3.5, -2.75, -2, -1.25, -0.5, 0.25, 1, 1.75, 2.5, 3.25, 4, 5, 6.5, 8)
 """How far along the path the tests are, in standard errors; at minus infinity all gaps are 0."""
 LEAST_VARIANCE = 1e-3  # of a bin, in shares of the largest
 
@@ -95,16 +95,13 @@ class Inversion:
         level = ((replicates + 1) * confidence - 1) / max(replicates - 1, 1)
         distances = (self.draws - self.errors[:, None]).abs()
         off = distances.quantile(min(max(level, 0.0), 1.0), dim=1)
-        excess = ((self.value - self.errors).abs() - off).tolist()  # above 0 where a test rejects
         errors, value = self.errors.tolist(), float(self.value)
-        taken = [place for place, amount in enumerate(excess) if amount <= 0]
-        if not taken:
-            return value, value
-        low, high = errors[taken[0]], errors[taken[-1]]
-        if taken[0] > 0:
-            low = _cross(errors, excess, taken[0] - 1)
-        if taken[-1] + 1 < len(errors):
-            high = _cross(errors, excess, taken[-1])
+        too_low = (self.value - self.errors - off).tolist()  # above 0 where a test rejects
+        too_high = (self.errors - self.value - off).tolist()
+        first = next(place for place, amount in enumerate(too_low) if amount <= 0)
+        last = max(place for place, amount in enumerate(too_high) if amount <= 0)
+        low = _cross(errors, too_low, first - 1) if first else 0.0
+        high = _cross(errors, too_high, last) if last + 1 < len(errors) else errors[last]
         return min(low, value), max(min(high, 1.0), value)
 
 

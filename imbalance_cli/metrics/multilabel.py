@@ -10,6 +10,7 @@ import dataclasses
 
 import torch
 
+from imbalance_cli.metrics.checks import check_shapes
 from imbalance_cli.metrics.proportions import bound_proportion
 
 ROUNDING = 1e-14  # of a variance, in shares of a square
@@ -127,7 +128,12 @@ def judge_rows(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return what each row of (N, L), weighted by (N,), adds to MultilabelSums, (8, N)."""
+    """Return what each row of (N, L), weighted by (N,), adds to MultilabelSums, (8, N).
+
+    Raises:
+        EvaluationError: the shapes differ.
+    """
+    check_shapes(probabilities, targets, weights)
     known, positive = ~targets.isnan(), targets == 1
     counted = known.any(dim=1).double()
     mass = counted if weights is None else counted * weights.double()

@@ -8,12 +8,18 @@ from __future__ import annotations
 import torch
 
 from imbalance_cli.metrics.bands import argsort, cut_bins, row_blocks, sums_between
+from imbalance_cli.metrics.checks import check_probabilities
 
 
 def log_loss(
     probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return (L,): the mean negative log-likelihood of (N, L) over known targets, in nats."""
+    """Return (L,): the mean negative log-likelihood of (N, L) over known targets, in nats.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
+    """
+    check_probabilities(probabilities, targets, weights)
     y = targets.double()
     limit = torch.finfo(torch.float64).eps
     p = probabilities.double().clamp(limit, 1 - limit)
@@ -23,7 +29,12 @@ def log_loss(
 def brier(
     probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return (L,): the mean squared difference of (N, L) over known targets."""
+    """Return (L,): the mean squared difference of (N, L) over known targets.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
+    """
+    check_probabilities(probabilities, targets, weights)
     return _known_mean((probabilities.double() - targets.double()) ** 2, targets, weights)
 
 
@@ -34,7 +45,11 @@ def brier_skill(
 
     The prevalence is that of these rows: 0 is what the best constant reaches, 1 is perfect (Murphy
     1973). A model can be below 0.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
     """
+    check_probabilities(probabilities, targets, weights)
     share = _known_mean(targets.double(), targets, weights)
     constant = share * (1 - share)
     skill = 1 - brier(probabilities, targets, weights) / constant
@@ -67,7 +82,11 @@ def expected_calibration_error(
             E|N(d, s)| - |d| on average, s being its standard error. This is estimated at the gap
             that was seen (Kumar, Liang & Ma 2019, the normal debiasing of their library), and a sum
             below 0 is 0.
+
+    Raises:
+        EvaluationError: the shapes differ, or a prediction is no probability.
     """
+    check_probabilities(probabilities, targets, weights)
     columns = zip(probabilities.T, targets.T, strict=True)
     return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
 

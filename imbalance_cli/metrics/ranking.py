@@ -10,6 +10,8 @@ import dataclasses
 
 import torch
 
+from imbalance_cli.metrics.checks import check_shapes
+
 ROUNDING = 1e-12  # of a precision that is compared with the one asked for
 
 
@@ -37,7 +39,12 @@ class Ranking:
     def of(
         cls, scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
     ) -> Ranking:
-        """Sort scores (N, L) with targets (N, L), rows weighted by (N,)."""
+        """Sort scores (N, L) with targets (N, L), rows weighted by (N,).
+
+        Raises:
+            EvaluationError: the shapes differ.
+        """
+        check_shapes(scores, targets, weights)
         falling, order = scores.double().T.sort(dim=1, descending=True, stable=True)
         ordered = targets.T.gather(1, order)
         rows = falling.shape[1]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.metrics.bands import Bands
 
 MOST_CELLS = 4_000_000  # of draws that are held at a time
+DENSE = 2  # sums of units in bands that are held all, for each row
 TINY = np.finfo(np.float64).tiny
 
 
@@ -210,7 +211,7 @@ def sum_units(
     """
     size, bands = units.size, len(ends)
     of_row = units.of_row[rows.cpu().numpy()]
-    if size * bands > len(rows):
+    if size * bands > DENSE * len(rows):
         places = ends.cpu().numpy() + len(rows) * np.arange(len(values))[:, None]
         cells = torch.cat(values).cpu().numpy()
         shape = (len(values) * bands, size)

@@ -15,7 +15,7 @@ from imbalance_cli.report.wording import (
 )
 
 if TYPE_CHECKING:
-    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+    from imbalance_cli.evaluation import Evaluation, Interval, LabelEvaluation
     from imbalance_cli.report.contents import RunReport
 
 HEADING = 90  # letters of a name in a heading
@@ -135,6 +135,8 @@ def list_key_numbers(evaluation: Evaluation) -> list[KeyNumber]:
     ):
         over = evaluation.macro_labels[key]
         note = f"mean over {over:,} of {len(evaluation.labels):,} labels"
+        interval = _show_ends(evaluation.macro_intervals.get(key))
+        note = "; ".join(filter(None, (interval, note)))
         numbers.append(KeyNumber(name, show_number(evaluation.macro[key]), note))
     micro = evaluation.micro
     numbers.append(KeyNumber("Micro F1", show_number(micro["f1"]), "all cells together"))
@@ -186,8 +188,14 @@ def list_whole_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     for name, value in evaluation.multilabel.items():
         why = evaluation.undefined.get(f"multilabel.{name}")
         shown, meaning = MULTILABEL_WORDS[name]
-        rows.append((shown, show_number(value), f"undefined: {why}" if why else meaning))
+        interval = _show_ends(evaluation.multilabel_intervals.get(name))
+        number = f"{show_number(value)} ({interval})" if interval else show_number(value)
+        rows.append((shown, number, f"undefined: {why}" if why else meaning))
     return rows
+
+
+def _show_ends(interval: Interval | None) -> str:
+    return "" if interval is None else show_interval(interval.low, interval.high)
 
 
 def write_table_note(evaluation: Evaluation) -> str:
