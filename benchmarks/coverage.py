@@ -7,30 +7,55 @@ Each data set has calibrated probabilities whose log-odds are normal, and target
 so that the number of positives varies as it does in rows that are drawn. The truth of a metric is
 its value on four million rows. Beside our interval stand the percentiles of the same replicates,
 and of replicates that all have as many positives as the data (a stratified bootstrap).
+
+The calibration error of such rows is 0. Of other errors there is a table of its own, for
+probabilities whose log-odds are moved and stretched; there the truth is the mean gap between
+probability and chance over ten bins of four million rows. So is there one of averages, of labels
+whose log-odds and targets both depend on the others'.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
-from imbalance_cli.evaluation import LEAST_FOR_INTERVAL, Resampling
+from imbalance_cli.evaluation import (
+    LEAST_FOR_INTERVAL,
+    Interval,
+    Resampling,
+    evaluate_scores,
+    resampling,
+)
+from imbalance_cli.evaluation.label_numbers import Found
 from imbalance_cli.evaluation.resampling import draw_apart
-from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, BandCounts, Bands, make_intervals
+from imbalance_cli.metrics import (
+    DEFAULT_LEVELS,
+    METRICS,
+    BandCounts,
+    Bands,
+    expected_calibration_error,
+)
+from imbalance_cli.metrics.bands import BINS
 
 SHOWN = (
     "average_precision",
     "roc_auc",
     "brier",
     "f1",
+    "precision",
     "recall",
+    "recall_at_precision",
+    "balanced_accuracy",
     "mcc",
     "log_loss",
     "brier_skill",
     "ece",
 )
+Bounded: TypeAlias = tuple[float | None, Interval | None]
+Bounds: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 TRUTH_ROWS = 4_000_000
 SETTINGS = (  # rows, prevalence, spread of the log-odds
     (2_000, 0.05, 1.5),
@@ -43,6 +68,13 @@ SETTINGS = (  # rows, prevalence, spread of the log-odds
     (1_000, 0.01, 2.0),
     (1_000, 0.005, 2.0),
 )
+DISTORTIONS = ((1.0, 0.0), (1.0, 0.15), (1.0, 0.5), (1.2, 0.0), (0.6, 0.0), (1.5, 1.0))
+"""Slope and shift of log-odds, from calibrated to far off."""
+CALIBRATION_SETTINGS = SETTINGS[:2] + SETTINGS[2:4] + SETTINGS[5:7]
+PREVALENCES = (0.3, 0.1, 0.05, 0.02, 0.01)
+AVERAGED_ROWS = 2_000
+AVERAGED = ("average_precision", "roc_auc", "brier", "f1", "recall", "log_loss", "ece")
+ECE = METRICS.index("ece")
 
 
 def find_offset(prevalence: float, spread: float) -> float:
@@ -57,44 +89,59 @@ def find_offset(prevalence: float, spread: float) -> float:
 
 
 def simulate(
-    rows: int, offset: float, spread: float, random: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return probabilities and targets, (N,)."""
-    p = 1 / (1 + np.exp(-offset - spread * random.standard_normal(rows)))
-    return torch.from_numpy(p), torch.from_numpy((random.random(rows) < p).astype(float))
+    rows: int,
+    offset: float,
+    spread: float,
+    random: np.random.Generator,
+    distortion: tuple[float, float] = (1.0, 0.0),
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return probabilities, targets, and chances of these, (N,)."""
+    normal = spread * random.standard_normal(rows)
+    slope, shift = distortion
+    chance = 1 / (1 + np.exp(-offset - normal))
+    p = 1 / (1 + np.exp(-offset - shift - slope * normal))
+    y = (random.random(rows) < chance).astype(float)
+    return torch.from_numpy(p), torch.from_numpy(y), torch.from_numpy(chance)
+
+
+def bound(
+    p: torch.Tensor, y: torch.Tensor, threshold: float, replicates: int, number: int
+) -> Bounds:
+    """Return the intervals of one data set."""
+    bands = Bands.of(p, y, threshold)
+    counts = BandCounts.of(bands)
+    found = Found.of(counts, DEFAULT_LEVELS)
+    merged = counts.merged(bands.merged(), bands)
+    drawn, held = (
+        draw_apart(
+            merged, Resampling(replicates, seed=1, hold_prevalence=hold), number, DEFAULT_LEVELS
+        )
+        for hold in (False, True)
+    )
+    tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    return (
+        found.intervals(drawn, min(int(y.sum()), int((1 - y).sum())), 0.95),
+        drawn.metrics.nanquantile(tails, dim=1).T,
+        held.metrics.nanquantile(tails, dim=1).T,
+    )
 
 
 def measure(rows: int, prevalence: float, spread: float, sets: int, replicates: int) -> None:
     """Print the coverage of each metric."""
     random = np.random.default_rng(1)
     offset, threshold = find_offset(prevalence, spread), 2 * prevalence
-    truth = BandCounts.of(Bands.of(*simulate(TRUTH_ROWS, offset, spread, random), threshold))
-    values = truth.itself().metrics(DEFAULT_LEVELS)[:, 0]
+    p, y, _ = simulate(TRUTH_ROWS, offset, spread, random)
+    values = BandCounts.of(Bands.of(p, y, threshold)).itself().metrics(DEFAULT_LEVELS)[:, 0]
+    values[ECE] = 0.0
     covered = np.zeros((3, len(METRICS)))
     above = np.zeros(len(METRICS))
     used = 0
     for number in range(sets):
-        p, y = simulate(rows, offset, spread, random)
-        positives = int(y.sum())
-        if positives < LEAST_FOR_INTERVAL:
+        p, y, _ = simulate(rows, offset, spread, random)
+        if y.sum() < LEAST_FOR_INTERVAL:
             continue
         used += 1
-        bands = Bands.of(p, y, threshold)
-        whole = BandCounts.of(bands)
-        points = whole.itself().metrics(DEFAULT_LEVELS)[:, 0]
-        counts = whole.merged(bands.merged(), bands)
-        drawn = [
-            draw_apart(
-                counts,
-                Resampling(replicates, seed=1, hold_prevalence=hold),
-                number,
-                DEFAULT_LEVELS,
-            )
-            for hold in (False, True)
-        ]
-        intervals = [make_intervals(points, drawn[0], positives, 0.95)]
-        tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
-        intervals += [draws.nanquantile(tails, dim=1).T for draws in drawn]
+        intervals = bound(p, y, threshold, replicates, number)
         for kind, ends in enumerate(intervals):
             covered[kind] += ((ends[:, 0] <= values) & (values <= ends[:, 1])).numpy()
         above += (intervals[0][:, 0] > values).numpy()
@@ -114,15 +161,124 @@ def measure(rows: int, prevalence: float, spread: float, sets: int, replicates: 
         )
 
 
+def measure_calibration(
+    rows: int, prevalence: float, spread: float, sets: int, replicates: int
+) -> None:
+    """Print the coverage of calibration errors from 0 up."""
+    offset = find_offset(prevalence, spread)
+    print(
+        f"\n{rows:,} rows, {prevalence:.1%} positives, log-odds of spread {spread:g}: {sets} sets\n"
+        "slope shift  truth    mean     ours (too high, too low)  mean width"
+    )
+    for distortion in DISTORTIONS:
+        random = np.random.default_rng(1)
+        p, _, chance = simulate(TRUTH_ROWS, offset, spread, random, distortion)
+        bins = (p - chance)[p.argsort()].reshape(BINS, -1)
+        truth = float(bins.mean(dim=1).abs().mean())
+        found = []
+        for number in range(sets):
+            p, y, _ = simulate(rows, offset, spread, random, distortion)
+            if y.sum() >= LEAST_FOR_INTERVAL:
+                value = expected_calibration_error(p[:, None], y[:, None], debias=True)
+                low, high = bound(p, y, 0.5, replicates, number)[0][ECE].tolist()
+                found.append((float(value), low, high))
+        values, low, high = np.array(found).T
+        above, below = (100 * wrong.mean() for wrong in (low > truth, high < truth))
+        print(
+            f"{distortion[0]:<6g}{distortion[1]:<6g} {truth:.5f}  {values.mean():.5f}  "
+            f"{100 - above - below:4.1f} ({above:4.1f}, {below:4.1f})         "
+            f"{(high - low).mean():.5f}",
+            flush=True,
+        )
+
+
+def simulate_labels(
+    rows: int, offsets: torch.Tensor, random: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return calibrated probabilities and targets, (N, L), that labels share a part of."""
+
+    def draw() -> torch.Tensor:
+        shared = random.standard_normal((rows, 1))
+        return torch.from_numpy(shared + random.standard_normal((rows, len(offsets)))) / 2**0.5
+
+    p = torch.sigmoid(offsets + 2 * draw())
+    return p, (torch.special.ndtr(draw()) < p).double()
+
+
+def evaluate(p: torch.Tensor, y: torch.Tensor, replicates: int) -> dict[str, Bounded]:
+    """Return value and interval of each metric of the averages."""
+    labels = p.shape[1]
+    evaluation = evaluate_scores(
+        p,
+        y,
+        torch.full((labels,), 0.2, dtype=torch.float64),
+        [str(label) for label in range(labels)],
+        part="test",
+        source="simulated",
+        learnable=[True] * labels,
+        resampling=Resampling(replicates, seed=1),
+    )
+    kinds = {
+        "macro": (evaluation.macro, evaluation.macro_intervals),
+        "micro": (evaluation.micro, evaluation.micro_intervals),
+        "weighted": (evaluation.weighted_average, evaluation.weighted_intervals),
+        "rows": (evaluation.multilabel, evaluation.multilabel_intervals),
+    }
+    return {
+        f"{kind} {name}": (values[name], intervals.get(name))
+        for kind, (values, intervals) in kinds.items()
+        for name in values
+        if kind == "rows" or name in AVERAGED
+    }
+
+
+def measure_averages(sets: int, replicates: int) -> None:
+    """Print the coverage of averages over labels, rows drawn one by one and in blocks."""
+    offsets = torch.tensor([find_offset(prevalence, 2.0) for prevalence in PREVALENCES])
+    random = np.random.default_rng(1)
+    values = evaluate(*simulate_labels(TRUTH_ROWS // 10, offsets, random), 0)
+    truth = {
+        name: 0.0 if value is None or name.endswith(" ece") else value
+        for name, (value, _) in values.items()
+    }
+    wrong = {name: np.zeros((sets, 2, 2)) for name in truth}
+    cells = resampling.JOINT_CELLS
+    for number in range(sets):
+        p, y = simulate_labels(AVERAGED_ROWS, offsets, random)
+        for kind, most in enumerate((cells, 0)):
+            resampling.JOINT_CELLS = most
+            for name, (_, ends) in evaluate(p, y, replicates).items():
+                is_off = (
+                    (True, True)
+                    if ends is None
+                    else (ends.low > truth[name], ends.high < truth[name])
+                )
+                wrong[name][number, kind] = is_off
+    print(
+        f"\n{AVERAGED_ROWS:,} rows x {len(offsets)} labels of {PREVALENCES}: {sets} sets\n"
+        "metric                                    truth  rows (too high, too low)  blocks"
+    )
+    for name, off in wrong.items():
+        of_rows, of_blocks = (
+            f"{100 - high - low:4.1f} ({high:4.1f}, {low:4.1f})"
+            for high, low in 100 * off.mean(axis=0)
+        )
+        print(f"{name:40s} {truth[name]:6.3f}  {of_rows}         {of_blocks}")
+
+
 def main() -> None:
     """Print a table a setting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--calibration", action="store_true", help="only of calibration errors")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for setting in SETTINGS:
+    for setting in () if options.calibration else SETTINGS:
         measure(*setting, options.sets, options.replicates)
+    for setting in CALIBRATION_SETTINGS:
+        measure_calibration(*setting, options.sets, options.replicates)
+    measure_averages(options.sets, options.replicates)
 
 
 if __name__ == "__main__":

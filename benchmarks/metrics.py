@@ -7,8 +7,8 @@
 
 Both sides start from the same arrays in memory, and run once, one after the other. "labels alone"
 is every metric of each label with its interval; a whole report has the metrics over all cells and
-of whole rows as well. --whole leaves scikit-learn out. With --device, scores and targets lie on that
-device before the clock starts; scikit-learn's are on the host.
+of whole rows as well. --whole leaves scikit-learn out. With --device, scores and targets lie on
+that device before the clock starts; scikit-learn's are on the host.
 """
 
 from __future__ import annotations

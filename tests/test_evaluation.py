@@ -20,6 +20,7 @@ from imbalance_cli.evaluation import (
     evaluate_scores,
 )
 from imbalance_cli.evaluation.scored_rows import SelectedRows
+from imbalance_cli.metrics import MultilabelSums
 
 NAN = math.nan
 
@@ -181,8 +182,10 @@ def test_labels_drawn_apart_or_jointly_have_like_intervals(
     jointly = evaluate(p, y, [True, True], replicates=400)
     monkeypatch.setattr("imbalance_cli.evaluation.resampling.JOINT_CELLS", 0)
     apart = evaluate(p, y, [True, True], replicates=400)
-    assert not apart.macro_intervals
     assert apart.macro == pytest.approx(jointly.macro, abs=1e-9)
+    for name in set(METRICS) - {"recall_at_precision", "ece"}:
+        here, there = apart.macro_intervals[name], jointly.macro_intervals[name]
+        assert here.low == pytest.approx(there.low, abs=0.05 * (there.high - there.low)), name
     for one, other in zip(jointly.labels, apart.labels, strict=True):
         for name in set(METRICS) - {"recall_at_precision"}:  # which jumps from draw to draw
             mine, theirs = getattr(one, name), getattr(other, name)
@@ -190,6 +193,108 @@ def test_labels_drawn_apart_or_jointly_have_like_intervals(
             width = mine.high - mine.low
             assert theirs.low == pytest.approx(mine.low, abs=0.15 * width), name
             assert theirs.high == pytest.approx(mine.high, abs=0.15 * width), name
+
+
+def test_averages_of_blocks_of_rows_have_the_intervals_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where rows are too many to be drawn one by one; also of weighted rows and of groups."""
+    p, y = simulate(1200, 3, seed=4)
+    random = torch.Generator().manual_seed(0)
+    weights = torch.rand(1200, generator=random, dtype=torch.float64) + 0.5
+    groups = torch.arange(1200) // 2
+    for options in ({}, {"weights": weights}, {"groups": groups}):
+        rows = evaluate(p, y, [True] * 3, replicates=400, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr("imbalance_cli.evaluation.resampling.JOINT_CELLS", 0)
+            patch.setattr("imbalance_cli.evaluation.resampling.BLOCKS", 300)
+            blocks = evaluate(p, y, [True] * 3, replicates=400, **options)
+        for kind in ("macro_intervals", "micro_intervals", "weighted_intervals"):
+            ours, theirs = getattr(blocks, kind), getattr(rows, kind)
+            assert tuple(ours) == METRICS
+            for name in set(METRICS) - {"recall_at_precision", "ece"}:
+                width = theirs[name].high - theirs[name].low
+                assert ours[name].low == pytest.approx(theirs[name].low, abs=0.2 * width), name
+                assert ours[name].high == pytest.approx(theirs[name].high, abs=0.2 * width), name
+        assert blocks.multilabel_intervals == rows.multilabel_intervals
+
+
+def test_metrics_of_whole_rows_have_the_intervals_of_resampled_rows() -> None:
+    """The linearised ones are those of a bootstrap, of rows, of weighted rows and of groups."""
+    p, y = simulate(600, 4, seed=13)
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.rand(600, generator=generator, dtype=torch.float64) + 0.1
+    groups = torch.arange(600) // 3
+    random = np.random.default_rng(0)
+    for own, units in ((None, torch.arange(600)), (weights, torch.arange(600)), (None, groups)):
+        is_grouped = units is groups
+        evaluation = evaluate(p, y, [True] * 4, weights=own, groups=groups if is_grouped else None)
+        draws = []
+        for _ in range(300):
+            counts = np.bincount(random.integers(int(units.max()) + 1, size=int(units.max()) + 1))
+            drawn = torch.from_numpy(np.append(counts, np.zeros(600)))[units].double()
+            weight = drawn if own is None else drawn * own
+            sums = MultilabelSums.of(p, p >= 0.5, y, weight)
+            draws.append({name: float(value) for name, value in sums.values().items()})
+        for name, interval in evaluation.multilabel_intervals.items():
+            spread = np.std([draw[name] for draw in draws])
+            assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.2), name
+            assert interval.low < evaluation.multilabel[name] < interval.high  # type: ignore[operator]
+        assert len(evaluation.multilabel_intervals) == 5
+
+
+def test_rows_that_are_all_right_have_an_interval_below_1() -> None:
+    """Of five positives that were all found a recall of 1 is not sure."""
+    y = torch.tensor([[1.0, 0.0]] * 5 + [[0.0, 1.0]] * 20, dtype=torch.float64)
+    evaluation = evaluate(0.1 + 0.8 * y, y, [True, True])
+    label = evaluation.labels[0]
+    exact = 0.025 ** (1 / 5)
+    for name in ("recall", "precision", "f1", "roc_auc", "average_precision"):
+        estimate = getattr(label, name)
+        assert (estimate.value, estimate.high) == (1, 1), name
+        assert estimate.low == pytest.approx(exact), name
+    assert label.specificity.low == pytest.approx(0.025 ** (1 / 20))
+    whole = evaluation.multilabel_intervals["subset_accuracy"]
+    assert whole.low == pytest.approx(0.025 ** (1 / 25))
+    assert whole.high == 1
+    none_found = evaluate(0.9 - 0.8 * y, y, [True, True]).labels[0]
+    assert (none_found.recall.value, none_found.recall.low) == (0, 0)
+    assert none_found.recall.high == pytest.approx(1 - exact)
+    most = 1 - exact
+    assert none_found.f1.high == pytest.approx(2 * most / (1 + most))
+
+
+def test_groups_and_weights_leave_fewer_cases_to_be_sure_of() -> None:
+    y = torch.tensor([[1.0]] * 12 + [[0.0]] * 30, dtype=torch.float64)
+    p = 0.1 + 0.8 * y
+    groups = torch.arange(42) // 2
+    of_groups = evaluate(p, y, [True], groups=groups).labels[0]
+    assert of_groups.recall.low == pytest.approx(0.025 ** (1 / 6))
+    weights = torch.ones(42, dtype=torch.float64)
+    weights[0] = 10
+    of_weights = evaluate(p, y, [True], weights=weights).labels[0]
+    assert of_weights.recall.low == pytest.approx(0.025 ** (111 / 21**2))
+
+
+def test_what_has_no_interval_says_why() -> None:
+    p, y = simulate(60, 2, seed=6)
+    y[:, 0] = 0
+    y[:3, 0] = 1
+    evaluation = evaluate(p, y, [True, True])
+    few, enough = evaluation.labels
+    assert set(few.without_interval) == set(METRICS) - set(few.undefined)
+    assert set(few.without_interval.values()) == {"fewer than 5 rows of a class"}
+    assert not enough.without_interval
+    assert not evaluation.without_interval
+    grouped = evaluate(p, y, [True, True], groups=torch.arange(60) // 2).labels[0]
+    assert set(grouped.without_interval.values()) == {"fewer than 5 groups of a class"}
+    assert not evaluate(p, y, [True, True], replicates=0).labels[0].without_interval
+    certain = evaluate(y, y, [True, True]).labels[1]
+    assert certain.without_interval == {
+        "brier_skill": "all replicates are alike",
+        "log_loss": "all replicates are alike",
+    }
+    assert "without_interval" in evaluation.to_dict()["labels"][0]
 
 
 def test_intervals_by_group_are_wider() -> None:
@@ -296,10 +401,14 @@ def test_many_cells_are_pooled_without_being_sorted_at_once(
             blocks = evaluate(p, y, learnable, weights=weights)
         assert blocks.labels == whole.labels
         assert blocks.multilabel == pytest.approx(whole.multilabel, abs=1e-12)
-        assert not blocks.micro_intervals
         for name in METRICS:
             tolerance = 0.01 if name == "ece" else 1e-9
             assert blocks.micro[name] == pytest.approx(whole.micro[name], abs=tolerance), name
+            one, other = whole.micro_intervals[name], blocks.micro_intervals[name]
+            near = 0.35 if name == "ece" else 0.1
+            width = max(one.high - one.low, 0.01)
+            assert other.low == pytest.approx(one.low, abs=near * width), name
+            assert other.high == pytest.approx(one.high, abs=near * width), name
 
 
 def test_predictions_that_are_no_probabilities() -> None:
@@ -308,6 +417,22 @@ def test_predictions_that_are_no_probabilities() -> None:
         p[3, 1] = wrong
         with pytest.raises(EvaluationError, match=r"rows.csv: row 4 predicts .* for label 'y_1'"):
             evaluate(p, y, [True, True])
+
+
+def test_targets_that_are_none() -> None:
+    p, y = simulate(20, 2, seed=9)
+    for wrong in (2.0, -1.0, 0.5, math.inf):
+        y[4, 1] = wrong
+        with pytest.raises(EvaluationError, match=r"row 5 has the target .* for label 'y_1'"):
+            evaluate(p, y, [True, True])
+
+
+def test_weights_and_groups_of_other_rows() -> None:
+    p, y = simulate(20, 2, seed=9)
+    with pytest.raises(EvaluationError, match=r"weights of shape \(19,\) for 20 rows"):
+        evaluate(p, y, [True, True], weights=torch.ones(19))
+    with pytest.raises(EvaluationError, match=r"groups of shape \(20, 1\) for 20 rows"):
+        evaluate(p, y, [True, True], groups=torch.ones(20, 1))
 
 
 def test_predictions_of_other_rows_or_labels() -> None:

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from imbalance_cli.errors import EvaluationError
 from imbalance_cli.metrics import (
     Confusion,
     Ranking,
@@ -446,3 +447,32 @@ def test_weighted_mean() -> None:
     values, weights = torch.tensor([0.2, NAN, 0.8]), torch.tensor([3.0, 5.0, 1.0])
     assert weighted_mean(values, weights) == pytest.approx(0.35)
     assert weighted_mean(values, torch.zeros(3)) is None
+
+
+# ------------------------------------------------------------------------------------ wrong input
+
+
+OF_CELLS = (log_loss, brier, brier_skill, expected_calibration_error)
+
+
+@pytest.mark.parametrize("metric", [*OF_CELLS, Ranking.of, lambda p, y: Confusion.of(p > 0, y)])
+def test_predictions_and_labels_of_different_rows(metric: Callable[..., object]) -> None:
+    p, y = torch.full((5, 2), 0.5), torch.zeros(4, 2)
+    with pytest.raises(EvaluationError, match=r"shape \(5, 2\) for targets of shape \(4, 2\)"):
+        metric(p, y)
+    with pytest.raises(EvaluationError, match=r"shape \(5, 1\) for targets of shape \(5, 2\)"):
+        metric(p[:, :1], torch.zeros(5, 2))
+
+
+@pytest.mark.parametrize("metric", OF_CELLS)
+@pytest.mark.parametrize("wrong", [1.5, -0.25, math.inf])
+def test_predictions_that_are_no_probabilities(metric: Callable[..., object], wrong: float) -> None:
+    p = torch.tensor([[0.5], [wrong]])
+    with pytest.raises(EvaluationError, match="which is no probability"):
+        metric(p, torch.zeros(2, 1))
+
+
+@pytest.mark.parametrize("metric", [*OF_CELLS, Ranking.of])
+def test_weights_of_other_rows(metric: Callable[..., object]) -> None:
+    with pytest.raises(EvaluationError, match=r"weights of shape \(3,\) for 2 rows"):
+        metric(torch.full((2, 1), 0.5), torch.zeros(2, 1), weights=torch.ones(3))

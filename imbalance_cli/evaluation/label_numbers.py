@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 COARSE_BANDS = 128  # of labels that are drawn for their averages alone
 ECE = METRICS.index("ece")
+ROUNDING = 1e-12  # of gaps that are alike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +158,9 @@ class Found:
     def intervals(self, draws: Draws, size: float, confidence: float) -> torch.Tensor:
         """Return the ends of each metric's interval, (metrics, 2), NaN where there is none."""
         ends = make_intervals(self.points, draws.metrics, size, confidence, self.cases)
-        gaps = draws.gaps[1]
-        if (gaps != gaps[:1]).any():
+        mass, gaps = draws.gaps[:2]
+        means = gaps / mass.where(mass > 0, 1.0)
+        if float((means - means[:1]).abs().max()) > ROUNDING:
             widening = reach_of(size, confidence) / reach_of(math.inf, confidence)
             ends[ECE] = bound_error(self.inversion(draws, widening), self.points[ECE], confidence)
         return ends

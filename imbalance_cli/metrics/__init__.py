@@ -7,7 +7,7 @@ Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as
 twice, a row of weight 0 as if it did not. None is 1 for every row.
 
 Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
-rows raise EvaluationError. That targets are 0, 1 or NaN, and no probability is NaN, is trusted here;
+rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is trusted here:
 `evaluation.evaluate_scores` and `evaluate_rows` check it, and name the row.
 """
 

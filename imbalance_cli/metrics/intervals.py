@@ -7,8 +7,8 @@ to normal: log-odds for what lies between 0 and 1, and the like. s is their spre
 scale, as their standard deviation there or as h's slope times that of the replicates themselves,
 whichever is larger, times sqrt(n / (n - 1)); t is the quantile of Student's distribution with n - 1
 degrees of freedom, n being the rows of the rarer class: what is uncertain about a label is mostly
-which positives there are. Percentiles of the same replicates cover less; benchmarks/RESULTS.md has
-both.
+which positives there are. Somewhat fewer, as s is of so many replicates only. Percentiles of the
+same replicates cover less; benchmarks/RESULTS.md has both.
 
 Shares of cases that are right or wrong, F1 and F2 have the intervals of proportions.py instead, of
 as many cases as vary like the replicates do; so has what is at an end of its range and does not
@@ -117,7 +117,7 @@ def make_intervals(
         confidence: of the interval.
         cases: that proportions are of; None for an average, which is none.
     """
-    factor = reach_of(size, confidence)
+    factor = reach_of(size, confidence, draws.shape[1])
     spread = _deviation(draws)
     low, high = torch.empty_like(values), torch.empty_like(values)
     for scale, chosen in PLACES:
@@ -146,9 +146,16 @@ def make_intervals(
     return ends.new_tensor(bounded)
 
 
-def reach_of(size: float, confidence: float) -> float:
-    """Return how many deviations of the replicates an interval reaches, of `size` units."""
-    factor = float(student.ppf((1 + confidence) / 2, size - 1))
+def reach_of(size: float, confidence: float, replicates: float = math.inf) -> float:
+    """Return how many deviations of the replicates an interval reaches.
+
+    Args:
+        size: of the rarer class.
+        confidence: of the interval.
+        replicates: that the deviation is estimated of.
+    """
+    unsure = 1 / (size - 1) + 1 / max(replicates - 1, 1)  # Satterthwaite 1946
+    factor = float(student.ppf((1 + confidence) / 2, 1 / unsure if unsure else math.inf))
     return factor * math.sqrt(size / (size - 1)) if math.isfinite(size) else factor
 
 

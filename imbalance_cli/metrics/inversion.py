@@ -9,8 +9,9 @@ interval where the one that was found is no further from e than 95 % of those th
 error would give: a test of each e, inverted (Neyman 1937). How far these lie is resampled under e
 (hybrid resampling, Chuang & Lai 2000): the replicates' gaps, less those of the data, are added to
 gaps whose error is e. These are the likeliest of all: with normal gaps, those seen moved toward 0,
-or away from it, by a multiple of their share times their variance. At 0 this is an exact test of
-calibration but for the replicates; far from 0 it is the usual interval.
+or away from it, by a multiple of their share times their variance. That variance is of the
+frequency of positives that goes with such gaps, so that a bin without a positive, whose replicates
+are all alike, varies too. At 0 this is a test of calibration, and far from 0 the usual interval.
 """
 
 from __future__ import annotations
@@ -59,17 +60,17 @@ class Inversion:
         """
         share, gap, scale = scale_gaps(found)
         shares, gaps, scales = scale_gaps(drawn)
+        shares = shares.nan_to_num(0.0)  # of a replicate without any row
         apart = (gaps - gap) * widening
         variance = apart.square().mean(dim=0)
         true = _walk(share, gap, variance)
-        under = _vary(found, positives / found[0], variance, scale, gap - true)
+        frequency = positives / found[0].where(found[0] > 0, 1.0)
+        under = _vary(found, frequency, variance, scale, gap - true)
         spread = variance.sqrt()
+        spread = spread.where(spread > 0, 1.0)
         is_empty = variance <= LEAST_VARIANCE * under.amax(dim=0)
-        pattern = apart / spread.where(spread > 0, 1.0)
-        fullest = pattern[:, variance.argmax()]
-        borrowed = torch.stack([fullest.roll(place + 1) for place in range(len(gap))], dim=1)
-        pattern = borrowed.where(is_empty, pattern)
-        own = torch.where(is_empty, 1.0, scales * widening / spread.where(spread > 0, 1.0))
+        pattern = torch.where(is_empty, _borrow(apart, variance), apart / spread)
+        own = torch.where(is_empty, 1.0, scales * widening / spread)
         reach = under.sqrt()[:, None]
         seen = debiased_gaps(true[:, None] + pattern * reach, own * reach)
         return cls(
@@ -114,6 +115,16 @@ def _walk(share: torch.Tensor, gap: torch.Tensor, variance: torch.Tensor) -> tor
     return torch.where(gap < 0, -size, size)
 
 
+def _borrow(apart: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Return a pattern of unit variance, (R, B), for bins without a positive to vary by.
+
+    It is that of the bin that varies most, of another replicate for each bin.
+    """
+    fullest = variance.argmax()
+    pattern = apart[:, fullest] / variance[fullest].sqrt().clamp(min=torch.finfo(apart.dtype).tiny)
+    return torch.stack([pattern.roll(place + 1) for place in range(len(variance))], dim=1)
+
+
 def _vary(
     found: torch.Tensor,
     frequency: torch.Tensor,
@@ -128,7 +139,8 @@ def _vary(
     mass, _, squares, *_ = found
     rows = mass**2 / squares.where(squares > 0, 1.0)
     share = mass**2
-    together = (share * variance).sum() / (share * scale**2).sum()  # of groups, above 1
+    of_rows = (share * scale**2).sum()
+    together = (share * variance).sum() / of_rows.where(of_rows > 0, torch.inf)  # groups: above 1
     there = (frequency + more).clamp(min=0, max=1)
     change = there * (1 - there) - frequency * (1 - frequency)
     under: torch.Tensor = variance + together * change / rows.clamp(min=1)

@@ -13,6 +13,9 @@ import dataclasses
 
 from scipy.special import betaincinv
 
+MOST_CASES = 1e12  # what varies less does not vary
+NO_CASE = 1e-9
+
 
 @dataclasses.dataclass(frozen=True)
 class Cases:
@@ -59,9 +62,10 @@ def bound_proportion(
     """
     tail = (1 - confidence) / 2
     spread = value * (1 - value)
-    effective = spread / variance if variance > 0 and spread > 0 else cases
+    effective = spread / variance if variance > spread / MOST_CASES > 0 else cases
+    effective = max(min(effective, MOST_CASES), NO_CASE)
     found = value * effective
     others = effective - found
-    low = float(betaincinv(found, others + 1, tail)) if found > 0 else 0.0
-    high = float(betaincinv(found + 1, others, 1 - tail)) if others > 0 else 1.0
+    low = float(betaincinv(found, others + 1, tail)) if found > NO_CASE else 0.0
+    high = float(betaincinv(found + 1, others, 1 - tail)) if others > NO_CASE else 1.0
     return min(low, value), max(high, value)
