@@ -2,6 +2,7 @@
 
     python benchmarks/coverage.py
     python benchmarks/coverage.py --sets 4000 --replicates 400
+    python benchmarks/coverage.py --only calibration --sets 300
 
 Each data set has calibrated probabilities whose log-odds are normal, and targets drawn from them,
 so that the number of positives varies as it does in rows that are drawn. The truth of a metric is
@@ -71,6 +72,7 @@ SETTINGS = (  # rows, prevalence, spread of the log-odds
 DISTORTIONS = ((1.0, 0.0), (1.0, 0.15), (1.0, 0.5), (1.2, 0.0), (0.6, 0.0), (1.5, 1.0))
 """Slope and shift of log-odds, from calibrated to far off."""
 CALIBRATION_SETTINGS = SETTINGS[:2] + SETTINGS[2:4] + SETTINGS[5:7]
+TABLES = ("labels", "calibration", "averages")
 PREVALENCES = (0.3, 0.1, 0.05, 0.02, 0.01)
 AVERAGED_ROWS = 2_000
 AVERAGED = ("average_precision", "roc_auc", "brier", "f1", "recall", "log_loss", "ece")
@@ -271,14 +273,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--replicates", type=int, default=200)
-    parser.add_argument("--calibration", action="store_true", help="only of calibration errors")
+    parser.add_argument("--only", choices=TABLES, help="one kind of tables")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for setting in () if options.calibration else SETTINGS:
-        measure(*setting, options.sets, options.replicates)
-    for setting in CALIBRATION_SETTINGS:
-        measure_calibration(*setting, options.sets, options.replicates)
-    measure_averages(options.sets, options.replicates)
+    chosen = TABLES if options.only is None else (options.only,)
+    if "labels" in chosen:
+        for setting in SETTINGS:
+            measure(*setting, options.sets, options.replicates)
+    if "calibration" in chosen:
+        for setting in CALIBRATION_SETTINGS:
+            measure_calibration(*setting, options.sets, options.replicates)
+    if "averages" in chosen:
+        measure_averages(options.sets, options.replicates)
 
 
 if __name__ == "__main__":
