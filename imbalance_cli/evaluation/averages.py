@@ -168,7 +168,7 @@ def _mean_intervals(
     sums, confidence = sums_of(sample.joint), sample.resampling.confidence
     draws, inversion = sums.mean(), sums.inversion()
     values = draws.new_tensor([math.nan if mean is None else mean for mean in means.values()])
-    ends = make_intervals(values, draws, math.inf, confidence)
+    ends = make_intervals(values, draws, sums.sizes(), confidence)
     if inversion is not None and not ends[ECE].isnan().any():
         ends[ECE] = bound_error(inversion, values[ECE], confidence)
     return _as_intervals(ends)

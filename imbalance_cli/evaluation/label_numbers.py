@@ -114,13 +114,14 @@ def evaluate_label(
         if sample.resampling.replicates and rarer >= LEAST_FOR_INTERVAL:
             draws = _draw_apart(counts, bands, found, sample, number)
         if joint is not None and is_counted:
-            _draw_jointly(bands.merged(COARSE_BANDS), found, sample, joint, is_added=True)
+            _draw_jointly(bands.merged(COARSE_BANDS), found, sample, joint, rarer)
     else:
         units = Units.of(len(targets)) if joint is None else joint.units
         found = Found.of(BandRows.of(bands, units, sample.weights), sample.levels)
         rarer, draws = units.count_rarer(targets), None
         if joint is not None:
-            draws = _draw_jointly(bands.merged(), found, sample, joint, is_added=is_counted)
+            added = rarer if is_counted else None
+            draws = _draw_jointly(bands.merged(), found, sample, joint, added)
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:
         ends = found.intervals(draws, rarer, sample.resampling.confidence)
@@ -185,14 +186,17 @@ def _draw_apart(
 
 
 def _draw_jointly(
-    bands: Bands, found: Found, sample: Sample, joint: JointDraws, *, is_added: bool
+    bands: Bands, found: Found, sample: Sample, joint: JointDraws, rarer: int | None
 ) -> Draws:
-    """Return the replicates of a label that other labels share, and add them to the averages."""
+    """Return the replicates of a label that other labels share.
+
+    They are added to the averages, of `rarer` units of its rarer class; None adds nothing.
+    """
     rows = BandRows.of(bands, joint.units, sample.weights)
     draws = joint.draw(rows, sample.levels)
     draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
-    if is_added:
-        joint.add(draws, found.inversion(draws, 1.0))
+    if rarer is not None:
+        joint.add(draws, found.inversion(draws, 1.0), rarer)
     return draws
 
 

@@ -6,6 +6,7 @@ Shapes: N rows, U units that are drawn, R replicates, B bins of the calibration 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,18 +156,19 @@ class JointDraws:
         decisions = Confusion(*(part.to(parts[0].gaps.device) for part in self._decisions.parts()))
         return Draws.of(parts, levels, decisions)
 
-    def add(self, draws: Draws, inversion: Inversion) -> None:
+    def add(self, draws: Draws, inversion: Inversion, rarer: int) -> None:
         """Add a label that averages are over.
 
         Args:
             draws: of it.
             inversion: of its calibration error.
+            rarer: rows, or groups, of its rarer class.
         """
         decisions = draws.decisions.cpu()
         found = decisions.true_positives + decisions.false_negatives
         metrics = draws.metrics.cpu()
-        self.macro.add(metrics, torch.ones_like(found), inversion, 1.0)
-        self.weighted.add(metrics, found, inversion, float(found.mean()))
+        self.macro.add(metrics, torch.ones_like(found), inversion, rarer)
+        self.weighted.add(metrics, found, inversion, rarer)
         self._decisions = self._decisions.merge(decisions)
 
     def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
@@ -198,9 +200,10 @@ class LabelSums:
         self._sums = torch.zeros(2, len(METRICS), replicates, dtype=torch.float64)
         self._inversion: Inversion | None = None
         self._weight = 0.0
+        self._spread = torch.zeros(2, len(METRICS), dtype=torch.float64)
 
     def add(
-        self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, weight: float
+        self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, rarer: int
     ) -> None:
         """Add a label.
 
@@ -208,9 +211,13 @@ class LabelSums:
             metrics: (metrics, R), NaN where undefined.
             weights: (R,) of the label in each replicate.
             inversion: of its calibration error.
-            weight: of that.
+            rarer: rows, or groups, of its rarer class.
         """
         known = ~metrics.isnan()
+        weight = float(weights.mean())
+        filled = metrics.where(known, metrics.nanmean(dim=1, keepdim=True))
+        spread = (weight * filled).var(dim=1).nan_to_num(0.0)
+        self._spread += torch.stack([spread, spread**2 / max(rarer - 1, 1)])
         self._sums += torch.stack([(metrics * weights).where(known, 0.0), known * weights])
         own = inversion.scaled(weight)
         self._inversion = own if self._inversion is None else self._inversion.plus(own)
@@ -219,6 +226,12 @@ class LabelSums:
     def mean(self) -> torch.Tensor:
         """Return the mean of each metric over labels, (metrics, R)."""
         return self._sums[0] / self._sums[1]
+
+    def sizes(self) -> list[float]:
+        """Return of how many rows of a rarer class each mean is in effect (Satterthwaite 1946)."""
+        whole, unsure = self._spread
+        sizes: list[float] = (1 + whole**2 / unsure).nan_to_num(math.inf).tolist()
+        return sizes
 
     def inversion(self) -> Inversion | None:
         """Return that of the mean calibration error; None without labels."""

@@ -34,7 +34,7 @@ from imbalance_cli.metrics.proportions import bound_proportion
 from imbalance_cli.metrics.replicates import METRICS, TOP_SHARE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from imbalance_cli.metrics.proportions import Cases
 
@@ -100,7 +100,7 @@ BETAS = {"f1": 1.0, "f2": 4.0}  # squared
 def make_intervals(
     values: torch.Tensor,
     draws: torch.Tensor,
-    size: float,
+    size: float | Sequence[float],
     confidence: float,
     cases: Cases | None = None,
 ) -> torch.Tensor:
@@ -113,11 +113,13 @@ def make_intervals(
     Args:
         values: (metrics,) of the data, NaN where undefined.
         draws: (metrics, R) of the replicates, NaN where undefined.
-        size: rows, or groups, of the rarer class, above 1; infinite for an average.
+        size: rows, or groups, of the rarer class, above 1; for all metrics or for each.
         confidence: of the interval.
         cases: that proportions are of; None for an average, which is none.
     """
-    factor = reach_of(size, confidence, draws.shape[1])
+    sizes = [size] * len(values) if isinstance(size, (int, float)) else size
+    reaches = {each: reach_of(each, confidence, draws.shape[1]) for each in set(sizes)}
+    factor = values.new_tensor([reaches[each] for each in sizes])
     spread = _deviation(draws)
     low, high = torch.empty_like(values), torch.empty_like(values)
     for scale, chosen in PLACES:
@@ -128,8 +130,9 @@ def make_intervals(
         inside = of_scale.maximum(below[:, None]).minimum(above[:, None])
         reach = (scale.slope(own) * spread[chosen]).maximum(_deviation(scale.to(inside)))
         place = scale.to(own)
-        low[chosen] = scale.back(place - factor * reach).where(reach.isfinite(), torch.nan)
-        high[chosen] = scale.back(place + factor * reach).where(reach.isfinite(), torch.nan)
+        off = factor[chosen] * reach
+        low[chosen] = scale.back(place - off).where(reach.isfinite(), torch.nan)
+        high[chosen] = scale.back(place + off).where(reach.isfinite(), torch.nan)
     at_end = ~(low.isfinite() & high.isfinite())
     if at_end.any():
         tails = draws.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])
