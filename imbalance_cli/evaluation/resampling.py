@@ -230,7 +230,7 @@ class LabelSums:
     def sizes(self) -> list[float]:
         """Return of how many rows of a rarer class each mean is in effect (Satterthwaite 1946)."""
         whole, unsure = self._spread
-        sizes: list[float] = (1 + whole**2 / unsure).nan_to_num(math.inf).tolist()
+        sizes: list[float] = (1 + whole**2 / unsure).nan_to_num(math.inf, math.inf).tolist()
         return sizes
 
     def inversion(self) -> Inversion | None:
