@@ -264,6 +264,32 @@ def test_rows_that_are_all_right_have_an_interval_below_1() -> None:
     assert none_found.f1.high == pytest.approx(2 * most / (1 + most))
 
 
+def test_a_sure_half_does_not_make_the_balanced_accuracy_sure() -> None:
+    """All of five positives found: recall does not vary, and is not sure for that."""
+    p, y = simulate(200, 1, seed=21)
+    y[:] = 0
+    y[:5], p[:5] = 1, 0.9
+    label = evaluate(p, y, [True], replicates=200).labels[0]
+    assert label.recall.value == 1
+    reach = label.balanced_accuracy.value - label.balanced_accuracy.low  # type: ignore[operator]
+    assert reach == pytest.approx((1 - 0.025 ** (1 / 5)) / 2, rel=0.05)
+
+
+def test_all_cells_of_few_positives_have_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor have they where they are too many to be sorted at once."""
+    p, y = simulate(100, 2, seed=22)
+    y[:] = 0
+    for positives in (4, 0):
+        y[:positives, 0] = 1
+        for most in (10**6, 1):
+            monkeypatch.setattr("imbalance_cli.evaluation.averages.POOLED_AT_ONCE", most)
+            evaluation = evaluate(p, y, [True, True])
+            assert not evaluation.micro_intervals
+            reason = evaluation.without_interval["micro.brier"]
+            assert reason == "fewer than 5 rows of a class"
+        y[:] = 0
+
+
 def test_groups_and_weights_leave_fewer_cases_to_be_sure_of() -> None:
     y = torch.tensor([[1.0]] * 12 + [[0.0]] * 30, dtype=torch.float64)
     p = 0.1 + 0.8 * y

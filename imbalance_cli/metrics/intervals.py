@@ -12,7 +12,8 @@ same replicates cover less; benchmarks/RESULTS.md has both.
 
 Shares of cases that are right or wrong, F1 and F2 have the intervals of proportions.py instead, of
 as many cases as vary like the replicates do; so has what is at an end of its range and does not
-vary. The recall at a precision, which is the best of many and so is too high rather than too low,
+vary. That of the balanced accuracy, the mean of two such shares, is of both theirs (Zou & Donner
+2008). The recall at a precision, which is the best of many and so is too high rather than too low,
 has the lower of both low ends.
 
 The calibration error of a label has an interval of its own (inversion.py). Here it keeps its own
@@ -94,6 +95,7 @@ PROPORTIONS = (
     "precision_at_k",
     "recall_at_precision",
 )
+HALVES = ("recall", "specificity")  # of the balanced accuracy
 BETAS = {"f1": 1.0, "f2": 4.0}  # squared
 
 
@@ -145,8 +147,11 @@ def make_intervals(
     if cases is None:
         return ends
     rows = zip(METRICS, values.tolist(), spread.tolist(), ends.tolist(), strict=True)
-    bounded = [_bound(*row, cases, confidence) for row in rows]
-    return ends.new_tensor(bounded)
+    bounded = {row[0]: _bound(*row, cases, confidence) for row in rows}
+    halves = [(float(values[METRICS.index(name)]), *bounded[name]) for name in HALVES]
+    if not any(math.isnan(number) for half in halves for number in half):
+        bounded["balanced_accuracy"] = _average(*halves)
+    return ends.new_tensor(list(bounded.values()))
 
 
 def reach_of(size: float, confidence: float, replicates: float = math.inf) -> float:
@@ -185,6 +190,16 @@ def _bound(
         return low, high
     below, above = bound_proportion(value, spread**2, size, confidence)
     return (min(low, below) if name == "recall_at_precision" else below), above
+
+
+def _average(
+    one: tuple[float, float, float], other: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Return low and high of the mean of two proportions, each with its own, of other cases."""
+    middle = (one[0] + other[0]) / 2
+    below = math.hypot(one[0] - one[1], other[0] - other[1]) / 2
+    above = math.hypot(one[2] - one[0], other[2] - other[0]) / 2
+    return max(middle - below, 0.0), min(middle + above, 1.0)
 
 
 def _deviation(draws: torch.Tensor) -> torch.Tensor:
