@@ -58,6 +58,15 @@ def draw_report(directory: Path) -> Path:
     return write_drawings(directory, to_html(report), draw_plots(report))
 
 
+def draw_page(directory: Path) -> bytes:
+    """Return the page of a run, drawn from its saved predictions; nothing is written.
+
+    Raises:
+        RunError: the run, its numbers or its predictions cannot be used.
+    """
+    return to_html(read_report(directory))
+
+
 def read_report(directory: Path) -> RunReport:
     """Return all that the report of a run shows.
 
