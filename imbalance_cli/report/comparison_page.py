@@ -80,9 +80,9 @@ def _write_reading(report: RunsReport) -> str:
         return "There are no intervals: no bootstrap replicates were asked for."
     drawn = "whole groups" if comparison.resampled == "groups" else "rows"
     return (
-        f"Intervals are {comparison.confidence:.0%}, over {comparison.replicates} bootstrap "
-        f"replicates. Each draws the same {drawn} for every run, so that what is hard about a draw "
-        "cancels in the differences: they can be clear where the intervals of the values overlap."
+        f"Each of {comparison.replicates} bootstrap replicates draws the same {drawn} for every "
+        "run, so that what is hard about a draw cancels in the differences: they can be clear "
+        "where the intervals of the values overlap."
     )
 
 

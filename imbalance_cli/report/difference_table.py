@@ -231,4 +231,4 @@ def _scale(compared: Iterable[Compared]) -> float:
 
 
 def _show_scale(scale: float) -> str:
-    return f"<span>-{scale:.2g}</span> <span>0</span> <span>{scale:.2g}</span>"
+    return f"<span><i>-{scale:.2g}</i> <i>0</i> <i>{scale:.2g}</i></span>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from imbalance_cli.report.figures import Matrix
+from imbalance_cli.report.figures import Matrix, Ranking
 from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.label_table import write_table
 from imbalance_cli.report.names import show_name
@@ -88,7 +88,11 @@ def to_html(report: RunReport) -> bytes:
         reading=write_reading(evaluation),
         remarks=data_of(report).get("remarks", []),
         numbers=list_key_numbers(evaluation),
-        ranking=_draw(figures, "labels"),
+        rankings=[
+            _draw(figures, figure.name)
+            for figure in figures.values()
+            if isinstance(figure, Ranking)
+        ],
         table=write_table(evaluation, places),
         table_note=write_table_note(evaluation),
         metrics=list_metrics(evaluation) if len(evaluation.labels) == 1 else [],

@@ -5,6 +5,7 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from imbalance_cli.artifacts import CONFIG, load_run
+from imbalance_cli.comparison import conclude
 from imbalance_cli.config import load_config
 from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.report.comparison_page import to_html
@@ -61,18 +63,18 @@ def draw_runs(
         warn(sentence)
 
     comparison = compare_saved(runs, caution, bootstrap=bootstrap)
-    evaluation = runs[0].evaluation
+    evaluation, described = runs[0].evaluation, _describe_runs(runs)
     report = RunsReport(
         source=evaluation.source,
         part=evaluation.part,
-        runs=_describe_runs(runs),
+        runs=described,
         settings=find_differences(
             [
                 load_config(str(Path(run.path) / CONFIG)).model_dump(by_alias=True, mode="json")
                 for run in runs
             ]
         ),
-        comparison=comparison,
+        comparison=_rename(comparison, [run.name for run in described]),
         micro=compare_cells(runs, bootstrap) if sum(learned_by_all(runs)) > 1 else None,
         curves=list(_curves_that_differ(runs, comparison)),
         cautions=cautions,
@@ -114,6 +116,16 @@ def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
         document, _ = load_run(Path(run.path))
         described.append(ComparedRun(name, run.path, run.loss, document["created"]))
     return described
+
+
+def _rename(comparison: Comparison, names: Sequence[str]) -> Comparison:
+    """Return the comparison with runs called by short names, in what it says too."""
+    candidates = [
+        dataclasses.replace(candidate, name=name)
+        for candidate, name in zip(comparison.candidates, names, strict=True)
+    ]
+    renamed = dataclasses.replace(comparison, candidates=candidates, baseline=names[0])
+    return dataclasses.replace(renamed, conclusions=conclude(renamed, of="run"))
 
 
 def _curves_that_differ(
