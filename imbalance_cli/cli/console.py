@@ -93,9 +93,17 @@ def show_report(
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
     if output_format == "table":
+        from imbalance_cli import workflows
         from imbalance_cli.report.terminal import draw_report
 
-        draw(draw_report(evaluation, str(run), sort or PREVALENCE, held_out=held_out))
+        report = draw_report(
+            evaluation,
+            str(run),
+            sort or PREVALENCE,
+            held_out=held_out,
+            decisions=workflows.read_decisions(run),
+        )
+        draw(report)
         if page is not None:
             sys.stdout.write(f"report: {page}\n")
         return

@@ -84,7 +84,7 @@ def _draw_again(
     from imbalance_cli import workflows
 
     if output is None:
-        page = workflows.draw_report(run)
+        page = workflows.draw_report(run, warn)
     else:
         page = output
         write_result(workflows.draw_page(run), output)

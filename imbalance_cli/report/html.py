@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.report.figures import Matrix, Ranking
 from imbalance_cli.report.label_figures import draw_label
-from imbalance_cli.report.label_table import write_table
-from imbalance_cli.report.names import show_name
+from imbalance_cli.report.label_table import write_breakable, write_table
+from imbalance_cli.report.names import escape_name, show_name
 from imbalance_cli.report.page_template import render_page
 from imbalance_cli.report.provenance import (
     data_of,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from imbalance_cli.report.contents import RunReport
     from imbalance_cli.report.figures import Figure
 
+COLUMN = 40  # letters of a name above a column of pairs
 OPEN_LABELS = 3  # with so many labels or fewer, all are unfolded; else the first
 
 
@@ -111,6 +113,7 @@ def to_html(report: RunReport) -> bytes:
         config=report.config,
         versions=report.document["versions"],
         run=report.run,
+        run_argument=shlex.quote(report.run),
     )
 
 
@@ -121,7 +124,7 @@ def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str,
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []
-    return [*sections, ("config", "Config")]
+    return [*sections, ("use", "Use"), ("config", "Config")]
 
 
 def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
@@ -186,10 +189,15 @@ def _together(figures: Mapping[str, Figure]) -> dict[str, Any] | None:
     if not isinstance(matrix, Matrix):
         return None
     rows = [
-        (show_name(name, HEADING), [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row])
+        (
+            write_breakable(show_name(name, HEADING)),
+            [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row],
+        )
         for name, row in zip(matrix.rows, matrix.cells, strict=True)
     ]
-    columns = [show_name(name, HEADING) for name in matrix.columns]
+    columns = [
+        (write_breakable(show_name(name, COLUMN)), escape_name(name)) for name in matrix.columns
+    ]
     return {
         "title": matrix.title,
         "text": matrix.description,

@@ -129,15 +129,20 @@ def _row(
 def write_name(label: str, places: Mapping[str, str], *, learnable: bool) -> str:
     """Return the head of a row: the name of a label, which leads to its figures if it has any."""
     shown = escape_name(label)
-    name = str(escape(shown)).replace("_", "_<wbr>")
+    name = write_breakable(shown)
     short = ' class="short"' if len(shown) <= SHORT else ""
     if len(shown) > LONG:
-        name = f'<span class="long">{name}</span>'
+        name = Markup('<span class="long">{}</span>').format(name)
     if label in places:
-        name = f'<a href="#{places[label]}">{name}</a>'
+        name = Markup('<a href="#{}">{}</a>').format(places[label], name)
     if not learnable:
-        name += " <small>not learned</small>"
+        name += Markup(" <small>not learned</small>")
     return f'<th scope="row"{short}>{name}'
+
+
+def write_breakable(name: str) -> Markup:
+    """Return a name that may go on in another line after each underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _undefined(reason: str) -> str:

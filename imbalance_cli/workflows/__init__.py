@@ -6,7 +6,12 @@ from imbalance_cli.workflows.comparing_runs import compare_runs
 from imbalance_cli.workflows.drawing_runs import draw_runs
 from imbalance_cli.workflows.fitting import default_directory, fit
 from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
-from imbalance_cli.workflows.reporting import draw_page, draw_report, read_evaluation
+from imbalance_cli.workflows.reporting import (
+    draw_page,
+    draw_report,
+    read_decisions,
+    read_evaluation,
+)
 
 __all__ = [
     "Finish",
@@ -23,5 +28,6 @@ __all__ = [
     "evaluate",
     "fit",
     "predict",
+    "read_decisions",
     "read_evaluation",
 ]

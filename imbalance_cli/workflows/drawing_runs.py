@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from imbalance_cli.artifacts import CONFIG, load_run
+from imbalance_cli.artifacts import CONFIG, read_document
 from imbalance_cli.comparison import conclude
 from imbalance_cli.config import load_config
 from imbalance_cli.curves import Costs, compute_curves
@@ -113,7 +113,7 @@ def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
         names = paths
     described = []
     for name, run in zip(names, runs, strict=True):
-        document, _ = load_run(Path(run.path))
+        document = read_document(Path(run.path))
         described.append(ComparedRun(name, run.path, run.loss, document["created"]))
     return described
 
