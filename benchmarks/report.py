@@ -116,7 +116,8 @@ def write_run(directory: Path, labels: int, rows: int) -> None:
     run.write(PREDICTIONS, encode_parquet(pl.DataFrame(columns)))
     step = {"slope": 1.0, "intercept": 0.0, "fitted": False}
     entry = {"learnable": True, "pos_weight": [4.0], "threshold": THRESHOLD, "calibration": step}
-    entry |= {"validation_positives": 9, "threshold_pooled": False}
+    entry |= {"validation_positives": 9, "threshold_pooled": False, "threshold_reached": None}
+    entry |= {"validation_counts": [6.0, 3.0, 3.0, 8.0]}
     document = {
         "labels": [{"label": name, **entry} for name in names],
         "features": {"numeric": [], "categorical": []},

@@ -87,9 +87,10 @@ def _describe_labels(report: RunReport) -> str:
         return f"{columns}: a row is positive for the class in its cell"
     if settings["positive"] is not None:
         return f"{columns}: a row is positive where the cell is {settings['positive']}"
-    return (
-        f"{columns}: a row is positive where the cell is 1, true or yes" if is_column else columns
-    )
+    # of a column of classes or tags, found to be one, the labels are not called like the column
+    are_columns = all(any(fnmatchcase(name, p) or name == p for p in patterns) for name in names)
+    means = ": a row is positive where the cell is 1, true or yes" if are_columns else ""
+    return f"{columns}{means}"
 
 
 def make_weights_table(report: RunReport) -> PlainTable:

@@ -14,7 +14,7 @@ from imbalance_cli.report.figures import (
     Ranking,
     number_axis,
 )
-from imbalance_cli.report.wording import UNDEFINED
+from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,7 @@ def _draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Iter
     share = f"{len(labels):,} of {len(all_labels):,} labels"
     end, which = "each label", ""
     if groups:
-        end = f"{share}: best, worst and rarest by AP"
+        end = share
         which = f" Drawn are the best, the worst and the rarest: {share}."
     elif len(labels) < len(all_labels):
         end = f"the learned labels: {share}"
@@ -84,7 +84,7 @@ def _draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Iter
             bullets.append(Bullet(label.label, *ends, chance_of(label.prevalence), group))
         yield Ranking(
             name,
-            f"{scale[0].upper()}{scale[1:]} of {end}",
+            f"{METRIC_WORDS[metric][0]} of {end}",
             f"Dots are the {scale}, lines its {report.evaluation.confidence:.0%} interval, "
             f"ticks {chance}.{which}",
             scale,
