@@ -106,7 +106,7 @@
     byId("wide")?.addEventListener("input", () => {
       table.classList.toggle("wide", byId("wide").checked);
     });
-    byId("metric")?.addEventListener("input", () => {
+    byId("metric")?.addEventListener("change", () => {
       table.dataset.metric = byId("metric").value;
     });
     byId("back").addEventListener("click", () => {
