@@ -98,7 +98,7 @@ def test_half_is_no_choice_and_precision_may_be_undefined() -> None:
 
 def test_labels_of_few_positives_are_named() -> None:
     few = label("rare", threshold_pooled=True, validation_positives=3)
-    assert "their few own positives: rare." in describe([label(), few])
+    assert "more say than the few positives of rare." in describe([label(), few])
     assert "had less say in it than the calibrated probabilities" in describe([few])
 
 

@@ -97,7 +97,7 @@ def _describe_pooled(learned: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     if len(learned) == 1:
         return ["So few positives had less say in it than the calibrated probabilities."]
-    return [f"By all labels together more than by their few own positives: {list_names(pooled)}."]
+    return [f"All labels together have more say than the few positives of {list_names(pooled)}."]
 
 
 def _describe_unreached(

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from imbalance_cli.comparison import METRICS
 from imbalance_cli.report.comparison import MARKS, show_signed
-from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_name
+from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_breakable, write_name
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.run_comparison import RANKING, SMALL
 from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED, show_interval
@@ -137,7 +137,7 @@ def _average_rows(report: RunsReport, metric: str) -> Iterator[str]:
             )
             for compared in values
         )
-        name = escape(show_name(run.name, HEADING))
+        name = write_breakable(show_name(run.name, HEADING))
         yield f'\n<tr><th scope="row" title="{escape(run.path)}">{name}{cells}'
 
 

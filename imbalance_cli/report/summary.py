@@ -87,9 +87,10 @@ def write_lead(evaluation: Evaluation) -> str:
         and label.average_precision.low > label.prevalence
         for label in known
     )
+    are, their = ("is", "its") if above == 1 else ("are", "their")
     return (
-        f"{above:,} of {len(evaluation.labels):,} labels are better than chance: the interval of "
-        f"their average precision lies above the prevalence. {end}"
+        f"{above:,} of {len(evaluation.labels):,} labels {are} better than chance: the interval of "
+        f"{their} average precision lies above the prevalence. {end}"
     )
 
 
