@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import io
 import json
@@ -224,6 +225,13 @@ def fit_run(folder: Path, columns: Columns, **sections: Mapping[str, object]) ->
     config = write_config(folder / "config.yaml", table, **sections)
     outcome = succeed("fit", config, "--run-dir", folder / "run", "--format", "json")
     return FittedRun(folder / "run", table, config, outcome)
+
+
+def history(run: Path, column: str, member: int = 0) -> dict[int, float]:
+    """Return a column of history.csv by epoch."""
+    with (run / "history.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if int(row["member"]) == member]
+    return {int(row["epoch"]): float(row[column]) for row in rows}
 
 
 @pytest.fixture(scope="session")
