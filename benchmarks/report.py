@@ -40,6 +40,7 @@ Result = TypeVar("Result")
 SIZES = ((20, 100_000), (10_000, 500))  # labels, rows
 GOAL_SECONDS, GOAL_MEGABYTES = 2.0, 3.0  # of the page of 20 labels
 REPEATS = 3
+REPLICATES = 10  # of the comparison of two runs, which is most of its time
 THRESHOLD = 0.3
 
 
@@ -81,10 +82,10 @@ def measure(directory: Path, labels: int, rows: int) -> None:
 
 
 def measure_two(directory: Path, other: Path, labels: int, rows: int) -> None:
-    """Time the page of two runs side by side, the comparison included, and print a line."""
-    cpu, clock, page = least(lambda: draw_runs([directory, other], print)[1])
+    """Time the page of two runs side by side, their bootstrap included, and print a line."""
+    cpu, clock, page = least(lambda: draw_runs([directory, other], print, bootstrap=REPLICATES)[1])
     size = len(page) / 1e6
-    start = f"| {labels:,} | {rows:,} | the page of two runs"
+    start = f"| {labels:,} | {rows:,} | the page of two runs, {REPLICATES} replicates"
     print(f"{start} | {cpu:.2f} | {clock:.2f} | {size:.2f} | | |")
 
 
