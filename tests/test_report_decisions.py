@@ -75,6 +75,12 @@ def test_a_target_that_is_held_and_one_that_cannot_be() -> None:
     )
 
 
+def test_folds_are_validated_on_by_the_networks_of_others() -> None:
+    section = ThresholdsSection().model_dump(mode="json")
+    [told] = describe_decisions(section, [label()], folds=5)
+    assert told.endswith("on the rows held out of each fold (50 positives).")
+
+
 def test_costs_are_of_a_validation_row() -> None:
     settings = {"objective": "cost", "false_positive_cost": 1.0, "false_negative_cost": 20.0}
     told = describe([label()], **settings)

@@ -29,7 +29,7 @@ HELD = {
 
 
 def describe_decisions(
-    settings: Mapping[str, Any], labels: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any], labels: Sequence[Mapping[str, Any]], *, folds: int | None = None
 ) -> list[str]:
     """Return what the thresholds of a run were chosen for, and what they reached.
 
@@ -38,6 +38,7 @@ def describe_decisions(
     Args:
         settings: the section `thresholds` of its config.
         labels: what run.json holds of each.
+        folds: how many the run has; each is then validated on by the others' networks.
     """
     learned = [label for label in labels if label["learnable"]]
     if not learned:
@@ -46,14 +47,15 @@ def describe_decisions(
     found = Confusion(*torch.tensor(counts, dtype=torch.float64).T)
     fewest = min(label["validation_positives"] for label in learned)
     is_one = len(labels) == 1
+    rows = "the rows held out of each fold" if folds else "the validation rows"
     choice = _describe_choice(
         settings,
         found,
         "is" if is_one else "is on mean",
-        f"the validation rows ({fewest:,} positives{'' if is_one else ' or more'})",
+        f"{rows} ({fewest:,} positives{'' if is_one else ' or more'})",
     )
     first = f"{'The threshold was' if is_one else 'Thresholds were'} {choice}."
-    return [first, *_describe_pooled(learned), *_describe_unreached(settings, learned)]
+    return [first, *_describe_pooled(learned), *_describe_unreached(settings, learned, rows)]
 
 
 def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, rows: str) -> str:
@@ -101,20 +103,19 @@ def _describe_pooled(learned: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _describe_unreached(
-    settings: Mapping[str, Any], learned: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any], learned: Sequence[Mapping[str, Any]], rows: str
 ) -> list[str]:
     missed = [label for label in learned if label["threshold_reached"] is not None]
     if not missed:
         return []
-    what = HELD.get(settings["objective"], ("", "number of rows"))[1]
+    counted = "number of rows" if settings["target"] >= 1 else "share of the rows"
+    what = HELD.get(settings["objective"], ("", counted))[1]
     nearest = min(label["threshold_reached"] for label in missed)
     names = list_names([label["label"] for label in missed])
     target = f"The target, a {what} of {settings['target']:g}, cannot be reached"
     if len(missed) == 1:
-        return [
-            f"{target} on the validation rows of {names}: the nearest, {nearest:.3g}, was taken."
-        ]
-    return [f"{target} on the validation rows of {names}: the nearest was taken."]
+        return [f"{target} on {rows} of {names}: the nearest, {nearest:.3g}, was taken."]
+    return [f"{target} on {rows} of {names}: the nearest was taken."]
 
 
 def _cost_of_a_row(found: Confusion, false_positive: float, false_negative: float) -> torch.Tensor:

@@ -102,7 +102,7 @@ def read_report(directory: Path) -> RunReport:
         evaluation=evaluation,
         findings=[
             *describe_findings(evaluation),
-            *describe_decisions(settings["thresholds"], document["labels"]),
+            *_describe_decisions(config, document),
         ],
         curves=list(_curves(predictions, evaluation, names, config)),
         chosen={name: reasons for name, reasons in chosen.items() if reasons},
@@ -155,8 +155,12 @@ def read_decisions(directory: Path) -> list[str]:
     Raises:
         RunError: it is no run.
     """
-    settings = load_config(str(directory / CONFIG)).thresholds.model_dump(mode="json")
-    return describe_decisions(settings, read_document(directory)["labels"])
+    return _describe_decisions(load_config(str(directory / CONFIG)), read_document(directory))
+
+
+def _describe_decisions(config: Config, document: Mapping[str, Any]) -> list[str]:
+    settings = config.thresholds.model_dump(mode="json")
+    return describe_decisions(settings, document["labels"], folds=config.training.folds)
 
 
 def read_predictions(
