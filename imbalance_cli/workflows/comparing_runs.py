@@ -209,7 +209,8 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
     wanted = [f"{label.label}_{kind}" for label in evaluation.labels for kind in kinds]
     if "probabilities" in frame.columns:
         wanted = ["known", *LISTS]
-    missing = [name for name in ["row", *wanted] if name not in frame.columns]
+    there = set(frame.columns)
+    missing = [name for name in ["row", *wanted] if name not in there]
     if missing:
         raise RunError(
             f"{path}: without the column {missing[0]!r}: it is of other labels than the run",
@@ -225,8 +226,8 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
 
 def _cells(frame: pl.DataFrame, labels: Sequence[str], kind: str) -> torch.Tensor:
     """Return the columns of labels as (N, L) float64, NaN where blank."""
-    columns = [frame[f"{label}_{kind}"].cast(pl.Float64).fill_null(math.nan) for label in labels]
-    return torch.from_numpy(np.stack([column.to_numpy() for column in columns], axis=1))
+    columns = [pl.col(f"{label}_{kind}").cast(pl.Float64).fill_null(math.nan) for label in labels]
+    return torch.from_numpy(np.ascontiguousarray(frame.select(columns).to_numpy(writable=True)))
 
 
 def _cells_of_lists(
