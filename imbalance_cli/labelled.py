@@ -320,7 +320,7 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
     sources = [
         FrameSource(data.frames[path], path)
         if path in data.frames
-        else open_source(path, data.input_format)
+        else open_source(path, data.input_format, data.delimiter)
         for path in _match_paths(names, part)
     ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]

@@ -8,6 +8,7 @@ import typer
 
 from imbalance_cli.cli.console import write_result
 from imbalance_cli.cli.label_options import (
+    Delimiter,
     Encoding,
     InputFormat,
     Labels,
@@ -16,6 +17,7 @@ from imbalance_cli.cli.label_options import (
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
+from imbalance_cli.delimiter import parse_delimiter
 from imbalance_cli.errors import SourceError
 
 
@@ -26,6 +28,7 @@ def init(
     encoding: Encoding = "auto",
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     group: Annotated[
         str | None, typer.Option(help="A column whose rows of one value stay in one part.")
     ] = None,
@@ -46,9 +49,14 @@ def init(
     from imbalance_cli.readers.joined import open_labelled
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format)
+    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
     found = inspect_source(opened, patterns, settings)
-    chosen = {"group": group, "time": time, "input_format": input_format}
+    chosen = {
+        "group": group,
+        "time": time,
+        "input_format": input_format,
+        "delimiter": None if delimiter is None else parse_delimiter(delimiter),
+    }
     given = {key: value for key, value in chosen.items() if value is not None}
     file = labels[0] if labels and not patterns else None
     proposal = propose_config(source, found, settings, given, targets_file=file)

@@ -8,6 +8,7 @@ import typer
 
 from imbalance_cli.cli.console import default_format, draw, write_result
 from imbalance_cli.cli.label_options import (
+    Delimiter,
     Encoding,
     InputFormat,
     Labels,
@@ -28,6 +29,7 @@ def inspect(
     encoding: Encoding = "auto",
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     output_format: ReportFormat = None,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -37,7 +39,7 @@ def inspect(
     from imbalance_cli.report import inspection as drawing
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format)
+    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
     found = inspect_source(opened, patterns, settings)
     chosen = output_format or default_format()
     if chosen == "table":

@@ -183,7 +183,10 @@ def is_targets_file(name: str, source: Source) -> bool:
 
 
 def open_labelled(
-    name: str, labels: Sequence[str], input_format: str | None = None
+    name: str,
+    labels: Sequence[str],
+    input_format: str | None = None,
+    delimiter: str | None = None,
 ) -> tuple[Source, Sequence[str]]:
     """Open a source and, where that is what names its labels, a file of targets beside it.
 
@@ -191,6 +194,7 @@ def open_labelled(
         name: as in `open_source`.
         labels: names or globs of columns, or one file.
         input_format: of the source.
+        delimiter: of the source.
 
     Returns:
         The source, and the names or globs of its label columns.
@@ -198,7 +202,7 @@ def open_labelled(
     Raises:
         SourceError: one of them cannot be opened, or they do not go together.
     """
-    source = open_source(name, input_format)
+    source = open_source(name, input_format, delimiter)
     files = [label for label in labels if is_targets_file(label, source)]
     if not files:
         return source, labels
