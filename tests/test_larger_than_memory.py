@@ -482,6 +482,25 @@ def test_sources_of_other_types(tmp_path: Path) -> None:
         refuse("fit", config, says="columns of different types")
 
 
+@pytest.mark.parametrize("kind", ["a file", "a dangling link"])
+def test_a_file_where_the_caches_would_be(tmp_path: Path, kind: str) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    taken = runs / ".imbtrain-cache"
+    if kind == "a file":
+        taken.touch()
+    else:
+        taken.symlink_to(runs / "gone")
+    refuse(
+        "fit", config, "--run-dir", runs / "new",
+        says=f"{taken}: is no directory, and rows that are streamed",
+        hint=f"move it away; or a --run-dir elsewhere than in {runs}",
+    )  # fmt: skip
+    assert list(runs.iterdir()) == [taken]
+
+
 def test_a_source_that_grew_between_two_passes(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
     config = load_sections(tmp_path, table)

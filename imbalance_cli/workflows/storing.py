@@ -19,6 +19,7 @@ from imbalance_cli.row_cache import (
     ModelRows,
     cache_key,
     cached_rows,
+    check_place,
     look_at_sources,
 )
 from imbalance_cli.workflows.packing import pack, unpack
@@ -104,6 +105,7 @@ def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
         ImbtrainError: a source, a column or a cell cannot be used, the rows cannot be cut, or the
             cache cannot be written.
     """
+    check_place(directory)
     sources = look_at_sources(find_files(config.data), directory)
     key = cache_key(sources.identities(), **_settings(config))
 
