@@ -501,6 +501,39 @@ def test_a_file_where_the_caches_would_be(tmp_path: Path, kind: str) -> None:
     assert list(runs.iterdir()) == [taken]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "npz"])
+def test_whole_numbers_in_one_file_and_decimals_in_another(suffix: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        amount = random.normal(size=300)
+        whole = random.integers(0, 2**40, 300)
+        label = (amount > 1).astype(np.int8)
+        columns = {
+            "amount": amount,
+            "whole": whole if name == "a" else whole + 0.5,
+            "weight": random.integers(1, 3, 300) / (1 if name == "a" else 2.0),
+            "who": random.integers(0, 40, 300).astype(np.int64 if name == "a" else np.float64),
+            "y": label if name == "a" else label.astype(np.float64),
+        }
+        if name == "a":
+            columns["weight"] = columns["weight"].astype(np.int64)
+        path = tmp_path / f"{name}.{suffix}"
+        if suffix == "npz":
+            np.savez(path, allow_pickle=False, **columns)
+        elif suffix == "arrow":
+            pl.DataFrame(columns).write_ipc(path)
+        else:
+            pl.DataFrame(columns).write_parquet(path)
+    train = str(tmp_path / f"*.{suffix}")
+    assert_same(*both(tmp_path, train, group="who", sample_weight="weight"))
+    assert_same(*both(tmp_path, train, labels=["y"], encoding="one_vs_rest", exclude=["who"]))
+    files = sorted(str(path) for path in tmp_path.glob(f"*.{suffix}"))
+    expected = succeed("weights", *files, "--sample-weight", "weight").out
+    if suffix == "parquet":  # a glob is one table
+        assert succeed("weights", train, "--sample-weight", "weight").out == expected
+        assert succeed("inspect", train, "--format", "json").document["rows"] == 600
+
+
 def test_a_source_that_grew_between_two_passes(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
     config = load_sections(tmp_path, table)

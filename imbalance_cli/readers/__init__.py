@@ -22,7 +22,7 @@ from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.text_formats import choose_delimiter, sniff_delimiter
-from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line
+from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line, shared_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -141,15 +141,29 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
     return stack_tables(tables, ", ".join(source.name for source in sources))
 
 
-def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator[Table]:
+def stream_tables(
+    sources: Sequence[Source], columns: Sequence[str], *, sparse: bool = True
+) -> Iterator[Table]:
     """Yield the columns of sources, some rows at a time.
+
+    A column of whole numbers in one of them and of others in another one is of the numbers that
+    hold both, as `stack_tables` makes it.
+
+    Args:
+        sources: whose rows come one after the other.
+        columns: of all of them.
+        sparse: whether many labels may be, as of `Source.mixed_batches`.
 
     Raises:
         SourceError: a record cannot be read, or a column is of different types.
     """
+    shared = shared_numbers(
+        [source.types(columns) for source in sources] if len(sources) > 1 else []
+    )
     types: dict[str, pl.DataType] = {}
     for source in sources:
-        for batch in source.mixed_batches(columns):
+        for read in source.mixed_batches(columns) if sparse else source.batches(columns):
+            batch = dataclasses.replace(read, frame=read.frame.cast(shared))
             for column, dtype in batch.frame.schema.items():
                 first = types.setdefault(column, dtype)
                 if dtype != first and not (dtype.is_numeric() and first.is_numeric()):
@@ -160,7 +174,7 @@ def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator
             yield batch_table(batch, source.name)
 
 
-def find_row(sources: Iterable[Source], columns: Sequence[str], row: int) -> tuple[str, Table]:
+def find_row(sources: Sequence[Source], columns: Sequence[str], row: int) -> tuple[str, Table]:
     """Return where a row of sources stands, and a table of it alone, by reading up to it.
 
     Args:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.readers.array_files import Array
@@ -105,6 +106,14 @@ class ArraySource(Source):
         """
         for first, blocks in self._blocks(columns):
             yield _batch(first, blocks, columns)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the arrays.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        return next(self.batches(columns)).frame.schema if columns else {}
 
     def _blocks(
         self, columns: Sequence[str]

@@ -15,6 +15,8 @@ from imbalance_cli.readers.typed import tally_batches
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import polars as pl
+
 
 @runtime_checkable
 class Sized(Protocol):
@@ -79,6 +81,11 @@ class JoinedSource(Source):
         if not (self._known and bool(features) != bool(targets)):
             return tally_batches(self.batches(columns), columns)
         return self._targets.tally(targets) if targets else self._features.tally(features)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the columns that have any."""
+        features, targets = self._part(columns)
+        return {**self._features.types(features), **self._targets.types(targets)}
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time.
