@@ -25,7 +25,7 @@ from imbalance_cli.readers.text_formats import choose_delimiter, sniff_delimiter
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line, shared_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 

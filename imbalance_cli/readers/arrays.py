@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.array_files import (
-    READ_ERRORS,
     WIDEST,
     open_npy,
     open_npz,
     open_pt,
     open_safetensors,
 )
+from imbalance_cli.readers.damage import READ_ERRORS
 from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import first_line, texts
