@@ -42,6 +42,7 @@ from imbalance_cli.readers import (
 )
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
+from imbalance_cli.readers.partitions import find_parts
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
@@ -330,7 +331,7 @@ def find_files(data: DataSection) -> list[Path]:
     """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
-        SourceError: no file matches.
+        SourceError: no file matches, or a directory is no table.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
@@ -339,7 +340,7 @@ def find_files(data: DataSection) -> list[Path]:
     return [
         file
         for path in found
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        for file in (find_parts(str(path)) if path.is_dir() else [path])
         if file.is_file()
     ]
 
