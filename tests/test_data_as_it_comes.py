@@ -237,6 +237,28 @@ def test_a_tag_that_is_read_as_missing_where_it_stands_alone(tmp_path: Path) -> 
     assert "1 cell 'NA' is read as missing; if NA is a tag" in counted.err
 
 
+def test_a_tag_among_others_that_alone_is_missing(tmp_path: Path) -> None:
+    arguments = ("--labels", "tags", "--encoding", "tags")
+    table = tmp_path / "a.csv"
+    table.write_text("x,tags\n" + "1,b;a;NA\n2,a\n3,NA;b\n4,null;a\n" * 30)
+    told = "column 'tags': 60 cells hold 'NA' among other tags, where it is read as a tag"
+    counted = succeed("weights", table, *arguments, "--format", "json")
+    assert [(label["label"], label["positives"]) for label in counted.document["labels"]] == [
+        ("NA", 60), ("a", 90), ("b", 60), ("null", 30)
+    ]  # fmt: skip
+    assert told in counted.err
+    assert "30 cells hold 'null' among other tags" in counted.err
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["tags"], "encoding": "tags"}, **SHORT
+    )
+    assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
+    findings = succeed("inspect", table, *arguments, "--format", "json").document["findings"]
+    assert any("60 cells hold 'NA' among other tags" in f["problem"] for f in findings)
+    lists = tmp_path / "a.parquet"  # where a word is a tag wherever it stands
+    pl.DataFrame({"x": [1, 2, 3], "tags": [["NA"], ["a", "NA"], []]}).write_parquet(lists)
+    assert succeed("weights", lists, *arguments).err == ""
+
+
 @pytest.mark.parametrize("encoding", ["binary", "one_vs_rest", "tags"])
 def test_counting_rows_of_no_weight_is_refused(tmp_path: Path, encoding: str) -> None:
     tables = [tmp_path / "a.csv", tmp_path / "b.csv"]
