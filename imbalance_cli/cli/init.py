@@ -18,11 +18,12 @@ from imbalance_cli.cli.label_options import (
 )
 from imbalance_cli.cli.options import Debug
 from imbalance_cli.delimiter import parse_delimiter
-from imbalance_cli.errors import SourceError
 
 
 def init(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A table.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A table; - for stdin.", show_default=False)
+    ],
     labels: Labels = None,
     positive: Positive = None,
     encoding: Encoding = "auto",
@@ -39,11 +40,6 @@ def init(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write a commented config for a source, which fit takes as it is."""
-    if source == "-":
-        raise SourceError(
-            "stdin can be read once, and a config that names it could not read it again",
-            hint="save it to a file, and name that",
-        )
     from imbalance_cli.config.template import write_template
     from imbalance_cli.inspection import inspect_source, propose_config
     from imbalance_cli.readers.joined import open_labelled

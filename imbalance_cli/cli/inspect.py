@@ -22,7 +22,7 @@ from imbalance_cli.cli.options import Debug, ReportFormat
 def inspect(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A table; - for CSV on stdin.", show_default=False),
+        typer.Argument(metavar="SOURCE", help="A table; - for stdin.", show_default=False),
     ],
     labels: Labels = None,
     positive: Positive = None,
