@@ -68,7 +68,7 @@ def is_streamed(config: Config, observer: Observer) -> bool:
     if kept:
         observer.warned(f"{about}, yet all rows are read into memory: {kept[0]} cannot be streamed")
         return False
-    observer.warned(f"{about}: rows are streamed from disk (data.in_memory)")
+    observer.noted(f"{about}: rows are streamed from disk (data.in_memory)")
     return True
 
 
@@ -121,7 +121,7 @@ def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
 
         return Contents(*pack(roles, data, scan), batches())
 
-    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.warned)
+    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.noted)
     return Stored(*unpack(cache.document, cache.arrays), cache)
 
 
