@@ -21,6 +21,7 @@ from imbalance_cli.errors import (
     SourceError,
     SplitError,
     nearest,
+    number_of,
     shorten,
 )
 from imbalance_cli.labels import (
@@ -243,10 +244,11 @@ def fit_encoder(
     rare = vocabulary.rare(config.thresholds.minimum_positives)
     remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
-        kind = "classes" if data.encoding == "one_vs_rest" else "tags"
+        kinds = ("class", "classes") if data.encoding == "one_vs_rest" else ("tag", "tags")
         remarks.append(
-            f"{len(rare)} {kind} of {column!r} in fewer than {config.thresholds.minimum_positives} "
-            f"rows (thresholds.minimum_positives): {list_names(rare, most=10)}"
+            f"{number_of(len(rare), *kinds)} of {column!r} in fewer than "
+            f"{config.thresholds.minimum_positives} rows (thresholds.minimum_positives): "
+            f"{list_names(rare, most=10)}"
         )
     return encoder_of(data, columns, labels), remarks
 
@@ -261,9 +263,11 @@ def _remark_on_blanks(data: DataSection, blank: int, encoder: LabelEncoder) -> l
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
+    counted = "are blank and so count" if blank > 1 else "is blank and so counts"
+    rows = "them rows" if blank > 1 else "it a row"
     remark = (
-        f"{blank:,} cells of {encoder.columns[0]!r} are blank and so count as missing; "
-        "data.missing_labels: negative makes them rows without tags"
+        f"{number_of(blank, 'cell')} of {encoder.columns[0]!r} {counted} as missing; "
+        f"data.missing_labels: negative makes {rows} without tags"
     )
     return [remark]
 

@@ -158,6 +158,25 @@ def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
     assert told not in succeed("fit", config, "--run-dir", tmp_path / "other").err
 
 
+def test_one_of_a_thing_is_called_so(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,kind\n" + "1,ant\n2,bee\n" * 40 + "3,cat\n")
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["kind"], "encoding": "one_vs_rest"}, **SHORT
+    )
+    told = succeed("fit", config, "--run-dir", tmp_path / "run").err
+    assert "1 class of 'kind' in fewer than 10 rows" in told
+    table.write_text("x,kind\n" + "1,ant;bee\n2,bee\n" * 40 + "3,\n")
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["kind"], "encoding": "tags"}, **SHORT
+    )
+    told = succeed("fit", config, "--run-dir", tmp_path / "tags").err
+    assert "1 cell of 'kind' is blank and so counts as missing" in told
+    table.write_text("y\n1\n")
+    inspected = succeed("inspect", table, "--format", "table").text
+    assert ": 1 row, 1 column column type" in " ".join(inspected.split())
+
+
 def test_features_and_labels_in_two_files(tmp_path: Path) -> None:
     write_embeddings(tmp_path)
     arrays = np.load(tmp_path / "embeddings.npz")
