@@ -100,7 +100,9 @@ def refuse(*arguments: object, stdin: bytes = b"", says: str = "", hint: str = "
     outcome = run_command(*arguments, stdin=stdin)
     assert outcome.code == 2, outcome.err
     assert outcome.out == b""
-    lines = [line for line in outcome.err.splitlines() if not line.startswith("warning: ")]
+    lines = [
+        line for line in outcome.err.splitlines() if not line.startswith(("warning: ", "note: "))
+    ]
     lines = [line for line in lines if not line.startswith(("rows: ", "epoch "))]
     assert lines[0].startswith("error: "), outcome.err
     assert says in lines[0]
@@ -194,6 +196,9 @@ class Silent:
 
     def warned(self, sentence: str) -> None:
         """Say nothing of what was noticed."""
+
+    def noted(self, sentence: str) -> None:
+        """Say nothing of what was done."""
 
 
 @dataclasses.dataclass(frozen=True)

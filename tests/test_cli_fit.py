@@ -406,7 +406,7 @@ def test_a_label_no_one_can_learn(tmp_path: Path, cell: str, side: str) -> None:
 def test_constant_columns_are_dropped_with_a_note(tmp_path: Path) -> None:
     columns = make_columns() | {"always": ["7"] * 400}
     run = fit_run(tmp_path, columns)
-    assert "warning: constant in the training rows, and so dropped: always" in run.outcome.err
+    assert "note: constant in the training rows, and so dropped: always" in run.outcome.err
     succeed("predict", run.path, "-", stdin=to_csv(make_columns(20)).encode())
 
 

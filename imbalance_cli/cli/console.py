@@ -26,6 +26,11 @@ def warn(message: str) -> None:
     sys.stderr.write(f"warning: {message}\n")
 
 
+def note(message: str) -> None:
+    """Write what was done to stderr."""
+    sys.stderr.write(f"note: {message}\n")
+
+
 def write_result(content: bytes, output: Path | None) -> None:
     """Write a result to a file, all of it or nothing, or to stdout.
 
