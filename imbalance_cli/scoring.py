@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from imbalance_cli.device import autocast
+from imbalance_cli.labels.targets import ALL
 from imbalance_cli.model import SCORING_ROWS, pad_block, score_rows
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
-ALL = slice(None)
 
 
 class Logits(Protocol):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
-Event = Literal["start", "epoch", "best", "warning", "done", "error"]
+Event = Literal["start", "epoch", "best", "note", "warning", "done", "error"]
 
 
 def write_event(event: Event, **fields: object) -> None:
@@ -65,6 +65,11 @@ class EventLog:
     def warned(self, sentence: str) -> None:
         """Write a warning."""
         write_event("warning", message=sentence)
+
+    def noted(self, sentence: str) -> None:
+        """Write a note."""
+        if not self._quiet:
+            write_event("note", message=sentence)
 
     def started(self, start: Start) -> None:
         """Write what is trained, on what."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imbalance_cli.cli.console import warn
+from imbalance_cli.cli.console import note, warn
 from imbalance_cli.cli.events import EventLog
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class QuietProgress:
         """Write a warning."""
         warn(sentence)
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing."""
+
 
 class LineProgress(QuietProgress):
     """Writes a line every few seconds, for logs."""
@@ -55,6 +58,10 @@ class LineProgress(QuietProgress):
         """Write the last epoch, if its line was held back."""
         if self._last is not None and not self._shown:
             self._write(self._last)
+
+    def noted(self, sentence: str) -> None:
+        """Write a note."""
+        note(sentence)
 
     def started(self, start: Start) -> None:
         """Write the sizes of the parts."""
@@ -107,6 +114,10 @@ class BarProgress(QuietProgress):
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
         self._progress.console.print(f"warning: {sentence}", soft_wrap=True)
+
+    def noted(self, sentence: str) -> None:
+        """Write a note above the bar."""
+        self._progress.console.print(f"note: {sentence}", soft_wrap=True)
 
 
 def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress | EventLog:

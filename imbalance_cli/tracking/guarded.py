@@ -73,6 +73,9 @@ class Guarded:
     def warned(self, sentence: str) -> None:
         """Say nothing: trackers keep numbers."""
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing either."""
+
     def started(self, start: Start) -> None:
         """Tell the tracker.
 

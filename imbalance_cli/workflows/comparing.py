@@ -208,7 +208,9 @@ def choose(
     run.write(CONFIG, config.to_yaml().encode())
     warn_of_flattery(held_out.part, observer)
     members, data = model["trained"], document.get("data")
-    evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
+    evaluation = report_run(
+        run, predictor, thresholds, config, held_out, members, warn=observer.warned, data=data
+    )
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
 

@@ -91,7 +91,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)
-    evaluation = report_run(run, predictor, thresholds, config, held_out, members, data=data)
+    evaluation = report_run(
+        run, predictor, thresholds, config, held_out, members, warn=observer.warned, data=data
+    )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation
 

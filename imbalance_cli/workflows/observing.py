@@ -129,6 +129,10 @@ class Observer(Protocol):
         """Something was noticed that the numbers should be read with; at any time."""
         ...
 
+    def noted(self, sentence: str) -> None:
+        """Something was done that is no reason to doubt the numbers; at any time."""
+        ...
+
     def started(self, start: Start) -> None:
         """Training begins."""
         ...
@@ -152,6 +156,11 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             observer.warned(sentence)
+
+    def noted(self, sentence: str) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.noted(sentence)
 
     def started(self, start: Start) -> None:
         """Tell all."""

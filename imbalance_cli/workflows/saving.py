@@ -17,13 +17,14 @@ import torch
 from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+from imbalance_cli.metrics import Confusion
 from imbalance_cli.report import documents
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.workflows.predictions import write_predictions
 from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,6 +78,7 @@ def report_run(
     held_out: HeldOut,
     members: Sequence[dict[str, int]],
     *,
+    warn: Callable[[str], None],
     data: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
@@ -88,6 +90,7 @@ def report_run(
         config: of the report.
         held_out: the rows that the report is of.
         members: where each came from.
+        warn: is told of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
     """
     evaluation = predictor.evaluate(
@@ -106,7 +109,7 @@ def report_run(
     document = describe_model(predictor, thresholds, config, members)
     run.finish(document | {"data": data, "versions": versions()})
     if config.report.plots:
-        draw_report(run.path)
+        draw_report(run.path, warn)
     return evaluation
 
 
@@ -139,17 +142,20 @@ def describe_model(
         label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
         reached = float(thresholds.reached[i])
         label["threshold_reached"] = None if math.isnan(reached) else reached
+        label["validation_counts"] = [float(part[i]) for part in thresholds.counts.parts()]
     return document | {"loss": config.loss.name, "trained": list(members)}
 
 
 def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
     """Return the thresholds that `describe_model` wrote of labels."""
     reached = [label["threshold_reached"] for label in labels]
+    counts = [label["validation_counts"] for label in labels]
     return Thresholds(
         torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
         torch.tensor([label["validation_positives"] for label in labels]),
         torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
         torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
+        Confusion(*torch.tensor(counts, dtype=torch.float64).T),
     )
 
 

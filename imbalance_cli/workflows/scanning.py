@@ -21,7 +21,7 @@ from imbalance_cli.leaks import (
     find_leaks,
     hash_rows,
 )
-from imbalance_cli.readers import batch_table
+from imbalance_cli.readers import stream_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,13 +128,11 @@ def stream_rows(data: LabelledTable, columns: Sequence[str]) -> Iterator[tuple[s
         SourceError: a record cannot be read, or there are not as many rows as before.
     """
     first, rows = 0, len(data.targets)
-    for source in data.reopen():
-        for batch in source.batches(columns):
-            table = batch_table(batch, source.name)
-            last = first + table.frame.height
-            if last <= rows:
-                yield slice(first, last), table
-            first = last
+    for table in stream_tables(data.reopen(), columns, sparse=False):
+        last = first + table.frame.height
+        if last <= rows:
+            yield slice(first, last), table
+        first = last
     if first != rows:
         raise SourceError(
             f"{data.table.name}: has {first:,} rows, and had {rows:,} when the labels were read",
