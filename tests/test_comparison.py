@@ -21,16 +21,17 @@ from imbalance_cli.comparison import (
     CandidateComparison,
     Compared,
     Comparison,
+    bootstrap,
     compare_candidates,
 )
 from imbalance_cli.comparison.bootstrap import (
+    LabelRows,
     Sample,
-    SortedRows,
     point_values,
     replicate_values,
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, Resampling, evaluate_scores
 from imbalance_cli.metrics import expected_calibration_error
 
 if TYPE_CHECKING:
@@ -211,28 +212,36 @@ def cells(draw: st.DrawFn) -> tuple[NDArray[np.float64], ...]:
     return p, y, draw(arrays(np.float64, shape[:1], elements=st.integers(0, 3).map(float)))
 
 
+def label_rows(p: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None) -> LabelRows:
+    """Return one label's rows, (N,) each, of which each is drawn by itself."""
+    sample = Sample.of(y[:, None], [True], weights=weights)
+    return LabelRows.of(p, p >= 0.3, y, sample, sample.units)
+
+
 @settings(deadline=None, max_examples=80)
 @given(drawn=cells())
 def test_a_replicate_is_the_metric_of_the_rows_drawn(
     drawn: tuple[NDArray[np.float64], ...],
 ) -> None:
     p, y, counts = (torch.from_numpy(cell) for cell in drawn)
-    rows = SortedRows.of(p, p >= 0.3, y, [torch.arange(len(p))])
     repeated = counts.long()
-    found = rows.metrics(counts)
-    once = rows.metrics(torch.ones_like(counts))
     for i in range(p.shape[1]):
+        if y[:, i].isnan().all():
+            continue
+        rows = label_rows(p[:, i], y[:, i])
+        drawn_and_all = np.stack([counts.numpy(), np.ones(len(p))], axis=1)
+        found, once = rows.metrics(drawn_and_all).T
         scores, truth = p[:, i].repeat_interleave(repeated), y[:, i].repeat_interleave(repeated)
         wanted = expected(scores, scores >= 0.3, truth)
         if {0.0, 1.0} - set(truth.tolist()):  # a class that was not drawn
-            assert found[:, i].isnan().all()
+            assert found.isnan().all()
         else:
             for name in set(METRICS) - {"ece"}:  # its bins stay those of all rows
-                value = found[METRICS.index(name), i].item()
+                value = found[METRICS.index(name)].item()
                 assert value == pytest.approx(wanted[name], abs=1e-9), name
         if not {0.0, 1.0} - set(y[:, i].tolist()):
             ece = expected_calibration_error(p[:, [i]], y[:, [i]], debias=True).item()
-            assert once[METRICS.index("ece"), i].item() == pytest.approx(ece, abs=1e-12)
+            assert once[METRICS.index("ece")].item() == pytest.approx(ece, abs=1e-12)
 
 
 def test_calibration_error_of_a_replicate_keeps_the_bins() -> None:
@@ -246,9 +255,8 @@ def test_calibration_error_of_a_replicate_keeps_the_bins() -> None:
         error = gaps.std(ddof=1) / np.sqrt(len(gaps))
         folded = foldnorm.mean(abs(gaps.mean()) / error, scale=error)
         wanted += len(gaps) / counts.sum() * (2 * abs(gaps.mean()) - folded)
-    scores = torch.from_numpy(p[:, None])
-    rows = SortedRows.of(scores, scores >= 0.3, torch.from_numpy(y[:, None]), [torch.arange(57)])
-    found = rows.metrics(torch.from_numpy(counts).double())[METRICS.index("ece")]
+    rows = label_rows(torch.from_numpy(p), torch.from_numpy(y))
+    found = rows.metrics(counts[:, None].astype(float))[METRICS.index("ece")]
     assert found.item() == pytest.approx(max(wanted, 0), abs=1e-12)
 
 
@@ -308,9 +316,18 @@ def test_one_draw_serves_all_candidates_and_labels() -> None:
     assert (found.difference - low, high - found.difference) == pytest.approx(
         [1.959964 * error] * 2
     )
-    counts = list(sample.draw(resampling))
-    assert {float(drawn.sum()) for drawn in counts} == {150.0}
-    assert not torch.equal(counts[0], counts[1])
+
+
+def test_blocks_of_many_rows_say_what_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates, y = simulate(20_000, 1, [0.2, 0.5], seed=9)
+    sample, resampling = Sample.of(y, [True]), Resampling(400)
+    errors = []
+    for most in (JOINT_CELLS, 0):
+        monkeypatch.setattr("imbalance_cli.comparison.bootstrap.JOINT_CELLS", most)
+        first, second = (replicate_values(c, sample, resampling)[:, :, 0] for c in candidates)
+        errors.append((second - first).std(dim=0))
+    assert sample.drawn_units(resampling).size == BLOCKS
+    torch.testing.assert_close(errors[1], errors[0], rtol=0.2, atol=0)
 
 
 def test_pairing_narrows_the_interval() -> None:
@@ -327,9 +344,6 @@ def test_whole_groups_are_drawn() -> None:
     candidates, y = simulate(60, 1, [0.2, 0.8], seed=8)
     copies = [candidate(c.name, c.probabilities.repeat(8, 1)) for c in candidates]
     groups = torch.arange(60).repeat(8) * 5 - 3
-    sample = Sample.of(y.repeat(8, 1), [True], groups)
-    for counts in sample.draw(Resampling(3)):
-        assert torch.equal(counts[:60].repeat(8), counts)
     widths = []
     for given_ in (None, groups):
         comparison = compare(copies, y.repeat(8, 1), groups=given_)
@@ -650,11 +664,14 @@ def test_a_replicate_that_draws_each_row_once_is_the_point_estimate(
 ) -> None:
     p, y, weights = (torch.from_numpy(cell) for cell in drawn)
     weights = scale * (0.25 + weights)
-    rows = SortedRows.of(p, p >= 0.3, y, [torch.arange(len(p))], weights)
     sample = Sample.of(y, [True] * y.shape[1], weights=weights)
     wanted = point_values(candidate("bce", p), sample)[:, :-1]
     wanted = wanted.where(((y == 1).any(dim=0)) & ((y == 0).any(dim=0)), NAN)
-    found = rows.metrics(weights)
+    found = torch.full_like(wanted, NAN)
+    once = np.ones((len(p), 1))
+    for i in range(y.shape[1]):
+        if not y[:, i].isnan().all():
+            found[:, i] = label_rows(p[:, i], y[:, i], weights).metrics(once)[:, 0]
     # decisions that are all the same have a correlation of 0, and that of rounding is small
     torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-7, equal_nan=True)
 

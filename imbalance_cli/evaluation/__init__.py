@@ -2,7 +2,7 @@
 
 from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
 from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
-from imbalance_cli.evaluation.resampling import Resampling
+from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling
 from imbalance_cli.evaluation.results import (
     WITH_INTERVAL,
     Estimate,
@@ -14,6 +14,8 @@ from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
 from imbalance_cli.metrics import METRICS, Levels
 
 __all__ = [
+    "BLOCKS",
+    "JOINT_CELLS",
     "LEAST_FOR_INTERVAL",
     "METRICS",
     "WITH_INTERVAL",

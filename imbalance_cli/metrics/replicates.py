@@ -130,6 +130,12 @@ class Replicates:
         # sums of weights in another order may differ in rounding
         return Confusion(tp, fp, missed.clamp(min=0), left.clamp(min=0))
 
+    def ranked(self) -> torch.Tensor:
+        """Return average precision and ROC AUC, (2, R), NaN where they are undefined."""
+        true, false = prefixes(self.positives), prefixes(self.negatives)
+        precision = self._average_precision(true, true + false)
+        return torch.stack([precision, self._roc_auc(false, true[:, -1] * false[:, -1])])
+
     def metrics(self, levels: Levels, confusion: Confusion | None = None) -> torch.Tensor:
         """Return each of METRICS, (metrics, R), NaN where it is undefined.
 

@@ -54,6 +54,10 @@ class Units:
         names, of_row = np.unique(groups.cpu().numpy(), return_inverse=True)
         return cls(of_row, len(names))
 
+    def select(self, rows: torch.Tensor) -> Units:
+        """Return the same units for some rows, by their numbers."""
+        return Units(self.of_row[rows.cpu().numpy()], self.size)
+
     def in_blocks(self, blocks: int, seed: int) -> Units:
         """Return blocks of about as many units each, put together at random; or few as they are."""
         if self.size <= blocks:
