@@ -21,7 +21,6 @@ from imbalance_cli.comparison import (
     CandidateComparison,
     Compared,
     Comparison,
-    bootstrap,
     compare_candidates,
 )
 from imbalance_cli.comparison.bootstrap import (
