@@ -28,6 +28,7 @@ from imbalance_cli.metrics.probabilities import (
 from imbalance_cli.metrics.ranking import (
     Ranking,
     average_precision,
+    average_precision_of,
     lift,
     precision_at_k,
     recall_at_precision,
@@ -51,6 +52,7 @@ __all__ = [
     "Replicates",
     "Units",
     "average_precision",
+    "average_precision_of",
     "brier",
     "brier_skill",
     "expected_calibration_error",
