@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imbalance_cli.predictor import Predictor
     from imbalance_cli.workflows.saving import HeldOut
 
-ROWS_AT_ONCE = 1024  # of lists
+CELLS_AT_ONCE = 2**20  # of lists, each of which takes some fifty bytes while it is written
 LISTS = ("positives", "decided", "probabilities")
 
 
@@ -39,7 +39,10 @@ def write_predictions(run: RunDirectory, predictor: Predictor, held_out: HeldOut
     be learned, and `known`, whether anything is known of the row's labels.
     """
     if held_out.scored.labels > LABEL_BLOCK:
-        run.write_parts(PREDICTIONS, lambda path: _write_lists(path, predictor, held_out))
+        height = max(CELLS_AT_ONCE // held_out.scored.labels, 1)
+        run.write_parts(
+            PREDICTIONS, lambda path: _write_lists(path, predictor, held_out, height), height
+        )
     else:
         run.write(PREDICTIONS, encode_parquet(_columns(predictor, held_out)))
 
@@ -122,11 +125,11 @@ def _facts(held_out: HeldOut, rows: slice) -> pl.DataFrame:
     return frame
 
 
-def _write_lists(folder: Path, predictor: Predictor, held_out: HeldOut) -> None:
-    """Write the rows into files of a folder, some at a time."""
+def _write_lists(folder: Path, predictor: Predictor, held_out: HeldOut, height: int) -> None:
+    """Write the rows into files of a folder, so many at a time."""
     learnable = np.asarray(predictor.learnable)
-    for number, first in enumerate(range(0, len(held_out.rows), ROWS_AT_ONCE)):
-        rows = slice(first, min(first + ROWS_AT_ONCE, len(held_out.rows)))
+    for number, first in enumerate(range(0, len(held_out.rows), height)):
+        rows = slice(first, min(first + height, len(held_out.rows)))
         probabilities, targets = held_out.scored.block(rows)
         decided = (probabilities >= predictor.thresholds).numpy() & learnable
         values = probabilities.float().numpy()
