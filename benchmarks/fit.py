@@ -29,7 +29,7 @@ from imbalance_cli.features import FeatureRows
 from imbalance_cli.losses import weighted_bce
 from imbalance_cli.model import Shape, build_model
 from imbalance_cli.optimization import build_optimizer
-from imbalance_cli.training import train_epoch
+from imbalance_cli.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def network() -> nn.Sequential:
 
 
 def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
-    """Return an epoch of imbalance_cli.training, as `train` runs it."""
+    """Return an epoch of imbalance_cli.training, as `fit` runs it."""
     codes = np.empty((len(features), 0), np.int64)
     rows = Dataset.from_rows(FeatureRows(features, codes), targets, device)
     shape = Shape(numeric=FEATURES, cardinalities=[], labels=LABELS, hidden=[HIDDEN, HIDDEN])
@@ -73,11 +73,11 @@ def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
     settings = TrainingSection(batch_size=BATCH, schedule="constant")
     optimizer, schedule = build_optimizer(model, settings, steps=-(-len(rows) // BATCH))
     loss = weighted_bce(torch.full((LABELS,), POS_WEIGHT, device=device))
+    steps = Steps(model, loss, optimizer, schedule, precision="float32")
 
     def epoch() -> None:
         order = torch.randperm(len(rows), device=device)
-        batches = rows.batches(order, BATCH)
-        float(train_epoch(model, batches, loss, optimizer, schedule, precision="float32"))
+        float(steps.epoch(rows.batches(order, BATCH)))
 
     return epoch
 

@@ -119,6 +119,15 @@ class Dataset:
         """L."""
         return self.targets.shape[1]
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Return features, targets and, where there are any, weights."""
+        tensors = [self.numeric, self.codes, self.targets]
+        return tensors if self.weights is None else [*tensors, self.weights]
+
+    def clone(self) -> Dataset:
+        """Return a copy with memory of its own."""
+        return Dataset(*(tensor.clone() for tensor in self.tensors()))
+
     def is_known(self) -> torch.Tensor:
         """Return whether any target of a row is known, (N,)."""
         return ~self.targets.isnan().all(dim=1)

@@ -28,13 +28,21 @@ def choose_batch_size(settings: TrainingSection, rows: int) -> int:
 def build_optimizer(
     model: MultilayerPerceptron, settings: TrainingSection, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW and its learning rate schedule over all epochs of `steps` batches."""
+    """Return AdamW and its learning rate schedule over all epochs of `steps` batches.
+
+    On a CUDA device a step can be recorded as a graph, so the learning rate is a tensor there.
+    """
+    device = next(model.parameters()).device
+    rate, is_cuda = settings.learning_rate, device.type == "cuda"
     optimizer = torch.optim.AdamW(
         model.parameters(),
-        lr=settings.learning_rate,
+        lr=torch.tensor(rate, device=device) if is_cuda else rate,
         weight_decay=settings.weight_decay,
-        fused=next(model.parameters()).device.type in {"cpu", "cuda"},
+        fused=device.type in {"cpu", "cuda"},
+        capturable=is_cuda,
     )
+    for group in optimizer.param_groups:
+        group["initial_lr"] = rate  # the schedule then reckons on the host
     factor = SCHEDULES[settings.schedule]
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: factor(step / (steps * settings.epochs))

@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.device import autocast, generator
+from imbalance_cli.device import generator
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import inverse_link
-from imbalance_cli.losses import Loss, loss_and_slope, stack_losses
+from imbalance_cli.losses import Loss, stack_losses
 from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
 from imbalance_cli.optimization import build_optimizer, choose_batch_size
 from imbalance_cli.sampling import draw_rows
 from imbalance_cli.scoring import label_blocks, score
+from imbalance_cli.steps import Steps
 from imbalance_cli.stored_rows import StoredRows
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 LOWER_IS_BETTER = ("brier", "log_loss")
 CPU = torch.device("cpu")
-MANY_CELLS, CACHED_CELLS = 2**20, 2**16  # of a batch; as many as are worth taking apart, and taken
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
 
 
@@ -188,15 +188,16 @@ class _Group:
         valid: Sequence[Rows],
         settings: TrainingSection,
     ) -> None:
-        self.model, self.rows, self.members, self.settings = model, rows, members, settings
+        self.rows, self.members, self.settings = rows, members, settings
         self._valid = valid
         device = rows.device
-        self.loss = stack_losses([member.loss for member in members], rows.labels)
-        self.loss = self.loss.to(device)
+        loss = stack_losses([member.loss for member in members], rows.labels).to(device)
         most = max(len(member.train) for member in members)
         size = choose_batch_size(settings, most)
         self.steps = math.ceil(most / size)
-        self.optimizer, self.schedule = build_optimizer(model, settings, self.steps)
+        optimizer, self.schedule = build_optimizer(model, settings, self.steps)
+        precision = settings.precision
+        self._steps = Steps(model, loss, optimizer, self.schedule, precision=precision)
         self._random = [
             generator(device if member.rates is None else CPU, member.seed) for member in members
         ]
@@ -220,14 +221,7 @@ class _Group:
     def train_epoch(self) -> None:
         """Pass once over each member's rows."""
         with _seeded_dropout(self.rows.device, self._dropout_seeds):
-            losses = train_epoch(
-                self.model,
-                self._batches(),
-                self.loss,
-                self.optimizer,
-                self.schedule,
-                precision=self.settings.precision,
-            )
+            losses = self._steps.epoch(self._batches())
         self._losses = losses.cpu()  # the one wait for the device
 
     def validate(self, epoch: int) -> None:
@@ -382,65 +376,6 @@ def mean_score(scores: torch.Tensor, monitor: str) -> float:
             hint="a larger split.valid, or another split.seed",
         )
     return score
-
-
-def train_epoch(
-    model: MultilayerPerceptron,
-    batches: Iterator[Dataset],
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    *,
-    precision: str,
-) -> torch.Tensor:
-    """Pass once over the batches and return each member's mean loss a known cell, (M,).
-
-    The backward pass begins at the logits, with the slope of each member's mean loss. Means over
-    weighted rows are weighted, each batch's by its own weights.
-    """
-    model.train()
-    device = model.output.weight.device
-    total = torch.zeros(model.members, device=device)
-    cells = torch.zeros(model.members, dtype=torch.int64, device=device)
-    for batch in batches:
-        with autocast(device, precision):
-            logits = model(batch.numeric, batch.codes)
-        targets = batch.targets.reshape(logits.shape)
-        losses, slopes = _loss_in_cache(logits, targets, loss)
-        if batch.weights is None:
-            known = (~targets.isnan()).sum(dim=(1, 2))
-            divisor = known.clamp(min=1)
-        else:
-            weights = batch.weights.reshape(logits.shape[:2])[:, :, None]
-            losses, slopes = losses * weights, slopes * weights
-            known = (~targets.isnan() * weights).sum(dim=(1, 2))
-            divisor = known.where(known > 0, 1.0)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(logits, slopes / divisor[:, None, None])
-        optimizer.step()
-        schedule.step()
-        total += losses.sum(dim=(1, 2))
-        cells = cells + known  # whole numbers, unless weighted
-    return total / cells
-
-
-def _loss_in_cache(
-    logits: torch.Tensor, targets: torch.Tensor, loss: Loss
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return `loss_and_slope` of (M, B, L); of many cells on the CPU, a few rows at a time.
-
-    It passes over its cells some twenty times, which is several times faster in the cache.
-    """
-    members, rows, labels = logits.shape
-    if logits.device.type != "cpu" or logits.numel() <= MANY_CELLS:
-        return loss_and_slope(logits, targets, loss)
-    logits = logits.detach()
-    losses, slopes = torch.empty_like(logits), torch.empty_like(logits)
-    height = max(CACHED_CELLS // (members * labels), 1)
-    for first in range(0, rows, height):
-        part = slice(first, first + height)
-        losses[:, part], slopes[:, part] = loss_and_slope(logits[:, part], targets[:, part], loss)
-    return losses, slopes
 
 
 @contextlib.contextmanager

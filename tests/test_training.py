@@ -21,6 +21,7 @@ from imbalance_cli.losses import Loss, asymmetric, compute_loss, focal, stack_lo
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model, score_rows
 from imbalance_cli.optimization import SCHEDULES, build_optimizer
 from imbalance_cli.sampling import balanced_rates
+from imbalance_cli.steps import Steps
 from imbalance_cli.training import (
     LOWER_IS_BETTER,
     EpochResult,
@@ -30,7 +31,6 @@ from imbalance_cli.training import (
     _select_once,
     _stack_rows,
     train,
-    train_epoch,
     validation_score,
 )
 from imbalance_cli.training import MONITORS as METRICS
@@ -166,7 +166,7 @@ def test_reaches_the_minimum_that_sklearn_finds() -> None:
     optimizer, schedule = build_optimizer(model, settings, 1)
     stacked = stack_losses([loss], 1)
     batches = iter([rows])
-    ours = train_epoch(model, batches, stacked, optimizer, schedule, precision="float32")
+    ours = Steps(model, stacked, optimizer, schedule, precision="float32").epoch(batches)
     theirs = LogisticRegression(C=math.inf, class_weight={0: 1.0, 1: 3.0}).fit(rows.numeric, y)
     z = torch.from_numpy(theirs.decision_function(rows.numeric))[:, None]
     best = torch.nn.functional.binary_cross_entropy_with_logits(
@@ -291,7 +291,7 @@ def test_batch_without_a_known_target() -> None:
     optimizer, schedule = build_optimizer(model, FAST, 2)
     empty = dataclasses.replace(VALID, targets=torch.full_like(VALID.targets, math.nan))
     batches = iter([empty, TRAIN])
-    both = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    both = Steps(model, STACKED, optimizer, schedule, precision="float32").epoch(batches)
     assert both.isfinite().all()
     assert all(p.isfinite().all() for p in model.parameters())
 
@@ -301,7 +301,7 @@ def test_mean_loss_is_over_known_cells() -> None:
     settings = TrainingSection(learning_rate=1e-30, weight_decay=0.0, schedule="constant")
     optimizer, schedule = build_optimizer(model, settings, 8)
     batches = TRAIN.batches(torch.arange(len(TRAIN)), 64)
-    loss = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    loss = Steps(model, STACKED, optimizer, schedule, precision="float32").epoch(batches)
     known = ~TRAIN.targets.isnan()
     elements = torch.nn.functional.binary_cross_entropy_with_logits(
         score_rows(model, TRAIN, "float32")[0],
@@ -659,7 +659,7 @@ def test_cuda_learns_as_the_cpu_does() -> None:
 def test_cuda_steps_as_the_cpu_does() -> None:
     """With rows drawn on the host, all members together take the same steps on both."""
     device = torch.device("cuda")
-    settings = FAST.model_copy(update={"epochs": 3, "monitor": "log_loss"})
+    settings = FAST.model_copy(update={"epochs": 3, "monitor": "log_loss", "precision": "float32"})
     rates = balanced_rates(ROWS.targets)
     members = [
         dataclasses.replace(member, rates=rates[member.train]) for member in varied_members()
@@ -689,10 +689,8 @@ def step(rows: Dataset, loss: Loss = LOSS) -> tuple[float, MultilayerPerceptron]
     model = build_model(SMOOTH, [0])
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    losses = train_epoch(
-        model, iter([rows]), stack_losses([loss], 2), optimizer, schedule, precision="float32"
-    )
-    return losses.item(), model
+    steps = Steps(model, stack_losses([loss], 2), optimizer, schedule, precision="float32")
+    return steps.epoch(iter([rows])).item(), model
 
 
 @pytest.mark.parametrize("loss", [LOSS, focal(), asymmetric()])
@@ -722,7 +720,7 @@ def test_the_loss_of_an_epoch_is_weighted_over_its_batches() -> None:
     settings = TrainingSection(learning_rate=1e-30, weight_decay=0.0, schedule="constant")
     optimizer, schedule = build_optimizer(model, settings, 8)
     batches = rows.batches(torch.arange(500), 64)
-    loss = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    loss = Steps(model, STACKED, optimizer, schedule, precision="float32").epoch(batches)
     known = ~TRAIN.targets.isnan()
     cells = torch.nn.functional.binary_cross_entropy_with_logits(
         score_rows(model, TRAIN, "float32")[0],
@@ -739,7 +737,7 @@ def test_a_batch_without_weight_changes_nothing() -> None:
     optimizer, schedule = build_optimizer(model, FAST, 2)
     light = dataclasses.replace(VALID, weights=torch.zeros(len(VALID)))
     batches = iter([light, dataclasses.replace(TRAIN, weights=whole_weights(500))])
-    loss = train_epoch(model, batches, STACKED, optimizer, schedule, precision="float32")
+    loss = Steps(model, STACKED, optimizer, schedule, precision="float32").epoch(batches)
     assert loss.isfinite().all()
     assert all(p.isfinite().all() for p in model.parameters())
 

@@ -1,9 +1,9 @@
 """CSV and TSV, from a file, a compressed file or stdin.
 
-A block of whole records is read in one of three ways that agree to the cell (a property test
-holds them together): as a matrix of 0/1 digits, by polars, or record by record. The last one is
-exact about lines and reports what is wrong; the other two are fast and hand over to it at the
-first doubt.
+Labels are counted in one of four ways that agree to the cell (a property test holds them together):
+as a matrix of 0/1 digits, by where the separators stand, by polars, or record by record. The last
+one is exact about lines and reports what is wrong; the others are fast and hand over at the first
+doubt.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ class DelimitedSource(Source):
         width = digit_width(self._body[: self._body.find(b"\n") + 1], len(self.columns))
         if self._scannable:
             scanned = self._scan_digits(self._scannable, width, columns) if width else None
-            scanned = scanned or self._scan(self._scannable, columns)
+            if not scanned and self._have_numbers(columns):
+                scanned = self._count_fields(self._scannable, columns) or self._scan(
+                    self._scannable, columns
+                )
             if scanned:
                 return scanned
         tally = Tally.empty(columns)
@@ -194,14 +197,30 @@ class DelimitedSource(Source):
             column_tally.add({text: count for text, count in counts.items() if count})
         tally.rows += rows
 
+    def _count_fields(self, path: Path, columns: Sequence[str]) -> Tally | None:
+        """Count cells 0, 1 and blank where no quote is, or return None at the first doubt."""
+        if len(self.columns) == 1:  # whose blank lines are no rows
+            return None
+        from imbalance_cli.readers.fields import count_fields
+
+        numbers = [self._positions[column] for column in columns]
+        delimiter = self.delimiter.encode()
+        counted = count_fields(path, self._body_offset, len(self.columns), numbers, delimiter)
+        if counted is None:
+            return None
+        tally = Tally.empty(columns)
+        tally.rows, cells = counted
+        for column, own in zip(columns, cells.tolist(), strict=True):
+            counts = dict(zip(("0", "1", ""), own, strict=True))
+            tally.columns[column].add({text: n for text, n in counts.items() if n})
+        return tally
+
     def _scan(self, path: Path, columns: Sequence[str]) -> Tally | None:
         """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
 
         A row that is too short has a blank in the last column; one that is too long, which polars
         would cut off, makes too many delimiters. Both are doubts.
         """
-        if not self._have_numbers(columns):
-            return None
         delimiter = self.delimiter.encode()
         look = _Look(path, self._body_offset, delimiter)
         look.start()

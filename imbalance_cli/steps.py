@@ -1,0 +1,174 @@
+"""The steps of the optimiser: forward, the loss with its slope, backward, update.
+
+Shapes: M members, B batch, L labels.
+
+A step of a small network is some sixty kernels that each take less time than launching them. On a
+CUDA device the step is therefore recorded as a graph, once for each shape of batch, and replayed:
+one launch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.device import autocast
+from imbalance_cli.losses import loss_and_slope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from imbalance_cli.dataset import Dataset
+    from imbalance_cli.losses import Loss
+    from imbalance_cli.model import MultilayerPerceptron
+
+MANY_CELLS, CACHED_CELLS = 2**20, 2**16  # of a batch; as many as are worth taking apart, and taken
+STEPS_BEFORE_GRAPHS = 3  # in which the optimiser and the libraries set themselves up
+MOST_GRAPHS = 4  # batches of an epoch have two sizes; each graph keeps its own memory
+
+
+class Steps:
+    """Passes over batches, and what they come to.
+
+    Args:
+        model: of M members.
+        loss: its parameters (M, 1, L).
+        optimizer: of the model; on a CUDA device one that can be recorded.
+        schedule: of its learning rate, a step a batch.
+        precision: as in a config.
+    """
+
+    def __init__(
+        self,
+        model: MultilayerPerceptron,
+        loss: Loss,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        *,
+        precision: str,
+    ) -> None:
+        self._model, self._loss, self._optimizer = model, loss, optimizer
+        self._schedule, self._precision = schedule, precision
+        self._device = model.output.weight.device
+        self._total = torch.zeros(model.members, device=self._device)
+        self._cells = torch.zeros_like(self._total, dtype=torch.int64)  # of weighted rows, a mass
+        self._graphs = _Graphs() if self._device.type == "cuda" else None
+
+    def epoch(self, batches: Iterator[Dataset]) -> torch.Tensor:
+        """Pass once over the batches and return each member's mean loss a known cell, (M,).
+
+        Means over weighted rows are weighted, each batch's by its own weights.
+        """
+        self._model.train()
+        self._total.zero_()
+        self._cells.zero_()
+        for batch in batches:
+            if batch.weights is not None and not self._cells.is_floating_point():
+                self._cells = self._cells.to(batch.weights.dtype)
+            if self._graphs is None:
+                self._step(batch)
+            else:
+                self._graphs.step(batch, self._step)
+            self._schedule.step()
+        return self._total / self._cells
+
+    def _step(self, batch: Dataset) -> None:
+        """Take a step; its backward pass begins at the logits, with the slope of the mean loss."""
+        with autocast(self._device, self._precision):
+            logits = self._model(batch.numeric, batch.codes)
+        targets = batch.targets.reshape(logits.shape)
+        losses, slopes = _loss_in_cache(logits, targets, self._loss)
+        if batch.weights is None:
+            known = (~targets.isnan()).sum(dim=(1, 2))
+            divisor = known.clamp(min=1)
+        else:
+            weights = batch.weights.reshape(logits.shape[:2])[:, :, None]
+            losses, slopes = losses * weights, slopes * weights
+            known = (~targets.isnan() * weights).sum(dim=(1, 2))
+            divisor = known.where(known > 0, 1.0)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(logits, slopes / divisor[:, None, None])
+        self._optimizer.step()
+        self._total += losses.sum(dim=(1, 2))
+        self._cells += known
+
+
+class _Graphs:
+    """Steps that are recorded as CUDA graphs, one for each shape of batch, and replayed.
+
+    The first few are taken as they are, on a stream of their own, as torch's guide to graphs has it
+    (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
+    """
+
+    def __init__(self) -> None:
+        self._graphs: dict[object, tuple[torch.cuda.CUDAGraph, Dataset]] = {}
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types
+        self._launched = 0
+
+    def step(self, batch: Dataset, step: Callable[[Dataset], None]) -> None:
+        """Take the step of a batch."""
+        shape = (batch.targets.shape, batch.weights is None)
+        if shape not in self._graphs:
+            if self._launched < STEPS_BEFORE_GRAPHS or len(self._graphs) == MOST_GRAPHS:
+                self._launched += 1
+                self._launch(batch, step)
+                return
+            self._graphs[shape] = _record(batch, step)
+        graph, place = self._graphs[shape]
+        for target, source in zip(place.tensors(), batch.tensors(), strict=True):
+            target.copy_(source)
+        graph.replay()
+
+    def _launch(self, batch: Dataset, step: Callable[[Dataset], None]) -> None:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream), warnings.catch_warnings():
+            # of torch's own first backward pass, which then does what it says
+            warnings.filterwarnings("ignore", "Attempting to run cuBLAS", UserWarning)
+            step(batch)
+        torch.cuda.current_stream().wait_stream(self._stream)
+
+
+def _record(
+    batch: Dataset, step: Callable[[Dataset], None]
+) -> tuple[torch.cuda.CUDAGraph, Dataset]:
+    """Return a step as a graph, and where it reads its batch; the step is not taken."""
+    place = batch.clone()
+    graph = torch.cuda.CUDAGraph()
+    with _no_collection(), torch.cuda.graph(graph):
+        step(place)
+    return graph, place
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep garbage until later: a graph among it, when freed, breaks the one that is recorded."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _loss_in_cache(
+    logits: torch.Tensor, targets: torch.Tensor, loss: Loss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `loss_and_slope` of (M, B, L); of many cells on the CPU, a few rows at a time.
+
+    It passes over its cells some twenty times, which is several times faster in the cache.
+    """
+    members, rows, labels = logits.shape
+    if logits.device.type != "cpu" or logits.numel() <= MANY_CELLS:
+        return loss_and_slope(logits, targets, loss)
+    logits = logits.detach()
+    losses, slopes = torch.empty_like(logits), torch.empty_like(logits)
+    height = max(CACHED_CELLS // (members * labels), 1)
+    for first in range(0, rows, height):
+        part = slice(first, first + height)
+        losses[:, part], slopes[:, part] = loss_and_slope(logits[:, part], targets[:, part], loss)
+    return losses, slopes
