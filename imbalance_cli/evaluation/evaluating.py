@@ -16,13 +16,15 @@ from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluat
 from imbalance_cli.evaluation.reasons import Facts
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
 from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
-from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, label_slices
+from imbalance_cli.evaluation.scored_rows import CheckedRows, DenseRows, SelectedRows, follow_labels
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, simplify_weights
+from imbalance_cli.stages import tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
+    from imbalance_cli.stages import Tell
 
 
 def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
@@ -78,6 +80,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     levels: Levels = DEFAULT_LEVELS,
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
+    tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Compute every number of a report, some labels at a time.
 
@@ -93,6 +96,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
         weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
             rows stay counts of the others.
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
+        tell: is told how many labels are done.
 
     Raises:
         EvaluationError: the shapes differ, or a prediction is no probability.
@@ -114,7 +118,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=thresholds.device)
     numbers = [
         number
-        for chosen in label_slices(rows)
+        for chosen in follow_labels(rows, tell, "evaluating")
         for number in _evaluate_labels(rows, chosen, thresholds, sample, counted)
     ]
     averages = average(rows, numbers, thresholds, sample, counted)

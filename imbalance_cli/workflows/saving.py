@@ -18,6 +18,7 @@ from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.report import documents
+from imbalance_cli.stages import tell_nobody
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.workflows.predictions import write_predictions
 from imbalance_cli.workflows.reporting import draw_report
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
+    from imbalance_cli.stages import Tell
     from imbalance_cli.workflows.preparing import Prepared
 
 
@@ -78,6 +80,7 @@ def report_run(
     members: Sequence[dict[str, int]],
     *,
     data: dict[str, Any] | None = None,
+    tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
 
@@ -89,6 +92,7 @@ def report_run(
         held_out: the rows that the report is of.
         members: where each came from.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
+        tell: is told how far it is.
     """
     evaluation = predictor.evaluate(
         held_out.scored,
@@ -98,8 +102,9 @@ def report_run(
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
         groups=held_out.groups,
+        tell=tell,
     )
-    write_predictions(run, predictor, held_out)
+    write_predictions(run, predictor, held_out, tell)
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
