@@ -157,12 +157,12 @@ def _evaluate_labels(
     counted: torch.Tensor,
 ) -> Iterator[LabelNumbers]:
     """Yield the numbers of some labels, whose cells are held together."""
-    probabilities, targets = rows.columns(chosen)
+    probabilities, targets = (cells.T.contiguous() for cells in rows.columns(chosen))
     for column, label in enumerate(range(chosen.start, chosen.stop)):
         with one_thread():
             numbers = evaluate_label(
-                probabilities[:, column],
-                targets[:, column],
+                probabilities[column],
+                targets[column],
                 float(thresholds[label]),
                 sample,
                 number=label,

@@ -68,7 +68,7 @@ def expected_calibration_error(
             that was seen (Kumar, Liang & Ma 2019, the normal debiasing of their library), and a sum
             below 0 is 0.
     """
-    columns = zip(probabilities.T, targets.T, strict=True)
+    columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), strict=True)
     return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
 
 

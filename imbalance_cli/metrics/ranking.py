@@ -91,8 +91,8 @@ def average_precision_of(
     """
     if weights is not None or scores.device.type != "cpu":
         return average_precision(Ranking.of(scores, targets, weights))
-    columns = zip(scores.numpy().T, targets.numpy().T, strict=True)
-    means = [_mean_precision(-column, cells) for column, cells in columns]
+    columns = zip(-scores.T.contiguous().numpy(), targets.T.contiguous().numpy(), strict=True)
+    means = [_mean_precision(keys, cells) for keys, cells in columns]
     return torch.tensor(means, dtype=torch.float64)
 
 
