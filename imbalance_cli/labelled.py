@@ -44,7 +44,16 @@ from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
-from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
+from imbalance_cli.splits import (
+    PARTS,
+    Split,
+    apportion,
+    check_disjoint,
+    check_order,
+    cut,
+    cut_by_numbers,
+    is_far,
+)
 from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
@@ -178,6 +187,7 @@ def read_labelled(
 
     _check_given_parts(roles, keys, split, show)
     _check_split(split, keys.targets, encoder.labels)
+    remarks += _remark_on_sizes(config, split)
     shown = {
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
@@ -418,6 +428,25 @@ def _split(config: Config, keys: RowKeys, given: NDArray[np.int8]) -> Split:
         if is_given[PARTS[number]]:
             parts[number] = np.flatnonzero((given == number) & keys.kept)
     return Split(split.strategy, *parts)
+
+
+def _remark_on_sizes(config: Config, split: Split) -> list[str]:
+    """Say that parts have other sizes than were asked for, where rare labels need that."""
+    data, section = config.data, config.split
+    if split.strategy != "iterative" or data.valid is not None or data.test is not None:
+        return []
+    sizes = np.array([len(rows) for rows in split.rows_of_parts().values()])
+    shares = (1 - section.valid - section.test, section.valid, section.test)
+    if not is_far(sizes, apportion(int(sizes.sum()), shares)):
+        return []
+    train, valid, test = (
+        f"{size:,} ({share:.0%})" for size, share in zip(sizes, shares, strict=True)
+    )
+    remark = (
+        f"split: {train} rows for train, {valid} for valid and {test} for test, with what was "
+        "asked for in brackets: many labels have so few positives that one in each part takes more"
+    )
+    return [remark]
 
 
 def _check_given_parts(
