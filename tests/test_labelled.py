@@ -79,8 +79,8 @@ def test_targets_are_what_the_cells_say(table: Path, columns: Columns) -> None:
 
 def test_sizes_that_rare_labels_cost_are_told(table: Path, tmp_path: Path) -> None:
     # each label has three rows of its own, of which every part needs one
-    shared = {f"y_{i}": [int(row // 3 == i) for row in range(30)] for i in range(10)}
-    rare = write_csv(tmp_path / "rare.csv", shared | {"x": list(range(30))})
+    shared = {f"y_{i}": [str(int(row // 3 == i)) for row in range(30)] for i in range(10)}
+    rare = write_csv(tmp_path / "rare.csv", shared | {"x": [str(row) for row in range(30)]})
     _, data = read(rare)
     assert [len(part) for part in parts_of(data)] == [10, 10, 10]
     assert data.remarks == [
