@@ -81,6 +81,10 @@ class Clock:
         """Pass a warning on."""
         sys.stderr.write(f"warning: {sentence}\n")
 
+    def noted(self, sentence: str) -> None:
+        """Pass a note on."""
+        sys.stderr.write(f"note: {sentence}\n")
+
     def finished(self, _: object) -> None:
         """Nothing is left to note."""
 

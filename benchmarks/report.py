@@ -26,6 +26,7 @@ from imbalance_cli.evaluation import Resampling, evaluate_scores
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.workflows.drawing_runs import draw_runs
 from imbalance_cli.workflows.predictions import encode_parquet
 from imbalance_cli.workflows.reporting import read_report
 from imbalance_cli.workflows.saving import versions
@@ -39,6 +40,7 @@ Result = TypeVar("Result")
 SIZES = ((20, 100_000), (10_000, 500))  # labels, rows
 GOAL_SECONDS, GOAL_MEGABYTES = 2.0, 3.0  # of the page of 20 labels
 REPEATS = 3
+REPLICATES = 10  # of the comparison of two runs, which is most of its time
 THRESHOLD = 0.3
 
 
@@ -49,9 +51,11 @@ def main() -> None:
     print("|---:|---:|---|---:|---:|---:|---|---|")
     for labels, rows in SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            directory = Path(folder) / "run"
+            directory, other = Path(folder) / "run", Path(folder) / "other"
             write_run(directory, labels, rows)
             measure(directory, labels, rows)
+            write_run(other, labels, rows, noise=1.0)
+            measure_two(directory, other, labels, rows)
     print(
         f"\nPython {platform.python_version()}, polars {pl.__version__}, "
         f"torch {torch.__version__}; one thread; {datetime.now().astimezone():%Y-%m-%d}; the "
@@ -77,6 +81,14 @@ def measure(directory: Path, labels: int, rows: int) -> None:
     print(f"{start} {len(plots):,} plots | {cpu:.2f} | {clock:.2f} | {size:.2f} | | |")
 
 
+def measure_two(directory: Path, other: Path, labels: int, rows: int) -> None:
+    """Time the page of two runs side by side, their bootstrap included, and print a line."""
+    cpu, clock, page = least(lambda: draw_runs([directory, other], print, bootstrap=REPLICATES)[1])
+    size = len(page) / 1e6
+    start = f"| {labels:,} | {rows:,} | the page of two runs, {REPLICATES} replicates"
+    print(f"{start} | {cpu:.2f} | {clock:.2f} | {size:.2f} | | |")
+
+
 def least(work: Callable[[], Result]) -> tuple[float, float, Result]:
     """Return the least seconds of CPU and of the clock, and the last result."""
     cpu, clock = [], []
@@ -88,10 +100,10 @@ def least(work: Callable[[], Result]) -> tuple[float, float, Result]:
     return min(cpu), min(clock), result
 
 
-def write_run(directory: Path, labels: int, rows: int) -> None:
+def write_run(directory: Path, labels: int, rows: int, noise: float = 0.0) -> None:
     """Write a run whose labels get rarer, as far as a report reads it."""
     names = [f"tag_{i:05}" for i in range(labels)]
-    p, targets = make_predictions(labels, rows)
+    p, targets = make_predictions(labels, rows, noise)
     evaluation = evaluate_scores(
         torch.from_numpy(p),
         torch.from_numpy(targets),
@@ -108,15 +120,17 @@ def write_run(directory: Path, labels: int, rows: int) -> None:
     run.write(CONFIG, config.to_yaml().encode())
     run.write_tensors(MODEL, {"weight": torch.ones(1)})
     run.write(METRICS_JSON, documents.to_json(evaluation, "run"))
-    columns = {}
+    columns = {"row": pl.Series(range(rows))}
     for i, name in enumerate(names):
         columns[f"{name}_target"] = pl.Series(targets[:, i]).cast(pl.Int8)
         columns[f"{name}_probability"] = pl.Series(p[:, i])
+        columns[f"{name}_decision"] = pl.Series(p[:, i] >= THRESHOLD).cast(pl.Int8)
         columns[f"{name}_score"] = pl.Series(np.sqrt(p[:, i]).astype(np.float32))
     run.write(PREDICTIONS, encode_parquet(pl.DataFrame(columns)))
     step = {"slope": 1.0, "intercept": 0.0, "fitted": False}
     entry = {"learnable": True, "pos_weight": [4.0], "threshold": THRESHOLD, "calibration": step}
-    entry |= {"validation_positives": 9, "threshold_pooled": False}
+    entry |= {"validation_positives": 9, "threshold_pooled": False, "threshold_reached": None}
+    entry |= {"validation_counts": [6.0, 3.0, 3.0, 8.0]}
     document = {
         "labels": [{"label": name, **entry} for name in names],
         "features": {"numeric": [], "categorical": []},
@@ -128,13 +142,19 @@ def write_run(directory: Path, labels: int, rows: int) -> None:
     run.finish(document)
 
 
-def make_predictions(labels: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return probabilities and targets that follow them, both (rows, labels)."""
+def make_predictions(
+    labels: int, rows: int, noise: float
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return probabilities, noisy in log-odds, and targets that follow those without the noise.
+
+    Both are (rows, labels).
+    """
     random = np.random.default_rng(0)
     share = np.geomspace(0.3, 0.01, labels)
     odds = 1.5 * random.normal(size=(rows, labels)) + np.log(share / (1 - share))
     p = 1 / (1 + np.exp(-odds))
-    return p, (random.random(p.shape) < p).astype(np.float32)
+    targets = (random.random(p.shape) < p).astype(np.float32)
+    return 1 / (1 + np.exp(-odds - noise * random.normal(size=p.shape))), targets
 
 
 if __name__ == "__main__":

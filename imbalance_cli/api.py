@@ -180,6 +180,9 @@ class _Warnings:
     def finished(self, finish: workflows.Finish) -> None:
         """Say nothing."""
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing."""
+
     def warned(self, sentence: str) -> None:
         """Warn."""
         warnings.warn(sentence, stacklevel=CALLER)

@@ -25,7 +25,7 @@ from imbalance_cli.errors import OutputError, RunError, explain_write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
@@ -202,6 +202,27 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
     Raises:
         RunError: it is no run, unfinished, of another kind or format version, or was changed.
     """
+    document = read_document(path, kind)
+    contents = {}
+    for name, checksum in document["checksums"].items():
+        if name not in NEEDED and not (path / name).exists():
+            continue
+        contents[name] = _read(path / name)
+        if _sha256(contents[name]) != checksum:
+            raise _changed(path / name)
+    return document, safetensors.torch.load(contents[MODEL])
+
+
+def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
+    """Return what run.json holds; the files that it has checksums of are not read.
+
+    Args:
+        path: of the run directory.
+        kind: what it must be of.
+
+    Raises:
+        RunError: it is no run, unfinished, of another kind or format version, or was changed.
+    """
     if not path.exists():
         raise RunError(f"{path}: no such run directory")
     if not (path / RUN).is_file():
@@ -224,14 +245,7 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
             if document["kind"] == "comparison"
             else MAKES[kind],
         )
-    contents = {}
-    for name, checksum in document["checksums"].items():
-        if name not in NEEDED and not (path / name).exists():
-            continue
-        contents[name] = _read(path / name)
-        if _sha256(contents[name]) != checksum:
-            raise _changed(path / name)
-    return document, safetensors.torch.load(contents[MODEL])
+    return document
 
 
 def read_file(path: Path, name: str) -> bytes:

@@ -108,6 +108,11 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+def number_of(count: int, one: str, many: str | None = None) -> str:
+    """Return "1 class", "2,000 classes"; several are called `many`, or `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def show_cell(cell: object) -> str:
     """Return a cell as an error shows it, short however much the cell holds."""
     if isinstance(cell, str):

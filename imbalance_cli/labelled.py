@@ -21,6 +21,7 @@ from imbalance_cli.errors import (
     SourceError,
     SplitError,
     nearest,
+    number_of,
     shorten,
 )
 from imbalance_cli.labels import (
@@ -42,6 +43,7 @@ from imbalance_cli.readers import (
 )
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
+from imbalance_cli.readers.partitions import find_parts
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.splits import (
@@ -261,10 +263,11 @@ def fit_encoder(
     rare = vocabulary.rare(config.thresholds.minimum_positives)
     remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
     if rare:
-        kind = "classes" if data.encoding == "one_vs_rest" else "tags"
+        kinds = ("class", "classes") if data.encoding == "one_vs_rest" else ("tag", "tags")
         remarks.append(
-            f"{len(rare)} {kind} of {column!r} in fewer than {config.thresholds.minimum_positives} "
-            f"rows (thresholds.minimum_positives): {list_names(rare, most=10)}"
+            f"{number_of(len(rare), *kinds)} of {column!r} in fewer than "
+            f"{config.thresholds.minimum_positives} rows (thresholds.minimum_positives): "
+            f"{list_names(rare, most=10)}"
         )
     return encoder_of(data, columns, labels), remarks
 
@@ -279,9 +282,11 @@ def _remark_on_blanks(data: DataSection, blank: int, encoder: LabelEncoder) -> l
     """Say that a blank cell of tags is missing, since some mean no tags by it."""
     if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
         return []
+    counted = "are blank and so count" if blank > 1 else "is blank and so counts"
+    rows = "them rows" if blank > 1 else "it a row"
     remark = (
-        f"{blank:,} cells of {encoder.columns[0]!r} are blank and so count as missing; "
-        "data.missing_labels: negative makes them rows without tags"
+        f"{number_of(blank, 'cell')} of {encoder.columns[0]!r} {counted} as missing; "
+        f"data.missing_labels: negative makes {rows} without tags"
     )
     return [remark]
 
@@ -339,7 +344,7 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
     sources = [
         FrameSource(data.frames[path], path)
         if path in data.frames
-        else open_source(path, data.input_format)
+        else open_source(path, data.input_format, data.delimiter)
         for path in _match_paths(names, part)
     ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]
@@ -349,7 +354,7 @@ def find_files(data: DataSection) -> list[Path]:
     """Return every file that the sources of a config are read from; stdin and frames are none.
 
     Raises:
-        SourceError: no file matches.
+        SourceError: no file matches, or a directory is no table.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
@@ -358,7 +363,7 @@ def find_files(data: DataSection) -> list[Path]:
     return [
         file
         for path in found
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        for file in (find_parts(str(path)) if path.is_dir() else [path])
         if file.is_file()
     ]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -21,7 +20,7 @@ from imbalance_cli.evaluation.scored_rows import follow_labels
 from imbalance_cli.features import Preprocessing
 from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape
-from imbalance_cli.scored_rows import Scores, calibrate, mean_log_odds_by_row, sigmoid
+from imbalance_cli.scored_rows import Scores, calibrate
 from imbalance_cli.scoring import score
 from imbalance_cli.stages import tell_nobody
 from imbalance_cli.untuned import measure_untuned
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
@@ -98,10 +98,6 @@ class Predictor:
         """The loss whose inverse link is taken, its parameters (M, 1, L)."""
         return self.loss if self.undo_loss else Loss()
 
-    def probabilities_of(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 probabilities of logits (M, N, L), on the host."""
-        return self.probabilities_of_odds(self.log_odds_of(logits))
-
     def probabilities_of_odds(self, odds: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of log-odds before calibration (N, L)."""
         return calibrate(odds, self.calibration)
@@ -163,19 +159,6 @@ class Predictor:
             probabilities, targets = rows.columns(labels)
             untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
         return evaluation.with_untuned(untuned)
-
-    def scores_of(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float32 raw scores of logits (M, N, L), on the host.
-
-        They are sigmoid of the members' mean logit, without inverse link and calibration: what the
-        loss bends the scores to.
-        """
-        mean = logits.cpu().double().mean(dim=0)
-        return torch.from_numpy(sigmoid(mean.numpy()).astype(np.float32))
-
-    def log_odds_of(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 log-odds of logits (M, N, L) before calibration, on the host."""
-        return mean_log_odds_by_row(logits.cpu(), self.link_loss)
 
     def of_members(self, members: Sequence[int]) -> Predictor:
         """Return the same with the losses of some members, for logits that they alone made."""

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from imbalance_cli.evaluation import DenseRows
+from imbalance_cli.labels.targets import ALL
 from imbalance_cli.links import mean_log_odds
-from imbalance_cli.scoring import ALL, KeptLogits, label_blocks
+from imbalance_cli.scoring import KeptLogits, label_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from imbalance_cli.device import autocast
+from imbalance_cli.labels.targets import ALL
 from imbalance_cli.model import SCORING_ROWS, pad_block, score_rows
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
 OUTPUT_ROWS = 256  # whose scores of these labels are made at a time; it divides SCORING_ROWS
-ALL = slice(None)
 
 
 class Logits(Protocol):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Weights: TypeAlias = "tuple[list[str] | None, list[float]]"
 """Label names, where the format has them, and one weight a label."""
 
+EXACT = 2**53
 SIDES = ("positives", "negatives", "missing")
 COLUMNS = ("label", *SIDES, "prevalence", "pos_weight")
 
@@ -43,15 +44,18 @@ def rows(weights: PosWeights) -> list[dict[str, Any]]:
     return [
         {
             "label": counts.label,
-            "positives": counts.positives,
-            "negatives": counts.negatives,
-            "missing": counts.missing,
+            **{side: _whole(getattr(counts, side)) for side in SIDES},
             "prevalence": counts.prevalence,
             "pos_weight": label.pos_weight,
         }
         for label in weights.labels
         for counts in [label.counts]
     ]
+
+
+def _whole(count: float) -> float:
+    """Return a sum of weights as a whole number where it is one that floats tell from the next."""
+    return int(count) if count < EXACT and float(count).is_integer() else count
 
 
 def _csv(weights: PosWeights) -> bytes:
@@ -206,7 +210,7 @@ def read_counts(name: str) -> Counts:
             raise WeightsError(
                 f"{name}: label {counts.label!r} has {cells} positives, negatives and missing "
                 f"cells in {rows} rows",
-                hint="the file was changed; count its part again",
+                hint="the file was changed, or counted with --sample-weight; count its part again",
             )
     return Counts(rows, labels)
 

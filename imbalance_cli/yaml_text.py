@@ -114,7 +114,9 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
 
 
 def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any type
-    """Parse one value as YAML; a glob that starts with *, and - for stdin, are text.
+    """Parse one value as YAML; a glob that starts with *, and a lone mark but ~, are text.
+
+    A lone mark is - for stdin, or separates cells or tags.
 
     Args:
         text: the value.
@@ -123,7 +125,8 @@ def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any t
     Raises:
         ConfigError: it is not YAML.
     """
-    if text == "-" or text.startswith("*"):  # to YAML a list of nothing, and an alias
+    is_mark = len(text) == 1 and not text.isalnum() and text not in "~[{"  # ~ is null
+    if is_mark or text.startswith("*"):  # to YAML the start of something, as of an alias
         return text
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader

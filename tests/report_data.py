@@ -14,14 +14,23 @@ import yaml
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from imbalance_cli.comparison import Candidate, compare_candidates
 from imbalance_cli.config import Config
 from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.evaluation import Resampling, evaluate_scores
-from imbalance_cli.report.contents import RunReport, Together, Training
+from imbalance_cli.report.contents import (
+    ComparedRun,
+    RunReport,
+    RunsReport,
+    Together,
+    Training,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from imbalance_cli.comparison import Comparison
 
 NASTY = (
     "<script>document.title = 'run'</script>",
@@ -86,10 +95,78 @@ def make_report(
     )
 
 
+def make_runs_report(
+    labels: Sequence[str], *, runs: int = 2, rows: int = 400, replicates: int = 20
+) -> RunsReport:
+    """Return a report of runs, each of less noise than the one before, but alike on the last label.
+
+    Args:
+        labels: whose positives get rarer.
+        runs: how many.
+        rows: that they held out.
+        replicates: of the bootstrap.
+    """
+    random = np.random.default_rng(0)
+    share = 0.4 * 0.9 ** (np.arange(len(labels)) % 30)
+    odds = 2 * random.normal(size=(rows, len(labels))) + np.log(share / (1 - share))
+    targets = (random.random(odds.shape) < 1 / (1 + np.exp(-odds))).astype(np.float64)
+    noise = random.normal(size=odds.shape)
+    predictions = []
+    for i in range(runs):
+        p = 1 / (1 + np.exp(-odds - 2.0 * (runs - i) * noise))
+        p[:, -1] = targets[:, -1] * 0.5 + 0.25
+        predictions.append(p)
+    names = [f"run <{i}>" for i in range(runs)]
+
+    def compare(*shape: int, of: Sequence[str], groups: torch.Tensor | None = None) -> Comparison:
+        probabilities = [torch.from_numpy(p).reshape(shape) for p in predictions]
+        return compare_candidates(
+            [
+                Candidate(name, "bce", None, "", p, p >= 0.3)
+                for name, p in zip(names, probabilities, strict=True)
+            ],
+            torch.from_numpy(targets).reshape(shape),
+            of,
+            learnable=[True] * len(of),
+            groups=groups,
+            baseline=names[0],
+            resampling=Resampling(replicates),
+        )
+
+    units = torch.arange(rows).repeat_interleave(len(labels))
+    several = len(labels) > 1
+    return RunsReport(
+        source="made_up.csv",
+        part="test",
+        runs=[ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05") for name in names],
+        settings={"loss.gamma": [f"{i}" for i in range(runs)]},
+        comparison=compare(rows, -1, of=labels),
+        micro=compare(-1, 1, of=["all cells"], groups=units) if several else None,
+        curves=[
+            [
+                compute_curves(
+                    label,
+                    p[:, i],
+                    None,
+                    targets[:, i],
+                    threshold=0.3,
+                    costs=Costs(),
+                    confidence=0.95,
+                )
+                for p in predictions
+            ]
+            for i, label in enumerate(labels[:4])
+        ],
+        cautions=["something to <i>know</i>"],
+        versions={"imbtrain": "0.1.0"},
+    )
+
+
 def _document(labels: Sequence[str]) -> dict[str, Any]:
     step = {"slope": 0.9, "intercept": -0.2, "fitted": True}
     entry = {"pos_weight": [4.0], "calibration": step, "threshold": 0.3}
-    entry |= {"validation_positives": 9, "threshold_pooled": False}
+    entry |= {"learnable": True, "validation_positives": 9, "threshold_pooled": False}
+    entry |= {"threshold_reached": None, "validation_counts": [6.0, 3.0, 3.0, 8.0]}
     numeric = [{"kind": "number"}, {"kind": "date"}]
     return {
         "created": "2026-01-02T03:04:05+00:00",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import io
 import json
@@ -99,7 +100,9 @@ def refuse(*arguments: object, stdin: bytes = b"", says: str = "", hint: str = "
     outcome = run_command(*arguments, stdin=stdin)
     assert outcome.code == 2, outcome.err
     assert outcome.out == b""
-    lines = [line for line in outcome.err.splitlines() if not line.startswith("warning: ")]
+    lines = [
+        line for line in outcome.err.splitlines() if not line.startswith(("warning: ", "note: "))
+    ]
     lines = [line for line in lines if not line.startswith(("rows: ", "epoch "))]
     assert lines[0].startswith("error: "), outcome.err
     assert says in lines[0]
@@ -197,6 +200,9 @@ class Silent:
     def warned(self, sentence: str) -> None:
         """Say nothing of what was noticed."""
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing of what was done."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FittedRun:
@@ -227,6 +233,13 @@ def fit_run(folder: Path, columns: Columns, **sections: Mapping[str, object]) ->
     config = write_config(folder / "config.yaml", table, **sections)
     outcome = succeed("fit", config, "--run-dir", folder / "run", "--format", "json")
     return FittedRun(folder / "run", table, config, outcome)
+
+
+def history(run: Path, column: str, member: int = 0) -> dict[int, float]:
+    """Return a column of history.csv by epoch."""
+    with (run / "history.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if int(row["member"]) == member]
+    return {int(row["epoch"]): float(row[column]) for row in rows}
 
 
 @pytest.fixture(scope="session")

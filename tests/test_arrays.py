@@ -350,13 +350,9 @@ def test_an_unknown_format(write: WriteFile) -> None:
 
 
 @pytest.mark.parametrize("kind", ["npy", *KEYED])
-def test_files_that_are_cut_off_or_of_another_kind(tmp_path: Path, kind: str) -> None:
-    whole, cut = tmp_path / f"w.{kind}", tmp_path / f"t.{kind}"
-    if kind == "npy":
-        np.save(whole, np.zeros(1000))
-    else:
-        save(whole, {"k": np.zeros(1000)})
-    for content in (b"y\n1\n", b"\x93NUMPY", b"PK\3\4", bytes(100), whole.read_bytes()[:700]):
+def test_files_of_another_kind(tmp_path: Path, kind: str) -> None:
+    cut = tmp_path / f"t.{kind}"
+    for content in (b"y\n1\n", b"\x93NUMPY", b"\x93NUMPY\x09\0\1\0{", bytes(100)):
         cut.write_bytes(content)
         with pytest.raises(SourceError, match=rf"t\.{kind}: not a "):
             open_arrays(str(cut), kind)
@@ -365,6 +361,29 @@ def test_files_that_are_cut_off_or_of_another_kind(tmp_path: Path, kind: str) ->
         open_arrays(str(cut), kind)
     with pytest.raises(SourceError, match="no such file"):
         open_arrays(str(tmp_path / f"none.{kind}"), kind)
+
+
+@pytest.mark.parametrize("kind", ["npy", *KEYED, "old pt"])
+def test_files_that_are_cut_off(tmp_path: Path, kind: str) -> None:
+    suffix = kind.removeprefix("old ")
+    whole, cut = tmp_path / f"w.{suffix}", tmp_path / f"t.{suffix}"
+    match kind:
+        case "npy":
+            np.save(whole, np.zeros(1000))
+        case "old pt":
+            tensors = {"k": torch.zeros(1000)}
+            torch.save(tensors, whole, _use_new_zipfile_serialization=False)
+        case _:
+            save(whole, {"k": np.zeros(1000)})
+    content = whole.read_bytes()
+    for size in (20, 700, len(content) // 2, len(content) - 30):
+        cut.write_bytes(content[:size])
+        with pytest.raises(SourceError, match=rf"t\.{suffix}: ends too early: ") as caught:
+            open_arrays(str(cut), suffix)
+        assert f"{size:,} bytes" in caught.value.message
+        assert caught.value.hint == "copy, download or write it again"
+        if kind in {"npy", "safetensors"} and size >= 700:
+            assert caught.value.message.endswith(f" bytes of {len(content):,}")
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz"])

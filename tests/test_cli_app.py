@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import io
 import os
+import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -96,6 +100,91 @@ def test_too_little_memory_is_said_in_one_line(
         "error: the memory does not suffice",
         "hint: a smaller training.batch_size, fewer model.members, or fewer rows",
     ]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        ImportError("libx.so: cannot open shared object file: Cannot allocate memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        UserWarning("Polars binary is missing!"),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, 700_000_000])
+def test_too_little_memory_for_the_libraries(
+    imbtrain: RunCommand,
+    write: WriteFile,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    limit: int | None,
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ImportError("of a module") from fault
+
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit or unlimited, unlimited))
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", fail)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"))
+    assert (done.code, done.out) == (2, b"")
+    raised = "hint: raise the limit of this shell, 700 MB (ulimit -v)"
+    assert done.err.splitlines() == [
+        "error: the memory does not suffice to load the libraries",
+        raised if limit else "hint: run it where more memory is free",
+    ]
+
+
+def test_a_limit_that_the_libraries_do_not_fit_into(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "1,0\n2,1\n" * 50)
+    config = tmp_path / "c.yaml"
+    config.write_text(f"data: {{train: {table}}}\n")
+    command = ["bash", "-c", f"ulimit -v 250000 && exec {shlex.join(IMBTRAIN)} fit {config}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    error, hint = done.stderr.splitlines()
+    assert error == "error: the memory does not suffice to load the libraries"
+    assert hint == "hint: raise the limit of this shell, 256 MB (ulimit -v)"
+
+
+@pytest.mark.parametrize("fault", [MemoryError, SystemError])
+@pytest.mark.parametrize("limit", [None, 700_000_000])
+def test_a_module_that_does_not_fit(
+    imbtrain: RunCommand,
+    write: WriteFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: type[Exception],
+    limit: int | None,
+) -> None:
+    (tmp_path / "large_module.py").write_text(f"raise {fault.__name__}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def load(*_arguments: object) -> None:
+        importlib.import_module("large_module")
+
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit or unlimited, unlimited))
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", load)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"))
+    is_memory = fault is MemoryError or limit is not None
+    assert done.code == (2 if is_memory else 1)
+    assert ("error: the memory does not suffice to load the libraries" in done.err) is is_memory
+
+
+def test_a_limit_is_named_where_memory_runs_out(
+    imbtrain: RunCommand, write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise MemoryError
+
+    limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: 2_000_000_000}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], 0))
+    monkeypatch.setattr(imbalance_cli.labels, "count_sources", fail)
+    done = imbtrain("weights", write("a.csv", "y\n1\n"))
+    assert done.err.splitlines()[-1].startswith(
+        "hint: raise the limit of this shell, 2,000 MB (ulimit -d); or a smaller training."
+    )
 
 
 def test_an_interrupt_exits_130(

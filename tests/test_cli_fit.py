@@ -90,7 +90,7 @@ def test_saved_config_is_the_config(multi_run: FittedRun) -> None:
 
 def test_run_json(multi_run: FittedRun) -> None:
     document = multi_run.document
-    assert document["format_version"] == 2
+    assert document["format_version"] == 3
     assert [entry["label"] for entry in document["labels"]] == LABELS
     assert document["loss"] == "weighted_bce"
     [trained] = document["trained"]
@@ -406,7 +406,7 @@ def test_a_label_no_one_can_learn(tmp_path: Path, cell: str, side: str) -> None:
 def test_constant_columns_are_dropped_with_a_note(tmp_path: Path) -> None:
     columns = make_columns() | {"always": ["7"] * 400}
     run = fit_run(tmp_path, columns)
-    assert "warning: constant in the training rows, and so dropped: always" in run.outcome.err
+    assert "note: constant in the training rows, and so dropped: always" in run.outcome.err
     succeed("predict", run.path, "-", stdin=to_csv(make_columns(20)).encode())
 
 

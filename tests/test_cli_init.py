@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from small_runs import refuse, succeed
 
 from imbalance_cli.config import load_config
 
@@ -174,11 +175,18 @@ def test_what_cannot_be_used(
     assert problem in done.err
 
 
-def test_stdin_cannot_be_named_in_a_config(imbtrain: RunCommand) -> None:
-    done = imbtrain("init", "-")
-    assert done.code == 2
-    assert "stdin can be read once" in done.err
-    assert "hint: save it to a file" in done.err
+def test_stdin(write: WriteFile, tmp_path: Path) -> None:
+    table = make_table()
+    made = succeed("init", "-", stdin=table.encode()).text
+    assert 'train: "-"' in made
+    assert "# data.train is stdin: imbtrain fit CONFIG < TABLE; or name a file there." in made
+    named = succeed("init", write("t.csv", table)).text
+    assert made.count("\n") == named.count("\n") + 1  # that one sentence
+    overrides = [part for override in FAST for part in ("--set", override)]
+    config = write("c.yaml", made)
+    run = tmp_path / "run"
+    succeed("fit", config, "--run-dir", run, "-q", *overrides, stdin=table.encode())
+    refuse("fit", "-", stdin=made.encode(), says="the config and data.train would read it")
 
 
 def test_leaks_of_classes_are_left_out_too(imbtrain: RunCommand, write: WriteFile) -> None:

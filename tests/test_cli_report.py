@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EVERY_LABEL = ["precision_recall", "roc", "thresholds", "reliability", "scores", "confusion"]
 OF_A_RUN = ["training_loss", "validation"]
+OF_LABELS = ["labels", "labels_roc_auc", "labels_f1", "together"]
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def rewrite(run: Path, name: str, change: Callable[[Path], None]) -> None:
 
 def test_fit_draws_the_page_and_every_plot_twice(multi_run: FittedRun) -> None:
     files = set(files_of(multi_run.path))
-    stems = {*OF_A_RUN, "labels", "together"}
+    stems = {*OF_A_RUN, *OF_LABELS}
     stems |= {f"{i}-{label}-{kind}" for i, label in enumerate(LABELS, 1) for kind in EVERY_LABEL}
     plots = {f"plots/{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")}
     assert files == plots | {"report.html"}

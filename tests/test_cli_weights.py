@@ -161,6 +161,16 @@ def test_options_reach_the_weights(imbtrain: RunCommand, write: WriteFile) -> No
     assert weight("--smoothing", "4") == 5
 
 
+def test_sums_of_weights_that_are_whole_look_so(imbtrain: RunCommand, write: WriteFile) -> None:
+    path = write("a.csv", "y,w\n1,0.5\n1,1.5\n0,0.25\n0,3.75\n,2\n")
+    options = ("--labels", "y", "--sample-weight", "w")
+    done = imbtrain("weights", path, *options, "--format", "csv")
+    assert done.out.splitlines()[1].startswith(b"y,2,4,2,")
+    path = write("b.csv", "y,w\n1,0.5\n0,0.25\n0,4\n")
+    done = imbtrain("weights", path, *options, "--format", "json")
+    assert b'"positives": 0.5, "negatives": 4.25, "missing": 0,' in b" ".join(done.out.split())
+
+
 def test_several_sources_are_counted_as_one(imbtrain: RunCommand, write: WriteFile) -> None:
     first, second = write("a.csv", TABLE), write("b.csv.gz", gzip.compress(TABLE.encode()))
     document = json.loads(imbtrain("weights", first, second, "--format", "json").out)
@@ -315,7 +325,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str, str]] = {
     "cut zstd": ("a.csv.zst", zstandard.compress(b"y\n1\n")[:-1], "ends too early", "download"),
     "parquet": ("a.parquet", b"y\n1\n", "not a Parquet file", ""),
     "npy": ("a.npy", b"y\n1\n", "not a plain .npy array", ""),
-    "suffix": ("a.xlsx", b"y\n1\n", "no reader for the suffix '.xlsx'", "parquet"),
+    "suffix": ("a.xlsx", b"y\n1\n", "neither the suffix '.xlsx' nor the first bytes", "parquet"),
 }
 
 

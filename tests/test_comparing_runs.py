@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import average_precision_score, f1_score
 from small_runs import (
     LABELS,
     make_columns,
@@ -23,11 +26,14 @@ from small_runs import (
 from imbalance_cli import artifacts
 from imbalance_cli.cli.app import main
 from imbalance_cli.workflows import compare_runs
-from imbalance_cli.workflows.comparing_runs import read_saved
+from imbalance_cli.workflows.comparing_runs import compare_cells, read_runs, read_saved
+from imbalance_cli.workflows.drawing_runs import find_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from imbalance_cli.workflows.comparing_runs import SavedRun
 
 PLAIN = {"loss": {"name": "bce"}, "weighting": {"strategy": "none"}}
 KINDS = ("macro", *LABELS)
@@ -353,6 +359,152 @@ def test_many_labels_are_compared_from_their_lists(
     assert often[0] == pytest.approx(often[1])  # a label without missing cells
     monkeypatch.setattr("imbalance_cli.workflows.comparing_runs.BYTES_A_CELL", 10**15)
     refuse("report", first, copied, says="rows x 3 labels needs ", hint="--format csv")
+
+
+# ------------------------------------------------------------------------------------- the page
+
+
+def text_of(page: Path) -> str:
+    """Return what a reader sees, on one line."""
+    body = page.read_text().partition("<body>")[2].partition("<script>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("_ ", "_").split())
+
+
+def test_a_page_of_several_runs_is_written_where_it_is_told(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "comparison.html"
+    before = [{path: path.stat().st_mtime_ns for path in run.rglob("*")} for run in runs]
+    outcome = succeed("report", *runs, "--output", page, "--format", "json")
+    assert outcome.out == succeed("report", *runs, "--format", "json").out
+    after = [{path: path.stat().st_mtime_ns for path in run.rglob("*")} for run in runs]
+    assert after == before
+    text = text_of(page)
+    assert "weighted and plain" in text
+    assert "weighting.strategy ratio none" in text
+    assert "loss.name weighted_bce bce" in text
+    macro = outcome.document["runs"][1]["macro"]["average_precision"]
+    for value in (f"{macro['value']:.3f}", f"{macro['difference']:+.3f}"):
+        assert value in text
+    for compared in (label["metrics"]["f1"] for label in outcome.document["runs"][1]["labels"]):
+        ends = f"{compared['difference_low']:+.3f} to {compared['difference_high']:+.3f}"
+        assert ends in text
+
+
+def test_the_table_ends_with_the_path_of_the_page(
+    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "comparison.html"
+    assert draw(*runs, "-o", page, monkeypatch=monkeypatch)[-1] == f"report: {page}"
+
+
+def test_micro_of_the_page_is_of_all_cells_with_their_rows_drawn_together(
+    runs: tuple[Path, Path],
+) -> None:
+    saved = read_runs(runs)
+    cells = compare_cells(saved, 50)
+    known = ~saved[0].targets.isnan()
+    targets = saved[0].targets[known].numpy()
+    for run, compared in zip(saved, cells.candidates, strict=True):
+        metrics = compared.labels[0].metrics
+        p, decisions = run.probabilities[known].numpy(), run.decisions[known].numpy()
+        assert metrics["average_precision"].value == pytest.approx(
+            average_precision_score(targets, p)
+        )
+        assert metrics["f1"].value == pytest.approx(f1_score(targets, decisions))
+        assert metrics["brier"].value == pytest.approx(np.mean((p - targets) ** 2))
+    change = cells.candidates[1].labels[0].metrics["brier"]
+    # a row's cells are drawn together: more chance than of so many rows of their own
+    spread = [
+        np.mean(per_row)
+        for per_row in np.random.default_rng(0).choice(_brier_of_rows(saved), (2000, len(known)))
+    ]
+    assert change.difference_high is not None
+    assert change.difference_low is not None
+    width = change.difference_high - change.difference_low
+    assert width == pytest.approx(2 * 1.96 * np.std(spread), rel=0.35)
+
+
+def _brier_of_rows(saved: list[SavedRun]) -> np.ndarray:
+    """Return what each row adds to the difference of the mean squared errors of all cells."""
+    first, other = saved
+    known = ~first.targets.isnan()
+    errors = [(run.probabilities - first.targets).square() for run in (other, first)]
+    of_rows = (errors[0] - errors[1]).where(known, 0.0).sum(dim=1)
+    return of_rows.numpy() * len(known) / int(known.sum())
+
+
+def test_runs_of_one_name_are_called_by_their_paths(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(runs[1], tmp_path / "weighted")
+    page = tmp_path / "comparison.html"
+    succeed("report", runs[0], other, "-o", page, "--bootstrap", "0")
+    text = text_of(page)
+    assert f"compared with the first, {runs[0]}"[:80] in text
+    assert "There are no intervals: no bootstrap replicates were asked for." in text
+
+
+def test_runs_of_one_config_differ_in_nothing(
+    runs: tuple[Path, Path], copied: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "comparison.html"
+    succeed("report", runs[1], copied, "-o", page, "--bootstrap", "2")
+    assert "Nothing but where they were written" in text_of(page)
+
+
+def test_more_runs_than_colours_are_listed_and_not_drawn(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    copies = [shutil.copytree(runs[0], tmp_path / f"copy{i}") for i in range(6)]
+    page = tmp_path / "comparison.html"
+    succeed("report", runs[1], *copies, "-o", page, "--bootstrap", "2")
+    text = text_of(page)
+    assert "The figures have the first 6 runs." in text
+    assert "plain, copy0, copy1 and 4 more" in text
+
+
+def test_the_page_says_what_its_numbers_should_be_read_with(
+    tmp_path: Path,
+) -> None:
+    data = {"sample_weight": "age"}
+    columns = make_columns(600, seed=1)
+    columns["age"] = [value or "1" for value in columns["age"]]
+    columns["age"] = [f"{abs(float(value)):.3f}" for value in columns["age"]]
+    table = write_csv(tmp_path / "table.csv", columns)
+    pair = [
+        fit(tmp_path, name, table, split={"test": 0.0}, data=data, **sections)
+        for name, sections in (("a", {}), ("b", PLAIN))
+    ]
+    page = tmp_path / "comparison.html"
+    succeed("report", *pair, "-o", page)
+    assert "Read with care" in text_of(page)
+    assert "there is no test part" in text_of(page)
+
+
+def test_a_page_of_one_run_is_written_elsewhere_and_nothing_in_the_run(
+    runs: tuple[Path, Path], copied: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    shutil.rmtree(copied / "plots", ignore_errors=True)
+    (copied / "report.html").unlink(missing_ok=True)
+    assert succeed("report", copied, "--output", page).text == f"{page}\n"
+    assert "Model report" in text_of(page)
+    assert not (copied / "plots").exists()
+    assert not (copied / "report.html").exists()
+    refuse("report", *runs, "-o", tmp_path / "nowhere" / "x.html", says="cannot be written")
+    refuse("report", *runs, "-o", tmp_path, says=f"{tmp_path}: cannot be written")
+
+
+def test_configs_differ_by_what_a_key_holds() -> None:
+    one = {"model": {"hidden": [8]}, "loss": {"name": "bce"}, "output": {"name": "a"}}
+    two = {"model": {"hidden": [8, 8]}, "loss": {"name": "bce"}, "output": {"name": "b"}}
+    assert find_differences([one, two]) == {"model.hidden": ["[8]", "[8, 8]"]}
+    assert find_differences([one, one]) == {}
+    three = {"model": {"hidden": None, "members": 2}}
+    told = find_differences([one, three])
+    assert told["model.hidden"] == ["[8]", "null"]
+    assert told["model.members"] == ["\N{EN DASH}", "2"]
 
 
 def test_help_names_both_uses(capsys: pytest.CaptureFixture[str]) -> None:

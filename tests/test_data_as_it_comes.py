@@ -158,6 +158,25 @@ def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
     assert told not in succeed("fit", config, "--run-dir", tmp_path / "other").err
 
 
+def test_one_of_a_thing_is_called_so(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("x,kind\n" + "1,ant\n2,bee\n" * 40 + "3,cat\n")
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["kind"], "encoding": "one_vs_rest"}, **SHORT
+    )
+    told = succeed("fit", config, "--run-dir", tmp_path / "run").err
+    assert "1 class of 'kind' in fewer than 10 rows" in told
+    table.write_text("x,kind\n" + "1,ant;bee\n2,bee\n" * 40 + "3,\n")
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["kind"], "encoding": "tags"}, **SHORT
+    )
+    told = succeed("fit", config, "--run-dir", tmp_path / "tags").err
+    assert "1 cell of 'kind' is blank and so counts as missing" in told
+    table.write_text("y\n1\n")
+    inspected = succeed("inspect", table, "--format", "table").text
+    assert ": 1 row, 1 column column type" in " ".join(inspected.split())
+
+
 def test_features_and_labels_in_two_files(tmp_path: Path) -> None:
     write_embeddings(tmp_path)
     arrays = np.load(tmp_path / "embeddings.npz")
@@ -235,6 +254,28 @@ def test_a_tag_that_is_read_as_missing_where_it_stands_alone(tmp_path: Path) -> 
     table.write_text("x,tags\n1,a;NA\n2,NA\n3,a\n")
     counted = succeed("weights", table, "--labels", "tags", "--encoding", "tags")
     assert "1 cell 'NA' is read as missing; if NA is a tag" in counted.err
+
+
+def test_a_tag_among_others_that_alone_is_missing(tmp_path: Path) -> None:
+    arguments = ("--labels", "tags", "--encoding", "tags")
+    table = tmp_path / "a.csv"
+    table.write_text("x,tags\n" + "1,b;a;NA\n2,a\n3,NA;b\n4,null;a\n" * 30)
+    told = "column 'tags': 60 cells hold 'NA' among other tags, where it is read as a tag"
+    counted = succeed("weights", table, *arguments, "--format", "json")
+    assert [(label["label"], label["positives"]) for label in counted.document["labels"]] == [
+        ("NA", 60), ("a", 90), ("b", 60), ("null", 30)
+    ]  # fmt: skip
+    assert told in counted.err
+    assert "30 cells hold 'null' among other tags" in counted.err
+    config = write_config(
+        tmp_path / "c.yaml", table, data={"labels": ["tags"], "encoding": "tags"}, **SHORT
+    )
+    assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
+    findings = succeed("inspect", table, *arguments, "--format", "json").document["findings"]
+    assert any("60 cells hold 'NA' among other tags" in f["problem"] for f in findings)
+    lists = tmp_path / "a.parquet"  # where a word is a tag wherever it stands
+    pl.DataFrame({"x": [1, 2, 3], "tags": [["NA"], ["a", "NA"], []]}).write_parquet(lists)
+    assert succeed("weights", lists, *arguments).err == ""
 
 
 @pytest.mark.parametrize("encoding", ["binary", "one_vs_rest", "tags"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from small_runs import run_command
 
-from imbalance_cli.errors import shorten, show_cell
+from imbalance_cli.errors import number_of, shorten, show_cell
 
 if TYPE_CHECKING:
     from conftest import WriteFile
@@ -77,3 +77,9 @@ def test_a_column_of_a_long_name_ends_a_message(write: WriteFile) -> None:
     assert done.code == 2
     assert done.err.splitlines()[0].endswith("...")
     assert len(done.err) < 5_000
+
+
+def test_one_and_several() -> None:
+    assert number_of(1, "class", "classes") == "1 class"
+    assert number_of(0, "class", "classes") == "0 classes"
+    assert number_of(2_000, "row") == "2,000 rows"

@@ -36,6 +36,7 @@ FIELDS = {
     "start": "command version run rows folds epochs monitor members",
     "epoch": "epoch loss score best_score learning_rate rows_per_second members",
     "best": "epoch member score",
+    "note": "message",
     "warning": "message",
     "done": "command run seconds part rows scores",
     "error": "message hint exit_code",
@@ -165,6 +166,16 @@ def test_warnings(config: Path, single_run: FittedRun, tmp_path: Path) -> None:
     events = read_events(succeed("evaluate", single_run.path, rows, *JSON).err)
     assert "no positives in these rows for 'y_often'" in events[0]["message"]
     assert events[-1]["scores"][0]["macro"]["average_precision"] is None
+
+
+def test_notes(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns() | {"same": ["1"] * 400})
+    config = write_config(tmp_path / "c.yaml", table, training={"epochs": 1})
+    arguments = ("fit", config, "--run-dir", tmp_path / "run", "--overwrite", *JSON)
+    events = read_events(succeed(*arguments).err)
+    [note] = [event for event in events if event["event"] == "note"]
+    assert note["message"] == "constant in the training rows, and so dropped: same"
+    assert succeed(*arguments, "-q").err == ""
 
 
 def test_quiet_leaves_warnings_and_errors(config: Path, tmp_path: Path) -> None:

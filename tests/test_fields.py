@@ -82,6 +82,12 @@ def test_a_record_longer_than_a_block_is_a_doubt() -> None:
     assert count(b"a,1," + b"b" * 200 + b",0\n", [1, 3], 50) is None
 
 
+def test_a_last_record_without_a_newline_that_a_block_cuts() -> None:
+    assert count(b"a,1,b,0\n" * 7 + b"a,1,b,0", [1, 3], 60) == (8, [[0, 8, 0], [8, 0, 0]])
+    assert count(b"a,1,b,0", [1, 3], 60) == (1, [[0, 1, 0], [1, 0, 0]])
+    assert count(b"", [1, 3], 60) is None
+
+
 def test_many_blocks_add_up() -> None:
     labels = np.random.default_rng(0).integers(0, 2, (50_000, 2))
     content = "".join(f"0.5,{y},abc,{z}\n" for y, z in labels.tolist()).encode()

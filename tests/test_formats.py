@@ -27,8 +27,9 @@ from imbalance_cli.errors import SourceError
 from imbalance_cli.labels import LabelCounts, count_labels, encode_labels
 from imbalance_cli.readers import INPUT_FORMATS, ndjson, open_source, read_table
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.readers.formats import SUFFIXES, detect_format, sniff_delimiter, table_suffix
+from imbalance_cli.readers.formats import SUFFIXES, detect_format, table_suffix
 from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.readers.text_formats import sniff_delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -297,7 +298,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "empty Arrow": ("t.arrow", b"", "the file is empty"),
     "empty gzip": ("t.jsonl.gz", gzip.compress(b""), "the file is empty"),
     "CSV called Parquet": ("t.parquet", b"y\n1\n", "not a Parquet file"),
-    "CSV called Arrow": ("t.feather", b"y,x,z\n1,2,3\n", "not an Arrow file"),
+    "CSV called Arrow": ("t.feather", b"y,x,z\n1,2,3\n", "is called .feather, and begins as"),
     "CSV called NDJSON": ("t.ndjson", b"y\n1\n", "line 1: bad JSON at character 1: a value"),
     "UTF-16": ("t.csv", "y,x\n1,2\n".encode("utf-16"), "line 1: not UTF-8: byte 0xff"),
 }

@@ -66,6 +66,10 @@ class Tail:
         """No warning matters here."""
         assert sentence
 
+    def noted(self, sentence: str) -> None:
+        """No note either."""
+        assert sentence
+
 
 @pytest.mark.parametrize(
     ("training", "members"),

@@ -66,6 +66,10 @@ class FrameSource:
         """Not asked for here."""
         raise NotImplementedError(columns)
 
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Not asked for here."""
+        raise NotImplementedError(columns)
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Not asked for here."""
         raise NotImplementedError(columns)

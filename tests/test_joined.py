@@ -43,6 +43,10 @@ class Pieces:
         """Not asked for here."""
         raise NotImplementedError(columns)
 
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Not asked for here."""
+        raise NotImplementedError(columns)
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Refuse: it has to be counted by batches."""
         raise NotImplementedError(columns)

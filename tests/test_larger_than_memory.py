@@ -183,13 +183,14 @@ def test_a_second_fit_makes_no_pass_and_is_the_same(
     told, contents = [], []
     for name in ("one", "two"):
         outcome = succeed("fit", config, "--run-dir", tmp_path / name)
-        told.append([line for line in outcome.err.splitlines() if line.startswith("warning: ")])
+        lines = outcome.err.splitlines()
+        told.append([line for line in lines if line.startswith(("warning: ", "note: "))])
         files = ("predictions.parquet", "model.safetensors", "metrics.csv")
         contents.append([(tmp_path / name / file).read_bytes() for file in files])
         assert passes == [[*LABELS, "y_never"], features, [*features[:2], *features[2:]]]
     assert contents[0] == contents[1]
     (about_disk,) = (line for line in told[0] if line not in told[1])
-    assert "400 rows ready for the model take 0.0 MB in" in about_disk
+    assert about_disk.startswith("note: 400 rows ready for the model take 0.0 MB in")
     assert [line for line in told[0] if line != about_disk] == told[1]
     assert any("y_never" in line for line in told[1])
 
@@ -480,6 +481,58 @@ def test_sources_of_other_types(tmp_path: Path) -> None:
         data = {"in_memory": in_memory}
         config = write_config(tmp_path / "config.yaml", train, data=data)
         refuse("fit", config, says="columns of different types")
+
+
+@pytest.mark.parametrize("kind", ["a file", "a dangling link"])
+def test_a_file_where_the_caches_would_be(tmp_path: Path, kind: str) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns())
+    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    taken = runs / ".imbtrain-cache"
+    if kind == "a file":
+        taken.touch()
+    else:
+        taken.symlink_to(runs / "gone")
+    refuse(
+        "fit", config, "--run-dir", runs / "new",
+        says=f"{taken}: is no directory, and rows that are streamed",
+        hint=f"move it away; or a --run-dir elsewhere than in {runs}",
+    )  # fmt: skip
+    assert list(runs.iterdir()) == [taken]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "npz"])
+def test_whole_numbers_in_one_file_and_decimals_in_another(suffix: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        amount = random.normal(size=300)
+        whole = random.integers(0, 2**40, 300)
+        label = (amount > 1).astype(np.int8)
+        columns = {
+            "amount": amount,
+            "whole": whole if name == "a" else whole + 0.5,
+            "weight": random.integers(1, 3, 300) / (1 if name == "a" else 2.0),
+            "who": random.integers(0, 40, 300).astype(np.int64 if name == "a" else np.float64),
+            "y": label if name == "a" else label.astype(np.float64),
+        }
+        if name == "a":
+            columns["weight"] = columns["weight"].astype(np.int64)
+        path = tmp_path / f"{name}.{suffix}"
+        if suffix == "npz":
+            np.savez(path, allow_pickle=False, **columns)
+        elif suffix == "arrow":
+            pl.DataFrame(columns).write_ipc(path)
+        else:
+            pl.DataFrame(columns).write_parquet(path)
+    train = str(tmp_path / f"*.{suffix}")
+    assert_same(*both(tmp_path, train, group="who", sample_weight="weight"))
+    assert_same(*both(tmp_path, train, labels=["y"], encoding="one_vs_rest", exclude=["who"]))
+    files = sorted(str(path) for path in tmp_path.glob(f"*.{suffix}"))
+    expected = succeed("weights", *files, "--sample-weight", "weight").out
+    if suffix == "parquet":  # a glob is one table
+        assert succeed("weights", train, "--sample-weight", "weight").out == expected
+        assert succeed("inspect", train, "--format", "json").document["rows"] == 600
 
 
 def test_a_source_that_grew_between_two_passes(tmp_path: Path) -> None:

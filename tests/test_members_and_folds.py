@@ -579,7 +579,7 @@ def test_run_of_the_older_format_is_refused_by_name(single_run: FittedRun, tmp_p
     whole = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     document["checksum"] = hashlib.sha256(whole).hexdigest()
     (path / "run.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    says = f"{path}/run.json: format version 1, and this imbtrain reads 2"
+    says = f"{path}/run.json: format version 1, and this imbtrain reads 3"
     refuse("evaluate", path, single_run.table, says=says)
     refuse("predict", path, single_run.table, says=says)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
-from small_runs import make_columns, refuse, succeed, write_config, write_csv
+from small_runs import history, make_columns, refuse, succeed, write_config, write_csv
 
 from imbalance_cli.config import load_config
 from imbalance_cli.tracking import MlflowTracker
@@ -82,13 +81,6 @@ def read_artifacts(uri: str, run: Run) -> dict[str, Path]:
         entry.path: Path(client.download_artifacts(run.info.run_id, entry.path))
         for entry in client.list_artifacts(run.info.run_id)
     }
-
-
-def history(run: Path, column: str, member: int = 0) -> dict[int, float]:
-    """Return a column of history.csv by epoch."""
-    with (run / "history.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if int(row["member"]) == member]
-    return {int(row["epoch"]): float(row[column]) for row in rows}
 
 
 def test_a_fit(config: Path, tmp_path: Path, uri: str) -> None:

@@ -36,6 +36,10 @@ class Diary:
         """Keep the sentence."""
         self.told.append(("warned", sentence))
 
+    def noted(self, sentence: str) -> None:
+        """Keep the sentence."""
+        self.told.append(("noted", sentence))
+
     def started(self, start: Start) -> None:
         """Keep the start."""
         self.told.append(("started", start))

@@ -80,6 +80,7 @@ def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
         quiet.started(make_start())
         quiet.epoch(make_result())
         quiet.warned("mind the gap")
+        quiet.noted("a column is gone")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "warning: mind the gap\n")
 
@@ -91,10 +92,12 @@ def test_lines_come_every_few_seconds(
     monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
     with LineProgress() as lines:
         lines.started(make_start())
+        lines.noted("a column is gone")
         for epoch in range(1, 6):
             lines.epoch(make_result(epoch))
-    first, *epochs = capsys.readouterr().err.splitlines()
+    first, noted, *epochs = capsys.readouterr().err.splitlines()
     assert first == "rows: train 17,466, valid 3,743"
+    assert noted == "note: a column is gone"
     assert [line.split()[1] for line in epochs] == ["1/100", "4/100", "5/100"]
     assert epochs[0].endswith(describe_epoch(make_result()))
 
@@ -179,11 +182,13 @@ def test_the_bar_shows_all_of_it(
             bar.epoch(make_result(epoch, going=going))
         bar._progress.refresh()
         bar.warned("over the bar")
+        bar.noted("[also] over the bar")
     text = terminal.getvalue()
     assert "warning: before [bold]the[/] bar" in text
     assert "rows: train 17,466, valid 3,743" in text
     assert "epoch 3/100" in text
     assert "warning: over the bar" in text
+    assert "note: [also] over the bar" in text
     for part in ("loss 0.9877", "valid 0.5000", f"best 0.6100 {best}", "71k rows/s"):
         assert part in text
     assert "…" not in text

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from report_data import NASTY, make_report
+from sklearn.metrics import f1_score
 
 from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.report.figures import (
@@ -64,7 +65,14 @@ LABEL_FIGURES = ["precision_recall", "roc", "thresholds", "reliability", "scores
 
 
 def test_a_run_with_several_labels_has_every_figure() -> None:
-    assert names(draw_run(REPORT)) == ["labels", "training_loss", "validation", "together"]
+    assert names(draw_run(REPORT)) == [
+        "labels",
+        "labels_roc_auc",
+        "labels_f1",
+        "training_loss",
+        "validation",
+        "together",
+    ]
     assert names(draw_label(REPORT.curves[0])) == LABEL_FIGURES
 
 
@@ -213,7 +221,7 @@ def test_a_ranking_of_some_labels_says_which_of_how_many() -> None:
     )
     ranking = draw_run(report)[0]
     assert isinstance(ranking, Ranking)
-    assert ranking.title == "AP of 4 of 9 labels: best, worst and rarest"
+    assert ranking.title == "AP of 4 of 9 labels"
     assert "the best, the worst and the rarest: 4 of 9 labels" in ranking.description
     groups = [bullet.group for bullet in ranking.bullets]
     assert groups == ["among the best"] * 2 + ["among the worst"] * 2
@@ -224,7 +232,7 @@ def test_a_ranking_of_some_labels_says_which_of_how_many() -> None:
 
 def test_a_ranking_without_what_was_not_learned_says_so() -> None:
     ranking = draw_run(make_report(["a", "b", "c"], drawn=2))[0]
-    assert ranking.title == "Average precision of the learned labels: 2 of 3 labels"
+    assert ranking.title == "AP of the learned labels: 2 of 3 labels"
 
 
 def cost_lines(cost: tuple[float, ...]) -> tuple[Chart, list[Line]]:
@@ -270,6 +278,35 @@ def test_long_names_stay_on_the_paper(letter: str) -> None:
         edges = [picture.crop((x, 0, x + 4, picture.height)) for x in (0, picture.width - 4)]
         for edge in edges:
             assert len(edge.getcolors() or ()) == 1, figure.name
+
+
+@pytest.mark.parametrize(
+    ("tallest", "ticks"),
+    [(0.9, "0% 20% 40% 60% 80% 100%"), (0.05, "0% 1% 2% 3% 4% 5%"), (0.012, "0.0% 0.5% 1.0% 1.5%")],
+)
+def test_shares_of_a_class_are_per_cents_however_small(tallest: float, ticks: str) -> None:
+    curves = REPORT.curves[0]
+    found = dataclasses.replace(
+        curves.histogram,  # type: ignore[type-var]
+        edges=(0.1, 0.2, 0.3),
+        positives=(tallest, 0.0),
+        negatives=(tallest / 2, tallest / 3),
+    )
+    figures = draw_label(dataclasses.replace(curves, histogram=found))
+    chart = next(figure for figure in figures if figure.name == "scores")
+    assert isinstance(chart, Chart)
+    assert [text for _, text in chart.y.ticks] == ticks.split()
+
+
+def test_f1_is_ranked_against_deciding_every_row_positive() -> None:
+    ranking = next(figure for figure in draw_run(REPORT) if figure.name == "labels_f1")
+    assert isinstance(ranking, Ranking)
+    labels = {label.label: label for label in REPORT.evaluation.labels}
+    for bullet in ranking.bullets:
+        label = labels[bullet.label]
+        targets = np.r_[np.ones(label.positives), np.zeros(label.support - label.positives)]
+        assert bullet.chance == pytest.approx(f1_score(targets, np.ones(label.support)))
+        assert bullet.value == label.f1.value
 
 
 def test_matrix_of_many_columns_numbers_them() -> None:

@@ -212,8 +212,15 @@ def test_plots_have_svg_and_png_of_every_figure_under_names_that_files_can_have(
     files = dict(draw_plots(make_report(NASTY, drawn=2)))
     stems = {name.rpartition(".")[0] for name in files}
     assert {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")} == set(files)
-    assert {"labels", "training_loss", "validation", "together"} < stems
-    assert len(stems) == 4 + 2 * 6
+    assert {
+        "labels",
+        "labels_roc_auc",
+        "labels_f1",
+        "training_loss",
+        "validation",
+        "together",
+    } < stems
+    assert len(stems) == 6 + 2 * 6
     for name, content in files.items():
         assert re.fullmatch(r"[\w.-]{1,80}", name, flags=re.ASCII)
         assert content.startswith(b"<svg" if name.endswith(".svg") else b"\x89PNG")

@@ -257,7 +257,7 @@ def test_a_header_declares_the_width(write: WriteFile) -> None:
         ("3,1,3 1:1\n", "line 1: the label 3 stands there twice"),
         ("-1 1:1\n1,2 1:1\n", "line 1: the label '-1', but line 2 is not of a file of the labels"),
         ("1 1:1\n 1:1\n-1 1:1\n", "line 3: the label '-1', but line 2 is not of a file"),
-        ("# x\n\n1 2:1 2:1\n", "line 3: '2:1' stands after the index 2"),
+        ("# x\n\n1 2:1 2:1\n", "line 3: '2:1': the row has the index 2 already"),
         ("1 3:1 2:1\n", "line 1: '2:1' stands after the index 3"),
         ("1 3:1 2\n", "line 1: '2' is not INDEX:VALUE"),
         ("1 2\n", "line 1: '2' is not INDEX:VALUE"),

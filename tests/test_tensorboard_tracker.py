@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from small_runs import LABELS, make_columns, refuse, succeed, write_config, write_csv
+from small_runs import LABELS, history, make_columns, refuse, succeed, write_config, write_csv
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 if TYPE_CHECKING:
@@ -44,13 +43,6 @@ def scalars(place: Path, tag: str) -> dict[int, float]:
     """Return the values of a tag by step."""
     events = read(place).Scalars(tag)
     return {event.step: event.value for event in events}
-
-
-def history(run: Path, column: str, member: int = 0) -> dict[int, float]:
-    """Return a column of history.csv by epoch."""
-    with (run / "history.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if int(row["member"]) == member]
-    return {int(row["epoch"]): float(row[column]) for row in rows}
 
 
 def test_a_fit(config: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from imbalance_cli.config import load_config
 from imbalance_cli.errors import LabelError, SourceError
+from imbalance_cli.labelled import find_files
 from imbalance_cli.labels import LabelCounts, count_labels
-from imbalance_cli.readers import open_source, read_table, typed
+from imbalance_cli.readers import open_source, partitions, read_table, typed
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import WriteFile
@@ -236,6 +240,47 @@ def test_a_third_value_in_a_part_names_file_and_row(tmp_path: Path) -> None:
     write_parts(tmp_path / "t", a=pl.DataFrame({"y": [0, 1]}), b=pl.DataFrame({"y": [0, 3]}))
     with pytest.raises(LabelError, match=r"t: .*/b/part\.parquet: row 2: column 'y': '3' is not"):
         count_labels(open_source(str(tmp_path / "t")))
+
+
+def test_a_directory_of_much_else_is_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "MOST_OTHERS", 20)
+    for number in range(100):
+        (tmp_path / f"{number:02}").mkdir()
+        (tmp_path / f"{number:02}" / "notes.txt").touch()
+    (tmp_path / ".hidden").mkdir()
+    pl.DataFrame({"y": [0, 1]}).write_parquet(tmp_path / "99" / "t.parquet")
+    walk, seen = os.walk, list[str]()
+
+    def watch(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for found in walk(top):
+            seen.append(found[0])
+            yield found
+
+    monkeypatch.setattr(os, "walk", watch)
+    data = load_config({"data": {"train": str(tmp_path)}}).data
+    for read in (lambda: open_source(str(tmp_path)), lambda: find_files(data)):
+        seen.clear()
+        with pytest.raises(SourceError, match="is a directory, and no table of Parquet") as caught:
+            read()
+        assert "21 other files and directories beside 0 Parquet files" in caught.value.message
+        assert f"'{tmp_path}/**/*.parquet'" in str(caught.value.hint)
+        assert len(seen) == 11
+    assert open_source(f"{tmp_path}/**/*.parquet").columns == ["y"]
+
+
+@pytest.mark.parametrize("folder", ["day={}", "{}"])
+def test_a_directory_of_many_parts_is_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setattr(partitions, "MOST_OTHERS", 5)
+    for number in range(40):
+        part = tmp_path / folder.format(number) / "t.parquet"
+        part.parent.mkdir()
+        pl.DataFrame({"y": [0, 1]}).write_parquet(part)
+        part.with_suffix(".crc").touch()
+    assert read_table([open_source(str(tmp_path))], ["y"]).frame.height == 80
 
 
 def test_globs_that_are_no_table(tmp_path: Path, write: WriteFile) -> None:

@@ -250,3 +250,9 @@ def test_counts_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({"rows": 7, "labels": [entry]}))
     with pytest.raises(WeightsError, match="'y' has 6 positives, negatives and missing cells in 7"):
         read_counts(str(path))
+
+
+def test_sums_beyond_exact_floats_stay_floats() -> None:
+    counts = Counts(3, [LabelCounts("y", 2.0**60, 2.0)])
+    text = encode(weigh(counts, Strategy(), "a.csv"), "csv").decode()
+    assert "\ny,1.152921504606847e+18,2,0," in text

@@ -15,6 +15,7 @@ from imbalance_cli.cli.evaluate import evaluate
 from imbalance_cli.cli.fit import fit
 from imbalance_cli.cli.init import init
 from imbalance_cli.cli.inspect import inspect
+from imbalance_cli.cli.memory import explain_exhaustion, refuse_half_loaded_libraries
 from imbalance_cli.cli.predict import predict
 from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
         return _fail(closed, given)
     streams = sys.stdout, sys.stderr
+    refuse_half_loaded_libraries()
     try:
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
         sys.stdout.flush()
@@ -114,20 +116,11 @@ def _explain(error: Exception, *, debug: bool) -> _Failure:
             return _Failure(error.format_message(), f"{command} --help", WRONG_INPUT)
         case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
             return _explain(error.__cause__, debug=debug)
-        case _ if _lacks_memory(error):
-            hint = "a smaller training.batch_size, fewer model.members, or fewer rows"
-            return _Failure("the memory does not suffice", hint, WRONG_INPUT, shown)
+        case _ if exhaustion := explain_exhaustion(error):
+            return _Failure(*exhaustion, WRONG_INPUT, shown)
         case _:
             problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
             return _Failure(problem, "please report it with the traceback", OUR_FAULT, error)
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Return whether memory ran out; torch says so in words only, on the CPU."""
-    words = ("can't allocate memory", "out of memory")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    )
 
 
 def _fail(failure: _Failure, given: Sequence[str]) -> int:

@@ -26,6 +26,11 @@ def warn(message: str) -> None:
     sys.stderr.write(f"warning: {message}\n")
 
 
+def note(message: str) -> None:
+    """Write what was done to stderr."""
+    sys.stderr.write(f"note: {message}\n")
+
+
 def write_result(content: bytes, output: Path | None) -> None:
     """Write a result to a file, all of it or nothing, or to stdout.
 
@@ -93,9 +98,17 @@ def show_report(
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
     if output_format == "table":
+        from imbalance_cli import workflows
         from imbalance_cli.report.terminal import draw_report
 
-        draw(draw_report(evaluation, str(run), sort or PREVALENCE, held_out=held_out))
+        report = draw_report(
+            evaluation,
+            str(run),
+            sort or PREVALENCE,
+            held_out=held_out,
+            decisions=workflows.read_decisions(run),
+        )
+        draw(report)
         if page is not None:
             sys.stdout.write(f"report: {page}\n")
         return

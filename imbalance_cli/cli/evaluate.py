@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imbalance_cli.cli.console import check_sort, default_format, show_report
-from imbalance_cli.cli.label_options import InputFormat
+from imbalance_cli.cli.label_options import Delimiter, InputFormat
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def evaluate(
         ),
     ] = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     device: Device = "auto",
     log_format: LogFormat = "text",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
@@ -54,6 +55,7 @@ def evaluate(
             log.warned,
             bootstrap=bootstrap,
             input_format=input_format,
+            delimiter=delimiter,
             targets_file=targets,
             tell=log.stage,
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
-Event = Literal["stage", "start", "epoch", "best", "warning", "done", "error"]
+Event = Literal["stage", "start", "epoch", "best", "note", "warning", "done", "error"]
 
 
 def write_event(event: Event, **fields: object) -> None:
@@ -74,6 +74,11 @@ class EventLog:
         """Write how far a stage that takes long is."""
         if not self._quiet and self._clock.is_due(stage):
             write_event("stage", **dataclasses.asdict(stage))
+
+    def noted(self, sentence: str) -> None:
+        """Write a note."""
+        if not self._quiet:
+            write_event("note", message=sentence)
 
     def started(self, start: Start) -> None:
         """Write what is trained, on what."""

@@ -8,6 +8,7 @@ import typer
 
 from imbalance_cli.cli.console import write_result
 from imbalance_cli.cli.label_options import (
+    Delimiter,
     Encoding,
     InputFormat,
     Labels,
@@ -16,16 +17,19 @@ from imbalance_cli.cli.label_options import (
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
-from imbalance_cli.errors import SourceError
+from imbalance_cli.delimiter import parse_delimiter
 
 
 def init(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A table.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A table; - for stdin.", show_default=False)
+    ],
     labels: Labels = None,
     positive: Positive = None,
     encoding: Encoding = "auto",
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     group: Annotated[
         str | None, typer.Option(help="A column whose rows of one value stay in one part.")
     ] = None,
@@ -36,19 +40,19 @@ def init(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write a commented config for a source, which fit takes as it is."""
-    if source == "-":
-        raise SourceError(
-            "stdin can be read once, and a config that names it could not read it again",
-            hint="save it to a file, and name that",
-        )
     from imbalance_cli.config.template import write_template
     from imbalance_cli.inspection import inspect_source, propose_config
     from imbalance_cli.readers.joined import open_labelled
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format)
+    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
     found = inspect_source(opened, patterns, settings)
-    chosen = {"group": group, "time": time, "input_format": input_format}
+    chosen = {
+        "group": group,
+        "time": time,
+        "input_format": input_format,
+        "delimiter": None if delimiter is None else parse_delimiter(delimiter),
+    }
     given = {key: value for key, value in chosen.items() if value is not None}
     file = labels[0] if labels and not patterns else None
     proposal = propose_config(source, found, settings, given, targets_file=file)

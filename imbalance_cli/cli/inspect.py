@@ -8,6 +8,7 @@ import typer
 
 from imbalance_cli.cli.console import default_format, draw, write_result
 from imbalance_cli.cli.label_options import (
+    Delimiter,
     Encoding,
     InputFormat,
     Labels,
@@ -21,13 +22,14 @@ from imbalance_cli.cli.options import Debug, ReportFormat
 def inspect(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A table; - for CSV on stdin.", show_default=False),
+        typer.Argument(metavar="SOURCE", help="A table; - for stdin.", show_default=False),
     ],
     labels: Labels = None,
     positive: Positive = None,
     encoding: Encoding = "auto",
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     output_format: ReportFormat = None,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -37,7 +39,7 @@ def inspect(
     from imbalance_cli.report import inspection as drawing
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format)
+    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
     found = inspect_source(opened, patterns, settings)
     chosen = output_format or default_format()
     if chosen == "table":

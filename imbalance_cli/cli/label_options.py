@@ -42,6 +42,16 @@ InputFormat = Annotated[
     ),
 ]
 
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="Between two cells of delimited text, such as ';' or '\\t'.  [default: read off the "
+        "header]",
+        show_default=False,
+    ),
+]
+
 
 def read_settings(positive: str | None, encoding: str, separator: str | None) -> LabelSettings:
     """Return how labels are read.

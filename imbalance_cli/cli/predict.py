@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.label_options import InputFormat
+from imbalance_cli.cli.label_options import Delimiter, InputFormat
 from imbalance_cli.cli.options import Debug, Device, Run
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.errors import OutputError
@@ -35,6 +35,7 @@ def predict(
         ),
     ] = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -43,7 +44,7 @@ def predict(
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
-    frames = workflows.predict(run, source, device, keep or (), input_format)
+    frames = workflows.predict(run, source, device, keep or (), input_format, delimiter)
     with open_rows(output) as write:
         for frame in frames:
             write(frame)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imbalance_cli.cli.console import warn
+from imbalance_cli.cli.console import note, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 
@@ -46,6 +46,9 @@ class QuietProgress:
         """Write a warning."""
         warn(sentence)
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing."""
+
 
 class LineProgress(QuietProgress):
     """Writes a line every few seconds, for logs."""
@@ -66,6 +69,10 @@ class LineProgress(QuietProgress):
         """Write how far a stage that takes long is."""
         if self._clock.is_due(stage):
             sys.stderr.write(f"{stage}\n")
+
+    def noted(self, sentence: str) -> None:
+        """Write a note."""
+        note(sentence)
 
     def started(self, start: Start) -> None:
         """Write the sizes of the parts."""
@@ -152,6 +159,10 @@ class BarProgress(QuietProgress):
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
         self._progress.console.print(f"warning: {sentence}", soft_wrap=True)
+
+    def noted(self, sentence: str) -> None:
+        """Write a note above the bar."""
+        self._progress.console.print(f"note: {sentence}", soft_wrap=True)
 
 
 def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress | EventLog:

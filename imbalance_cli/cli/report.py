@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,29 +47,47 @@ def report(
             show_default=False,
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the page there: of several runs, which have none otherwise, or of one, "
+            "in which nothing is written then.",
+            show_default=False,
+        ),
+    ] = None,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write report.html and plots/ of a run from its saved predictions; print the page's path.
 
     With --format or --sort, print the report itself. Of several runs, which must have held out the
-    same rows, print them side by side, with paired intervals of the differences to the first.
+    same rows, print them side by side, with paired intervals of the differences to the first;
+    --output writes a page of them.
     """
     check_sort(sort)
     if len(runs) > 1:
-        _compare(runs, output_format or default_format(), sort, bootstrap)
+        _compare(runs, output_format or default_format(), sort, bootstrap, output)
         return
     if bootstrap is not None:
         raise ConfigError(
             "--bootstrap goes with several runs: the intervals of one are saved with it",
             hint="imbtrain evaluate RUN SOURCE --bootstrap computes others",
         )
-    _draw_again(runs[0], output_format, sort)
+    _draw_again(runs[0], output_format, sort, output)
 
 
-def _draw_again(run: Path, output_format: str | None, sort: str | None) -> None:
+def _draw_again(
+    run: Path, output_format: str | None, sort: str | None, output: Path | None
+) -> None:
     from imbalance_cli import workflows
 
-    page = workflows.draw_report(run)
+    if output is None:
+        page = workflows.draw_report(run, warn)
+    else:
+        page = output
+        write_result(workflows.draw_page(run), output)
     if output_format is None and sort is None:
         write_result(f"{page}\n".encode(), None)
         return
@@ -76,19 +95,31 @@ def _draw_again(run: Path, output_format: str | None, sort: str | None) -> None:
     show_report(evaluation, run, output_format or default_format(), sort=sort, page=page)
 
 
-def _compare(runs: list[Path], output_format: str, sort: str | None, bootstrap: int | None) -> None:
+def _compare(
+    runs: list[Path],
+    output_format: str,
+    sort: str | None,
+    bootstrap: int | None,
+    output: Path | None,
+) -> None:
     from imbalance_cli import workflows
     from imbalance_cli.report import ordering
     from imbalance_cli.report import run_comparison as drawing
 
     if sort is not None:
         ordering.check_sort(sort, drawing.SORTS)
-    comparison = workflows.compare_runs(runs, warn, bootstrap=bootstrap)
+    if output is None:
+        comparison = workflows.compare_runs(runs, warn, bootstrap=bootstrap)
+    else:
+        comparison, page = workflows.draw_runs(runs, warn, bootstrap=bootstrap)
+        write_result(page, output)
     evaluation = workflows.read_evaluation(runs[0])
     if output_format == "table":
         part = evaluation.part.replace("_", "-")
         held_out = f"{part} rows of {evaluation.source}"
         draw(drawing.draw_run_comparison(comparison, held_out, sort))
+        if output is not None:
+            sys.stdout.write(f"report: {output}\n")
     elif output_format == "csv":
         write_result(drawing.to_csv(comparison), None)
     else:

@@ -11,6 +11,7 @@ import typer
 
 from imbalance_cli.cli.console import default_format, draw, warn, write_result
 from imbalance_cli.cli.label_options import (
+    Delimiter,
     Encoding,
     InputFormat,
     Labels,
@@ -49,6 +50,7 @@ def weights(
         typer.Option(metavar="COLUMN", help="Count each row as much as this column says."),
     ] = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
     strategy: Annotated[
         Literal["ratio", "sqrt", "effective", "balanced", "none"],
         typer.Option(
@@ -100,6 +102,7 @@ def weights(
             "missing-labels": missing_labels != "mask",
             "sample-weight": sample_weight is not None,
             "input-format": input_format is not None,
+            "delimiter": delimiter is not None,
         }
         idle = [option for option, is_given in given.items() if is_given]
         if idle:
@@ -109,7 +112,7 @@ def weights(
             )
         counts = add_counts([(name, read_counts(name)) for name in sources])
     else:
-        opened = [open_source(name, input_format) for name in sources]
+        opened = [open_source(name, input_format, delimiter) for name in sources]
         counts = count_sources(opened, labels or (), reading)
     names = ["stdin" if name == "-" else name for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)

@@ -37,7 +37,9 @@ DESCRIPTIONS = {
     "data.group": "A column whose rows of one value stay in one part.",
     "data.time": "A column of times: train on the past, test on the future.",
     "data.part": "A column that says train, valid or test of each row.",
-    "data.input_format": "How the sources are read; null: by their suffix.",
+    "data.input_format": "What the sources are; null: as their names and first bytes say.",
+    "data.delimiter": "Between two cells of delimited text, such as ; or \\t; null: read off the "
+    "header.",
     "data.in_memory": "Whether all rows are read into memory; false streams them from disk; auto "
     "does where they would not fit.",
     "split.strategy": "auto chooses by what is given: time, groups, several labels, or one.",

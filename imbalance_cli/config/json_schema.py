@@ -6,10 +6,15 @@ from typing import Any
 
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
 from imbalance_cli.config.sections import DEVICES, Config
+from imbalance_cli.delimiter import PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = "urn:imbtrain:config"
-RUN_NAME = {"pattern": r"^[^/\\\u0000]+$", "not": {"enum": [".", ".."]}}
+OF_TEXTS: dict[str, dict[str, Any]] = {
+    "output.name": {"pattern": r"^[^/\\\u0000]+$", "not": {"enum": [".", ".."]}},
+    "data.delimiter": {"pattern": f"^({PATTERN})$"},
+}
+"""What the text of a key is held to, which may also be null."""
 
 
 def make_json_schema() -> dict[str, Any]:
@@ -51,9 +56,10 @@ def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
         value["anyOf"].append({"type": "null"})
     if key == "device":
         value["pattern"] = f"^({DEVICES.pattern})$"
-    if dotted == "output.name":
+    if dotted in OF_TEXTS:
         value["anyOf"] = [
-            member | RUN_NAME if member["type"] == "string" else member for member in value["anyOf"]
+            member | OF_TEXTS[dotted] if member["type"] == "string" else member
+            for member in value["anyOf"]
         ]
     return {"description": DESCRIPTIONS[dotted], **value}
 

@@ -16,6 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from imbalance_cli.delimiter import RULE, parse_delimiter
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,9 +51,17 @@ def _check_device(name: str) -> str:
     return name
 
 
+def _read_delimiter(text: str) -> str:
+    try:
+        return parse_delimiter(text)
+    except ValueError as error:
+        raise PydanticCustomError("delimiter", f"Input should be {RULE}") from error
+
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 Paths = Annotated[list[str], BeforeValidator(_as_paths)]
 Names = Annotated[list[str], BeforeValidator(_as_names)]
+Delimiter = Annotated[str, AfterValidator(_read_delimiter)]
 RunName = Annotated[str, AfterValidator(_check_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -110,6 +120,7 @@ class DataSection(Section):
     time: str | None = None
     part: str | None = None
     input_format: str | None = None
+    delimiter: Delimiter | None = None
     in_memory: bool | Literal["auto"] = "auto"
     _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
 from imbalance_cli.errors import EvaluationError
+from imbalance_cli.labels.targets import ALL
 from imbalance_cli.stages import follow
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 1_000_000  # each takes some hundred bytes while it is sorted and summed
 LABELS_AT_ONCE = 512
-ALL = slice(None)
 
 
 class ScoredRows(Protocol):

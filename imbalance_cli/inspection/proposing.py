@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from imbalance_cli.config.template import Proposal
-from imbalance_cli.errors import ConfigError, LabelError, nearest, show_cell
+from imbalance_cli.errors import ConfigError, LabelError, nearest, number_of, show_cell
 from imbalance_cli.labels import list_names
+from imbalance_cli.readers.streams import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,8 +62,8 @@ def propose_config(
     exclude = _list_excluded(found)
     return Proposal(
         source=path,
-        about=_describe(found, exclude),
-        labels={targets_file: f"{len(found.labels):,} labels"}
+        about=_describe(path, found, exclude),
+        labels={targets_file: number_of(len(found.labels), "label")}
         if targets_file is not None
         else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
@@ -108,8 +109,10 @@ def _list_settings(settings: LabelSettings) -> dict[str, str]:
     return given if settings.positive is None else given | {"positive": settings.positive}
 
 
-def _describe(found: Inspection, exclude: dict[str, str]) -> list[str]:
+def _describe(path: str, found: Inspection, exclude: dict[str, str]) -> list[str]:
     about = [f"{found.source}: {found.size}. Made by imbtrain init."]
+    if path == STDIN:
+        about.append("data.train is stdin: imbtrain fit CONFIG < TABLE; or name a file there.")
     return about + [
         (f"{finding.column}: " if finding.column else "") + finding.problem
         for finding in found.findings
@@ -126,7 +129,7 @@ def _describe_label(column: str, found: Inspection) -> str:
         if label.label == column and label.prevalence is not None:
             missing = f", {label.missing:,} missing" if label.missing else ""
             return f"{label.positives:,} positives, {100 * label.prevalence:.3g} %{missing}"
-    return f"{len(found.labels):,} labels" if found.labels else ""
+    return number_of(len(found.labels), "label") if found.labels else ""
 
 
 def _list_excluded(found: Inspection) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
+from imbalance_cli.errors import number_of
+
 if TYPE_CHECKING:
     from imbalance_cli.inspection.columns import Column
     from imbalance_cli.inspection.pairs import LabelPair
@@ -81,10 +83,11 @@ class Inspection:
     @property
     def size(self) -> str:
         """How many rows and columns there are, in words."""
-        width = len(self.columns)
+        rows, width = number_of(self.rows, "row"), len(self.columns)
         if any(column.kind == "labels" for column in self.columns):
-            return f"{self.rows:,} rows, {width - 1:,} features, {len(self.labels):,} labels"
-        return f"{self.rows:,} rows, {width:,} columns"
+            labels, features = len(self.labels), width - 1
+            return f"{rows}, {number_of(features, 'feature')}, {number_of(labels, 'label')}"
+        return f"{rows}, {number_of(width, 'column')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; what is undefined is None."""

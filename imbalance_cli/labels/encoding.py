@@ -16,7 +16,7 @@ from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
-from imbalance_cli.readers.source import MOST_DENSE, Tally
+from imbalance_cli.readers.source import MOST_DENSE, Tally, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,7 @@ class Vocabulary:
         rows: how many rows hold each class or tag.
         known: how many cells are not missing.
         missing_words: how many cells hold each word that stands for a missing value.
+        ambiguous_tags: how many cells of text hold such a word among other tags, where it is a tag.
     """
 
     column: str
@@ -52,6 +53,7 @@ class Vocabulary:
     rows: dict[str, int] = dataclasses.field(default_factory=dict)
     known: int = 0
     missing_words: dict[str, int] = dataclasses.field(default_factory=dict)
+    ambiguous_tags: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def add(self, table: Table) -> pl.Series:
         """Add the cells of a batch, and return them as `list_values` does.
@@ -65,6 +67,9 @@ class Vocabulary:
         found = values.explode(empty_as_null=True).drop_nulls().alias("value")
         for value, count in found.to_frame().group_by("value").len().iter_rows():
             self.rows[value] = self.rows.get(value, 0) + count
+            # in a column of lists a word is a tag wherever it stands
+            if is_missing(value) and table.frame[self.column].dtype == pl.String:
+                self.ambiguous_tags[value] = self.ambiguous_tags.get(value, 0) + count
         return values
 
     def _note_missing(self, cells: pl.Series) -> None:
@@ -78,7 +83,13 @@ class Vocabulary:
     def remarks(self) -> list[str]:
         """Return a sentence for each word that is read as missing, and may be a class or tag."""
         kind = "class" if self.encoding == "one_vs_rest" else "tag"
-        return [
+        among = [
+            f"column {self.column!r}: {count:,} cell{'s hold' if count > 1 else ' holds'} {word!r} "
+            f"among other tags, where it is read as a tag, and alone it is missing; write it in "
+            f"other words, such as {word + '_'!r}"
+            for word, count in sorted(self.ambiguous_tags.items())
+        ]
+        return among + [
             f"column {self.column!r}: {count:,} cell{'s' if count > 1 else ''} {word!r} "
             f"{'are' if count > 1 else 'is'} read as missing; if {word} is a {kind}, write it in "
             f"other words, such as {word + '_'!r}"

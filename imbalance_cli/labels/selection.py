@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import types
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LABEL_NAMES = frozenset({"y", "label", "target"})
 LABEL_PREFIX = "y_"
+MARK = re.compile(r"[^\w\s]")  # in a lone name, what may separate several
 
 
 def select_labels(
@@ -127,8 +129,11 @@ def list_names(names: Iterable[str], most: int = 20) -> str:
 def no_label_found(source: Source, others: Sequence[str] = ()) -> LabelError:
     """Return the error that no column of a source has a label's name."""
     more = f", and {others[0]!r} holds more than 0, 1 and blanks" if others else ""
+    hint = "say which are labels: --labels NAME, or data.labels in a config"
+    if len(source.columns) == 1 and MARK.search(source.columns[0]):
+        hint += "; or what separates the cells: --delimiter (data.delimiter)"
     return LabelError(
         f"{source.name}: no column is called y, label, target or y_*{more}; "
         f"the columns are {list_names(source.columns)}",
-        hint="say which are labels: --labels NAME, or data.labels in a config",
+        hint=hint,
     )

@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbalance_cli.delimiter import parse_delimiter
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.formats import (
@@ -15,16 +16,17 @@ from imbalance_cli.readers.formats import (
     INPUT_FORMATS,
     check_format,
     detect_format,
-    sniff_delimiter,
+    refuse_idle_delimiter,
 )
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
-from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line
+from imbalance_cli.readers.text_formats import choose_delimiter, sniff_delimiter
+from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line, shared_numbers
 from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
@@ -43,24 +45,42 @@ __all__ = [
 ]
 
 
-def open_source(name: str, input_format: str | None = None) -> Source:
+def open_source(
+    name: str,
+    input_format: str | None = None,
+    delimiter: str | None = None,
+    *,
+    usual_delimiter: str | None = None,
+) -> Source:
     r"""Open a table in the format that its first bytes and its name tell.
 
-    Delimited text without a comma in the header is read with the one of ; \t | that is there.
+    Where no delimiter is given, that of delimited text is read off the header: a comma if there is
+    one, else the one of ; \t | that is there.
 
     Args:
         name: a path, a glob or directory of Parquet files, or "-" for stdin.
         input_format: one of INPUT_FORMATS, which then is not looked for.
+        delimiter: between two cells of delimited text, as `parse_delimiter` reads it.
+        usual_delimiter: where none is given, the one of delimited text whose header holds it.
 
     Raises:
-        SourceError: the file is missing, empty, broken, or of a kind we do not read.
+        SourceError: the file is missing, empty, broken, or of a kind we do not read, or there
+            can be no such delimiter in it.
     """
+    given = None if delimiter is None else _read_delimiter(delimiter)
     is_table = name != STDIN and (Path(name).is_dir() or is_glob(name))
     head = b"" if is_table else look_ahead(name, HEAD_BYTES)
-    found = check_format(input_format) if input_format else detect_format(name, head)
+    found = (
+        check_format(input_format)
+        if input_format
+        else detect_format(name, head, is_delimited=given is not None)
+    )
+    if given is not None:
+        refuse_idle_delimiter(name, found, given, is_named=input_format is not None)
     match found:
         case "csv" | "tsv":
-            return DelimitedSource(name, "\t" if found == "tsv" else sniff_delimiter(head))
+            read_off = "\t" if found == "tsv" else sniff_delimiter(head)
+            return DelimitedSource(name, given or choose_delimiter(head, read_off, usual_delimiter))
         case "ndjson":
             from imbalance_cli.readers.ndjson import NdjsonSource
 
@@ -77,6 +97,15 @@ def open_source(name: str, input_format: str | None = None) -> Source:
             from imbalance_cli.readers.arrays import open_arrays
 
             return open_arrays(name, found)
+
+
+def _read_delimiter(text: str) -> str:
+    try:
+        return parse_delimiter(text)
+    except ValueError as error:
+        raise SourceError(
+            f"--delimiter (data.delimiter): {error}", hint="such as ';' or '\\t'"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,15 +149,29 @@ def _tables(sources: Sequence[Source], columns: Sequence[str]) -> Iterator[Table
             yield batch_table(batch, source.name)
 
 
-def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator[Table]:
+def stream_tables(
+    sources: Sequence[Source], columns: Sequence[str], *, sparse: bool = True
+) -> Iterator[Table]:
     """Yield the columns of sources, some rows at a time.
+
+    A column of whole numbers in one of them and of others in another one is of the numbers that
+    hold both, as `stack_tables` makes it.
+
+    Args:
+        sources: whose rows come one after the other.
+        columns: of all of them.
+        sparse: whether many labels may be, as of `Source.mixed_batches`.
 
     Raises:
         SourceError: a record cannot be read, or a column is of different types.
     """
+    shared = shared_numbers(
+        [source.types(columns) for source in sources] if len(sources) > 1 else []
+    )
     types: dict[str, pl.DataType] = {}
     for source in sources:
-        for batch in source.mixed_batches(columns):
+        for read in source.mixed_batches(columns) if sparse else source.batches(columns):
+            batch = dataclasses.replace(read, frame=read.frame.cast(shared))
             for column, dtype in batch.frame.schema.items():
                 first = types.setdefault(column, dtype)
                 if dtype != first and not (dtype.is_numeric() and first.is_numeric()):
@@ -139,7 +182,7 @@ def stream_tables(sources: Iterable[Source], columns: Sequence[str]) -> Iterator
             yield batch_table(batch, source.name)
 
 
-def find_row(sources: Iterable[Source], columns: Sequence[str], row: int) -> tuple[str, Table]:
+def find_row(sources: Sequence[Source], columns: Sequence[str], row: int) -> tuple[str, Table]:
     """Return where a row of sources stands, and a table of it alone, by reading up to it.
 
     Args:

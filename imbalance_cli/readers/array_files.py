@@ -8,14 +8,18 @@ Shapes: N rows, C columns of an array.
 from __future__ import annotations
 
 import dataclasses
-import pickle
-import tokenize
 import warnings
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.damage import (
+    READ_ERRORS,
+    refuse_cut_npy,
+    refuse_cut_pickle,
+    refuse_cut_safetensors,
+    refuse_cut_zip,
+)
 from imbalance_cli.readers.source import BARE_KEY
 from imbalance_cli.readers.typed import first_line
 
@@ -49,11 +53,6 @@ SAFETENSORS_KINDS = frozenset(
         "F32",
         "F64",
     ]
-)
-READ_ERRORS = (  # what the libraries raise where bytes are damaged
-    *(OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError, TypeError, LookupError, AttributeError),
-    *(OverflowError, MemoryError, pickle.UnpicklingError),
 )
 
 
@@ -211,6 +210,7 @@ def open_npy(path: Path, name: str) -> Mapping[str, Array]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False) if is_npy else None
     except READ_ERRORS as error:
+        refuse_cut_npy(path, name)
         # numpy's own words would advise to load it as a pickle
         raise SourceError(f"{name}: not a plain .npy array of numbers") from error
     if array is None:
@@ -235,6 +235,7 @@ def open_npz(path: Path, name: str) -> Mapping[str, Array]:
                 key = member.removesuffix(".npy")
                 arrays[key] = _ZipArray(path, member, shape, dtype, is_fortran)
     except READ_ERRORS as error:
+        refuse_cut_zip(path, name)
         raise SourceError(f"{name}: not a .npz archive of arrays: {first_line(error)}") from error
     return arrays
 
@@ -256,6 +257,7 @@ def open_safetensors(path: Path, name: str) -> Mapping[str, Array]:
                     path, key, tuple(part.get_shape()), part.get_dtype()
                 )
     except (safetensors.SafetensorError, OSError) as error:
+        refuse_cut_safetensors(path, name)
         raise SourceError(f"{name}: not a .safetensors file: {first_line(error)}") from error
     return arrays
 
@@ -276,6 +278,8 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
     except READ_ERRORS as error:
+        refuse_cut_zip(path, name)
+        refuse_cut_pickle(error, path, name)
         # torch's own words would advise to run what is in the file
         raise SourceError(
             f"{name}: not a .pt file of nothing but tensors",

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.array_files import (
-    READ_ERRORS,
     WIDEST,
     open_npy,
     open_npz,
     open_pt,
     open_safetensors,
 )
+from imbalance_cli.readers.damage import READ_ERRORS
 from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import first_line, texts
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.readers.array_files import Array
@@ -105,6 +106,14 @@ class ArraySource(Source):
         """
         for first, blocks in self._blocks(columns):
             yield _batch(first, blocks, columns)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the arrays.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        return next(self.batches(columns)).frame.schema if columns else {}
 
     def _blocks(
         self, columns: Sequence[str]

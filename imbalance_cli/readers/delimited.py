@@ -28,6 +28,7 @@ from imbalance_cli.readers.records import (
 )
 from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
+from imbalance_cli.readers.text_formats import is_svmlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,6 +146,11 @@ class DelimitedSource(Source):
         if (i := first_null(names)) is not None:
             raise SourceError(
                 f"{self.name}: line 1: the name of column {i + 1} holds a NUL byte", hint=NULL_HINT
+            )
+        if is_svmlight(text):
+            raise SourceError(
+                f"{self.name}: line 1: a row of svmlight text, where a header is read",
+                hint="--input-format svmlight (data.input_format)",
             )
         check_delimiter(columns, self.delimiter, self.name)
         twice = [column for column, count in collections.Counter(columns).items() if count > 1]
@@ -339,7 +345,8 @@ def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
         raise SourceError(
             f"{name}: line 1: one column, {shown!r}: the cells seem to be "
             f"separated by {others[0]!r}, not by {delimiter!r}",
-            hint="quote a name that holds it, or write the same delimiter everywhere",
+            hint="quote a name that holds it, or write the same delimiter everywhere, which "
+            "--delimiter (data.delimiter) may name",
         )
 
 

@@ -33,7 +33,7 @@ def count_fields(
 
     Returns:
         N, and how often 0, 1 and blank stand in each column, (K, 3); or None if anything else does,
-        if a row has not C cells, or at a quote or what is no text.
+        if a row has not C cells, at a quote or what is no text, or where there are no rows.
     """
     cells = np.zeros((len(counted), 3), np.int64)
     with path.open("rb", buffering=0) as file:
@@ -43,18 +43,21 @@ def count_fields(
             data = rest + more
             end = data.rfind(b"\n") + 1
             block, rest = data[:end], data[end:]
-            if not _add_block(block, columns, counted, delimiter, cells):
+            if not end and len(rest) > BLOCK:  # a record that is longer
+                return None
+            if end and not _add_block(block, columns, counted, delimiter, cells):
                 return None
     if rest and not _add_block(rest + b"\n", columns, counted, delimiter, cells):
         return None
-    return int(cells[0].sum()), cells
+    rows = int(cells[0].sum())
+    return (rows, cells) if rows else None
 
 
 def _add_block(
     block: bytes, columns: int, counted: Sequence[int], delimiter: bytes, cells: NDArray[np.int64]
 ) -> bool:
     """Add the cells of whole records to (K, 3) of 0, 1 and blank; False at the first doubt."""
-    if not block or b'"' in block or b"\0" in block or not _is_text(block):
+    if b'"' in block or b"\0" in block or not _is_text(block):
         return False
     data = np.frombuffer(block, np.uint8)
     newlines = data == NEWLINE

@@ -1,7 +1,8 @@
 """What kind of table a name stands for, by its first bytes and its suffix.
 
 Content wins where it is unmistakable: a binary format begins with a mark of its own, and NDJSON
-with an object. Among other texts the suffix decides, since any text may be CSV.
+with an object. Among other texts the suffix decides, since any text may be CSV; where it says
+nothing, the first lines do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from imbalance_cli.readers.compression import COMPRESSIONS
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.records import BYTE_ORDER_MARK
 from imbalance_cli.readers.streams import STDIN, check_file
+from imbalance_cli.readers.text_formats import format_of_text
 
 SUFFIXES = {
     ".csv": "csv",
@@ -49,9 +51,10 @@ ZIP = b"PK\x03\x04"
 ZIP_MEMBERS = {".npy": "npz", "data.pkl": "pt"}  # how the name of the first one ends
 HEAD_BYTES = 64 * 2**10  # what is looked at
 SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
-DELIMITERS = (";", "\t", "|")  # beside the comma
-RARE_DELIMITERS = ("^", "~", "\x01", "\x1f")  # looked for where there is none of the others
-QUOTED = re.compile(rb'"[^"]*"')
+DELIMITED = frozenset({"csv", "tsv"})
+BINARY = frozenset({"parquet", "arrow", "npy", "npz", "pt", "safetensors"})
+ANY_TEXT = frozenset({".txt", ".data"})  # of delimited text, if nothing else is to be seen
+SHOWN = {"csv": "delimited text", "svmlight": "svmlight text"}
 
 
 def check_format(input_format: str) -> str:
@@ -68,50 +71,64 @@ def check_format(input_format: str) -> str:
     return input_format
 
 
-def detect_format(name: str, head: bytes) -> str:
+def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
     """Say which of INPUT_FORMATS a source has.
 
     Args:
         name: a path, a glob of Parquet files, a directory of them, or "-".
         head: the first bytes, decompressed; none where they cannot be looked at.
+        is_delimited: whether it is delimited text if it does not show to be anything else.
 
     Raises:
-        SourceError: neither the content nor the name tells.
+        SourceError: neither the content nor the name tells, or they contradict each other.
     """
     if name != STDIN and (Path(name).is_dir() or is_glob(name)):
         return "parquet"
     by_content = _format_of_content(head)
     if by_content:
         return by_content
-    by_suffix = SUFFIXES.get(table_suffix(name))
-    if by_suffix:
+    suffix = table_suffix(name)
+    by_suffix = SUFFIXES.get(suffix)
+    is_told = by_suffix is not None and by_suffix not in BINARY and suffix not in ANY_TEXT
+    by_lines = None if is_told else format_of_text(head)
+    if by_suffix in BINARY and by_lines:
+        raise SourceError(
+            f"{name}: is called {suffix}, and begins as {SHOWN[by_lines]}",
+            hint=f"give it the name of what it is; or --input-format {by_lines} "
+            "(data.input_format)",
+        )
+    if by_suffix and not (suffix in ANY_TEXT and by_lines == "svmlight"):
         return by_suffix
-    if name == STDIN or not check_file(name).is_file():  # /dev/fd/63 has no suffix
+    if by_lines:
+        return by_lines
+    if is_delimited or name == STDIN or not check_file(name).is_file():  # as /dev/fd/63
         return "csv"
     raise SourceError(
-        f"{name}: no reader for the suffix {''.join(Path(name).suffixes[-2:])!r}",
-        hint=f"--input-format (data.input_format) says what it is; or one of {', '.join(SUFFIXES)}",
+        f"{name}: neither the suffix {''.join(Path(name).suffixes[-2:])!r} nor the first bytes say "
+        "what it is",
+        hint=f"--input-format (data.input_format) does; or one of {', '.join(SUFFIXES)}",
     )
 
 
-def sniff_delimiter(head: bytes) -> str:
-    r"""Return the delimiter of a delimited text: , or else the one of ; \t | that must be meant.
+def refuse_idle_delimiter(name: str, input_format: str, delimiter: str, *, is_named: bool) -> None:
+    """Raise where a delimiter was given, and the source is not text that it could delimit.
 
-    It must be meant where the header has no comma, and the next record has as many of it. Where the
-    header has none of them, it may be one of RARE_DELIMITERS.
+    Args:
+        name: of the source.
+        input_format: of the source.
+        delimiter: between its cells.
+        is_named: whether the format was given too, and not found.
+
+    Raises:
+        SourceError: it names both.
     """
-    header, _, rest = _unquoted(head).partition(b"\n")
-    if b"," in header:
-        return ","
-    record, end, _ = rest.partition(b"\n")
-    is_rare = not any(delimiter.encode() in header for delimiter in DELIMITERS)
-    meant = [
-        delimiter
-        for delimiter in (RARE_DELIMITERS if is_rare else DELIMITERS)
-        if (count := header.count(delimiter.encode()))
-        and (record.count(delimiter.encode()) == count or not end)
-    ]
-    return meant[0] if len(meant) == 1 else ","
+    if input_format not in DELIMITED or (is_named and input_format == "tsv" and delimiter != "\t"):
+        raise SourceError(
+            f"{name}: is read as {input_format}, which --delimiter {delimiter!r} "
+            "(data.delimiter) does not go with",
+            hint="leave it out; or --input-format csv (data.input_format), if it is text with this "
+            "delimiter",
+        )
 
 
 def table_suffix(name: str) -> str:
@@ -134,7 +151,3 @@ def _format_of_content(head: bytes) -> str | None:
     if head[8:9] == b"{" and size <= SAFETENSORS_HEADER:
         return "safetensors"
     return "ndjson" if OBJECT.match(head.removeprefix(BYTE_ORDER_MARK)) else None
-
-
-def _unquoted(head: bytes) -> bytes:
-    return QUOTED.sub(b"", head.removeprefix(BYTE_ORDER_MARK)).lstrip(b"\r\n")

@@ -15,6 +15,8 @@ from imbalance_cli.readers.typed import tally_batches
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import polars as pl
+
 
 @runtime_checkable
 class Sized(Protocol):
@@ -79,6 +81,11 @@ class JoinedSource(Source):
         if not (self._known and bool(features) != bool(targets)):
             return tally_batches(self.batches(columns), columns)
         return self._targets.tally(targets) if targets else self._features.tally(features)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the columns that have any."""
+        features, targets = self._part(columns)
+        return {**self._features.types(features), **self._targets.types(targets)}
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time.
@@ -183,7 +190,10 @@ def is_targets_file(name: str, source: Source) -> bool:
 
 
 def open_labelled(
-    name: str, labels: Sequence[str], input_format: str | None = None
+    name: str,
+    labels: Sequence[str],
+    input_format: str | None = None,
+    delimiter: str | None = None,
 ) -> tuple[Source, Sequence[str]]:
     """Open a source and, where that is what names its labels, a file of targets beside it.
 
@@ -191,6 +201,7 @@ def open_labelled(
         name: as in `open_source`.
         labels: names or globs of columns, or one file.
         input_format: of the source.
+        delimiter: of the source.
 
     Returns:
         The source, and the names or globs of its label columns.
@@ -198,7 +209,7 @@ def open_labelled(
     Raises:
         SourceError: one of them cannot be opened, or they do not go together.
     """
-    source = open_source(name, input_format)
+    source = open_source(name, input_format, delimiter)
     files = [label for label in labels if is_targets_file(label, source)]
     if not files:
         return source, labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PARQUET_SUFFIXES = (".parquet", ".pq")
 GLOB_MARKS = "*?["
 HIDDEN = (".", "_")  # what Spark and Hive begin the names of their own files with
+MOST_OTHERS = 1_000  # files and directories that a table may have beside its parts, ...
+OTHERS_A_PART = 10  # ... and so many more a part
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -28,7 +31,7 @@ def find_parts(name: str) -> list[Path]:
     """Return the Parquet files of a directory or glob in the order of their names, or a lone file.
 
     Raises:
-        SourceError: there are none, or the glob matches another file.
+        SourceError: there are none, the glob matches another file, or the directory is no table.
     """
     if is_glob(name):
         matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207  Path.glob takes no absolute pattern
@@ -82,16 +85,29 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _parts_of(path: Path) -> list[Path]:
-    """Return the visible Parquet files below a directory, or a file as it is."""
+    """Return the visible Parquet files below a directory, or a file as it is.
+
+    Raises:
+        SourceError: so much else is in the directory that it is no table.
+    """
     if not path.is_dir():
         return [path]
-    return [
-        below
-        for below in path.rglob("*")
-        if not any(name.startswith(HIDDEN) for name in below.relative_to(path).parts)
-        and _is_parquet(below)
-        and below.is_file()
-    ]
+    found: list[Path] = []
+    others = 0
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
+        visible = [Path(folder, name) for name in files if not name.startswith(HIDDEN)]
+        parts = [file for file in visible if _is_parquet(file) and file.is_file()]
+        found += parts
+        others += len(visible) - len(parts) + ("=" not in Path(folder).name)
+        if others > MOST_OTHERS + OTHERS_A_PART * len(found):
+            raise SourceError(
+                f"{path}: is a directory, and no table of Parquet files: there are {others:,} "
+                f"other files and directories beside {len(found):,} Parquet files so far",
+                hint="name a file in it, the directory of one table, or a glob such as "
+                f"'{path / '**' / '*.parquet'}'",
+            )
+    return found
 
 
 def _root(name: str) -> Path:

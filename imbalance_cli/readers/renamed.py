@@ -10,6 +10,8 @@ from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import polars as pl
+
 FEATURES_KEY = "x"  # the key of an array of features that has none
 
 
@@ -38,6 +40,11 @@ class FeatureSource(Source):
         """Count the distinct cell texts of the columns."""
         tally = self._source.tally([self._old_names[column] for column in columns])
         return Tally(tally.rows, {self._new_names[old]: c for old, c in tally.columns.items()})
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the columns that have any."""
+        types = self._source.types([self._old_names[column] for column in columns])
+        return {self._new_names[old]: dtype for old, dtype in types.items()}
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time."""

@@ -152,6 +152,10 @@ class Source(Protocol):
         """
         return
 
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
+        """Return the types of columns in all batches; none for texts, which are told by reading."""
+        return MappingProxyType({})
+
     def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
         yield from self.batches(columns)

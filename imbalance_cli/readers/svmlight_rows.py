@@ -216,6 +216,9 @@ def _parse_features(
             problem = f"{token!r}: the value is not a number"
         elif np.isinf(values[at]):
             problem = f"{token!r}: the value is infinite"
+        elif numbers[at] == numbers[at - 1]:
+            problem = f"{token!r}: the row has the index {numbers[at]} already"
+            hint = "an index stands once in a row"
         else:
             problem, hint = f"{token!r} stands after the index {numbers[at - 1]}", ORDER_HINT
         raise where.error(int(rows[at]), problem, hint)

@@ -77,6 +77,11 @@ class ScannedSource(Source):
         """Count the distinct cell texts of the columns, in one pass with flat memory."""
         return tally_batches(self.batches(columns), columns)
 
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
+        """Return the types of the columns."""
+        schema = self._parts[0].table.collect_schema()
+        return {column: schema[column] for column in columns}
+
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns with their own types, some rows at a time.
 
@@ -110,7 +115,8 @@ class ParquetSource(ScannedSource):
         name: a path, a glob, or "-" for stdin, which is copied to a temporary file.
 
     Raises:
-        SourceError: a file is missing or not Parquet, or two files have other columns.
+        SourceError: a file is missing or not Parquet, or two files have other columns, or other
+            types in one that are not both numbers.
     """
 
     def __init__(self, name: str) -> None:
@@ -120,7 +126,9 @@ class ParquetSource(ScannedSource):
         paths = find_parts(name)
         values = partition_values(name, paths)
         parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]
-        _check_schemas(name, parts)
+        shared = shared_numbers([part.table.collect_schema() for part in parts])
+        _check_schemas(name, parts, shared)
+        parts = [dataclasses.replace(part, table=part.table.cast(shared)) for part in parts]
         super().__init__(name, _with_partitions(parts, values))
 
 
@@ -169,8 +177,8 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
         return pl.read_ipc_stream(file).lazy()
 
 
-def _check_schemas(name: str, parts: Sequence[Part]) -> None:
-    """Raise where two files differ in the name or type of a column.
+def _check_schemas(name: str, parts: Sequence[Part], shared: pl.Schema) -> None:
+    """Raise where two files differ in the name of a column, or its type where none is shared.
 
     Raises:
         SourceError: it names both files and the column.
@@ -186,7 +194,7 @@ def _check_schemas(name: str, parts: Sequence[Part]) -> None:
                     f"{name}: {lacks.name} has no column {column!r}, which {has.name} has",
                     hint="the files of one table have the same columns",
                 )
-            if found[column] != wanted[column]:
+            if found[column] != wanted[column] and column not in shared:
                 raise SourceError(
                     f"{name}: column {column!r} is {wanted[column]} in {first.name}, "
                     f"and {found[column]} in {part.name}",
@@ -216,6 +224,28 @@ def _with_partitions(
         )
         for i, part in enumerate(parts)
     ]
+
+
+def shared_numbers(schemas: Sequence[Mapping[str, pl.DataType]]) -> pl.Schema:
+    """Return the type that holds every number, of each column that has several types of numbers.
+
+    It is the one that the rows have where they stand in one frame.
+
+    Args:
+        schemas: the types of the columns in each of several files.
+    """
+    import polars as pl
+
+    types: dict[str, dict[pl.DataType, None]] = {}
+    for schema in schemas:
+        for column, dtype in schema.items():
+            types.setdefault(column, {})[dtype] = None
+    shared = pl.Schema()
+    for column, found in types.items():
+        if len(found) > 1 and all(dtype.is_numeric() for dtype in found):
+            empty = [pl.DataFrame({"": pl.Series(dtype=dtype)}) for dtype in found]
+            shared[column] = pl.concat(empty, how="vertical_relaxed").dtypes[0]
+    return shared
 
 
 def tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:

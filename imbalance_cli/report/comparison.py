@@ -148,11 +148,15 @@ def show_change(compared: Compared, places: int = 3) -> tuple[Text, str, str]:
     """Return a difference with its mark, and the ends of its interval."""
     verdict = compared.verdict or "unclear"
     # a blank where there is no mark, so that the digits stay below each other
-    marked = _signed(compared.difference, places) + MARKS.get(verdict, " ")
+    marked = show_signed(compared.difference, places) + MARKS.get(verdict, " ")
     low, high = compared.difference_low, compared.difference_high
-    return Text(marked, STYLES.get(verdict, "")), _signed(low, places), _signed(high, places)
+    return (
+        Text(marked, STYLES.get(verdict, "")),
+        show_signed(low, places),
+        show_signed(high, places),
+    )
 
 
-def _signed(number: float | None, places: int) -> str:
-    # zero has no minus, also where rounding made it
+def show_signed(number: float | None, places: int) -> str:
+    """Return a difference with its sign, or a dash; zero has no minus, also where rounded to it."""
     return UNDEFINED if number is None else f"{round(number, places) + 0.0:+.{places}f}"

@@ -1,4 +1,4 @@
-"""All that report.html shows of a run."""
+"""All that a page shows: of one run, or of several side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from imbalance_cli.comparison import Comparison
     from imbalance_cli.curves import LabelCurves
     from imbalance_cli.evaluation import Evaluation
 
@@ -72,3 +73,47 @@ class RunReport:
     chosen: Mapping[str, Sequence[str]]
     training: Sequence[Training]
     together: Together | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedRun:
+    """A run beside others.
+
+    Attributes:
+        name: short, and unlike that of any other.
+        path: its directory, as given.
+        loss: the name of its loss.
+        created: when it was made.
+    """
+
+    name: str
+    path: str
+    loss: str
+    created: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RunsReport:
+    """What a page of several runs is made of; the first is the one that the others differ from.
+
+    Attributes:
+        source: that the held-out rows are of.
+        part: which they are.
+        runs: in the order given.
+        settings: the keys of their configs that differ, and the value of each run.
+        comparison: of the labels, in the order of the runs.
+        micro: of all cells together, as of one label; None where there is one.
+        curves: of the labels that differ most, a run each.
+        cautions: what the numbers should be read with.
+        versions: of what made the page.
+    """
+
+    source: str
+    part: str
+    runs: Sequence[ComparedRun]
+    settings: Mapping[str, Sequence[str]]
+    comparison: Comparison
+    micro: Comparison | None
+    curves: Sequence[Sequence[LabelCurves]]
+    cautions: Sequence[str]
+    versions: Mapping[str, str]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
-from importlib import resources
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from imbalance_cli.report.figures import Matrix
+from imbalance_cli.report.figures import Matrix, Ranking
 from imbalance_cli.report.label_figures import draw_label
-from imbalance_cli.report.label_table import write_table
-from imbalance_cli.report.names import show_name
-from imbalance_cli.report.palette import COLOURS
+from imbalance_cli.report.label_table import write_breakable, write_table
+from imbalance_cli.report.names import escape_name, show_name
+from imbalance_cli.report.page_template import render_page
 from imbalance_cli.report.provenance import (
     data_of,
     describe_data,
@@ -34,17 +29,19 @@ from imbalance_cli.report.summary import (
     write_table_note,
     write_title,
 )
-from imbalance_cli.report.svg import SHADES, figure_style, to_inline_svg
+from imbalance_cli.report.svg import SHADES, to_inline_svg
 from imbalance_cli.report.wording import READING, show_number, show_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from markupsafe import Markup
+
     from imbalance_cli.curves import LabelCurves
     from imbalance_cli.report.contents import RunReport
     from imbalance_cli.report.figures import Figure
 
-PACKAGE, FOLDER = "imbalance_cli.report", "page"
+COLUMN = 40  # letters of a name above a column of pairs
 OPEN_LABELS = 3  # with so many labels or fewer, all are unfolded; else the first
 
 
@@ -79,14 +76,12 @@ class DrawnLabel:
 
 def to_html(report: RunReport) -> bytes:
     """Return the page of a run."""
-    environment = Environment(
-        loader=PackageLoader(PACKAGE, FOLDER), autoescape=True, undefined=StrictUndefined
-    )
-    script, style = _read("page.js"), _colours() + figure_style() + _read("page.css")
     evaluation = report.evaluation
     places = {curves.label: f"label-{i + 1}" for i, curves in enumerate(report.curves)}
     figures = {figure.name: figure for figure in draw_run(report)}
-    page = environment.get_template("page.html.j2").render(
+    return render_page(
+        "run.html.j2",
+        eyebrow="Model report",
         title=write_title(report),
         lede=write_lede(report),
         sections=_sections(figures, single=len(evaluation.labels) == 1),
@@ -95,7 +90,11 @@ def to_html(report: RunReport) -> bytes:
         reading=write_reading(evaluation),
         remarks=data_of(report).get("remarks", []),
         numbers=list_key_numbers(evaluation),
-        ranking=_draw(figures, "labels"),
+        rankings=[
+            _draw(figures, figure.name)
+            for figure in figures.values()
+            if isinstance(figure, Ranking)
+        ],
         table=write_table(evaluation, places),
         table_note=write_table_note(evaluation),
         metrics=list_metrics(evaluation) if len(evaluation.labels) == 1 else [],
@@ -114,35 +113,7 @@ def to_html(report: RunReport) -> bytes:
         config=report.config,
         versions=report.document["versions"],
         run=report.run,
-        script=Markup(script),  # noqa: S704  our own file
-        style=Markup(style),  # noqa: S704  our own file
-        script_hash=_hash(script),
-        style_hash=_hash(style),
-    )
-    # names may hold what no encoding can: half of a pair of UTF-16
-    return (page + "\n").encode(errors="replace")
-
-
-def _read(name: str) -> str:
-    return resources.files(PACKAGE).joinpath(FOLDER, name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return what a Content-Security-Policy knows an inline script or style by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _colours() -> str:
-    """Return the palette as custom properties, for both kinds of paper."""
-
-    def properties(side: str) -> str:
-        colours = "".join(f"--{role}:{getattr(c, side)};" for role, c in COLOURS.items())
-        return f"color-scheme:{side};{colours}"
-
-    light, dark = properties("light"), properties("dark")
-    return (
-        f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        f":root[data-theme=light]{{{light}}}:root[data-theme=dark]{{{dark}}}"
+        run_argument=shlex.quote(report.run),
     )
 
 
@@ -153,7 +124,7 @@ def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str,
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []
-    return [*sections, ("config", "Config")]
+    return [*sections, ("use", "Use"), ("config", "Config")]
 
 
 def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
@@ -218,10 +189,15 @@ def _together(figures: Mapping[str, Figure]) -> dict[str, Any] | None:
     if not isinstance(matrix, Matrix):
         return None
     rows = [
-        (show_name(name, HEADING), [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row])
+        (
+            write_breakable(show_name(name, HEADING)),
+            [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row],
+        )
         for name, row in zip(matrix.rows, matrix.cells, strict=True)
     ]
-    columns = [show_name(name, HEADING) for name in matrix.columns]
+    columns = [
+        (write_breakable(show_name(name, COLUMN)), escape_name(name)) for name in matrix.columns
+    ]
     return {
         "title": matrix.title,
         "text": matrix.description,

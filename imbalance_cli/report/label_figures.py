@@ -96,8 +96,8 @@ def _draw_thresholds(curves: LabelCurves) -> Chart | None:
     if curves.thresholds is None:
         return None
     found, chosen = curves.thresholds, curves.decisions
-    x = [_odds(p) for p in found.threshold]
-    at = _odds(curves.threshold)
+    x = [log_odds(p) for p in found.threshold]
+    at = log_odds(curves.threshold)
     axis = _axis("threshold", [*x, at])
     marks: list[Line | Dots] = [
         Line("precision", x, found.precision, "precision"),
@@ -141,8 +141,8 @@ def _draw_reliability(curves: LabelCurves) -> Chart | None:
     if not curves.after:
         return None
     both = [*curves.before, *curves.after]
-    known = [_odds(b.predicted) for b in both]
-    known += [_odds(share) for b in both for share in (b.observed, b.high) if 0 < share < 1]
+    known = [log_odds(b.predicted) for b in both]
+    known += [log_odds(share) for b in both for share in (b.observed, b.high) if 0 < share < 1]
     low, high = min(known) - PAD, max(known) + PAD
     axis = log_odds_axis("predicted probability", low, high)
     marks: list[Line | Dots] = [
@@ -168,26 +168,32 @@ def _draw_reliability(curves: LabelCurves) -> Chart | None:
 def _dots(
     role: str, bins: Sequence[Bin], limits: tuple[float, float], name: str, *, hollow: bool = False
 ) -> Dots:
-    def place(share: float) -> float:
-        return min(max(_odds(share), limits[0]), limits[1])
-
     return Dots(
         role,
-        [_odds(b.predicted) for b in bins],
-        [place(b.observed) for b in bins],
+        [log_odds(b.predicted) for b in bins],
+        [place_share(b.observed, limits) for b in bins],
         name,
         hollow=hollow,
-        bars=() if hollow else [(place(b.low), place(b.high)) for b in bins],
+        bars=()
+        if hollow
+        else [(place_share(b.low, limits), place_share(b.high, limits)) for b in bins],
     )
+
+
+def place_share(share: float, limits: tuple[float, float]) -> float:
+    """Return the log-odds of a share, those past the limits of an axis at its edge."""
+    return min(max(log_odds(share), limits[0]), limits[1])
 
 
 def _draw_scores(curves: LabelCurves) -> Chart | None:
     found = curves.histogram
     if found is None:
         return None
-    at = _odds(curves.threshold)
+    at = log_odds(curves.threshold)
     tallest = max([*found.positives, *found.negatives])
-    y = number_axis("share of the class", 0.0, tallest, ".0%" if tallest > 0.1 else ".3g")  # noqa: PLR2004  whole per cents
+    # as many digits as a step of the axis has
+    digits = max(0, -2 - math.floor(math.log10(tallest / 3)))
+    y = number_axis("share of the class", 0.0, tallest, f".{digits}%")
     marks: list[Line | Bars] = [
         Bars(role, found.edges, heights, name)
         for role, heights, name in (
@@ -261,7 +267,7 @@ def _axis(title: str, values: Sequence[float]) -> Axis:
     return log_odds_axis(title, low - room, high + room)
 
 
-def _odds(p: float) -> float:
+def log_odds(p: float) -> float:
     """Return log-odds for drawing: what is past one in 10^12 lies at the edge."""
     inside = min(max(p, 1e-12), 1 - 1e-12)
     return math.log(inside / (1 - inside))

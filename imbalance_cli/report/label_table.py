@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.report.names import escape_name
 from imbalance_cli.report.wording import (
     METRIC_WORDS,
     UNDEFINED,
@@ -20,7 +21,7 @@ from imbalance_cli.report.wording import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+    from imbalance_cli.evaluation import Evaluation, Interval, LabelEvaluation
 
 FIRST = ("roc_auc", "f1", "precision", "recall")  # of the metrics that are always shown
 LAST = ("ece",)
@@ -71,7 +72,6 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
         Column("Label", "the name of the label"),
         Column("Positives", "rows whose target is 1"),
         _column("average_precision"),
-        Column("Interval", f"{evaluation.confidence:.0%} of the average precision"),
         Column("Against chance", "average precision in its interval; the tick is the prevalence"),
         Column("Prevalence", "the share of positives"),
         *map(_column, FIRST),
@@ -100,29 +100,20 @@ def _row(
     label: LabelEvaluation, places: Mapping[str, str], more: Sequence[str], *, with_intervals: bool
 ) -> str:
     """Return a row; end tags that HTML can do without are left out."""
-    name = str(escape(label.label)).replace("_", "_<wbr>")
-    short = ' class="short"' if len(label.label) <= SHORT else ""
-    if len(label.label) > LONG:
-        name = f'<span class="long">{name}</span>'
-    if label.label in places:
-        name = f'<a href="#{places[label.label]}">{name}</a>'
-    if not label.learnable:
-        name += " <small>not learned</small>"
     weak = ' class="weak"' if is_no_better_than_chance(label) else ""
     ap = label.average_precision
 
-    def metric(name: str, *, with_interval: bool = with_intervals) -> str:
+    def metric(name: str) -> str:
         estimate: Estimate = getattr(label, name)
         if estimate.value is None:
             return _undefined(label.undefined.get(name, "undefined"))
-        interval = show_interval(estimate.low, estimate.high) if with_interval else ""
-        return show_number(estimate.value) + (f"<small>{interval}</small>" if interval else "")
+        has_interval = with_intervals or estimate is ap
+        return show_number(estimate.value) + (_below(estimate) if has_interval else "")
 
     above = "" if ap.value is None else f' data-v="{ap.value - (label.prevalence or 0.0):.3f}"'
     cells = [
         f"<td>{label.positives:,}",
-        f"<td>{metric('average_precision', with_interval=False)}",
-        f"<td>{show_interval(ap.low, ap.high) or UNDEFINED}",
+        f"<td>{metric('average_precision')}",
         f"<td{above}>{_bar(label)}",
         f"<td>{show_share(label.prevalence)}",
         *(f"<td>{metric(name)}" for name in FIRST),
@@ -131,7 +122,27 @@ def _row(
     ]
     hidden = [f"{label.support:,}", f"{label.missing:,}", *map(metric, more)]
     cells += [f'<td class="more">{cell}' for cell in hidden]
-    return f'\n<tr{weak}><th scope="row"{short}>{name}{"".join(cells)}'
+    name = write_name(label.label, places, learnable=label.learnable)
+    return f"\n<tr{weak}>{name}{''.join(cells)}"
+
+
+def write_name(label: str, places: Mapping[str, str], *, learnable: bool) -> str:
+    """Return the head of a row: the name of a label, which leads to its figures if it has any."""
+    shown = escape_name(label)
+    name = write_breakable(shown)
+    short = ' class="short"' if len(shown) <= SHORT else ""
+    if len(shown) > LONG:
+        name = Markup('<span class="long">{}</span>').format(name)
+    if label in places:
+        name = Markup('<a href="#{}">{}</a>').format(places[label], name)
+    if not learnable:
+        name += Markup(" <small>not learned</small>")
+    return f'<th scope="row"{short}>{name}'
+
+
+def write_breakable(name: str) -> Markup:
+    """Return a name that may go on in another line after each underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _undefined(reason: str) -> str:
@@ -158,19 +169,27 @@ def _x(share: float) -> str:
 
 
 def _averages(evaluation: Evaluation, more: Sequence[str]) -> list[AverageRow]:
-    """Return the averages over labels that are not empty."""
+    """Return the averages over labels that are not empty, each with its interval if it has one."""
     named = {
-        "macro": evaluation.macro,
-        "micro": evaluation.micro,
-        "weighted by positives": evaluation.weighted_average,
+        "macro": (evaluation.macro, evaluation.macro_intervals),
+        "micro": (evaluation.micro, evaluation.micro_intervals),
+        "weighted by positives": (evaluation.weighted_average, {}),
     }
     rows = []
-    for name, values in named.items():
-        ap = show_number(values["average_precision"])
-        shown = ["", ap, "", "", "", *(show_number(values[key]) for key in FIRST)]
-        shown += ["", *(show_number(values[key]) for key in LAST)]
-        cells = "".join(f"<td>{cell}</td>" for cell in shown)
-        cells += '<td class="more"></td>' * 2
-        cells += "".join(f'<td class="more">{show_number(values[key])}</td>' for key in more)
-        rows.append(AverageRow(name, Markup(cells)))  # noqa: S704  numbers only
+    for name, (values, intervals) in named.items():
+        cells = {
+            key: show_number(value) + _below(intervals.get(key)) for key, value in values.items()
+        }
+        shown = ["", cells["average_precision"], "", "", *(cells[key] for key in FIRST)]
+        shown += ["", *(cells[key] for key in LAST)]
+        written = "".join(f"<td>{cell}</td>" for cell in shown)
+        written += '<td class="more"></td>' * 2
+        written += "".join(f'<td class="more">{cells[key]}</td>' for key in more)
+        rows.append(AverageRow(name, Markup(written)))  # noqa: S704  numbers only
     return rows
+
+
+def _below(interval: Interval | Estimate | None) -> str:
+    """Return an interval as it stands below its number, or nothing."""
+    shown = "" if interval is None else show_interval(interval.low, interval.high)
+    return f"<small>{shown}</small>" if shown else ""

@@ -41,6 +41,8 @@ MARKS = {
     "f1": Colour("#3d7a1d", "#8cc66a"),
     "cost": Colour("#96579f", "#cf9ad6"),
 }
+RUNS = ("model", "recall", "f1", "before", "precision", "negative")
+"""The colours of runs side by side, in their order."""
 LINES = {  # that only divide
     "axis": Colour("#b4b0a8", "#565d65"),
     "grid": Colour("#e6e3dc", "#2b3036"),

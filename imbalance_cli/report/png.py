@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from imbalance_cli.report.fonts import choose_families
 from imbalance_cli.report.palette import COLOURS
 from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
 from imbalance_cli.report.svg import DARKEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.artist import Artist
 
     from imbalance_cli.report.figures import Figure
@@ -42,15 +45,17 @@ def _paint(scene: Scene) -> bytes:
 
     size = scene.width / POINTS_PER_INCH, scene.height / POINTS_PER_INCH
     canvas = Canvas(size, dpi=POINTS_PER_INCH * SCALE, facecolor=COLOURS["paper"].light)
+    words = "".join(shape.text for shape in scene.shapes if isinstance(shape, Text))
+    families = choose_families(words)
     place = Affine2D().scale(SCALE, -SCALE).translate(0, scene.height * SCALE)
     for order, shape in enumerate(scene.shapes):
-        artist = _artist(shape)
+        artist = _artist(shape, families)
         artist.set_zorder(order)
         canvas.add_artist(artist)
         artist.set_transform(place)  # add_artist sets the canvas's own
     painter = FigureCanvasAgg(canvas)
     with warnings.catch_warnings():
-        # a name in a script that the font lacks is drawn as boxes; the page and the SVG have it
+        # what no font has is drawn as boxes, and told once for all figures (fonts.py)
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         painter.draw()  # type: ignore[no-untyped-call]
     content = io.BytesIO()
@@ -62,7 +67,7 @@ def _paint(scene: Scene) -> bytes:
     return content.getvalue()
 
 
-def _artist(shape: Shape) -> Artist:
+def _artist(shape: Shape, families: Sequence[str]) -> Artist:
     from matplotlib import lines, patches, text  # noqa: PLC0415
 
     colour, paper = COLOURS[shape.role].light, COLOURS["paper"].light
@@ -92,6 +97,7 @@ def _artist(shape: Shape) -> Artist:
                 shape.y,
                 shape.text,
                 color=colour,
+                fontfamily=list(families),
                 fontsize=shape.size,
                 fontweight="bold" if shape.bold else "normal",
                 horizontalalignment=ALIGNMENT[shape.anchor],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from imbalance_cli.report.names import show_name
+from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.summary import HEADING
 from imbalance_cli.report.wording import UNDEFINED, show_threshold
 
@@ -43,6 +44,7 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     data, settings = data_of(report), report.settings
     sources = data.get("sources", {report.evaluation.part: report.evaluation.source})
     yield "Sources", "; ".join(dict.fromkeys(sources.values()))
+    yield "Labels", _describe_labels(report)
     if "rows" in data:
         parts = (
             f"{part.replace('_', ' ')} {rows:,}" for part, rows in data["rows"].items() if rows
@@ -71,6 +73,24 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     if settings["data"]["exclude"]:
         yield "Excluded", ", ".join(settings["data"]["exclude"])
     yield "Missing labels", str(settings["data"]["missing_labels"])
+
+
+def _describe_labels(report: RunReport) -> str:
+    """Return where the labels come from, and what makes a row positive."""
+    settings = report.settings["data"]
+    names = [label.label for label in report.evaluation.labels]
+    patterns = settings["labels"] or names
+    columns = list_names(patterns)
+    if settings["encoding"] == "tags":
+        return f"{columns}: a row is positive for each tag in its cell"
+    if settings["encoding"] == "one_vs_rest":
+        return f"{columns}: a row is positive for the class in its cell"
+    if settings["positive"] is not None:
+        return f"{columns}: a row is positive where the cell is {settings['positive']}"
+    # of a column of classes or tags, found to be one, the labels are not called like the column
+    are_columns = all(any(fnmatchcase(name, p) or name == p for p in patterns) for name in names)
+    means = ": a row is positive where the cell is 1, true or yes" if are_columns else ""
+    return f"{columns}{means}"
 
 
 def make_weights_table(report: RunReport) -> PlainTable:

@@ -14,14 +14,32 @@ from imbalance_cli.report.figures import (
     Ranking,
     number_axis,
 )
-from imbalance_cli.report.wording import UNDEFINED
+from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from imbalance_cli.evaluation import LabelEvaluation
     from imbalance_cli.report.contents import RunReport, Together, Training
     from imbalance_cli.report.figures import Figure
+
+
+def _f1_of_all(prevalence: float | None) -> float | None:
+    """Return the F1 of deciding every row positive, the most without skill (Lipton 2014)."""
+    return None if prevalence is None else 2 * prevalence / (1 + prevalence)
+
+
+RANKINGS: dict[str, tuple[str, str, Callable[[float | None], float | None], str]] = {
+    "average_precision": (
+        "labels",
+        "average precision",
+        lambda prevalence: prevalence,
+        "what a model without skill gives, which is the prevalence",
+    ),
+    "roc_auc": ("labels_roc_auc", "ROC AUC", lambda _: 0.5, "what a model without skill gives"),
+    "f1": ("labels_f1", "F1", _f1_of_all, "what deciding every row positive gives"),
+}
+"""What labels are ranked by: the file, what it is called, its value without skill by prevalence."""
 
 
 def draw_run(report: RunReport) -> list[Figure]:
@@ -30,7 +48,7 @@ def draw_run(report: RunReport) -> list[Figure]:
     shown = {curves.label for curves in report.curves}
     labels = [label for label in report.evaluation.labels if label.label in shown]
     if len(labels) > 1:
-        figures.append(_draw_ranking(report, labels))
+        figures += _draw_rankings(report, labels)
     if report.training:
         monitor = report.settings["training"]["monitor"].replace("_", " ")
         figures += _draw_training(report.training, monitor)
@@ -39,8 +57,11 @@ def draw_run(report: RunReport) -> list[Figure]:
     return figures
 
 
-def _draw_ranking(report: RunReport, labels: Sequence[LabelEvaluation]) -> Ranking:
-    """Draw labels, best first; those chosen of many by why they were, each where it is first."""
+def _draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Iterator[Ranking]:
+    """Yield labels by three metrics, each in the order of average precision, best first.
+
+    Those chosen of many stand by why they were, each where it is first.
+    """
     groups = {name: reasons[0] for name, reasons in report.chosen.items()}
     order = list(dict.fromkeys(groups.values()))
     best_first = sorted(labels, key=lambda label: -(label.average_precision.value or -1.0))
@@ -48,31 +69,27 @@ def _draw_ranking(report: RunReport, labels: Sequence[LabelEvaluation]) -> Ranki
         best_first.sort(key=lambda label: order.index(groups[label.label]))
     all_labels = report.evaluation.labels
     share = f"{len(labels):,} of {len(all_labels):,} labels"
-    title, which = "Average precision of each label", ""
+    end, which = "each label", ""
     if groups:
-        title = f"AP of {share}: best, worst and rarest"
+        end = share
         which = f" Drawn are the best, the worst and the rarest: {share}."
     elif len(labels) < len(all_labels):
-        title = f"Average precision of the learned labels: {share}"
-    bullets = tuple(
-        Bullet(
-            label.label,
-            label.average_precision.value,
-            label.average_precision.low,
-            label.average_precision.high,
-            label.prevalence,
-            groups.get(label.label, ""),
+        end = f"the learned labels: {share}"
+    for metric, (name, scale, chance_of, chance) in RANKINGS.items():
+        bullets = []
+        for label in best_first:
+            estimate = getattr(label, metric)
+            ends = estimate.value, estimate.low, estimate.high
+            group = groups.get(label.label, "")
+            bullets.append(Bullet(label.label, *ends, chance_of(label.prevalence), group))
+        yield Ranking(
+            name,
+            f"{METRIC_WORDS[metric][0]} of {end}",
+            f"Dots are the {scale}, lines its {report.evaluation.confidence:.0%} interval, "
+            f"ticks {chance}.{which}",
+            scale,
+            tuple(bullets),
         )
-        for label in best_first
-    )
-    return Ranking(
-        "labels",
-        title,
-        f"Dots are the average precision, lines its {report.evaluation.confidence:.0%} interval, "
-        f"ticks what a model without skill gives, which is the prevalence.{which}",
-        "average precision",
-        bullets,
-    )
 
 
 def _draw_training(training: Sequence[Training], monitor: str) -> list[Chart]:

@@ -55,8 +55,18 @@ def write_lede(report: RunReport) -> str:
     made = str(report.document["created"])[:16].replace("T", " ")
     return (
         f"{evaluation.rows:,} {part} rows of {evaluation.source}, which the model did not learn "
-        f"from. Run {report.run}, {made} UTC."
+        f"from{_list_parts(report)}. Run {report.run}, {made} UTC."
     )
+
+
+def _list_parts(report: RunReport) -> str:
+    """Return what the other rows were for, where that is known."""
+    rows = (report.document["data"] or {}).get("rows", {})
+    if "train" not in rows:
+        return ""
+    tuned = f", and {rows['valid']:,} to choose its epoch, calibration and thresholds on"
+    is_tuned = rows.get("valid") and report.evaluation.part != "valid"
+    return f"; it had {rows['train']:,} to train on{tuned if is_tuned else ''}"
 
 
 def write_lead(evaluation: Evaluation) -> str:
@@ -77,9 +87,10 @@ def write_lead(evaluation: Evaluation) -> str:
         and label.average_precision.low > label.prevalence
         for label in known
     )
+    are, their = ("is", "its") if above == 1 else ("are", "their")
     return (
-        f"{above:,} of {len(evaluation.labels):,} labels are better than chance: the interval of "
-        f"their average precision lies above the prevalence. {end}"
+        f"{above:,} of {len(evaluation.labels):,} labels {are} better than chance: the interval of "
+        f"{their} average precision lies above the prevalence. {end}"
     )
 
 

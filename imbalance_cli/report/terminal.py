@@ -52,12 +52,14 @@ class Report:
         run: where it is from.
         sort: what the labels are sorted by.
         held_out: whether the rows are a part of what the run was made from, to be named.
+        decisions: what the thresholds were chosen for, in sentences.
     """
 
     evaluation: Evaluation
     run: str
     sort: str = PREVALENCE
     held_out: bool = True
+    decisions: Sequence[str] = ()
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -76,7 +78,7 @@ class Report:
         yield _draw_table(evaluation, groups, columns, width)
         if evaluation.multilabel:
             yield Text(_of_whole_rows(evaluation))
-        findings = describe_findings(evaluation)
+        findings = [*describe_findings(evaluation), *self.decisions]
         if findings:
             yield Text()
             yield from map(Text, findings)
@@ -89,14 +91,19 @@ class Report:
 
 
 def draw_report(
-    evaluation: Evaluation, run: str, sort: str = PREVALENCE, *, held_out: bool = True
+    evaluation: Evaluation,
+    run: str,
+    sort: str = PREVALENCE,
+    *,
+    held_out: bool = True,
+    decisions: Sequence[str] = (),
 ) -> RenderableType:
-    """Return the report of an evaluation.
+    """Return the report of an evaluation, and in it what the thresholds were chosen for.
 
     Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
     with a positive.
     """
-    return Report(evaluation, run, sort, held_out)
+    return Report(evaluation, run, sort, held_out, decisions)
 
 
 def _name(label: LabelEvaluation) -> str:

@@ -12,7 +12,7 @@ from imbalance_cli.row_cache.blocks import ShuffledBlocks
 from imbalance_cli.row_cache.identity import SourceContents, look_at_sources
 from imbalance_cli.row_cache.layout import Contents, ModelRows, cache_key
 from imbalance_cli.row_cache.reading import RowCache, cached_rows, open_cache
-from imbalance_cli.row_cache.writing import write_cache
+from imbalance_cli.row_cache.writing import check_place, write_cache
 
 __all__ = [
     "Contents",
@@ -22,6 +22,7 @@ __all__ = [
     "SourceContents",
     "cache_key",
     "cached_rows",
+    "check_place",
     "look_at_sources",
     "open_cache",
     "write_cache",

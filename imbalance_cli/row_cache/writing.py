@@ -39,6 +39,19 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def check_place(parent: Path) -> None:
+    """Raise where caches cannot be made in a directory, since something else has its name.
+
+    Raises:
+        OutputError: it names what is there.
+    """
+    if (parent.exists() or parent.is_symlink()) and not parent.is_dir():
+        raise OutputError(
+            f"{parent}: is no directory, and rows that are streamed are kept in one of that name",
+            hint=f"move it away; or a --run-dir elsewhere than in {parent.parent}, where it stands",
+        )
+
+
 def write_cache(directory: Path, key: str, contents: Contents, *, is_alone: bool = False) -> None:
     """Write rows, a batch at a time; a cache that is there is replaced.
 

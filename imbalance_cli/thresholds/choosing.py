@@ -42,12 +42,14 @@ class Thresholds:
         reached: (L,) float64, the value nearest to thresholds.target that the label's validation
             rows allow; NaN where they allow the target, there are none, or the objective has no
             target.
+        counts: of the validation rows as the thresholds decide them, by their weights.
     """
 
     values: torch.Tensor
     positives: torch.Tensor
     shrinkage: torch.Tensor
     reached: torch.Tensor
+    counts: Confusion
 
     @property
     def pooled(self) -> torch.Tensor:
@@ -57,8 +59,13 @@ class Thresholds:
     @classmethod
     def concatenate(cls, blocks: Sequence[Thresholds]) -> Thresholds:
         """Return the thresholds of all labels, in the order of the blocks."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(torch.cat([getattr(block, name) for block in blocks]) for name in names))
+        return cls(
+            torch.cat([block.values for block in blocks]),
+            torch.cat([block.positives for block in blocks]),
+            torch.cat([block.shrinkage for block in blocks]),
+            torch.cat([block.reached for block in blocks]),
+            Confusion.join([block.counts for block in blocks]),
+        )
 
 
 def choose_thresholds(
@@ -95,7 +102,8 @@ def choose_thresholds(
     fixed = _fixed_threshold(settings)
     if fixed is not None:
         values, reached = torch.full_like(nothing, fixed), torch.full_like(nothing, torch.nan)
-        return Thresholds(values, positives, nothing, reached)
+        counts = Confusion.of(probabilities >= values, targets, weights)
+        return Thresholds(values, positives, nothing, reached, counts)
     shrinkage = nothing
     if settings.objective != "top_k" and settings.minimum_positives:
         shrinkage = settings.minimum_positives / (settings.minimum_positives + positives.double())
@@ -108,7 +116,8 @@ def choose_thresholds(
         p, y = probabilities[:, block], targets[:, block]
         found.append(_search(p, y, settings, shrinkage[block], weights=weights, pool=pool))
     values, reached = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return Thresholds(values, positives, shrinkage, reached)
+    counts = Confusion.of(probabilities >= values, targets, weights)
+    return Thresholds(values, positives, shrinkage, reached, counts)
 
 
 def describe_unreached(

@@ -77,6 +77,9 @@ class Guarded:
     def stage(self, stage: Stage) -> None:
         """Say nothing: trackers keep numbers."""
 
+    def noted(self, sentence: str) -> None:
+        """Say nothing either."""
+
     def started(self, start: Start) -> None:
         """Tell the tracker.
 

@@ -3,9 +3,15 @@
 from imbalance_cli.workflows.applying import evaluate, predict
 from imbalance_cli.workflows.comparing import choose, compare
 from imbalance_cli.workflows.comparing_runs import compare_runs
+from imbalance_cli.workflows.drawing_runs import draw_runs
 from imbalance_cli.workflows.fitting import default_directory, fit
 from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
-from imbalance_cli.workflows.reporting import draw_report, read_evaluation
+from imbalance_cli.workflows.reporting import (
+    draw_page,
+    draw_report,
+    read_decisions,
+    read_evaluation,
+)
 
 __all__ = [
     "Finish",
@@ -16,9 +22,12 @@ __all__ = [
     "compare",
     "compare_runs",
     "default_directory",
+    "draw_page",
     "draw_report",
+    "draw_runs",
     "evaluate",
     "fit",
     "predict",
+    "read_decisions",
     "read_evaluation",
 ]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     directory: Path,
     rows: str | Source,
     device: str,
@@ -45,6 +45,7 @@ def evaluate(
     *,
     bootstrap: int | None,
     input_format: str | None = None,
+    delimiter: str | None = None,
     targets_file: str | None = None,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
@@ -57,6 +58,7 @@ def evaluate(
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
         input_format: what the source is; None tells by its name and first bytes.
+        delimiter: of delimited text; None takes the run's own where the header holds it.
         targets_file: holds the labels, where the source holds features alone.
         tell: is told how far it is.
 
@@ -65,7 +67,7 @@ def evaluate(
     """
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = open_source(rows, input_format) if isinstance(rows, str) else rows
+    source = _open_rows(rows, input_format, delimiter, config.data)
     if targets_file is not None:
         source = JoinedSource(source, open_source(targets_file))
     elif is_bare(source):
@@ -114,6 +116,15 @@ def evaluate(
     )
 
 
+def _open_rows(
+    rows: str | Source, input_format: str | None, delimiter: str | None, data: DataSection
+) -> Source:
+    """Return the source of a name, read as the run's own where nothing else is said."""
+    if not isinstance(rows, str):
+        return rows
+    return open_source(rows, input_format, delimiter, usual_delimiter=data.delimiter)
+
+
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
     """Return how the label columns of a source are read into the labels of a run."""
     if data.encoding in {"auto", "binary"}:
@@ -131,6 +142,7 @@ def predict(
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
 
@@ -140,12 +152,13 @@ def predict(
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
+        delimiter: of delimited text; None takes the run's own where the header holds it.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, config = load_predictor(directory, device)
-    source = open_source(rows, input_format) if isinstance(rows, str) else rows
+    source = _open_rows(rows, input_format, delimiter, config.data)
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         source = as_features(source)
     source.include(predictor.preprocessing.columns)

@@ -209,7 +209,15 @@ def choose(
     warn_of_flattery(held_out.part, observer)
     members, data = model["trained"], document.get("data")
     evaluation = report_run(
-        run, predictor, thresholds, config, held_out, members, data=data, tell=observer.stage
+        run,
+        predictor,
+        thresholds,
+        config,
+        held_out,
+        members,
+        warn=observer.warned,
+        data=data,
+        tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path

@@ -9,6 +9,7 @@ import dataclasses
 import io
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,6 @@ from imbalance_cli.workflows.reporting import read_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.evaluation import Evaluation
@@ -89,13 +89,30 @@ def compare_runs(
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
+    return compare_saved(read_runs(directories), warn, bootstrap=bootstrap)
+
+
+def read_runs(directories: Sequence[Path]) -> list[SavedRun]:
+    """Read runs that can be compared.
+
+    Raises:
+        ConfigError: a run is named twice.
+        RunError: a run cannot be used, or is of other labels or rows than the first.
+        EvaluationError: a prediction is no probability.
+    """
     _refuse_repeats(directories)
     first, *others = [read_saved(directory) for directory in directories]
     for other in others:
         _check_same_rows(first, other)
-    settings = load_config(str(directories[0] / CONFIG)).report
-    runs = [first, *others]
-    learnable = [all(each) for each in zip(*(run.learnable for run in runs), strict=True)]
+    return [first, *others]
+
+
+def compare_saved(
+    runs: Sequence[SavedRun], warn: Callable[[str], None], *, bootstrap: int | None = None
+) -> Comparison:
+    """Compare runs of the same rows with the first of them, label by label."""
+    first = runs[0]
+    learnable = learned_by_all(runs)
     _warn_of(runs, learnable, warn)
     comparison = compare_candidates(
         [Candidate(run.path, run.loss, None, "", run.probabilities, run.decisions) for run in runs],
@@ -105,11 +122,48 @@ def compare_runs(
         groups=first.groups,
         baseline=first.path,
         weights=first.weights,
-        resampling=Resampling(
-            settings.bootstrap if bootstrap is None else bootstrap, settings.confidence
-        ),
+        resampling=choose_resampling(first, bootstrap),
     )
     return dataclasses.replace(comparison, conclusions=conclude(comparison, of="run"))
+
+
+def compare_cells(runs: Sequence[SavedRun], bootstrap: int | None = None) -> Comparison:
+    """Compare runs of the same rows over all cells of the labels that every run learned.
+
+    All cells are as of one label, whose rows are drawn with all of their cells.
+    """
+    first, kept = runs[0], torch.tensor(learned_by_all(runs))
+    units = torch.arange(len(first.rows)) if first.groups is None else first.groups
+    several = int(kept.sum())
+
+    def cells(values: torch.Tensor) -> torch.Tensor:
+        return values[:, kept].reshape(-1, 1)
+
+    return compare_candidates(
+        [
+            Candidate(run.path, run.loss, None, "", cells(run.probabilities), cells(run.decisions))
+            for run in runs
+        ],
+        cells(first.targets),
+        ["all cells"],
+        learnable=[True],
+        groups=units.repeat_interleave(several),
+        baseline=first.path,
+        weights=None if first.weights is None else first.weights.repeat_interleave(several),
+        resampling=choose_resampling(first, bootstrap),
+    )
+
+
+def learned_by_all(runs: Sequence[SavedRun]) -> list[bool]:
+    """Return whether every run learned each label."""
+    return [all(each) for each in zip(*(run.learnable for run in runs), strict=True)]
+
+
+def choose_resampling(first: SavedRun, bootstrap: int | None) -> Resampling:
+    """Return how intervals are made: by the config of the first run, but for the replicates."""
+    settings = load_config(str(Path(first.path) / CONFIG)).report
+    replicates = settings.bootstrap if bootstrap is None else bootstrap
+    return Resampling(replicates, settings.confidence)
 
 
 def read_saved(directory: Path) -> SavedRun:
@@ -155,7 +209,8 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
     wanted = [f"{label.label}_{kind}" for label in evaluation.labels for kind in kinds]
     if "probabilities" in frame.columns:
         wanted = ["known", *LISTS]
-    missing = [name for name in ["row", *wanted] if name not in frame.columns]
+    there = set(frame.columns)
+    missing = [name for name in ["row", *wanted] if name not in there]
     if missing:
         raise RunError(
             f"{path}: without the column {missing[0]!r}: it is of other labels than the run",
@@ -171,8 +226,8 @@ def _read_frame(directory: Path, evaluation: Evaluation) -> pl.DataFrame:
 
 def _cells(frame: pl.DataFrame, labels: Sequence[str], kind: str) -> torch.Tensor:
     """Return the columns of labels as (N, L) float64, NaN where blank."""
-    columns = [frame[f"{label}_{kind}"].cast(pl.Float64).fill_null(math.nan) for label in labels]
-    return torch.from_numpy(np.stack([column.to_numpy() for column in columns], axis=1))
+    columns = [pl.col(f"{label}_{kind}").cast(pl.Float64).fill_null(math.nan) for label in labels]
+    return torch.from_numpy(np.ascontiguousarray(frame.select(columns).to_numpy(writable=True)))
 
 
 def _cells_of_lists(

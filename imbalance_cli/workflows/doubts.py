@@ -46,16 +46,23 @@ def list_doubts(
     yield from _doubt_parts(data, learnable)
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
-    if scan.labels < len(data.labels):
-        yield (
-            f"likely leaks were looked for in the {scan.labels} commonest of "
-            f"{len(data.labels):,} labels"
-        )
     for leak in leaks[:MOST_LEAKS]:
         yield f"a likely leak: {leak.describe()}; data.exclude: [{leak.column}] leaves it out"
     if len(leaks) > MOST_LEAKS:
         columns = dict.fromkeys(leak.column for leak in leaks)
         yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"
+
+
+def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
+    """Yield a sentence for each thing that was done to the rows, which no number suffers from."""
+    if scan.labels < len(data.labels):
+        yield (
+            f"likely leaks were looked for in the {scan.labels} commonest of "
+            f"{len(data.labels):,} labels"
+        )
+    dropped = scan.preprocessing.dropped
+    if dropped:
+        yield f"constant in the training rows, and so dropped: {list_names(dropped)}"
 
 
 def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:

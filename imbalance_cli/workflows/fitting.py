@@ -96,7 +96,15 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)
     evaluation = report_run(
-        run, predictor, thresholds, config, held_out, members, data=data, tell=observer.stage
+        run,
+        predictor,
+        thresholds,
+        config,
+        held_out,
+        members,
+        warn=observer.warned,
+        data=data,
+        tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation

@@ -134,6 +134,10 @@ class Observer(Protocol):
         """How far reading, calibrating and the like are; at any time, several times a second."""
         ...
 
+    def noted(self, sentence: str) -> None:
+        """Something was done that is no reason to doubt the numbers; at any time."""
+        ...
+
     def started(self, start: Start) -> None:
         """Training begins."""
         ...
@@ -162,6 +166,11 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             observer.stage(stage)
+
+    def noted(self, sentence: str) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.noted(sentence)
 
     def started(self, start: Start) -> None:
         """Tell all."""

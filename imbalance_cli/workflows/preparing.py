@@ -20,7 +20,7 @@ from imbalance_cli.labels.targets import SparseTargets
 from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.stored_rows import StoredRows
-from imbalance_cli.workflows.doubts import list_doubts
+from imbalance_cli.workflows.doubts import list_doubts, list_facts
 from imbalance_cli.workflows.scanning import scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
@@ -138,7 +138,7 @@ def prepare(
     cut = _cut_folds(config, data, folds)
     remarks: list[str] = []
 
-    def note(sentence: str) -> None:
+    def warn(sentence: str) -> None:
         remarks.append(sentence)
         observer.warned(sentence)
 
@@ -146,14 +146,14 @@ def prepare(
     if folds:
         learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     counts = count_targets(data.targets.take(learned), data.labels)
-    learnable = _find_learnable(counts, note)
+    learnable = _find_learnable(counts, warn)
     scan = scan_table(roles, data, learned) if stored is None else stored.scan
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan):
-        note(sentence)
-    if preprocessing.dropped:
-        names = list_names(preprocessing.dropped)
-        note(f"constant in the training rows, and so dropped: {names}")
+        warn(sentence)
+    for sentence in list_facts(data, scan):
+        remarks.append(sentence)
+        observer.noted(sentence)
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
@@ -231,8 +231,8 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
     )
 
 
-def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
-    """Return whether each label has both classes, (L,), and note those that have not."""
+def _find_learnable(counts: Counts, warn: Callable[[str], None]) -> list[bool]:
+    """Return whether each label has both classes, (L,), and warn of those that have not."""
     learnable = [bool(label.positives and label.negatives) for label in counts.labels]
     lacking: dict[str, list[str]] = {}
     for label, can_learn in zip(counts.labels, learnable, strict=True):
@@ -241,13 +241,13 @@ def _find_learnable(counts: Counts, note: Callable[[str], None]) -> list[bool]:
             lacking.setdefault(side, []).append(label.label)
     for side, labels in lacking.items():
         if len(labels) > MOST_NAMED:
-            note(
+            warn(
                 f"{len(labels):,} labels have no {side} in the training part: they cannot be "
                 f"learned and are left out of macro averages: {list_names(labels, most=10)}"
             )
             continue
         for name in labels:
-            note(
+            warn(
                 f"label {name!r} has no {side} in the training part: it cannot be learned "
                 "and is left out of macro averages"
             )

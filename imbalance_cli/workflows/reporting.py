@@ -19,6 +19,7 @@ from imbalance_cli.artifacts import (
     METRICS_JSON,
     PREDICTIONS,
     load_run,
+    read_document,
     read_file,
     write_drawings,
 )
@@ -29,13 +30,15 @@ from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.report import documents
 from imbalance_cli.report.contents import RunReport, Together, Training
+from imbalance_cli.report.decisions import describe_decisions
+from imbalance_cli.report.fonts import describe_missing
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.workflows.predictions import widen_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imbalance_cli.config import Config
@@ -47,15 +50,32 @@ OF_EACH_KIND = 8  # the rarest, the worst and the best, where there are more
 MOST_TOGETHER = 20  # labels whose co-occurrence is shown, the commonest
 
 
-def draw_report(directory: Path) -> Path:
+def draw_report(directory: Path, warn: Callable[[str], None]) -> Path:
     """Write report.html and plots/ of a run from its saved predictions, and return the page's path.
+
+    Args:
+        directory: of the run.
+        warn: is told of letters that plots/ cannot show.
 
     Raises:
         RunError: the run, its numbers or its predictions cannot be used.
         OutputError: it cannot be written to.
     """
     report = read_report(directory)
+    together = report.together.labels if report.together is not None else ()
+    missing = describe_missing([*(curves.label for curves in report.curves), *together])
+    if missing is not None:
+        warn(missing)
     return write_drawings(directory, to_html(report), draw_plots(report))
+
+
+def draw_page(directory: Path) -> bytes:
+    """Return the page of a run, drawn from its saved predictions; nothing is written.
+
+    Raises:
+        RunError: the run, its numbers or its predictions cannot be used.
+    """
+    return to_html(read_report(directory))
 
 
 def read_report(directory: Path) -> RunReport:
@@ -67,6 +87,7 @@ def read_report(directory: Path) -> RunReport:
     document, _ = load_run(directory)
     evaluation = read_evaluation(directory)
     config = load_config(str(directory / CONFIG))
+    settings = config.model_dump(by_alias=True, mode="json")
     chosen = choose_labels(evaluation)
     names = [label.label for label in evaluation.labels if label.label in chosen]
     commonest = sorted(evaluation.labels, key=lambda label: -label.positives)[:MOST_TOGETHER]
@@ -77,9 +98,12 @@ def read_report(directory: Path) -> RunReport:
         run=str(directory),
         document=document,
         config=read_file(directory, CONFIG).decode(),
-        settings=config.model_dump(by_alias=True, mode="json"),
+        settings=settings,
         evaluation=evaluation,
-        findings=describe_findings(evaluation),
+        findings=[
+            *describe_findings(evaluation),
+            *_describe_decisions(config, document),
+        ],
         curves=list(_curves(predictions, evaluation, names, config)),
         chosen={name: reasons for name, reasons in chosen.items() if reasons},
         training=list(_read_history(directory)),
@@ -123,6 +147,20 @@ def read_evaluation(directory: Path) -> Evaluation:
             f"{directory / METRICS_JSON}: not as this imbtrain writes it: {error}",
             hint=MAKES["model"],
         ) from error
+
+
+def read_decisions(directory: Path) -> list[str]:
+    """Return what the thresholds of a run were chosen for, and what they reached, in sentences.
+
+    Raises:
+        RunError: it is no run.
+    """
+    return _describe_decisions(load_config(str(directory / CONFIG)), read_document(directory))
+
+
+def _describe_decisions(config: Config, document: Mapping[str, Any]) -> list[str]:
+    settings = config.thresholds.model_dump(mode="json")
+    return describe_decisions(settings, document["labels"], folds=config.training.folds)
 
 
 def read_predictions(

@@ -17,6 +17,7 @@ import torch
 from imbalance_cli import __version__
 from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+from imbalance_cli.metrics import Confusion
 from imbalance_cli.report import documents
 from imbalance_cli.stages import tell_nobody
 from imbalance_cli.thresholds import Thresholds
@@ -24,7 +25,7 @@ from imbalance_cli.workflows.predictions import write_predictions
 from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,7 +72,7 @@ class HeldOut:
         return self.scored.raw()
 
 
-def report_run(
+def report_run(  # noqa: PLR0913  what is written, and who is told
     run: RunDirectory,
     predictor: Predictor,
     thresholds: Thresholds,
@@ -79,6 +80,7 @@ def report_run(
     held_out: HeldOut,
     members: Sequence[dict[str, int]],
     *,
+    warn: Callable[[str], None],
     data: dict[str, Any] | None = None,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
@@ -91,6 +93,7 @@ def report_run(
         config: of the report.
         held_out: the rows that the report is of.
         members: where each came from.
+        warn: is told of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
         tell: is told how far it is.
     """
@@ -111,7 +114,7 @@ def report_run(
     document = describe_model(predictor, thresholds, config, members)
     run.finish(document | {"data": data, "versions": versions()})
     if config.report.plots:
-        draw_report(run.path)
+        draw_report(run.path, warn)
     return evaluation
 
 
@@ -144,17 +147,20 @@ def describe_model(
         label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
         reached = float(thresholds.reached[i])
         label["threshold_reached"] = None if math.isnan(reached) else reached
+        label["validation_counts"] = [float(part[i]) for part in thresholds.counts.parts()]
     return document | {"loss": config.loss.name, "trained": list(members)}
 
 
 def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
     """Return the thresholds that `describe_model` wrote of labels."""
     reached = [label["threshold_reached"] for label in labels]
+    counts = [label["validation_counts"] for label in labels]
     return Thresholds(
         torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
         torch.tensor([label["validation_positives"] for label in labels]),
         torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
         torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
+        Confusion(*torch.tensor(counts, dtype=torch.float64).T),
     )
 
 

@@ -21,7 +21,7 @@ from imbalance_cli.leaks import (
     find_leaks,
     hash_rows,
 )
-from imbalance_cli.readers import batch_table
+from imbalance_cli.readers import stream_tables
 from imbalance_cli.stages import Stage, tell_nobody
 
 if TYPE_CHECKING:
@@ -141,14 +141,12 @@ def stream_rows(
         SourceError: a record cannot be read, or there are not as many rows as before.
     """
     first, rows = 0, len(data.targets)
-    for source in data.reopen():
-        for batch in source.batches(columns):
-            table = batch_table(batch, source.name)
-            tell(Stage(stage, first, rows, "rows"))
-            last = first + table.frame.height
-            if last <= rows:
-                yield slice(first, last), table
-            first = last
+    for table in stream_tables(data.reopen(), columns, sparse=False):
+        tell(Stage(stage, first, rows, "rows"))
+        last = first + table.frame.height
+        if last <= rows:
+            yield slice(first, last), table
+        first = last
     if first != rows:
         raise SourceError(
             f"{data.table.name}: has {first:,} rows, and had {rows:,} when the labels were read",

@@ -19,6 +19,7 @@ from imbalance_cli.row_cache import (
     ModelRows,
     cache_key,
     cached_rows,
+    check_place,
     look_at_sources,
 )
 from imbalance_cli.workflows.packing import pack, unpack
@@ -67,7 +68,7 @@ def is_streamed(config: Config, observer: Observer) -> bool:
     if kept:
         observer.warned(f"{about}, yet all rows are read into memory: {kept[0]} cannot be streamed")
         return False
-    observer.warned(f"{about}: rows are streamed from disk (data.in_memory)")
+    observer.noted(f"{about}: rows are streamed from disk (data.in_memory)")
     return True
 
 
@@ -104,6 +105,7 @@ def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
         ImbtrainError: a source, a column or a cell cannot be used, the rows cannot be cut, or the
             cache cannot be written.
     """
+    check_place(directory)
     sources = look_at_sources(find_files(config.data), directory)
     key = cache_key(sources.identities(), **_settings(config))
 
@@ -120,7 +122,7 @@ def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
 
         return Contents(*pack(roles, data, scan), batches())
 
-    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.warned)
+    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.noted)
     return Stored(*unpack(cache.document, cache.arrays), cache)
 
 

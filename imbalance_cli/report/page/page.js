@@ -38,10 +38,11 @@
 
   const startTable = (table) => {
     const body = table.tBodies[0];
+    const only = byId("only"); // shows the rows of one class alone
     const rows = Array.from(body.rows, (row) => ({
       row,
       name: row.cells[0].textContent.toLowerCase(),
-      isWeak: row.classList.contains("weak"),
+      isMarked: row.classList.contains(only.dataset.rows),
     }));
     const paged = table.classList.contains("paged");
     const heads = Array.from(table.tHead.rows[0].cells);
@@ -72,8 +73,7 @@
 
     const filter = () => {
       const wanted = byId("filter").value.trim().toLowerCase();
-      const onlyWeak = byId("weak").checked;
-      shown = rows.filter((entry) => (!onlyWeak || entry.isWeak) && entry.name.includes(wanted));
+      shown = rows.filter((entry) => (!only.checked || entry.isMarked) && entry.name.includes(wanted));
       first = 0;
       show();
     };
@@ -102,9 +102,12 @@
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => sort(column));
     });
-    for (const id of ["filter", "weak"]) byId(id).addEventListener("input", filter);
-    byId("wide").addEventListener("input", () => {
+    for (const control of [byId("filter"), only]) control.addEventListener("input", filter);
+    byId("wide")?.addEventListener("input", () => {
       table.classList.toggle("wide", byId("wide").checked);
+    });
+    byId("metric")?.addEventListener("change", () => {
+      table.dataset.metric = byId("metric").value;
     });
     byId("back").addEventListener("click", () => {
       first = Math.max(first - PAGE, 0);

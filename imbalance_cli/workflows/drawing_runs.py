@@ -1,0 +1,151 @@
+"""report of several runs as one page.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from imbalance_cli.artifacts import CONFIG, read_document
+from imbalance_cli.comparison import conclude
+from imbalance_cli.config import load_config
+from imbalance_cli.curves import Costs, compute_curves
+from imbalance_cli.report.comparison_page import to_html
+from imbalance_cli.report.contents import ComparedRun, RunsReport
+from imbalance_cli.report.difference_table import rank_labels
+from imbalance_cli.report.names import LONGEST, show_name
+from imbalance_cli.workflows.comparing_runs import (
+    compare_cells,
+    compare_saved,
+    learned_by_all,
+    read_runs,
+)
+from imbalance_cli.workflows.saving import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from imbalance_cli.comparison import Comparison
+    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.workflows.comparing_runs import SavedRun
+
+MOST_DRAWN = 8  # labels that have figures
+ELSEWHERE = ("output",)  # sections that say where a run is, and not what it is
+UNSET = "\N{EN DASH}"
+
+
+def draw_runs(
+    directories: Sequence[Path], warn: Callable[[str], None], *, bootstrap: int | None = None
+) -> tuple[Comparison, bytes]:
+    """Compare runs with the first of them, and draw the page that shows them side by side.
+
+    Args:
+        directories: of the runs.
+        warn: is told what the numbers should be read with; the page says it too.
+        bootstrap: replicates; None takes those of the first run's config.
+
+    Raises:
+        ConfigError: a run is named twice.
+        RunError: a run cannot be used, or is of other labels or rows than the first.
+        EvaluationError: a prediction is no probability.
+    """
+    runs = read_runs(directories)
+    cautions: list[str] = []
+
+    def caution(sentence: str) -> None:
+        cautions.append(sentence)
+        warn(sentence)
+
+    comparison = compare_saved(runs, caution, bootstrap=bootstrap)
+    evaluation, described = runs[0].evaluation, _describe_runs(runs)
+    report = RunsReport(
+        source=evaluation.source,
+        part=evaluation.part,
+        runs=described,
+        settings=find_differences(
+            [
+                load_config(str(Path(run.path) / CONFIG)).model_dump(by_alias=True, mode="json")
+                for run in runs
+            ]
+        ),
+        comparison=_rename(comparison, [run.name for run in described]),
+        micro=compare_cells(runs, bootstrap) if sum(learned_by_all(runs)) > 1 else None,
+        curves=list(_curves_that_differ(runs, comparison)),
+        cautions=cautions,
+        versions=versions(),
+    )
+    return comparison, to_html(report)
+
+
+def find_differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the keys whose values differ between configs, as train.epochs, and each value as YAML.
+
+    Where runs were written is no difference.
+    """
+    flat = [dict(_flatten(config)) for config in configs]
+    keys = dict.fromkeys(key for each in flat for key in each)
+    differing = {key: [each.get(key, UNSET) for each in flat] for key in keys}
+    return {key: values for key, values in differing.items() if len(set(values)) > 1}
+
+
+def _flatten(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for section, settings in config.items():
+        if section in ELSEWHERE:
+            continue
+        for key, value in settings.items():
+            text = yaml.safe_dump(
+                value, default_flow_style=True, allow_unicode=True, width=math.inf
+            )
+            yield f"{section}.{key}", text.removesuffix("\n").removesuffix("\n...")
+
+
+def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
+    """Return each run with the last part of its path as its name, where that tells them apart."""
+    paths = [run.path for run in runs]
+    names = [show_name(Path(path).name, LONGEST) for path in paths]
+    if len(set(names)) < len(names) or "" in names:
+        names = paths
+    described = []
+    for name, run in zip(names, runs, strict=True):
+        document = read_document(Path(run.path))
+        described.append(ComparedRun(name, run.path, run.loss, document["created"]))
+    return described
+
+
+def _rename(comparison: Comparison, names: Sequence[str]) -> Comparison:
+    """Return the comparison with runs called by short names, in what it says too."""
+    candidates = [
+        dataclasses.replace(candidate, name=name)
+        for candidate, name in zip(comparison.candidates, names, strict=True)
+    ]
+    renamed = dataclasses.replace(comparison, candidates=candidates, baseline=names[0])
+    return dataclasses.replace(renamed, conclusions=conclude(renamed, of="run"))
+
+
+def _curves_that_differ(
+    runs: Sequence[SavedRun], comparison: Comparison
+) -> Iterator[list[LabelCurves]]:
+    """Yield the curves of the labels that differ most, a run each."""
+    learned = learned_by_all(runs)
+    weights = runs[0].weights
+    for i in [i for i in rank_labels(comparison) if learned[i]][:MOST_DRAWN]:
+        thresholds = [run.evaluation.labels[i].threshold for run in runs]
+        yield [
+            compute_curves(
+                run.labels[i],
+                run.probabilities[:, i].numpy(),
+                None,
+                run.targets[:, i].numpy(),
+                threshold=0.5 if threshold is None else threshold,
+                costs=Costs(),
+                confidence=comparison.confidence,
+                weights=None if weights is None else weights.numpy(),
+            )
+            for run, threshold in zip(runs, thresholds, strict=True)
+        ]
