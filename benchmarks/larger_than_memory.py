@@ -74,6 +74,9 @@ class Clock:
         """Note that the epoch has ended, with its validation."""
         self.times["trained"] = time.process_time()
 
+    def stage(self, _: object) -> None:
+        """Stages are not timed."""
+
     def warned(self, sentence: str) -> None:
         """Pass a warning on."""
         sys.stderr.write(f"warning: {sentence}\n")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.readers.source import Source
+    from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
@@ -166,6 +167,9 @@ def _read_config(
 
 class _Warnings:
     """Turns what `fit` would warn of into warnings of Python, and says nothing else."""
+
+    def stage(self, stage: Stage) -> None:
+        """Say nothing."""
 
     def started(self, start: workflows.Start) -> None:
         """Say nothing."""

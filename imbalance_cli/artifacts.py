@@ -91,8 +91,13 @@ class RunDirectory:
         _write_whole(self.path / name, content)
         self._checksums[name] = _sha256(content)
 
-    def write_parts(self, name: str, write: Callable[[Path], None]) -> None:
+    def write_parts(self, name: str, write: Callable[[Path], None], height: int) -> None:
         """Write a Parquet file out of parts that are written into a folder, in the order of names.
+
+        Args:
+            name: of the file.
+            write: is given the folder.
+            height: rows of a part, which are then written, and later read, at a time.
 
         Raises:
             OutputError: it cannot be written.
@@ -105,7 +110,7 @@ class RunDirectory:
         ):
             write(Path(folder))
             parts = pl.scan_parquet(sorted(Path(folder).iterdir()))
-            parts.sink_parquet(temporary, row_group_size=1024)  # lists may be long
+            parts.sink_parquet(temporary, row_group_size=height)
             temporary.replace(target)
         with target.open("rb") as file:
             self._checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -46,7 +46,17 @@ from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.partitions import find_parts
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
-from imbalance_cli.splits import PARTS, Split, check_disjoint, check_order, cut, cut_by_numbers
+from imbalance_cli.splits import (
+    PARTS,
+    Split,
+    apportion,
+    check_disjoint,
+    check_order,
+    cut,
+    cut_by_numbers,
+    is_far,
+)
+from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,6 +67,7 @@ if TYPE_CHECKING:
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers.source import Source
     from imbalance_cli.row_keys import RowKeys
+    from imbalance_cli.stages import Tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +137,15 @@ def positive_text(data: DataSection) -> str | None:
     return str(data.positive).lower() if isinstance(data.positive, bool) else str(data.positive)
 
 
-def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles, LabelledTable]:
+def read_labelled(
+    config: Config, *, with_features: bool = True, tell: Tell = tell_nobody
+) -> tuple[Roles, LabelledTable]:
     """Read the sources of a config, encode the labels and cut the rows into parts.
 
     Args:
         config: names the sources, and what their columns are.
         with_features: whether the table holds the features; else they are for others to stream.
+        tell: is told how many rows are read.
 
     Raises:
         ImbtrainError: a source, a column or a cell cannot be used, or the rows cannot be cut.
@@ -144,7 +158,7 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
     reopen = functools.partial(_reopen, data, roles)
     name = ", ".join(source.name for part in sources.values() for source in part)
     if with_features:
-        tables = {part: read_table(opened, roles.columns) for part, opened in sources.items()}
+        tables = {part: read_table(opened, roles.columns, tell) for part, opened in sources.items()}
         table = stack_tables(list(tables.values()), name)
         encoder, remarks = fit_encoder(config, [table], name, roles.label_columns)
         parts: dict[str, Iterable[Table]] = {part: [table] for part, table in tables.items()}
@@ -152,7 +166,11 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
         table = Table(name, pl.DataFrame(), lambda row: find_row(reopen(), roles.keys, row)[0])
         cells = stream_tables(reopen(), roles.label_columns)
         encoder, remarks = fit_encoder(config, cells, name, roles.label_columns)
-        parts = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
+        streams = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
+        parts = {
+            part: follow(tables, tell, "reading labels", lambda table: table.frame.height)
+            for part, tables in streams.items()
+        }
     given, keys = _read_keys(data, roles, encoder, parts, name)
     remarks += _remark_on_blanks(data, keys.incomplete, encoder)
     _check_sides(name, keys.targets.take(keys.kept), encoder.labels)
@@ -171,6 +189,7 @@ def read_labelled(config: Config, *, with_features: bool = True) -> tuple[Roles,
 
     _check_given_parts(roles, keys, split, show)
     _check_split(split, keys.targets, encoder.labels)
+    remarks += _remark_on_sizes(config, split)
     shown = {
         part: list_names([source.name for source in sources.get(part, sources["train"])], most=3)
         for part in PARTS
@@ -414,6 +433,25 @@ def _split(config: Config, keys: RowKeys, given: NDArray[np.int8]) -> Split:
         if is_given[PARTS[number]]:
             parts[number] = np.flatnonzero((given == number) & keys.kept)
     return Split(split.strategy, *parts)
+
+
+def _remark_on_sizes(config: Config, split: Split) -> list[str]:
+    """Say that parts have other sizes than were asked for, where rare labels need that."""
+    data, section = config.data, config.split
+    if split.strategy != "iterative" or data.valid is not None or data.test is not None:
+        return []
+    sizes = np.array([len(rows) for rows in split.rows_of_parts().values()])
+    shares = (1 - section.valid - section.test, section.valid, section.test)
+    if not is_far(sizes, apportion(int(sizes.sum()), shares)):
+        return []
+    train, valid, test = (
+        f"{size:,} ({share:.0%})" for size, share in zip(sizes, shares, strict=True)
+    )
+    remark = (
+        f"split: {train} rows for train, {valid} for valid and {test} for test, with what was "
+        "asked for in brackets: many labels have so few positives that one in each part takes more"
+    )
+    return [remark]
 
 
 def _check_given_parts(

@@ -286,6 +286,32 @@ def loss_and_slope(
     )
 
 
+@torch.no_grad()
+def rare_loss_and_slope(
+    logits: torch.Tensor, targets: torch.Tensor, loss: Loss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `loss_and_slope` of targets that are 0, 1 or NaN, and hardly ever 1.
+
+    Every cell is taken for a negative first, so that L1 is computed where there is a positive only.
+    """
+    if loss.rarity is not None:  # each cell weighs what the whole row says
+        return loss_and_slope(logits, targets, loss)
+    _, v = arguments(logits, loss)
+    losses, slopes = _negative_losses(v, loss), _negative_slopes(v, loss)
+    if loss.factor is not None:
+        losses, slopes = losses * loss.factor, slopes * loss.factor
+    missing = targets.isnan()
+    losses.masked_fill_(missing, 0.0)
+    slopes.masked_fill_(missing, 0.0)
+    at = (targets == 1).nonzero(as_tuple=True)
+    parameters = loss.parameters().items()
+    own = Loss(**{name: value.expand(logits.shape)[at] for name, value in parameters})
+    u, _ = arguments(logits[at], own)
+    weight, _ = _weigh_sides(torch.ones_like(u), own, None)
+    losses[at], slopes[at] = weight * _positive_losses(u, own), weight * _positive_slopes(u, own)
+    return losses, slopes
+
+
 def _weigh_sides(
     y: torch.Tensor, loss: Loss, weight: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -353,9 +379,18 @@ def arguments(z: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
 def _losses(z: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     """Return L1 without w, and L0, at each logit."""
     u, v = arguments(z, loss)
-    positive, negative = _softplus(-u), _softplus(v)
+    return _positive_losses(u, loss), _negative_losses(v, loss)
+
+
+def _positive_losses(u: torch.Tensor, loss: Loss) -> torch.Tensor:
+    positive = _softplus(-u)
     if loss.gamma_positive is not None:
         positive = positive * torch.exp(-loss.gamma_positive * _softplus(u))
+    return positive
+
+
+def _negative_losses(v: torch.Tensor, loss: Loss) -> torch.Tensor:
+    negative = _softplus(v)
     if loss.margin is not None:
         q, rest = shift_probability(v, loss.margin)
         negative = torch.where(loss.margin > 0, -log_complement(q, rest), negative)
@@ -365,23 +400,31 @@ def _losses(z: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
         negative = negative * torch.exp(-loss.gamma_negative * _softplus(-v))
     if loss.negative_scale is not None:
         negative = negative / loss.negative_scale
-    return positive, negative
+    return negative
 
 
 def _slopes(z: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the slopes of `_losses` in z."""
     u, v = arguments(z, loss)
+    return _positive_slopes(u, loss), _negative_slopes(v, loss)
+
+
+def _positive_slopes(u: torch.Tensor, loss: Loss) -> torch.Tensor:
     positive = -torch.sigmoid(-u)
     if (g := loss.gamma_positive) is not None:
         focused = positive - g * torch.sigmoid(u) * _softplus(-u)
         positive = focused * torch.exp(-g * _softplus(u))
+    return positive
+
+
+def _negative_slopes(v: torch.Tensor, loss: Loss) -> torch.Tensor:
     if loss.margin is not None:
-        return positive, _slope_with_margin(v, loss.margin, loss.gamma_negative)
+        return _slope_with_margin(v, loss.margin, loss.gamma_negative)
     negative = torch.sigmoid(v)
     if (g := loss.gamma_negative) is not None:
         focused = negative + g * torch.sigmoid(-v) * _softplus(v)
         negative = focused * torch.exp(-g * _softplus(-v))
-    return positive, negative
+    return negative
 
 
 def _slope_with_margin(

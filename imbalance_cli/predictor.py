@@ -16,12 +16,13 @@ from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
-from imbalance_cli.evaluation.scored_rows import label_slices
+from imbalance_cli.evaluation.scored_rows import follow_labels
 from imbalance_cli.features import Preprocessing
 from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape
 from imbalance_cli.scored_rows import Scores, calibrate
 from imbalance_cli.scoring import score
+from imbalance_cli.stages import tell_nobody
 from imbalance_cli.untuned import measure_untuned
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.readers import Table
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
+    from imbalance_cli.stages import Tell
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
 
@@ -130,6 +132,7 @@ class Predictor:
         levels: Levels,
         weights: torch.Tensor | None = None,
         groups: torch.Tensor | None = None,
+        tell: Tell = tell_nobody,
     ) -> Evaluation:
         """Compute every number of a report, and what it would be untuned, some labels at a time.
 
@@ -153,9 +156,10 @@ class Predictor:
             weights=weights,
             groups=groups,
             device=device if device.type == "cuda" else None,  # others have no float64
+            tell=tell,
         )
         untuned = []
-        for labels in label_slices(rows):
+        for labels in follow_labels(rows, tell, "comparing untuned scores of"):
             probabilities, targets = rows.columns(labels)
             untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
         return evaluation.with_untuned(untuned)

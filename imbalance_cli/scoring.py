@@ -2,7 +2,7 @@
 
 Shapes: M members, N rows, H units of the last hidden layer, L labels.
 
-A product rounds by its shape. So the output layer takes SCORING_ROWS rows and LABEL_BLOCK labels at
+A product rounds by its shape. So the output layer takes OUTPUT_ROWS rows and LABEL_BLOCK labels at
 a time, whoever asks for which of them, and a cell's logit is the same to the bit in every use.
 """
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
+OUTPUT_ROWS = 256  # whose scores of these labels are made at a time; it divides SCORING_ROWS
 
 
 class Logits(Protocol):
@@ -91,9 +92,9 @@ class LazyLogits:
         for block in label_blocks(width, labels):
             inside = slice(max(block.start, start), min(block.stop, stop))
             own = slice(inside.start - block.start, inside.stop - block.start)
-            for top in range(first - first % SCORING_ROWS, end, SCORING_ROWS):
-                low, high = max(top, first), min(top + SCORING_ROWS, end)
-                logits = self._block(slice(top, top + SCORING_ROWS), block)
+            for top in range(first - first % OUTPUT_ROWS, end, OUTPUT_ROWS):
+                low, high = max(top, first), min(top + OUTPUT_ROWS, end)
+                logits = self._block(slice(top, top + OUTPUT_ROWS), block)
                 target = result[:, low - first : high - first]
                 target[:, :, inside.start - start : inside.stop - start] = logits[
                     :, low - top : high - top, own

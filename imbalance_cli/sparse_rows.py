@@ -64,8 +64,8 @@ class SparseCells:
         """Return some neighbouring labels, (N, l) float32, NaN where missing."""
         first, end, _ = labels.indices(len(self.known))
         cells = torch.zeros((len(self.rows), end - first), device=self.rows.device)
-        cells.masked_fill_(~self.rows[:, None], math.nan)
-        cells.masked_fill_(~self.known[first:end], math.nan)
+        cells[~self.rows] = math.nan
+        cells[:, ~self.known[first:end]] = math.nan
         numbers = torch.arange(len(self.rows), device=self.rows.device)
         owners = numbers.repeat_interleave(self.starts.diff())
         columns = self.positives

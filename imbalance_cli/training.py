@@ -24,7 +24,7 @@ from imbalance_cli.device import generator
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import inverse_link
 from imbalance_cli.losses import Loss, stack_losses
-from imbalance_cli.metrics import Ranking, average_precision, brier, log_loss, macro, roc_auc
+from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
 from imbalance_cli.optimization import build_optimizer, choose_batch_size
 from imbalance_cli.sampling import draw_rows
 from imbalance_cli.scoring import label_blocks, score
@@ -406,7 +406,7 @@ def _check_finite(
 
 Monitor = Callable[[torch.Tensor, torch.Tensor, Loss, torch.Tensor | None], torch.Tensor]
 MONITORS: dict[str, Monitor] = {
-    "average_precision": lambda z, y, _loss, w: average_precision(Ranking.of(z, y, w)),
+    "average_precision": lambda z, y, _loss, w: average_precision_of(z, y, w),
     "roc_auc": lambda z, y, _loss, w: roc_auc(Ranking.of(z, y, w)),
     "brier": lambda z, y, loss, w: brier(inverse_link(z, loss), y, w),
     "log_loss": lambda z, y, loss, w: log_loss(inverse_link(z, loss), y, w),

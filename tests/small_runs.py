@@ -194,6 +194,9 @@ class Silent:
     def finished(self, finish: Finish) -> None:
         """Say nothing of the scores."""
 
+    def stage(self, _: object) -> None:
+        """Say nothing of how far it is."""
+
     def warned(self, sentence: str) -> None:
         """Say nothing of what was noticed."""
 

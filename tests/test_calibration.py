@@ -118,7 +118,27 @@ def test_missing_and_one_class() -> None:
     )
     assert calibration.fitted.tolist() == [False, False, False, True]
     alone = fit_calibration(u[:250, :1], y[:250], "platt")
-    assert calibration.slope[3] == alone.slope[0]
+    torch.testing.assert_close(calibration.slope[3:], alone.slope, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_labels_together_are_labels_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+    is_weighted: bool,  # noqa: FBT001  a parameter of pytest
+) -> None:
+    """However many stand in a block, and with other cells missing in each."""
+    monkeypatch.setattr("imbalance_cli.calibration.CELLS_AT_ONCE", 5 * 300)
+    random = torch.Generator().manual_seed(0)
+    parts = [simulate(300, 0.2 + 0.2 * i, i / 8 - 1, seed=i) for i in range(12)]
+    u, y = (torch.cat(same, dim=1) for same in zip(*parts, strict=True))
+    y = y.where(torch.rand(y.shape, generator=random) > 0.1, torch.nan)
+    weights = draw_weights(300) if is_weighted else None
+    together = fit_calibration(u, y, "auto", weights)
+    alone = [fit_calibration(u[:, [i]], y[:, [i]], "auto", weights) for i in range(12)]
+    assert 0 < together.fitted.sum() < len(together.fitted)
+    for name in ("slope", "intercept", "fitted"):
+        wanted = torch.cat([getattr(step, name) for step in alone])
+        torch.testing.assert_close(getattr(together, name), wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_separable_and_extreme_scores_stay_finite() -> None:

@@ -18,7 +18,9 @@ import pytest
 from small_runs import LABELS, make_columns, run_command, succeed, write_config, write_csv
 
 import imbalance_cli.workflows
+from imbalance_cli.cli import stage_clock
 from imbalance_cli.cli.events import EventLog, write_event
+from imbalance_cli.stages import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 JSON = ("--log-format", "json")
 IMBTRAIN = (sys.executable, "-m", "imbalance_cli.cli.app")
 FIELDS = {
+    "stage": "name done total unit",
     "start": "command version run rows folds epochs monitor members",
     "epoch": "epoch loss score best_score learning_rate rows_per_second members",
     "best": "epoch member score",
@@ -53,6 +56,20 @@ def read_events(text: str | bytes) -> list[dict[str, Any]]:
         assert wanted <= set(event) <= wanted | {"source", "traceback"}
         assert dt.datetime.fromisoformat(event["time"]).tzinfo is not None
     return events
+
+
+def test_a_stage_that_takes_long_is_an_event(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 5.0])
+    monkeypatch.setattr(stage_clock, "monotonic", lambda: next(clock))
+    for quiet in (False, True):
+        with EventLog(quiet=quiet) as log:
+            for done in (0, 70):
+                log.stage(Stage("reading", done, None, "rows"))
+    [event] = read_events(capsys.readouterr().err)
+    del event["time"]
+    assert event == {"event": "stage", "name": "reading", "done": 70, "total": None, "unit": "rows"}
 
 
 def names(events: list[dict[str, Any]]) -> list[str]:

@@ -77,6 +77,20 @@ def test_targets_are_what_the_cells_say(table: Path, columns: Columns) -> None:
     assert np.isnan(data.targets.dense()).any()
 
 
+def test_sizes_that_rare_labels_cost_are_told(table: Path, tmp_path: Path) -> None:
+    # each label has three rows of its own, of which every part needs one
+    shared = {f"y_{i}": [str(int(row // 3 == i)) for row in range(30)] for i in range(10)}
+    rare = write_csv(tmp_path / "rare.csv", shared | {"x": [str(row) for row in range(30)]})
+    _, data = read(rare)
+    assert [len(part) for part in parts_of(data)] == [10, 10, 10]
+    remark = (
+        "split: 10 (70%) rows for train, 10 (15%) for valid and 10 (15%) for test, with what was "
+        "asked for in brackets: many labels have so few positives that one in each part takes more"
+    )
+    assert data.remarks == [remark]
+    assert not read(table)[1].remarks
+
+
 def test_parts_are_all_rows_once(table: Path) -> None:
     _, data = read(table)
     assert data.split.strategy == "iterative"

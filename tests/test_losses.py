@@ -24,6 +24,8 @@ from imbalance_cli.losses import (
     distribution_balanced,
     focal,
     logit_adjusted,
+    loss_and_slope,
+    rare_loss_and_slope,
     stack_losses,
     weighted_bce,
 )
@@ -88,6 +90,18 @@ def evaluate(
 
 def cells_of(loss: Loss) -> Function:
     return lambda z, y: compute_loss(z, y, loss, reduction="none")
+
+
+@each_member
+@pytest.mark.parametrize("members", [1, 3])
+def test_losses_of_rare_positives_are_those_of_any(loss: Loss, members: int) -> None:
+    z, y = make_cells(0, members, 50, 3, spread=8.0, share=0.05)
+    y[:, :5] = NAN
+    y[:, :, 2][:, 7:20] = NAN
+    stacked = stack_losses([loss] * members, 3)
+    pairs = zip(rare_loss_and_slope(z, y, stacked), loss_and_slope(z, y, stacked), strict=True)
+    for rare, wanted in pairs:
+        torch.testing.assert_close(rare, wanted, rtol=1e-6, atol=1e-12)
 
 
 # --------------------------------------------------------------------------- binary cross entropy

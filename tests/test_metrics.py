@@ -18,6 +18,7 @@ from imbalance_cli.metrics import (
     Confusion,
     Ranking,
     average_precision,
+    average_precision_of,
     brier,
     brier_skill,
     expected_calibration_error,
@@ -87,6 +88,19 @@ def test_equals_sklearn(name: str, options: dict[str, Any], cells: tuple[Floats,
     )
 
 
+@settings(deadline=None, max_examples=100)
+@given(cells=labelled_scores(), is_weighted=st.booleans())
+def test_average_precision_is_that_of_the_ranking(
+    cells: tuple[Floats, Floats],
+    is_weighted: bool,  # noqa: FBT001  drawn
+) -> None:
+    scores, targets = (torch.from_numpy(part) for part in cells)
+    weights = torch.arange(1.0, len(scores) + 1) if is_weighted else None
+    wanted = average_precision(Ranking.of(scores, targets, weights))
+    found = average_precision_of(scores, targets, weights)
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("rows", [1, 1000])
 def test_continuous_scores(rows: int) -> None:
     random = np.random.default_rng(rows)
@@ -112,8 +126,7 @@ def test_sample_weights(seed: int, levels: int) -> None:
     weights = random.integers(0, 4, 40) * random.random(40)
     weights[:2] = 1
     ranking = Ranking.of(torch.from_numpy(scores[:, None]), torch.from_numpy(targets[:, None]))
-    order = np.argsort(-scores, kind="stable")
-    weighted = ranking.reweighted(torch.from_numpy(weights[order][None]))
+    weighted = ranking.reweighted(torch.from_numpy(weights)[ranking.order])
     for metric, theirs in (
         (average_precision, reference.average_precision_score),
         (roc_auc, reference.roc_auc_score),

@@ -9,6 +9,7 @@ import pytest
 from small_runs import LABELS, load_sections, make_columns, write_csv
 
 from imbalance_cli import workflows
+from imbalance_cli.stages import Stage
 from imbalance_cli.workflows import Finish, Observers
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ class Diary:
     """An observer that keeps what it is told, in its order."""
 
     told: list[tuple[str, Any]] = dataclasses.field(default_factory=list)
+    stages: list[Stage] = dataclasses.field(default_factory=list)
+
+    def stage(self, stage: Stage) -> None:
+        """Keep the stage, apart from all else: they come any number of times."""
+        self.stages.append(stage)
 
     def warned(self, sentence: str) -> None:
         """Keep the sentence."""
@@ -62,8 +68,27 @@ def test_several_observers_are_told_the_same(table: Path, tmp_path: Path) -> Non
     first, second = Diary(), Diary()
     workflows.fit(config, tmp_path / "run", Observers([first, second]), overwrite=False)
     assert first.told == second.told
+    assert first.stages == second.stages
     kinds = [kind for kind, _ in first.told]
     assert kinds == ["started", "epoch", "epoch", "epoch", "warned", "finished"]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_everything_that_may_take_long_is_told(
+    table: Path,
+    tmp_path: Path,
+    in_memory: bool,  # noqa: FBT001  a parameter of pytest
+) -> None:
+    config = load_sections(tmp_path, table, data={"in_memory": in_memory})
+    diary = Diary()
+    workflows.fit(config, tmp_path / "run", diary, overwrite=False)
+    read = ["reading"] if in_memory else ["reading labels", "scanning features", "storing rows"]
+    after = ["calibrating", "choosing thresholds of", "evaluating", "comparing untuned scores of"]
+    assert list(dict.fromkeys(stage.name for stage in diary.stages)) == read + after
+    last = {stage.name: stage for stage in diary.stages}
+    assert last[read[0]].done == 400
+    labels = len(LABELS)
+    assert all(last[name] == Stage(name, labels, labels, "labels") for name in after)
 
 
 def test_members_of_folds_and_seeds(table: Path, tmp_path: Path) -> None:

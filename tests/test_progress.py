@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from small_runs import make_columns, write_config, write_csv
 
-from imbalance_cli.cli import progress
+from imbalance_cli.cli import progress, stage_clock
 from imbalance_cli.cli.progress import (
     BarProgress,
     LineProgress,
@@ -23,6 +23,7 @@ from imbalance_cli.cli.progress import (
     describe_parts,
 )
 from imbalance_cli.config import Config
+from imbalance_cli.stages import Stage
 from imbalance_cli.training import EpochResult, MemberResult
 from imbalance_cli.workflows import Start
 from imbalance_cli.workflows.observing import Origin
@@ -109,6 +110,52 @@ def test_the_last_epoch_is_not_written_twice(capsys: pytest.CaptureFixture[str])
     with LineProgress():
         pass
     assert capsys.readouterr().err == ""
+
+
+def make_stage(done: int, name: str = "calibrating") -> Stage:
+    return Stage(name, done, 10_000, "labels")
+
+
+def test_a_stage_has_lines_once_it_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([10.0, 11.0, 13.5, 14.0, 17.0])
+    monkeypatch.setattr(stage_clock, "monotonic", lambda: next(clock))
+    with LineProgress() as lines, QuietProgress() as quiet:
+        for done in range(5):
+            lines.stage(make_stage(done))
+            quiet.stage(make_stage(done))
+    assert capsys.readouterr().err.splitlines() == [
+        "calibrating 2 of 10,000 labels",
+        "calibrating 4 of 10,000 labels",
+    ]
+
+
+def test_a_stage_takes_the_place_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+
+    def drawn() -> str:
+        terminal.truncate(terminal.seek(0))
+        bar._progress.refresh()
+        return terminal.getvalue()
+
+    with BarProgress() as bar:
+        bar.stage(Stage("reading", 70_000, None, "rows"))
+        assert "reading 70,000 rows" in drawn()
+        bar.started(make_start())
+        bar.epoch(make_result(3))
+        assert "epoch 3/100" in (shown := drawn())
+        assert "reading" not in shown
+        bar.stage(make_stage(0))
+        bar.stage(make_stage(1_200))
+        assert "calibrating 1,200 of 10,000 labels" in (shown := drawn())
+        assert "epoch" not in shown
+        bar.stage(make_stage(7, "evaluating"))
+        assert "evaluating 7 of 10,000 labels" in (shown := drawn())
+        assert "calibrating" not in shown
 
 
 def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,12 @@ from imbalance_cli.splits import (
     cut_by_names,
     cut_folds,
     interleave,
+    is_far,
     labels_without,
 )
-from imbalance_cli.splits.covering import cover
+from imbalance_cli.splits.covering import cover, cover_rows
 from imbalance_cli.splits.grouped import LARGE_GROUPS
+from imbalance_cli.splits.stratified import stratify
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -822,3 +824,18 @@ def test_unwatched_sides_bound_the_steps(monkeypatch: pytest.MonkeyPatch) -> Non
     assert units[:, 1, negatives].sum() <= 1_000
     assert 2 * steps <= units[:, 1, ~negatives].min()
     check_covers(cut(sparse, SplitSection()), 300)
+
+
+def test_very_many_rare_labels_leave_the_parts_as_near_to_their_sizes_as_they_can() -> None:
+    """Dealing label after label gives the small parts a row of each, and they grow."""
+    random = np.random.default_rng(0)
+    targets = as_targets((random.random((400, 150)) < 0.01).astype(np.float32))
+    shares = (0.7, 0.15, 0.15)
+    dealt = stratify(targets, shares, random)
+    evened = cover_rows(targets, dealt, shares, random)
+    asked = apportion(400, shares)
+    sizes = [np.bincount(numbers, minlength=3) for numbers in (dealt, evened)]
+    assert is_far(sizes[0], asked)
+    assert np.abs(sizes[1] - asked).max() < np.abs(sizes[0] - asked).max()
+    counts = np.stack([targets.take(evened == part).counts()[0] for part in range(3)])
+    assert (counts[:, counts.sum(axis=0) >= 3] > 0).all()

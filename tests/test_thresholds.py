@@ -45,6 +45,8 @@ def quality(objective: str, y: np.ndarray, decided: np.ndarray, w: np.ndarray) -
             return float(
                 reference.fbeta_score(y, decided, beta=2, zero_division=0, sample_weight=w)
             )
+        case "mcc" if decided.all() or not decided.any():
+            return 0.0  # where scikit-learn takes the root of what rounding left of 0
         case "mcc":
             return float(reference.matthews_corrcoef(y, decided, sample_weight=w))
     return float(reference.balanced_accuracy_score(y, decided, sample_weight=w))

@@ -44,11 +44,10 @@ def evaluate(
 ) -> None:
     """Report per label how a run does on labelled rows."""
     from imbalance_cli import workflows
-    from imbalance_cli.cli.events import EventLog
-    from imbalance_cli.cli.progress import QuietProgress
+    from imbalance_cli.cli.progress import choose_progress
 
     check_sort(sort)
-    with EventLog(quiet=False) if log_format == "json" else QuietProgress() as log:
+    with choose_progress(quiet=False, log_format=log_format) as log:
         evaluation = workflows.evaluate(
             run,
             source,
@@ -58,6 +57,7 @@ def evaluate(
             input_format=input_format,
             delimiter=delimiter,
             targets_file=targets,
+            tell=log.stage,
         )
         for sentence in _describe_lacks(evaluation):
             log.warned(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import logging
@@ -11,12 +12,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from imbalance_cli import __version__
+from imbalance_cli.cli.stage_clock import StageClock
 
 if TYPE_CHECKING:
+    from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
-Event = Literal["start", "epoch", "best", "note", "warning", "done", "error"]
+Event = Literal["stage", "start", "epoch", "best", "note", "warning", "done", "error"]
 
 
 def write_event(event: Event, **fields: object) -> None:
@@ -50,6 +53,7 @@ class EventLog:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._began = monotonic()
+        self._clock = StageClock()
         self._handler = _WarningHandler(logging.WARNING)
 
     def __enter__(self) -> Self:
@@ -65,6 +69,11 @@ class EventLog:
     def warned(self, sentence: str) -> None:
         """Write a warning."""
         write_event("warning", message=sentence)
+
+    def stage(self, stage: Stage) -> None:
+        """Write how far a stage that takes long is."""
+        if not self._quiet and self._clock.is_due(stage):
+            write_event("stage", **dataclasses.asdict(stage))
 
     def noted(self, sentence: str) -> None:
         """Write a note."""

@@ -11,8 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from imbalance_cli.cli.console import note, warn
 from imbalance_cli.cli.events import EventLog
+from imbalance_cli.cli.stage_clock import StageClock
 
 if TYPE_CHECKING:
+    from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
@@ -27,6 +29,9 @@ class QuietProgress:
 
     def __exit__(self, *_: object) -> None:
         """Nothing is left open."""
+
+    def stage(self, stage: Stage) -> None:
+        """Say nothing."""
 
     def started(self, start: Start) -> None:
         """Say nothing."""
@@ -49,6 +54,7 @@ class LineProgress(QuietProgress):
     """Writes a line every few seconds, for logs."""
 
     def __init__(self) -> None:
+        self._clock = StageClock()
         self._epochs = 0
         self._written_at: float | None = None
         self._last: EpochResult | None = None
@@ -58,6 +64,11 @@ class LineProgress(QuietProgress):
         """Write the last epoch, if its line was held back."""
         if self._last is not None and not self._shown:
             self._write(self._last)
+
+    def stage(self, stage: Stage) -> None:
+        """Write how far a stage that takes long is."""
+        if self._clock.is_due(stage):
+            sys.stderr.write(f"{stage}\n")
 
     def noted(self, sentence: str) -> None:
         """Write a note."""
@@ -82,18 +93,24 @@ class LineProgress(QuietProgress):
 
 
 class BarProgress(QuietProgress):
-    """Draws a bar with the epoch, the scores, rows a second and the time left."""
+    """Draws a bar with the epoch, the scores, rows a second and the time left.
+
+    Before the epochs and after them it shows how far reading, calibrating and the like are.
+    """
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("epoch {task.completed}/{task.total:.0f}"),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=None),  # what the numbers leave of the line
             TextColumn("{task.fields[scores]}"),
             TimeRemainingColumn(compact=True),
             console=Console(stderr=True, markup=False, emoji=False, highlight=False),
             transient=True,
         )
-        self._task = self._progress.add_task("fit", start=False, visible=False, scores="")
+        self._task = self._progress.add_task("", start=False, visible=False, scores="")
+        self._stage = self._progress.add_task("", visible=False, scores="")
+        self._name = ""
+        self._epochs = 0
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
@@ -104,12 +121,40 @@ class BarProgress(QuietProgress):
         sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
         self._progress.start()
         self._progress.start_task(self._task)
-        self._progress.update(self._task, total=start.epochs, visible=True)
+        self._epochs = start.epochs
+        self._progress.update(self._task, total=start.epochs, description=self._epoch(0))
+        self._show_epochs()
 
     def epoch(self, result: EpochResult) -> None:
         """Move the bar."""
         scores = describe_epoch(result).replace("  ", " ")  # so that 80 columns hold a bar too
-        self._progress.update(self._task, completed=result.epoch, scores=scores)
+        epoch = result.epoch
+        self._progress.update(
+            self._task, completed=epoch, description=self._epoch(epoch), scores=scores
+        )
+
+    def stage(self, stage: Stage) -> None:
+        """Show a stage in place of the epochs."""
+        self._progress.start()
+        if stage.name != self._name:
+            self._name = stage.name
+            self._progress.reset(self._stage, total=stage.total)
+            self._progress.update(self._task, visible=False)
+        self._progress.update(
+            self._stage,
+            completed=stage.done,
+            total=stage.total,
+            description=str(stage),
+            visible=True,
+        )
+
+    def _show_epochs(self) -> None:
+        self._name = ""
+        self._progress.update(self._stage, visible=False)
+        self._progress.update(self._task, visible=True)
+
+    def _epoch(self, number: int) -> str:
+        return f"epoch {number}/{self._epochs}"
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""

@@ -21,14 +21,16 @@ from imbalance_cli.evaluation.scored_rows import (
     DenseRows,
     MovedRows,
     SelectedRows,
-    label_slices,
+    follow_labels,
 )
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, Units, simplify_weights
+from imbalance_cli.stages import tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
+    from imbalance_cli.stages import Tell
 
 
 def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
@@ -86,6 +88,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
     device: torch.device | None = None,
+    tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Compute every number of a report, some labels at a time.
 
@@ -103,6 +106,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
         device: where the numbers are computed, in float64; None for that of the thresholds.
             Replicates are drawn on the host, so that a seed draws the same wherever that is.
+        tell: is told how many labels are done.
 
     Raises:
         EvaluationError: the shapes differ, a prediction is no probability, or a target is none.
@@ -133,7 +137,7 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
     numbers = [
         number
-        for chosen in label_slices(rows)
+        for chosen in follow_labels(rows, tell, "evaluating")
         for number in _evaluate_labels(rows, chosen, thresholds, sample, counted)
     ]
     averages = average(rows, numbers, thresholds, sample, counted)
@@ -175,12 +179,12 @@ def _evaluate_labels(
     counted: torch.Tensor,
 ) -> Iterator[LabelNumbers]:
     """Yield the numbers of some labels, whose cells are held together."""
-    probabilities, targets = rows.columns(chosen)
+    probabilities, targets = (cells.T.contiguous() for cells in rows.columns(chosen))
     for column, label in enumerate(range(chosen.start, chosen.stop)):
         with one_thread():
             numbers = evaluate_label(
-                probabilities[:, column],
-                targets[:, column],
+                probabilities[column],
+                targets[column],
                 float(thresholds[label]),
                 sample,
                 number=label,

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.labels.targets import ALL
+from imbalance_cli.stages import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
+
+    from imbalance_cli.stages import Tell
 
     Cells = tuple[torch.Tensor, torch.Tensor]
 
@@ -215,3 +218,11 @@ def row_slices(rows: ScoredRows) -> list[slice]:
     height = max(CELLS_AT_ONCE // max(rows.labels, 1), 1)
     starts = range(0, rows.rows, height)
     return [slice(start, min(start + height, rows.rows)) for start in starts]
+
+
+def follow_labels(rows: ScoredRows, tell: Tell, stage: str) -> Iterator[slice]:
+    """Yield `label_slices`, and tell how many labels are done."""
+    slices = label_slices(rows)
+    return follow(
+        slices, tell, stage, lambda some: some.stop - some.start, total=rows.labels, unit="labels"
+    )

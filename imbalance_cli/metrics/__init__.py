@@ -35,6 +35,7 @@ from imbalance_cli.metrics.proportions import Cases
 from imbalance_cli.metrics.ranking import (
     Ranking,
     average_precision,
+    average_precision_of,
     lift,
     precision_at_k,
     recall_at_precision,
@@ -62,6 +63,7 @@ __all__ = [
     "Replicates",
     "Units",
     "average_precision",
+    "average_precision_of",
     "bound_ratios",
     "brier",
     "brier_skill",

@@ -146,7 +146,7 @@ def _is_run(keys: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
 
 
 def argsort(keys: torch.Tensor) -> torch.Tensor:
-    """Return the order of rising keys (M,); rows of equal keys in any order."""
+    """Return the order of rising keys (..., M); those of equal keys in any order."""
     if keys.device.type == "cpu":  # where numpy sorts in a quarter of the time
         return torch.from_numpy(np.argsort(keys.numpy()))
     return keys.argsort()

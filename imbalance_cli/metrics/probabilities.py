@@ -87,7 +87,7 @@ def expected_calibration_error(
         EvaluationError: the shapes differ, or a prediction is no probability.
     """
     check_probabilities(probabilities, targets, weights)
-    columns = zip(probabilities.T, targets.T, strict=True)
+    columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), strict=True)
     return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
 
 

@@ -7,10 +7,17 @@ row that is sorted by falling score. A missing target (NaN) has weight 0.
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from imbalance_cli.metrics.bands import argsort
 from imbalance_cli.metrics.checks import check_shapes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ROUNDING = 1e-12  # of a precision that is compared with the one asked for
 
@@ -25,7 +32,7 @@ class Ranking:
         negatives: (L, N) weight of the row where its target is 0, else 0.
         first: (L, N) where the row's run of equal scores begins.
         last: (L, N) where it ends.
-        order: (L, N) the row's number before it was sorted.
+        order: (L, N) the row's number before it was sorted; of equal scores in any order.
     """
 
     scores: torch.Tensor
@@ -45,7 +52,9 @@ class Ranking:
             EvaluationError: the shapes differ.
         """
         check_shapes(scores, targets, weights)
-        falling, order = scores.double().T.sort(dim=1, descending=True, stable=True)
+        keys = scores.double().T.contiguous()
+        order = argsort(-keys)
+        falling = keys.gather(1, order)
         ordered = targets.T.gather(1, order)
         rows = falling.shape[1]
         index = torch.arange(rows, device=scores.device).expand_as(falling)
@@ -76,6 +85,31 @@ def average_precision(ranking: Ranking) -> torch.Tensor:
     found = true + ranking.negatives.cumsum(dim=1)
     precision = (true / found.clamp(min=torch.finfo(found.dtype).tiny)).gather(1, ranking.last)
     return (ranking.positives * precision).sum(dim=1) / ranking.positives.sum(dim=1)
+
+
+def average_precision_of(
+    scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return `average_precision` of scores (N, L) with targets (N, L), (L,).
+
+    On the CPU, where all rows count alike, the scores are sorted without their targets: the rank of
+    a positive is what a search in them finds. Numpy does that some thirty times faster.
+    """
+    if weights is not None or scores.device.type != "cpu":
+        return average_precision(Ranking.of(scores, targets, weights))
+    columns = zip(-scores.T.contiguous().numpy(), targets.T.contiguous().numpy(), strict=True)
+    means = [_mean_precision(keys, cells) for keys, cells in columns]
+    return torch.tensor(means, dtype=torch.float64)
+
+
+def _mean_precision(keys: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
+    """Return the mean precision at the positives of one label, (N,) each, by rising keys."""
+    positives = np.sort(keys[targets == 1])
+    if not len(positives):
+        return math.nan
+    ranked = np.sort(keys if not np.isnan(targets).any() else keys[~np.isnan(targets)])
+    true = np.searchsorted(positives, positives, side="right")
+    return float((true / np.searchsorted(ranked, positives, side="right")).mean())
 
 
 def roc_auc(ranking: Ranking) -> torch.Tensor:

@@ -23,6 +23,7 @@ from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.text_formats import choose_delimiter, sniff_delimiter
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line, shared_numbers
+from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from imbalance_cli.readers.source import Batch, Source
+    from imbalance_cli.stages import Tell
 
 __all__ = [
     "INPUT_FORMATS",
@@ -123,13 +125,19 @@ class Table:
     sparse: SparseColumns | None = None
 
 
-def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
+def read_table(
+    sources: Sequence[Source], columns: Sequence[str], tell: Tell = tell_nobody
+) -> Table:
     """Read the columns of several sources with the same columns, one below the other.
 
     Raises:
         SourceError: a record cannot be read, or a source lacks a column.
     """
-    tables: list[Table] = []
+    tables = list(follow(_tables(sources, columns), tell, "reading", lambda t: t.frame.height))
+    return stack_tables(tables, ", ".join(source.name for source in sources))
+
+
+def _tables(sources: Sequence[Source], columns: Sequence[str]) -> Iterator[Table]:
     for source in sources:
         known = frozenset(source.columns)
         missing = [column for column in columns if column not in known]
@@ -137,8 +145,8 @@ def read_table(sources: Sequence[Source], columns: Sequence[str]) -> Table:
             raise SourceError(
                 f"{source.name}: no column {missing[0]!r}, which {sources[0].name} has"
             )
-        tables += [batch_table(batch, source.name) for batch in source.mixed_batches(columns)]
-    return stack_tables(tables, ", ".join(source.name for source in sources))
+        for batch in source.mixed_batches(columns):
+            yield batch_table(batch, source.name)
 
 
 def stream_tables(

@@ -1,6 +1,7 @@
 """Cutting rows into train, valid and test, and into folds."""
 
 from imbalance_cli.splits.checks import check_disjoint, check_order, labels_without
+from imbalance_cli.splits.covering import is_far
 from imbalance_cli.splits.cutting import choose_strategy, cut
 from imbalance_cli.splits.folds import Fold, cut_folds
 from imbalance_cli.splits.names import cut_by_names, cut_by_numbers
@@ -20,5 +21,6 @@ __all__ = [
     "cut_by_numbers",
     "cut_folds",
     "interleave",
+    "is_far",
     "labels_without",
 ]

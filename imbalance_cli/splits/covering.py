@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from imbalance_cli.labels.targets import label_blocks
-from imbalance_cli.splits.stratified import gather_rows
+from imbalance_cli.splits.stratified import apportion, gather_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,23 +26,29 @@ STEPS = 5_000  # after so many moves without an end, the best found is kept
 CANDIDATES = 256  # units that are compared for one move
 NOISE = 0.5  # the share of moves that are made by chance, which leads out of dead ends
 ALL_ROWS = 0  # the side that every row has
+UNEVEN = 0.02  # of all rows: parts that differ by more from their shares are evened out
 WATCHED_CELLS = 2**22  # of negatives; of very many labels only the rarest sides are watched
 
 
 def cover_rows(
     targets: Targets, parts: PartNumbers, shares: Sequence[float], random: np.random.Generator
 ) -> PartNumbers:
-    """Return the parts of rows, (N,), with gaps closed as `cover` closes them.
+    """Return the parts of rows, (N,), with gaps closed, and uneven sizes restored, as in `cover`.
+
+    Labels of few positives, many at once, need more rows in the small parts than these have a share
+    of; what is left after that is as near to the shares as rows can be spared.
 
     Args:
         targets: (N, L).
         parts: (N,) part numbers.
         shares: (P,) of each part; one of 0 stays empty.
-        random: drawn from only if there is a gap.
+        random: drawn from only if there is a gap, or sizes are uneven.
     """
     wanted = [part for part, share in enumerate(shares) if share > 0]
     counts = np.stack([targets.take(parts == part).counts()[:2] for part in wanted])
-    if not has_gap(counts):
+    asked = apportion(len(targets), shares)
+    is_uneven = bool(is_far(np.bincount(parts, minlength=len(shares)), asked))
+    if not has_gap(counts) and not is_uneven:
         return parts
     positives, negatives, steps = find_at_risk(counts)
     is_zero = [
@@ -50,7 +56,12 @@ def cover_rows(
     ]
     rows = np.ones((len(targets), 1), np.int32)
     contents = sp.hstack([rows, targets.positives()[:, positives], *is_zero], format="csr")
-    return cover(contents, parts, shares, random, steps)
+    return cover(contents, parts, shares, random, steps, asked if is_uneven else None)
+
+
+def is_far(sizes: Rows, asked: Rows) -> bool:
+    """Return whether the size of a part, (P,), is not nearly what was asked for, (P,)."""
+    return bool(np.abs(sizes - asked).max() > UNEVEN * asked.sum())
 
 
 def has_gap(units: Rows | Floats) -> bool:
@@ -94,6 +105,7 @@ def cover(
     shares: Sequence[float],
     random: np.random.Generator,
     steps: int = STEPS,
+    sizes: Rows | None = None,
 ) -> PartNumbers:
     """Move units so that every wanted part has a unit of every side that has enough of them.
 
@@ -102,20 +114,23 @@ def cover(
     there may be none. So this is a local search after WalkSAT (Selman, Kautz and Cohen 1994): a
     gap is drawn, and of the units that close it the one is moved that opens fewest others. What
     it has not closed in so many steps stays open; `labels_without` tells. Afterwards units that
-    nothing depends on are moved until the parts have the sizes they had.
+    nothing depends on are moved until the parts have the sizes they had, or those asked for.
 
     Args:
         contents: (U, S) how many rows of each side a unit holds; side 0 are all rows.
         parts: (U,) part numbers.
         shares: (P,) of each part; one of 0 stays empty.
-        random: drawn from only if there is a gap.
+        random: drawn from only if there is a gap, or sizes are given.
         steps: the most moves of either kind.
+        sizes: (P,) rows that the parts should have; None for as many as they have.
 
     Returns:
         (U,) part numbers.
     """
     search = _Search(sp.csr_array(contents).astype(np.int32), parts, shares, steps)
-    if search.close_gaps(random):
+    if sizes is not None:
+        search.sizes = sizes
+    if search.close_gaps(random) or sizes is not None:
         search.restore_sizes(random)
     return search.parts
 
@@ -128,6 +143,7 @@ class _Search:
         have: (P, S) rows of each side that each part holds.
         needed: (P, S) whether the part has to hold that side.
         ideal: (P, S) rows of each side, if every part had its share.
+        sizes: (P,) rows that each part should have.
     """
 
     def __init__(
@@ -143,7 +159,7 @@ class _Search:
         self.needed = (share > 0)[:, None] & enough
         self.have = np.stack([contents[parts == p].sum(axis=0) for p in range(len(share))])
         self.ideal = share[:, None] * self.have.sum(axis=0)
-        self._sizes = self.have[:, ALL_ROWS].copy()
+        self.sizes = self.have[:, ALL_ROWS].copy()
 
     def close_gaps(self, random: np.random.Generator) -> bool:
         """Return whether there was a gap, after closing as many as can be found to close."""
@@ -166,9 +182,9 @@ class _Search:
         return first > 0
 
     def restore_sizes(self, random: np.random.Generator) -> None:
-        """Move units out of parts that have grown, without opening a gap."""
+        """Move units out of parts that have too many, without opening a gap."""
         for _ in range(self._steps):
-            surplus = self.have[:, ALL_ROWS] - self._sizes
+            surplus = self.have[:, ALL_ROWS] - self.sizes
             between = np.where(self.needed[:, ALL_ROWS], surplus[:, None] - surplus, 0)
             for pair in np.argsort(-between, axis=None):
                 giver, taker = (int(part) for part in divmod(pair, len(surplus)))

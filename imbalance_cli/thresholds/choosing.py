@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import ThresholdsSection
 
 LEAST_SUPPORT = 2  # rows that a searched threshold decides positive
-MOST_CELLS = 4_000_000  # that are sorted at once
+MOST_CELLS = 2**18  # that are sorted and counted at once: more would not stay in the cache
 NAMED = 3  # labels that a warning names
 HELD = {
     "recall_at_precision": "precision",

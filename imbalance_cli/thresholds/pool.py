@@ -72,7 +72,9 @@ class ScorePool:
         log_odds = (centres + 0.5) * width - FARTHEST
         sides = torch.cat([torch.ones_like(log_odds), torch.zeros_like(log_odds)])
         slope, intercept = fit_platt(
-            log_odds.repeat(2), sides, torch.cat([self.positives, self.negatives])
+            log_odds.repeat(2)[None],
+            sides[None],
+            torch.cat([self.positives, self.negatives])[None],
         )
         own = probabilities.double().logit().clamp(-FARTHEST, FARTHEST)
         return torch.sigmoid(slope * own + intercept)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
@@ -71,6 +72,9 @@ class Guarded:
         self._try(lambda: self._tracker.close(error))
 
     def warned(self, sentence: str) -> None:
+        """Say nothing: trackers keep numbers."""
+
+    def stage(self, stage: Stage) -> None:
         """Say nothing: trackers keep numbers."""
 
     def noted(self, sentence: str) -> None:

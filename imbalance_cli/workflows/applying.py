@@ -20,6 +20,7 @@ from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.scored_rows import CalibratedRows, join_scores
+from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from imbalance_cli.config import DataSection
     from imbalance_cli.labels.encoding import LabelEncoder
     from imbalance_cli.readers.source import Source
+    from imbalance_cli.stages import Tell
 
 
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     directory: Path,
     rows: str | Source,
     device: str,
@@ -45,6 +47,7 @@ def evaluate(
     input_format: str | None = None,
     delimiter: str | None = None,
     targets_file: str | None = None,
+    tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Evaluate a run on the labelled rows of a source, read and scored some at a time.
 
@@ -57,6 +60,7 @@ def evaluate(
         input_format: what the source is; None tells by its name and first bytes.
         delimiter: of delimited text; None takes the run's own where the header holds it.
         targets_file: holds the labels, where the source holds features alone.
+        tell: is told how far it is.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
@@ -88,7 +92,12 @@ def evaluate(
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
     batches = source.mixed_batches(list(dict.fromkeys(columns)))
-    tables = (batch_table(cells, source.name) for cells in batches)
+    tables = follow(
+        (batch_table(cells, source.name) for cells in batches),
+        tell,
+        "scoring",
+        lambda table: table.frame.height,
+    )
     scores = join_scores(predictor.scores(table, reader.add(table)) for table in tables)
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
@@ -103,6 +112,7 @@ def evaluate(
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=None if keys.weights is None else torch.from_numpy(keys.weights),
         groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
+        tell=tell,
     )
 
 

@@ -209,7 +209,15 @@ def choose(
     warn_of_flattery(held_out.part, observer)
     members, data = model["trained"], document.get("data")
     evaluation = report_run(
-        run, predictor, thresholds, config, held_out, members, warn=observer.warned, data=data
+        run,
+        predictor,
+        thresholds,
+        config,
+        held_out,
+        members,
+        warn=observer.warned,
+        data=data,
+        tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
     return evaluation, path
@@ -292,7 +300,12 @@ def _save(
     weights = prepared.weights_of(prepared.held_out)
     for one in trained:
         predictor, thresholds = decide(
-            one.predictor, one.scores, targets, one.config, weights=weights
+            one.predictor,
+            one.scores,
+            targets,
+            one.config,
+            weights=weights,
+            tell=observer.stage,
         )
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
             observer.warned(f"{one.name}: {sentence}")

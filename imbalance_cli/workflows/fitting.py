@@ -21,6 +21,7 @@ from imbalance_cli.losses import stack_losses
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
 from imbalance_cli.scoring import score, stack_members
+from imbalance_cli.stages import follow, tell_nobody
 from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.scored_rows import LogOdds
+    from imbalance_cli.stages import Tell
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
@@ -85,14 +87,24 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     scores = score_held_out(predictor, prepared, networks)
     weights = prepared.weights_of(prepared.held_out)
     targets = prepared.targets.take(prepared.held_out)
-    predictor, thresholds = decide(predictor, scores, targets, config, weights=weights)
+    predictor, thresholds = decide(
+        predictor, scores, targets, config, weights=weights, tell=observer.stage
+    )
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, results), describe_data(prepared)
     evaluation = report_run(
-        run, predictor, thresholds, config, held_out, members, warn=observer.warned, data=data
+        run,
+        predictor,
+        thresholds,
+        config,
+        held_out,
+        members,
+        warn=observer.warned,
+        data=data,
+        tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation
@@ -194,6 +206,7 @@ def decide(
     config: Config,
     *,
     weights: torch.Tensor | None,
+    tell: Tell = tell_nobody,
 ) -> tuple[Predictor, Thresholds]:
     """Fit calibration and thresholds on held-out rows, some labels at a time where there are many.
 
@@ -203,15 +216,22 @@ def decide(
         targets: (N, L).
         config: the method and the objective.
         weights: (N,) sample weights, or None.
+        tell: is told how many labels are done.
     """
     steps, pools, thresholds = [], [], []
-    for labels in _label_slices(targets):
+
+    def blocks(stage: str) -> Iterator[slice]:
+        return follow(
+            _label_slices(targets), tell, stage, _width, total=targets.shape[1], unit="labels"
+        )
+
+    for labels in blocks("calibrating"):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
         step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
         steps.append(step)
         pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
     pool = functools.reduce(operator.add, pools)
-    for labels, step in zip(_label_slices(targets), steps, strict=True):
+    for labels, step in zip(blocks("choosing thresholds of"), steps, strict=True):
         cells = torch.from_numpy(targets.dense(labels))
         probabilities = calibrate(scores.log_odds(labels), step)
         thresholds.append(
@@ -229,6 +249,10 @@ def _label_slices(targets: Targets) -> Iterator[slice]:
     width = max(MOST_CELLS // max(rows, 1), 1)
     for first in range(0, labels, width):
         yield slice(first, min(first + width, labels))
+
+
+def _width(labels: slice) -> int:
+    return int(labels.stop - labels.start)
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows.networks import Networks
 
@@ -129,6 +130,10 @@ class Observer(Protocol):
         """Something was noticed that the numbers should be read with; at any time."""
         ...
 
+    def stage(self, stage: Stage) -> None:
+        """How far reading, calibrating and the like are; at any time, several times a second."""
+        ...
+
     def noted(self, sentence: str) -> None:
         """Something was done that is no reason to doubt the numbers; at any time."""
         ...
@@ -156,6 +161,11 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             observer.warned(sentence)
+
+    def stage(self, stage: Stage) -> None:
+        """Tell all."""
+        for observer in self._observers:
+            observer.stage(stage)
 
     def noted(self, sentence: str) -> None:
         """Tell all."""

@@ -13,9 +13,10 @@ import polars as pl
 
 from imbalance_cli.artifacts import PREDICTIONS
 from imbalance_cli.scoring import LABEL_BLOCK
+from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import torch
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 
     from imbalance_cli.artifacts import RunDirectory
     from imbalance_cli.predictor import Predictor
+    from imbalance_cli.stages import Tell
     from imbalance_cli.workflows.saving import HeldOut
 
-ROWS_AT_ONCE = 1024  # of lists
+CELLS_AT_ONCE = 2**20  # of lists, each of which takes some fifty bytes while it is written
 LISTS = ("positives", "decided", "probabilities")
 
 
-def write_predictions(run: RunDirectory, predictor: Predictor, held_out: HeldOut) -> None:
+def write_predictions(
+    run: RunDirectory, predictor: Predictor, held_out: HeldOut, tell: Tell = tell_nobody
+) -> None:
     """Write predictions.parquet.
 
     Of up to LABEL_BLOCK labels it has <label>_target, <label>_probability, <label>_decision and
@@ -39,7 +43,15 @@ def write_predictions(run: RunDirectory, predictor: Predictor, held_out: HeldOut
     be learned, and `known`, whether anything is known of the row's labels.
     """
     if held_out.scored.labels > LABEL_BLOCK:
-        run.write_parts(PREDICTIONS, lambda path: _write_lists(path, predictor, held_out))
+        height = max(CELLS_AT_ONCE // held_out.scored.labels, 1)
+        starts = range(0, len(held_out.rows), height)
+        blocks = [slice(first, min(first + height, len(held_out.rows))) for first in starts]
+
+        def write(folder: Path) -> None:
+            told = follow(blocks, tell, "writing predictions of", _height, total=len(held_out.rows))
+            _write_lists(folder, predictor, held_out, told)
+
+        run.write_parts(PREDICTIONS, write, height)
     else:
         run.write(PREDICTIONS, encode_parquet(_columns(predictor, held_out)))
 
@@ -122,11 +134,16 @@ def _facts(held_out: HeldOut, rows: slice) -> pl.DataFrame:
     return frame
 
 
-def _write_lists(folder: Path, predictor: Predictor, held_out: HeldOut) -> None:
-    """Write the rows into files of a folder, some at a time."""
+def _height(rows: slice) -> int:
+    return int(rows.stop - rows.start)
+
+
+def _write_lists(
+    folder: Path, predictor: Predictor, held_out: HeldOut, blocks: Iterable[slice]
+) -> None:
+    """Write blocks of rows into files of a folder."""
     learnable = np.asarray(predictor.learnable)
-    for number, first in enumerate(range(0, len(held_out.rows), ROWS_AT_ONCE)):
-        rows = slice(first, min(first + ROWS_AT_ONCE, len(held_out.rows)))
+    for number, rows in enumerate(blocks):
         probabilities, targets = held_out.scored.block(rows)
         decided = (probabilities >= predictor.thresholds).numpy() & learnable
         values = probabilities.float().numpy()

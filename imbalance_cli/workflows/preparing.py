@@ -134,7 +134,7 @@ def prepare(
         stored = store_rows(cache, config, observer)
         roles, data = stored.roles, stored.data
     else:
-        roles, data = read_labelled(config)
+        roles, data = read_labelled(config, tell=observer.stage)
     cut = _cut_folds(config, data, folds)
     remarks: list[str] = []
 

@@ -19,6 +19,7 @@ from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirecto
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.metrics import Confusion
 from imbalance_cli.report import documents
+from imbalance_cli.stages import tell_nobody
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.workflows.predictions import write_predictions
 from imbalance_cli.workflows.reporting import draw_report
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.predictor import Predictor
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
+    from imbalance_cli.stages import Tell
     from imbalance_cli.workflows.preparing import Prepared
 
 
@@ -70,7 +72,7 @@ class HeldOut:
         return self.scored.raw()
 
 
-def report_run(
+def report_run(  # noqa: PLR0913  what is written, and who is told
     run: RunDirectory,
     predictor: Predictor,
     thresholds: Thresholds,
@@ -80,6 +82,7 @@ def report_run(
     *,
     warn: Callable[[str], None],
     data: dict[str, Any] | None = None,
+    tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
 
@@ -92,6 +95,7 @@ def report_run(
         members: where each came from.
         warn: is told of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
+        tell: is told how far it is.
     """
     evaluation = predictor.evaluate(
         held_out.scored,
@@ -101,8 +105,9 @@ def report_run(
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
         groups=held_out.groups,
+        tell=tell,
     )
-    write_predictions(run, predictor, held_out)
+    write_predictions(run, predictor, held_out, tell)
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
     run.write(METRICS_CSV, documents.to_csv(evaluation))

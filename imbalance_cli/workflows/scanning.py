@@ -22,6 +22,7 @@ from imbalance_cli.leaks import (
     hash_rows,
 )
 from imbalance_cli.readers import stream_tables
+from imbalance_cli.stages import Stage, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.labelled import LabelledTable, Roles
     from imbalance_cli.readers import Table
+    from imbalance_cli.stages import Tell
 
 
 MOST_FOR_LEAKS = 256  # labels that features are held against
@@ -74,13 +76,16 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
     )
 
 
-def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> Scan:
+def scan_stream(
+    roles: Roles, data: LabelledTable, learned: NDArray[np.intp], tell: Tell = tell_nobody
+) -> Scan:
     """Scan features in one pass over the sources; of each row, 9 bytes stay in memory.
 
     Args:
         roles: which columns are features.
         data: the rows and their parts, without features.
         learned: the row numbers to learn from.
+        tell: is told how far it is.
 
     Raises:
         FeatureError: a column cannot be used.
@@ -93,7 +98,7 @@ def scan_stream(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) ->
     numbers = choose_for_leaks(data)
     leaks = LeakScan(roles.features, [data.labels[number] for number in numbers])
     hashes = np.zeros(rows, np.uint64)
-    for part, table in stream_rows(data, roles.features):
+    for part, table in stream_rows(data, roles.features, tell, "scanning features"):
         features.add(table, is_learned[part])
         leaks.add(
             table.frame, data.targets.take(part).select(numbers), np.flatnonzero(is_train[part])
@@ -121,14 +126,23 @@ def choose_for_leaks(data: LabelledTable) -> NDArray[np.intp]:
     return np.sort(np.argsort(-positives, kind="stable")[:MOST_FOR_LEAKS])
 
 
-def stream_rows(data: LabelledTable, columns: Sequence[str]) -> Iterator[tuple[slice, Table]]:
+def stream_rows(
+    data: LabelledTable, columns: Sequence[str], tell: Tell = tell_nobody, stage: str = "reading"
+) -> Iterator[tuple[slice, Table]]:
     """Yield columns of all rows, some at a time, and which row numbers these have.
+
+    Args:
+        data: the rows.
+        columns: to read.
+        tell: is told how far it is.
+        stage: what it is told this is.
 
     Raises:
         SourceError: a record cannot be read, or there are not as many rows as before.
     """
     first, rows = 0, len(data.targets)
     for table in stream_tables(data.reopen(), columns, sparse=False):
+        tell(Stage(stage, first, rows, "rows"))
         last = first + table.frame.height
         if last <= rows:
             yield slice(first, last), table

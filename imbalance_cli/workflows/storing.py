@@ -110,11 +110,12 @@ def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
     key = cache_key(sources.identities(), **_settings(config))
 
     def make() -> Contents:
-        roles, data = read_labelled(config, with_features=False)
-        scan = scan_stream(roles, data, data.split.train)
+        roles, data = read_labelled(config, with_features=False, tell=observer.stage)
+        scan = scan_stream(roles, data, data.split.train, observer.stage)
 
         def batches() -> Iterator[ModelRows]:
-            for _, table in stream_rows(data, scan.preprocessing.columns):
+            columns = scan.preprocessing.columns
+            for _, table in stream_rows(data, columns, observer.stage, "storing rows"):
                 features = scan.preprocessing.transform(table)
                 yield ModelRows(features.numeric, features.codes)
             sources.refuse_changes()

@@ -1,0 +1,30 @@
+"""Which of the many stages that a command tells of are worth a line."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imbalance_cli.stages import Stage
+
+SECONDS = 3.0
+
+
+class StageClock:
+    """Picks, of a stage that takes longer than SECONDS, what it has come to every SECONDS."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._since = 0.0
+
+    def is_due(self, stage: Stage) -> bool:
+        """Return whether a stage is worth a line now."""
+        now = monotonic()
+        if stage.name != self._name:
+            self._name, self._since = stage.name, now
+            return False
+        if now - self._since < SECONDS:
+            return False
+        self._since = now
+        return True

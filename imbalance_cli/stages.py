@@ -1,0 +1,67 @@
+"""What a command is at where that may take long, for whoever shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, TypeVar
+
+Unit = Literal["rows", "labels"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """How far something is.
+
+    Attributes:
+        name: what is done: "reading", "calibrating".
+        done: how many rows or labels it is done with.
+        total: how many there are; None while nobody knows.
+        unit: what is counted.
+    """
+
+    name: str
+    done: int
+    total: int | None
+    unit: Unit
+
+    def __str__(self) -> str:
+        """Return "calibrating 1,200 of 10,000 labels"."""
+        of = "" if self.total is None else f" of {self.total:,}"
+        return f"{self.name} {self.done:,}{of} {self.unit}"
+
+
+Tell = Callable[[Stage], None]
+
+
+def tell_nobody(stage: Stage) -> None:
+    """Say nothing."""
+
+
+Item = TypeVar("Item")
+
+
+def follow(
+    items: Iterable[Item],
+    tell: Tell,
+    name: str,
+    size: Callable[[Item], int],
+    total: int | None = None,
+    unit: Unit = "rows",
+) -> Iterator[Item]:
+    """Yield items, and tell how many rows or labels came by: from none on, and after each item.
+
+    Args:
+        items: blocks of them.
+        tell: is told.
+        name: of the stage.
+        size: how many an item is.
+        total: how many there are in all.
+        unit: what is counted.
+    """
+    done = 0
+    tell(Stage(name, done, total, unit))
+    for item in items:
+        yield item
+        done += size(item)
+        tell(Stage(name, done, total, unit))
