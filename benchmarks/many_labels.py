@@ -71,13 +71,15 @@ def write_columns(folder: Path) -> None:
     table.drop("tags").with_columns(columns).write_parquet(folder / "many.parquet")
 
 
-def train(folder: Path, form: str, epochs: int, hidden: int) -> tuple[float, list[float], float]:
+def train(
+    folder: Path, form: str, epochs: int, hidden: int, device: str
+) -> tuple[float, list[float], float]:
     """Return the seconds of the command, those of each epoch, and the peak memory in MB."""
     name, data = FORMS[form]
     config = {
         "data": {"train": str(folder / name), **data},
         "model": {"hidden": [hidden]},
-        "training": {"epochs": epochs, "device": "cpu"},
+        "training": {"epochs": epochs, "device": device},
         "report": {"bootstrap": 0, "plots": False},
     }
     path = folder / "config.yaml"
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--train", nargs="*", choices=list(FORMS), default=["svmlight", "tags"])
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--device", default="cpu", help="that is trained on")
     chosen = parser.parse_args()
     versions = f"polars {version('polars')}; {os.cpu_count()} CPUs; {dt.date.today()}"  # noqa: DTZ011  the day here
     print(f"Python {platform.python_version()}, {versions}; median of {chosen.repetitions} runs.\n")
@@ -166,9 +169,11 @@ def main() -> None:
             return
         if "a column a label" in chosen.train:
             write_columns(folder)
-        print("\n| fit | seconds | of which an epoch | peak MB |\n|---|---:|---:|---:|")
+        print(
+            f"\n| fit ({chosen.device}) | seconds | of which an epoch | peak MB |\n|---|---:|---:|---:|"
+        )
         for form in chosen.train:
-            seconds, epochs, peak = train(folder, form, chosen.epochs, chosen.hidden)
+            seconds, epochs, peak = train(folder, form, chosen.epochs, chosen.hidden, chosen.device)
             each = statistics.median(epochs)
             print(f"| {form} | {seconds:.0f} | {each:.1f} | {peak:.0f} |", flush=True)
 
