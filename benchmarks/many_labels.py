@@ -169,9 +169,8 @@ def main() -> None:
             return
         if "a column a label" in chosen.train:
             write_columns(folder)
-        print(
-            f"\n| fit ({chosen.device}) | seconds | of which an epoch | peak MB |\n|---|---:|---:|---:|"
-        )
+        head = f"| fit ({chosen.device}) | seconds | of which an epoch | peak MB |"
+        print(f"\n{head}\n|---|---:|---:|---:|")
         for form in chosen.train:
             seconds, epochs, peak = train(folder, form, chosen.epochs, chosen.hidden, chosen.device)
             each = statistics.median(epochs)
