@@ -49,6 +49,7 @@ class FrameSource:
     name: str = "frame"
     keys: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     own_labels: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield `size` rows at a time."""
@@ -95,7 +96,8 @@ def look_at(cells: Sequence[object] | pl.Series, size: int = 1000) -> Column:
     ("cells", "kind"),
     [
         (["1", "2.5", "", "-3e2"], "number"),
-        (["true", "false", "", "TRUE"], "number"),
+        (["true", "false", "", "TRUE"], "boolean"),
+        (["true", "0", "1"], "number"),
         (["2013-02-08", "2013-02-09 17:30", "NA"], "date"),
         (["red", "blue", "red"], "category"),
         (["true", "false", "maybe"], "category"),
@@ -113,7 +115,7 @@ def look_at(cells: Sequence[object] | pl.Series, size: int = 1000) -> Column:
         ([str(i) for i in range(30)], "number"),  # too few rows to say anything
         ([str(i / 7) for i in range(ROWS)], "number"),
         ([1, 2, 2, None], "number"),
-        ([True, False, None], "number"),
+        ([True, False, None], "boolean"),
         ([[1], [2, 3]], "other"),
         ([b"a", b"b"], "other"),
     ],

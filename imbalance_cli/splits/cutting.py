@@ -53,6 +53,11 @@ def cut(
     chosen = shares or (1 - settings.valid - settings.test, settings.valid, settings.test)
     strategy = choose_strategy(settings.strategy, targets.shape[1], groups, times)
     random = np.random.default_rng(settings.seed)
+    if strategy == "time" and times is not None and len(times) and np.ptp(times) == 0:
+        raise SplitError(
+            f"split: all {len(times):,} rows have one and the same time",
+            hint="another column in data.time; or leave it out",
+        )
     parts = assign(targets, chosen, strategy, groups, times, random)
     for name, share, number in zip(PARTS, chosen, range(len(PARTS)), strict=True):
         if share > 0 and not (parts == number).any():
