@@ -527,7 +527,7 @@ def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
         return
     label = int(targets.counts()[0].argmax())
     counts = {part: counted[:, label].astype(int) for part, counted in sides.items()}
-    shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
+    shown = ", ".join(f"{part} {pos:,} and {neg:,}" for part, (pos, neg) in counts.items())
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "
         "and each part needs one of both",

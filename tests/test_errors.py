@@ -83,3 +83,8 @@ def test_one_and_several() -> None:
     assert number_of(1, "class", "classes") == "1 class"
     assert number_of(0, "class", "classes") == "0 classes"
     assert number_of(2_000, "row") == "2,000 rows"
+
+
+def test_another_case_is_nearest() -> None:
+    assert nearest("Y", ["x", "y", "Yes"]) == "did you mean 'y'?"
+    assert nearest("", ["x"]) is None

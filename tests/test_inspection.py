@@ -468,3 +468,18 @@ def test_no_leak_is_looked_for_in_a_label_that_cannot_be_read() -> None:
     found = look(frame, "y", settings=LabelSettings(encoding="tags"))
     assert found.leaks == []
     assert found.labels == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        (["1", "inf", "-inf"], "line 3: 'inf' is infinite"),
+        (["1", "", "-1e39"], "line 4: '-1e39' is too large: the most is 3.4e+38"),
+    ],
+)
+def test_a_number_that_no_float_holds_is_told_with_its_place(
+    write: WriteFile, cells: list[str], problem: str
+) -> None:
+    path = write("a.csv", "x,y\n" + "".join(f"{cell},1\n" for cell in cells))
+    [column, _] = inspect_source(open_source(path)).columns
+    assert column.problem == f"{path}: {problem}"

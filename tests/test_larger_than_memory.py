@@ -392,7 +392,12 @@ def cells_of(column: str, rows: dict[int, str]) -> Callable[[Columns], Columns]:
         (
             cells_of("named", dict.fromkeys(range(400), "test")),
             {"part": "named"},
-            "column 'named': no row is for train",
+            "table.csv: column 'named': no row is for train",
+        ),
+        (
+            cells_of("named", dict.fromkeys(range(400), "train")),
+            {"part": "named"},
+            "table.csv: column 'named': no row is for valid",
         ),
         (
             cells_of("tags", {333: "p;;q"}),

@@ -139,7 +139,7 @@ class JoinedSource(Source):
     def _check_rows(self, features: int, targets: int) -> None:
         if features != targets:
             raise SourceError(
-                f"{self._features.name} has {features} rows and {self._targets.name} {targets}",
+                f"{self._features.name} has {features:,} rows and {self._targets.name} {targets:,}",
                 hint="row i of one belongs to row i of the other",
             )
 

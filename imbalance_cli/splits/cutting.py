@@ -65,7 +65,7 @@ def cut(
                 "smaller split.valid and split.test" if number == 0 else f"a larger split.{name}"
             )
             raise SplitError(
-                f"split: {len(targets)} rows cut by {strategy} leave no row for {name}",
+                f"split: {len(targets):,} rows cut by {strategy} leave no row for {name}",
                 hint=f"{larger}, or more rows",
             )
     train, valid, test = (np.flatnonzero(parts == part) for part in range(len(PARTS)))
