@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 from imbalance_cli.errors import LabelError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import arrays as module
+from imbalance_cli.readers import open_source
 from imbalance_cli.readers.arrays import ArraySource, open_arrays
 from imbalance_cli.readers.typed import tally_batches
 

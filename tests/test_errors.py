@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from small_runs import run_command
 
-from imbalance_cli.errors import number_of, shorten, show_cell
+from imbalance_cli.errors import nearest, number_of, shorten, show_cell
 
 if TYPE_CHECKING:
     from conftest import WriteFile

@@ -107,7 +107,7 @@ def test_an_empty_tag_in_a_list_is_shown_as_the_list_is_written() -> None:
     with pytest.raises(LabelError) as caught:
         encode([["a"], ["a", " "]], "tags", pl.List(pl.String))
     assert caught.value.message == (
-        "t.csv: line 3: column 'label': [\"a\", \" \"] holds an empty tag"
+        't.csv: line 3: column \'label\': ["a", " "] holds an empty tag'
     )
     assert caught.value.hint == "leave it out of the list; a list without tags is []"
 

@@ -295,4 +295,6 @@ def test_a_positive_value_that_is_not_there(write: WriteFile) -> None:
 
 def test_a_text_that_looks_missing_has_a_hint_of_its_own(write: WriteFile) -> None:
     error = error_of(write("a.csv", "y\n1\nN/A\n"))
-    assert error.hint == "a missing label is blank, NA, NaN or null, in any case: write one of these"
+    assert (
+        error.hint == "a missing label is blank, NA, NaN or null, in any case: write one of these"
+    )

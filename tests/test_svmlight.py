@@ -403,5 +403,5 @@ def test_indices_that_count_from_elsewhere_are_refused(write: WriteFile) -> None
 
 def test_a_value_that_is_no_number_has_an_example(write: WriteFile) -> None:
     with pytest.raises(SourceError, match="'1:abc': the value is not a number") as caught:
-        open_source(write("a.svm", "1 1:abc\n"))
+        SvmlightSource(write("a.svm", "1 1:abc\n"))
     assert "7:0.5" in str(caught.value.hint)

@@ -50,10 +50,10 @@ class Found:
         if not self.others:
             return []
         is_one = self.others == 1
-        shown = self.example if is_one else f"such as {self.example}"
+        shown = f": {self.example}" if is_one else f", such as {self.example}"
         files = number_of(self.others, "file")
         are = "is" if is_one else "are"
-        return [f"{name}: {files} beside the Parquet files {are} not read: {shown}"]
+        return [f"{name}: {files} beside the Parquet files {are} not read{shown}"]
 
 
 def is_glob(name: str) -> bool:
