@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import struct
 import sys
 import tracemalloc
 import zipfile
@@ -420,6 +421,15 @@ def test_damaged_bytes_are_read_or_refused(
     with contextlib.suppress(SourceError):
         source = open_arrays(str(path), kind)
         assert read(source).height == source.rows
+
+
+@pytest.mark.parametrize("kind", ["npz", "pt"])
+def test_an_archive_whose_end_tells_of_several_disks(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"t.{kind}"
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, 475, 0, 0)
+    path.write_bytes(b"PK\3\4" + bytes(500) + struct.pack("<4sIQI", b"PK\6\7", 9, 0, 9) + end)
+    with pytest.raises(SourceError, match=r"not a \.(npz|pt) "):
+        open_arrays(str(path), kind)
 
 
 def test_a_damaged_member_of_an_archive(tmp_path: Path) -> None:

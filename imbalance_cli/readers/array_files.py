@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.damage import (
     READ_ERRORS,
+    is_zip,
     refuse_cut_npy,
     refuse_cut_pickle,
     refuse_cut_safetensors,
@@ -210,7 +211,7 @@ def open_npy(path: Path, name: str) -> Mapping[str, Array]:
 
     with path.open("rb") as file:
         is_npy = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
-    if not is_npy and zipfile.is_zipfile(path):
+    if not is_npy and is_zip(path):
         raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False) if is_npy else None
@@ -286,9 +287,7 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
         with warnings.catch_warnings():
             # torch remarks on the pickle protocol of a file that it then refuses
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
     except READ_ERRORS as error:
         refuse_cut_zip(path, name)
         refuse_cut_pickle(error, path, name)

@@ -61,6 +61,14 @@ def refuse_cut_npy(path: Path, name: str) -> None:
         raise _ends_too_early(name, size, wanted)
 
 
+def is_zip(path: Path) -> bool:
+    """Return whether a file ends as a zip archive does, be it damaged there or not."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # an end that says what is not read, such as several disks
+        return True
+
+
 def refuse_cut_zip(path: Path, name: str) -> None:
     """Raise for a zip archive, as .npz and .pt files are, that ends before its list of contents.
 
@@ -69,7 +77,7 @@ def refuse_cut_zip(path: Path, name: str) -> None:
     """
     with path.open("rb") as file:
         is_begun = file.read(len(ZIP)) == ZIP
-    if is_begun and not zipfile.is_zipfile(path):
+    if is_begun and not is_zip(path):
         raise SourceError(
             f"{name}: ends too early: after {path.stat().st_size:,} bytes, without the list of "
             "what is in the archive, which stands last",
