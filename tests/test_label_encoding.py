@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelBinarizer, MultiLabelBinarizer
 
@@ -46,6 +46,7 @@ def counts(path: str, label: str, **settings: object) -> list[LabelCounts]:
     return count_sources([open_source(path)], [label], given_settings).labels
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.lists(st.sampled_from(["x", "y", "z", "10", "9"]), min_size=2, max_size=30))
 def test_one_vs_rest_is_what_scikit_learn_binarizes(cells: list[str]) -> None:
     classes = sorted(
@@ -63,6 +64,7 @@ def test_one_vs_rest_is_what_scikit_learn_binarizes(cells: list[str]) -> None:
         assert np.array_equal(expected, reference[:, order])
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=30))
 def test_tags_are_what_scikit_learn_binarizes(rows: list[list[str]]) -> None:
     cells = [" ; ".join(row) for row in rows]
@@ -174,6 +176,7 @@ def test_sample_weights_enter_the_counts(write: WriteFile) -> None:
 
 
 @pytest.mark.parametrize("missing", ["mask", "negative", "drop"])
+@settings(deadline=None)  # a loaded machine is no failure
 @given(
     cells=st.lists(st.sampled_from(["0", "1", ""]), min_size=1, max_size=20).filter(any),
     data=st.data(),
