@@ -214,7 +214,7 @@ def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
 
 def test_a_run_named_twice(runs: tuple[Path, Path]) -> None:
     again = runs[0] / ".." / runs[0].name
-    refuse("report", runs[0], again, says="is named twice", hint="once")
+    refuse("report", runs[0], again, says=f"error: {again} is named twice", hint="once")
 
 
 def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> No
 def test_runs_of_different_rows(runs: tuple[Path, Path], tmp_path: Path) -> None:
     table = runs[0].parent / "table.csv"
     other = fit(tmp_path, "other", table, split={"seed": 5})
-    refuse("report", runs[0], other, says="held out different rows: ", hint="split.seed")
+    refuse("report", runs[0], other, says=f"{other} held out different rows: ", hint="split.seed")
     elsewhere = write_csv(tmp_path / "elsewhere.csv", make_columns(600, seed=1))
     other = fit(tmp_path, "elsewhere", elsewhere)
     refuse("report", runs[0], other, says="different sources", hint="the same data")

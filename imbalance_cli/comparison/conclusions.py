@@ -65,13 +65,13 @@ def _verdicts(
     best, *also = better or ranked
     if better:
         first = f"{best} beats {rival} by {_amount(results[best], sign, '')}"
-    elif results[best].verdict is None:  # nothing was resampled
-        first = f"the best {of}, {best}, is {_amount(results[best], 1, '+')} from {rival}"
     else:
         called = "best" if sign * _difference(results[best]) > 0 else "nearest"
         amount = _amount(results[best], 1, "+")
         first = f"no {of} beats {rival} here; the {called}, {best}, is {amount}"
-        if _leaves_zero_out(results[best]):
+        if results[best].verdict is None:  # nothing was resampled
+            first = f"the {called} {of}, {best}, is {amount} from {rival}"
+        elif results[best].verdict == "unclear" and _leaves_zero_out(results[best]):
             several = f"{len(found)} comparisons give" if len(found) > 1 else "one comparison gives"
             first += f", as {several} by chance"
     sentences = [f"{title}: {first}."]

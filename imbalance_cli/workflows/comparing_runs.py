@@ -284,7 +284,7 @@ def _refuse_repeats(directories: Sequence[Path]) -> None:
         known = found.setdefault(directory.resolve(), directory)
         if known is not directory:
             raise ConfigError(
-                f"{directory}: is named twice, and a run is compared with others",
+                f"{directory} is named twice, and a run is compared with others",
                 hint="name each run once",
             )
 
@@ -298,19 +298,19 @@ def _check_same_rows(first: SavedRun, other: SavedRun) -> None:
         sides = [f"only the first has {list_names(only)}"] if only else []
         sides += [f"only the second has {list_names(added)}"] if added else []
         raise RunError(
-            f"{both}: are of different labels: {'; '.join(sides) or 'their order differs'}",
+            f"{both} are of different labels: {'; '.join(sides) or 'their order differs'}",
             hint="runs of the same data.labels, in the same order",
         )
     held_out = [f"{run.evaluation.part} rows of {run.evaluation.source}" for run in (first, other)]
     if os.path.normpath(first.evaluation.source) != os.path.normpath(other.evaluation.source):
         raise RunError(
-            f"{both}: held out rows of different sources: {held_out[0]}, and {held_out[1]}",
+            f"{both} held out rows of different sources: {held_out[0]}, and {held_out[1]}",
             hint="runs of the same data",
         )
     if not torch.equal(first.rows, other.rows):
         common = len(np.intersect1d(first.rows.numpy(), other.rows.numpy()))
         raise RunError(
-            f"{both}: held out different rows: {len(first.rows):,} {held_out[0]}, and "
+            f"{both} held out different rows: {len(first.rows):,} {held_out[0]}, and "
             f"{len(other.rows):,} {held_out[1]}, {common:,} of them the same",
             hint=SAME_ROWS,
         )
