@@ -163,6 +163,9 @@ def test_one_label_has_no_table_of_labels(tmp_path: Path, monkeypatch: pytest.Mo
     text = "\n".join(draw(*pair, monkeypatch=monkeypatch))
     assert "a label" not in text
     assert "y_often" in text
+    succeed("report", *pair, "-o", tmp_path / "page.html")
+    menu = re.findall(r'<a href="#averages">([^<]+)<', (tmp_path / "page.html").read_text())
+    assert menu == ["Numbers"]
 
 
 def test_of_many_labels_those_that_differ_most_are_shown(
@@ -290,7 +293,14 @@ def test_a_run_without_a_held_out_part_is_told_to_flatter(
         for name, sections in (("a", {}), ("b", PLAIN))
     ]
     outcome = succeed("report", *pair)
-    assert outcome.err.count("there is no test part: the report is of the validation rows") == 2
+    caution = "there is no test part: the report is of the validation rows"
+    assert outcome.err.count(caution) == 2
+    assert caution in succeed("report", pair[0], "--format", "json").err
+    page = tmp_path / "page.html"
+    succeed("report", pair[0], "-o", page)
+    assert "on which its epoch, calibration and thresholds were chosen; it had" in text_of(page)
+    succeed("report", *pair, "-o", page)
+    assert "trained on, but which each was chosen and tuned on. Each is compared" in text_of(page)
     refuse("report", runs[0], pair[0], says="held out different rows")
 
 
@@ -494,6 +504,23 @@ def test_a_page_of_one_run_is_written_elsewhere_and_nothing_in_the_run(
     assert not (copied / "report.html").exists()
     refuse("report", *runs, "-o", tmp_path / "nowhere" / "x.html", says="cannot be written")
     refuse("report", *runs, "-o", tmp_path, says=f"{tmp_path}: cannot be written")
+
+
+def test_a_page_replaces_nothing_but_a_page(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    page, data = tmp_path / "page.html", tmp_path / "my.csv"
+    data.write_text("a,b\n")
+    page.touch()  # as mktemp leaves it
+    for _ in range(2):
+        assert f"note: the page is {page}\n" in succeed("report", *runs, "-o", page).err
+    refuse("report", runs[0], "-o", data, says="end in .html or .htm", hint="my.html")
+    refuse("report", runs[0], "-o", "-", says="-o -: the page goes to a file", hint="report.html")
+    page.write_text("<!doctype html>\n<p>by hand")
+    refuse("report", *runs, "-o", page, says="is there, and is no page of imbtrain", hint="name")
+    assert page.read_text().endswith("by hand")
+    for inside in ("predictions.parquet", "other.html", "plots/x.html"):
+        refuse("report", runs[0], "-o", runs[1] / inside)
+    succeed("report", runs[1], "-o", runs[1] / "report.html")
+    succeed("report", runs[0], "-o", "/dev/null")
 
 
 def test_configs_differ_by_what_a_key_holds() -> None:

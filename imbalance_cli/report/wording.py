@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imbalance_cli.errors import number_of
+
 UNDEFINED = "\N{EN DASH}"
 SMALL = 0.1  # numbers under this have a third digit in an interval
 
@@ -73,6 +75,14 @@ READING = {
     "Decisions": "How many rows of each class are decided which way at the chosen threshold.",
 }
 """How to read each figure of a label, by its title."""
+
+
+PART_WORDS = {"test": "test ", "valid": "validation ", "out_of_fold": "out-of-fold "}
+
+
+def name_rows(rows: int, part: str | None = None) -> str:
+    """Return "1 row", "2,000 test rows"."""
+    return number_of(rows, f"{'' if part is None else PART_WORDS[part]}row")
 
 
 def show_number(value: float | None) -> str:

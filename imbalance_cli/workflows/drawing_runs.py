@@ -114,7 +114,9 @@ def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
     described = []
     for name, run in zip(names, runs, strict=True):
         document = read_document(Path(run.path))
-        described.append(ComparedRun(name, run.path, run.loss, document["created"]))
+        described.append(
+            ComparedRun(name, run.path, run.loss, document["created"], run.evaluation.part)
+        )
     return described
 
 
