@@ -210,6 +210,10 @@ def test_bootstrap_goes_with_several_runs(runs: tuple[Path, Path]) -> None:
     refuse("report", runs[0], "--bootstrap", 5, says="--bootstrap goes with several runs")
 
 
+def test_few_replicates_are_no_interval(runs: tuple[Path, Path]) -> None:
+    refuse("report", *runs, "--bootstrap", 1, says="bootstrap: 1 replicate", hint="at least 10")
+
+
 def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
     refuse("report", *runs, "--sort", "brierr", says="no metric 'brierr'", hint="'brier'")
     refuse("report", *runs, "--sort", "threshold", says="'threshold' of several runs", hint="takes")
@@ -459,7 +463,7 @@ def test_runs_of_one_config_differ_in_nothing(
     runs: tuple[Path, Path], copied: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "comparison.html"
-    succeed("report", runs[1], copied, "-o", page, "--bootstrap", "2")
+    succeed("report", runs[1], copied, "-o", page, "--bootstrap", "10")
     assert "Nothing but where they were written" in text_of(page)
 
 
@@ -468,7 +472,7 @@ def test_more_runs_than_colours_are_listed_and_not_drawn(
 ) -> None:
     copies = [shutil.copytree(runs[0], tmp_path / f"copy{i}") for i in range(6)]
     page = tmp_path / "comparison.html"
-    succeed("report", runs[1], *copies, "-o", page, "--bootstrap", "2")
+    succeed("report", runs[1], *copies, "-o", page, "--bootstrap", "10")
     text = text_of(page)
     assert "The figures have the first 6 runs." in text
     assert "plain, copy0, copy1 and 4 more" in text

@@ -27,7 +27,9 @@ def evaluate(
     bootstrap: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Bootstrap replicates; 0 for none.  [default: report.bootstrap of the run]"
+            min=0,
+            help="Bootstrap replicates; 0 for none, else at least 10.  [default: report.bootstrap "
+            "of the run]",
         ),
     ] = None,
     targets: Annotated[

@@ -44,8 +44,8 @@ def report(
         int | None,
         typer.Option(
             min=0,
-            help="Replicates for several runs; 0 for none.  [default: report.bootstrap of the "
-            "first]",
+            help="Replicates for several runs; 0 for none, else at least 10.  [default: "
+            "report.bootstrap of the first]",
             show_default=False,
         ),
     ] = None,

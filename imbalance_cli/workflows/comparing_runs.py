@@ -18,7 +18,7 @@ import torch
 
 from imbalance_cli.artifacts import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.comparison import Candidate, compare_candidates, conclude
-from imbalance_cli.config import load_config
+from imbalance_cli.config import load_config, refuse_few_replicates
 from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
 from imbalance_cli.evaluation import Resampling
@@ -85,7 +85,7 @@ def compare_runs(
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:
-        ConfigError: a run is named twice.
+        ConfigError: a run is named twice, or the replicates are too few.
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
@@ -160,7 +160,12 @@ def learned_by_all(runs: Sequence[SavedRun]) -> list[bool]:
 
 
 def choose_resampling(first: SavedRun, bootstrap: int | None) -> Resampling:
-    """Return how intervals are made: by the config of the first run, but for the replicates."""
+    """Return how intervals are made: by the config of the first run, but for the replicates.
+
+    Raises:
+        ConfigError: the replicates are too few.
+    """
+    refuse_few_replicates(bootstrap)
     settings = load_config(str(Path(first.path) / CONFIG)).report
     replicates = settings.bootstrap if bootstrap is None else bootstrap
     return Resampling(replicates, settings.confidence)

@@ -51,7 +51,7 @@ def draw_runs(
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:
-        ConfigError: a run is named twice.
+        ConfigError: a run is named twice, or the replicates are too few.
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
