@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import json
@@ -25,9 +26,17 @@ from small_runs import (
 
 from imbalance_cli import artifacts
 from imbalance_cli.cli.app import main
+from imbalance_cli.comparison import METRICS
+from imbalance_cli.report.wording import show_interval
 from imbalance_cli.workflows import compare_runs
-from imbalance_cli.workflows.comparing_runs import compare_cells, read_runs, read_saved
+from imbalance_cli.workflows.comparing_runs import (
+    compare_cells,
+    compare_saved,
+    read_runs,
+    read_saved,
+)
 from imbalance_cli.workflows.drawing_runs import find_differences
+from imbalance_cli.workflows.own_intervals import evaluate_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,6 +185,44 @@ def test_of_many_labels_those_that_differ_most_are_shown(
     text = "\n".join(draw(*runs, monkeypatch=monkeypatch))
     assert sum(label in text for label in LABELS) == 1
     assert "3 labels in all, the 1 of the largest differences above" in " ".join(text.split())
+
+
+def intervals_of(numbers: dict[str, Any]) -> list[float]:
+    """Return both ends of the interval of each metric that a comparison has."""
+    return [numbers[name][end] for name in METRICS for end in ("low", "high")]
+
+
+def test_a_value_has_the_interval_of_the_report_of_its_run(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    compared = succeed("report", *runs, "--format", "json", "-o", page).document["runs"]
+    for run, document in zip(runs, compared, strict=True):
+        saved = json.loads((run / "metrics.json").read_text())["splits"]["test"]
+        own = [label["intervals"] for label in saved["labels"]] + [saved["macro_intervals"]]
+        found = [label["metrics"] for label in document["labels"]] + [document["macro"]]
+        for here, there in zip(found, own, strict=True):
+            assert intervals_of(here) == pytest.approx(intervals_of(there), abs=1e-12)
+        micro = saved["micro_intervals"]["f1"]
+        assert show_interval(micro["low"], micro["high"]) in text_of(page)
+
+
+def test_an_evaluation_that_is_computed_again_is_that_of_the_run(
+    runs: tuple[Path, Path],
+) -> None:
+    saved = read_runs(runs)
+    comparison = compare_saved(saved, pytest.fail)
+    others = [
+        dataclasses.replace(run, evaluation=dataclasses.replace(run.evaluation, replicates=0))
+        for run in saved
+    ]
+    for run, again in zip(saved, evaluate_saved(others, comparison), strict=True):
+        for kind in ("macro_intervals", "micro_intervals"):
+            for name, ends in getattr(run.evaluation, kind).items():
+                found = getattr(again, kind)[name]
+                assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+        for one, other in zip(run.evaluation.labels, again.labels, strict=True):
+            assert one.f1.high == pytest.approx(other.f1.high)
 
 
 def test_no_replicates_give_points_alone(runs: tuple[Path, Path]) -> None:

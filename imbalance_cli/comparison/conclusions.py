@@ -35,7 +35,7 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
         *_verdicts("f1", "F1", found, rival, of),
         *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline, of),
     ]
-    if baseline["average_precision"].low is None:
+    if all(macro["average_precision"].verdict is None for macro in found.values()):
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
     least = f"{standard_errors(len(found)):.2f} standard errors"

@@ -24,6 +24,7 @@ from imbalance_cli.errors import ConfigError, EvaluationError, RunError
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.report.names import list_names
 from imbalance_cli.workflows.fitting import describe_flattery
+from imbalance_cli.workflows.own_intervals import evaluate_saved, with_own_intervals
 from imbalance_cli.workflows.predictions import LISTS
 from imbalance_cli.workflows.reporting import read_evaluation
 
@@ -89,7 +90,9 @@ def compare_runs(
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
-    return compare_saved(read_runs(directories), warn, bootstrap=bootstrap)
+    runs = read_runs(directories)
+    comparison = compare_saved(runs, warn, bootstrap=bootstrap)
+    return with_own_intervals(comparison, evaluate_saved(runs, comparison))
 
 
 def read_runs(directories: Sequence[Path]) -> list[SavedRun]:
