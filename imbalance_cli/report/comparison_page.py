@@ -88,7 +88,7 @@ def _write_reading(report: RunsReport) -> str:
     return (
         f"Each of {comparison.replicates} bootstrap replicates draws the same {drawn} for every "
         "run, so that what is hard about a draw cancels in the differences: they can be clear "
-        "where the intervals of the values overlap."
+        "where the intervals of the values overlap, which are those of each run's own report."
     )
 
 
