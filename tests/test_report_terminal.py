@@ -309,7 +309,7 @@ def test_of_many_labels_the_best_the_worst_and_the_rarest_are_shown() -> None:
     assert max(positives[name] for name in shown[rarest + 1 : every]) <= min(
         count for count in others if count
     )
-    assert any("70 labels in all, best and worst by average_precision: " in x for x in text)
+    assert any("70 labels in all, best and worst by AP: " in x for x in text)
     assert max(map(len, lines)) <= 80
 
 
