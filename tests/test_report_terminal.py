@@ -67,6 +67,16 @@ def test_a_row_a_label_commonest_first() -> None:
     assert lines[-1].rstrip() == "run: runs/a"
 
 
+def test_labels_without_an_average_precision_set_no_scale() -> None:
+    evaluation = make_evaluation(["few", "many", "none"])
+    text = " ".join(line.strip() for line in draw(evaluation))
+    shares = [label.prevalence for label in evaluation.labels[:2]]
+    assert f"average precision, {shares[0]:.3f} to {shares[1]:.3f} without skill" in text
+    assert "replicates of these rows, without" in text
+    grouped = " ".join(map(str.strip, draw(dataclasses.replace(evaluation, resampled="groups"))))
+    assert "replicates of these groups, without" in grouped
+
+
 def test_part_is_named_as_it_is_spoken() -> None:
     for part, spoken in (("valid", "valid"), ("out_of_fold", "out-of-fold")):
         evaluation = make_evaluation(["few", "none"], part=part)
