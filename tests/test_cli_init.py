@@ -181,7 +181,7 @@ def test_stdin(write: WriteFile, tmp_path: Path) -> None:
     assert 'train: "-"' in made
     assert "# data.train is stdin: imbtrain fit CONFIG < TABLE; or name a file there." in made
     named = succeed("init", write("t.csv", table)).text
-    assert made.count("\n") == named.count("\n") + 1  # that one sentence
+    assert "is stdin" not in named
     overrides = [part for override in FAST for part in ("--set", override)]
     config = write("c.yaml", made)
     run = tmp_path / "run"

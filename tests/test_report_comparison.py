@@ -15,7 +15,7 @@ from imbalance_cli.comparison import METRICS, Candidate, Comparison, compare_can
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.report.comparison import draw_comparison, to_csv, to_json
 
-NOISES = {"focal": 0.6, "bce": 0.5, "weighted_bce:effective": 0.1, "asymmetric": 2.5}
+NOISES = {"focal": 0.8, "bce": 0.7, "weighted_bce:effective": 0.1, "asymmetric": 2.5}
 
 
 def make_comparison(

@@ -49,7 +49,7 @@ def test_not_a_number() -> None:
     assert math.isnan(parse_scalar(".NaN", "--set x"))
 
 
-@pytest.mark.parametrize("text", ["[", "{a", "'", "@x", "a: b: c", "9" * 5000])
+@pytest.mark.parametrize("text", ["[", "{a", "'a", "@x", "a: b: c", "9" * 5000])
 def test_a_value_that_is_no_yaml_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--set x: .* is not a YAML value") as caught:
         parse_scalar(text, "--set x")

@@ -78,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
         return _fail(closed, given)
     streams = sys.stdout, sys.stderr
+    _let_threads_sleep()
     refuse_half_loaded_libraries()
     try:
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
@@ -94,6 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
         return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE
+
+
+def _let_threads_sleep() -> None:
+    """Have torch's threads, which are yet to be started, sleep where they wait for each other.
+
+    GNU OpenMP lets them spin for milliseconds, which where other programs run is longer than the
+    work they share: a step of training took ten times as long there. Who sets it has their way.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 class _Failure(NamedTuple):
