@@ -93,8 +93,10 @@ def test_without_an_interval_nothing_is_said_to_be_better_or_worse_than_chance()
     ) in lacking
     assert "There are no intervals: fewer than 5 groups of a class." in lacking
     assert "Intervals are" not in lacking
+    assert "lines its 95% interval" not in lacking
     assert "<small>0." not in lacking
     assert "of 6 labels are better" not in lacking
+    assert "lines its 95% interval" in PAGE
     enough = text_of(to_html(make_report(LABELS, groups=torch.arange(400) % 40)).decode())
     assert "20 bootstrap replicates of these groups;" in enough
 
