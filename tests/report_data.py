@@ -48,6 +48,7 @@ def make_report(
     rows: int = 400,
     drawn: int = 6,
     replicates: int = 20,
+    groups: torch.Tensor | None = None,
     findings: Sequence[str] = ("Found <b>nothing</b> & no one.",),
 ) -> RunReport:
     """Return a report of labels whose positives get rarer, with figures for the first ones."""
@@ -67,6 +68,7 @@ def make_report(
         source="made_up.csv",
         learnable=[True] * len(labels),
         resampling=Resampling(replicates),
+        groups=groups,
     )
     curves = [
         compute_curves(
@@ -138,7 +140,10 @@ def make_runs_report(
     return RunsReport(
         source="made_up.csv",
         part="test",
-        runs=[ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05") for name in names],
+        runs=[
+            ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05", "test")
+            for name in names
+        ],
         settings={"loss.gamma": [f"{i}" for i in range(runs)]},
         comparison=compare(rows, -1, of=labels),
         micro=compare(-1, 1, of=["all cells"], groups=units) if several else None,

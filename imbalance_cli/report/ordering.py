@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.evaluation import METRICS
+from imbalance_cli.report.chance import are_alike
+from imbalance_cli.report.wording import METRIC_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,26 +19,47 @@ PREVALENCE, RANKING = "prevalence", "average_precision"
 COUNTS = ("support", "positives", "missing", PREVALENCE, "threshold")
 SORTS = (PREVALENCE, "label", *(name for name in COUNTS if name != PREVALENCE), *METRICS)
 """What labels can be sorted by."""
+HEADINGS = {
+    **{"_".join(word.casefold().split()): name for name, (word, _) in METRIC_WORDS.items()},
+    "auc": "roc_auc",
+    "prec": "precision",
+    "spec.": "specificity",
+    "bal._acc.": "balanced_accuracy",
+    "prec_at_k": "precision_at_k",
+    "recall_at_p": "recall_at_precision",
+    "lift_at_1%": "lift_at_1_percent",
+    "thresh": "threshold",
+    "pos.": "positives",
+    "prev.": PREVALENCE,
+    "rows": "support",
+    "miss.": "missing",
+}
+"""What else the tables call these, in small letters."""
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece"})
 MOST_LABELS = 60  # that are all shown
 SHOWN = 20  # of each kind, where there are more
 
 
-def check_sort(name: str, known: Sequence[str] = SORTS) -> None:
-    """Raise unless labels can be sorted by this.
+def read_sort(name: str | None, known: Sequence[str] = SORTS) -> str | None:
+    """Return what a name says that labels are to be sorted by, in any case; None for no name.
 
     Args:
-        name: of --sort.
+        name: of --sort, or a heading of a table.
         known: what they can be sorted by.
 
     Raises:
-        ConfigError: it names the nearest that they can be sorted by.
+        ConfigError: it names nothing of that; the nearest is told.
     """
-    if name not in known:
+    if name is None:
+        return None
+    found = "_".join(name.casefold().split())
+    found = HEADINGS.get(found, found)
+    if found not in known:
         raise ConfigError(
-            f"--sort: no metric {name!r}" + (" of several runs" if name in SORTS else ""),
-            hint=nearest(name, known) or f"--sort takes {', '.join(known)}",
+            f"--sort: no metric {name!r}" + (" of several runs" if found in SORTS else ""),
+            hint=nearest(found, known) or f"--sort takes {', '.join(known)}",
         )
+    return found
 
 
 def sort_labels(labels: Sequence[LabelEvaluation], by: str) -> list[LabelEvaluation]:
@@ -61,13 +84,13 @@ def choose_labels(labels: Sequence[LabelEvaluation], by: str) -> dict[str, list[
     """Return the labels to show, sorted, under headings where they are not all.
 
     Of more than MOST_LABELS they are the best and the worst by the metric that is sorted by, or by
-    average precision, and the rarest of those with a positive.
+    average precision, of those whose interval says something, and the rarest with a positive.
     """
     if len(labels) <= MOST_LABELS:
         return {"": sort_labels(labels, by)}
     metric = ranking_of(by)
     scored = [label for label in labels if value_of(label, metric) is not None]
-    scored = sort_labels(scored, metric)
+    scored = sort_labels(keep_judged(scored, metric), metric)
     present = [label for label in sort_labels(labels, PREVALENCE) if label.positives]
     return {
         f"best {SHOWN}": scored[:SHOWN],
@@ -75,6 +98,19 @@ def choose_labels(labels: Sequence[LabelEvaluation], by: str) -> dict[str, list[
         f"rarest {SHOWN}": present[-SHOWN:],
         f"all {len(labels):,}": [],
     }
+
+
+def keep_judged(labels: Sequence[LabelEvaluation], metric: str) -> list[LabelEvaluation]:
+    """Return the labels of which a metric has an interval, or all where none has.
+
+    One positive that happens to lie first is no reason to call a label the best.
+    """
+    judged = [
+        label
+        for label in labels
+        if getattr(label, metric).low is not None or are_alike(label, metric)
+    ]
+    return judged or list(labels)
 
 
 def ranking_of(by: str) -> str:
