@@ -140,7 +140,10 @@ def make_runs_report(
     return RunsReport(
         source="made_up.csv",
         part="test",
-        runs=[ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05") for name in names],
+        runs=[
+            ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05", "test")
+            for name in names
+        ],
         settings={"loss.gamma": [f"{i}" for i in range(runs)]},
         comparison=compare(rows, -1, of=labels),
         micro=compare(-1, 1, of=["all cells"], groups=units) if several else None,

@@ -43,6 +43,7 @@ def test_a_wrong_argument_points_to_the_help(imbtrain: RunCommand) -> None:
         (["wieghts"], "No such command 'wieghts'.", "imbtrain --help"),
         (["--verbose"], "No such option: --verbose", "imbtrain --help"),
         (["weights", "a.csv", "--smooth"], "--smooth", "imbtrain weights --help"),
+        (["report", "runs/a", "--sort"], "--sort", "imbtrain report --help"),
     ):
         done = imbtrain(*arguments)
         lines = done.err.splitlines()

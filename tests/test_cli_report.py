@@ -91,7 +91,7 @@ def test_fit_without_plots_draws_none_and_report_does(tmp_path: Path) -> None:
 
 def test_table_ends_with_the_path_of_the_page(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
-    config = f"data: {{train: '{table}'}}\ntraining: {{epochs: 2}}\nreport: {{bootstrap: 5}}\n"
+    config = f"data: {{train: '{table}'}}\ntraining: {{epochs: 2}}\nreport: {{bootstrap: 10}}\n"
     arguments = ("--run-dir", tmp_path / "run", "--format", "table")
     outcome = succeed("fit", "-", *arguments, stdin=config.encode())
     assert outcome.text.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
@@ -218,7 +218,7 @@ def test_names_of_labels_that_break_markup_are_fitted_and_drawn(tmp_path: Path) 
     table = tmp_path / "table.csv"
     table.write_text("\n".join([quoted, *(",".join(row) for row in rows)]) + "\n")
     config = {"data": {"train": str(table), "labels": names}, "model": {"hidden": [8]}}
-    config |= {"training": {"epochs": 2}, "report": {"bootstrap": 5}}
+    config |= {"training": {"epochs": 2}, "report": {"bootstrap": 10}}
     succeed("fit", "-", "--run-dir", tmp_path / "run", stdin=json.dumps(config).encode())
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("<script") == 1

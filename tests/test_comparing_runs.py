@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import json
@@ -25,9 +26,17 @@ from small_runs import (
 
 from imbalance_cli import artifacts
 from imbalance_cli.cli.app import main
+from imbalance_cli.comparison import METRICS
+from imbalance_cli.report.wording import show_interval
 from imbalance_cli.workflows import compare_runs
-from imbalance_cli.workflows.comparing_runs import compare_cells, read_runs, read_saved
+from imbalance_cli.workflows.comparing_runs import (
+    compare_cells,
+    compare_saved,
+    read_runs,
+    read_saved,
+)
 from imbalance_cli.workflows.drawing_runs import find_differences
+from imbalance_cli.workflows.own_intervals import evaluate_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +172,9 @@ def test_one_label_has_no_table_of_labels(tmp_path: Path, monkeypatch: pytest.Mo
     text = "\n".join(draw(*pair, monkeypatch=monkeypatch))
     assert "a label" not in text
     assert "y_often" in text
+    succeed("report", *pair, "-o", tmp_path / "page.html")
+    menu = re.findall(r'<a href="#averages">([^<]+)<', (tmp_path / "page.html").read_text())
+    assert menu == ["Numbers"]
 
 
 def test_of_many_labels_those_that_differ_most_are_shown(
@@ -173,6 +185,44 @@ def test_of_many_labels_those_that_differ_most_are_shown(
     text = "\n".join(draw(*runs, monkeypatch=monkeypatch))
     assert sum(label in text for label in LABELS) == 1
     assert "3 labels in all, the 1 of the largest differences above" in " ".join(text.split())
+
+
+def intervals_of(numbers: dict[str, Any]) -> list[float]:
+    """Return both ends of the interval of each metric that a comparison has."""
+    return [numbers[name][end] for name in METRICS for end in ("low", "high")]
+
+
+def test_a_value_has_the_interval_of_the_report_of_its_run(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    compared = succeed("report", *runs, "--format", "json", "-o", page).document["runs"]
+    for run, document in zip(runs, compared, strict=True):
+        saved = json.loads((run / "metrics.json").read_text())["splits"]["test"]
+        own = [label["intervals"] for label in saved["labels"]] + [saved["macro_intervals"]]
+        found = [label["metrics"] for label in document["labels"]] + [document["macro"]]
+        for here, there in zip(found, own, strict=True):
+            assert intervals_of(here) == pytest.approx(intervals_of(there), abs=1e-12)
+        micro = saved["micro_intervals"]["f1"]
+        assert show_interval(micro["low"], micro["high"]) in text_of(page)
+
+
+def test_an_evaluation_that_is_computed_again_is_that_of_the_run(
+    runs: tuple[Path, Path],
+) -> None:
+    saved = read_runs(runs)
+    comparison = compare_saved(saved, pytest.fail)
+    others = [
+        dataclasses.replace(run, evaluation=dataclasses.replace(run.evaluation, replicates=0))
+        for run in saved
+    ]
+    for run, again in zip(saved, evaluate_saved(others, comparison), strict=True):
+        for kind in ("macro_intervals", "micro_intervals"):
+            for name, ends in getattr(run.evaluation, kind).items():
+                found = getattr(again, kind)[name]
+                assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+        for one, other in zip(run.evaluation.labels, again.labels, strict=True):
+            assert one.f1.high == pytest.approx(other.f1.high)
 
 
 def test_no_replicates_give_points_alone(runs: tuple[Path, Path]) -> None:
@@ -207,6 +257,10 @@ def test_bootstrap_goes_with_several_runs(runs: tuple[Path, Path]) -> None:
     refuse("report", runs[0], "--bootstrap", 5, says="--bootstrap goes with several runs")
 
 
+def test_few_replicates_are_no_interval(runs: tuple[Path, Path]) -> None:
+    refuse("report", *runs, "--bootstrap", 1, says="bootstrap: 1 replicate", hint="at least 10")
+
+
 def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
     refuse("report", *runs, "--sort", "brierr", says="no metric 'brierr'", hint="'brier'")
     refuse("report", *runs, "--sort", "threshold", says="'threshold' of several runs", hint="takes")
@@ -214,7 +268,7 @@ def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
 
 def test_a_run_named_twice(runs: tuple[Path, Path]) -> None:
     again = runs[0] / ".." / runs[0].name
-    refuse("report", runs[0], again, says="is named twice", hint="once")
+    refuse("report", runs[0], again, says=f"error: {again} is named twice", hint="once")
 
 
 def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -228,7 +282,7 @@ def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> No
 def test_runs_of_different_rows(runs: tuple[Path, Path], tmp_path: Path) -> None:
     table = runs[0].parent / "table.csv"
     other = fit(tmp_path, "other", table, split={"seed": 5})
-    refuse("report", runs[0], other, says="held out different rows: ", hint="split.seed")
+    refuse("report", runs[0], other, says=f"{other} held out different rows: ", hint="split.seed")
     elsewhere = write_csv(tmp_path / "elsewhere.csv", make_columns(600, seed=1))
     other = fit(tmp_path, "elsewhere", elsewhere)
     refuse("report", runs[0], other, says="different sources", hint="the same data")
@@ -290,7 +344,14 @@ def test_a_run_without_a_held_out_part_is_told_to_flatter(
         for name, sections in (("a", {}), ("b", PLAIN))
     ]
     outcome = succeed("report", *pair)
-    assert outcome.err.count("there is no test part: the report is of the validation rows") == 2
+    caution = "there is no test part: the report is of the validation rows"
+    assert outcome.err.count(caution) == 2
+    assert caution in succeed("report", pair[0], "--format", "json").err
+    page = tmp_path / "page.html"
+    succeed("report", pair[0], "-o", page)
+    assert "on which its epoch, calibration and thresholds were chosen; it had" in text_of(page)
+    succeed("report", *pair, "-o", page)
+    assert "trained on, but which each was chosen and tuned on. Each is compared" in text_of(page)
     refuse("report", runs[0], pair[0], says="held out different rows")
 
 
@@ -449,7 +510,7 @@ def test_runs_of_one_config_differ_in_nothing(
     runs: tuple[Path, Path], copied: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "comparison.html"
-    succeed("report", runs[1], copied, "-o", page, "--bootstrap", "2")
+    succeed("report", runs[1], copied, "-o", page, "--bootstrap", "10")
     assert "Nothing but where they were written" in text_of(page)
 
 
@@ -458,7 +519,7 @@ def test_more_runs_than_colours_are_listed_and_not_drawn(
 ) -> None:
     copies = [shutil.copytree(runs[0], tmp_path / f"copy{i}") for i in range(6)]
     page = tmp_path / "comparison.html"
-    succeed("report", runs[1], *copies, "-o", page, "--bootstrap", "2")
+    succeed("report", runs[1], *copies, "-o", page, "--bootstrap", "10")
     text = text_of(page)
     assert "The figures have the first 6 runs." in text
     assert "plain, copy0, copy1 and 4 more" in text
@@ -494,6 +555,23 @@ def test_a_page_of_one_run_is_written_elsewhere_and_nothing_in_the_run(
     assert not (copied / "report.html").exists()
     refuse("report", *runs, "-o", tmp_path / "nowhere" / "x.html", says="cannot be written")
     refuse("report", *runs, "-o", tmp_path, says=f"{tmp_path}: cannot be written")
+
+
+def test_a_page_replaces_nothing_but_a_page(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    page, data = tmp_path / "page.html", tmp_path / "my.csv"
+    data.write_text("a,b\n")
+    page.touch()  # as mktemp leaves it
+    for _ in range(2):
+        assert f"note: the page is {page}\n" in succeed("report", *runs, "-o", page).err
+    refuse("report", runs[0], "-o", data, says="end in .html or .htm", hint="my.html")
+    refuse("report", runs[0], "-o", "-", says="-o -: the page goes to a file", hint="report.html")
+    page.write_text("<!doctype html>\n<p>by hand")
+    refuse("report", *runs, "-o", page, says="is there, and is no page of imbtrain", hint="name")
+    assert page.read_text().endswith("by hand")
+    for inside in ("predictions.parquet", "other.html", "plots/x.html"):
+        refuse("report", runs[0], "-o", runs[1] / inside)
+    succeed("report", runs[1], "-o", runs[1] / "report.html")
+    succeed("report", runs[0], "-o", "/dev/null")
 
 
 def test_configs_differ_by_what_a_key_holds() -> None:

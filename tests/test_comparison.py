@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from imbalance_cli.comparison import (
     Compared,
     Comparison,
     compare_candidates,
+    conclude,
 )
 from imbalance_cli.comparison.bootstrap import (
     LabelRows,
@@ -516,6 +518,34 @@ def test_where_none_is_better_it_says_so() -> None:
         said += "F1: no correction beats tuned thresholds here; the best" in text
         assert "2.69 standard errors, which allows for 7 comparisons." in text
     assert said >= 13
+
+
+def conclude_of_one(other: Compared) -> str:
+    """Return what is said of the average precision of one run beside another."""
+    candidates, y = simulate(100, 1, [0.2, 0.2], seed=10)
+    comparison = compare(candidates, y)
+    first, second = comparison.candidates
+    macro = second.macro | {"average_precision": other}
+    changed = [first, dataclasses.replace(second, macro=macro)]
+    return " ".join(conclude(dataclasses.replace(comparison, candidates=changed), of="run"))
+
+
+def test_chance_is_said_of_an_unclear_difference_alone() -> None:
+    unclear = Compared(0.5, 0.4, 0.6, 0.004, 0.001, 0.007, "unclear")
+    assert "+0.0070), as one comparison gives by chance" in conclude_of_one(unclear)
+    worse = dataclasses.replace(
+        unclear, difference=-0.004, difference_low=-0.007, difference_high=-0.001, verdict="worse"
+    )
+    said = conclude_of_one(worse)
+    assert "no run beats bce here; the nearest, loss_1, is -0.0040 (-0.0070 to -0.0010)." in said
+    assert "clearly worse: loss_1" in said
+
+
+def test_a_run_that_is_behind_is_not_the_best_one() -> None:
+    ahead = Compared(0.5, None, None, 0.004, None, None, None)
+    assert "the best run, loss_1, is +0.0040 from bce." in conclude_of_one(ahead)
+    behind = dataclasses.replace(ahead, difference=-0.004)
+    assert "the nearest run, loss_1, is -0.0040 from bce." in conclude_of_one(behind)
 
 
 def test_intervals_of_differences_cover_the_truth() -> None:

@@ -279,6 +279,11 @@ def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str)
         (SMALLEST + "training: {batch_size: big}\n", "should be a whole number or be auto", ""),
         (SMALLEST + "split: {strategy: even}\n", "'even' should be one of auto, random, strat", ""),
         (SMALLEST + "split: {valid: 1}\n", "split.valid (line 2): 1 should be less than 1", ""),
+        (
+            SMALLEST + "report: {bootstrap: 9}\n",
+            "9 should be 0, for no intervals, or at least 10",
+            "",
+        ),
         (SMALLEST + "split: {valid: 0.6, test: 0.4}\n", "split.valid + split.test is 1, which", ""),
         (
             SMALLEST + "weighting: {from: w.json, cap: 3}\n",

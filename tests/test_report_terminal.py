@@ -20,10 +20,12 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
 from imbalance_cli.report import documents
 from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
+from imbalance_cli.report.label_columns import COLUMNS
 from imbalance_cli.report.names import fold_name
-from imbalance_cli.report.ordering import SORTS, check_sort, sort_evaluation, value_of
+from imbalance_cli.report.ordering import SORTS, read_sort, sort_evaluation, value_of
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.report.terminal import draw_report
+from imbalance_cli.report.wording import METRIC_WORDS
 
 
 def make_evaluation(
@@ -78,7 +80,7 @@ def test_labels_without_an_average_precision_set_no_scale() -> None:
 
 
 def test_part_is_named_as_it_is_spoken() -> None:
-    for part, spoken in (("valid", "valid"), ("out_of_fold", "out-of-fold")):
+    for part, spoken in (("valid", "validation"), ("out_of_fold", "out-of-fold")):
         evaluation = make_evaluation(["few", "none"], part=part)
         assert draw(evaluation)[0].rstrip() == f"400 {spoken} rows of t.csv"
         document = json.loads(documents.to_json(evaluation, "runs/a"))
@@ -326,7 +328,7 @@ def test_of_many_labels_the_best_the_worst_and_the_rarest_are_shown() -> None:
 @pytest.mark.parametrize("name", SORTS)
 def test_labels_can_be_sorted_by_what_they_have(name: str) -> None:
     evaluation = make_evaluation(["c", "a", "b", "none"])
-    check_sort(name)
+    assert read_sort(name) == name
     ordered = sort_evaluation(evaluation, name).labels
     assert sorted(label.label for label in ordered) == ["a", "b", "c", "none"]
     if name == "label":
@@ -338,12 +340,21 @@ def test_labels_can_be_sorted_by_what_they_have(name: str) -> None:
     assert known == sorted(known, reverse=name not in {"brier", "log_loss", "ece"})
 
 
+def test_labels_can_be_sorted_by_the_headings_of_the_tables() -> None:
+    for name, column in COLUMNS.items():
+        if name in SORTS:
+            assert read_sort(column.heading) == name
+    for name, (word, _) in METRIC_WORDS.items():
+        assert read_sort(word) == name
+        assert read_sort(word.upper()) == name
+
+
 def test_other_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="--sort: no metric 'averge_precision'") as raised:
-        check_sort("averge_precision")
+        read_sort("averge_precision")
     assert raised.value.hint == "did you mean 'average_precision'?"
     with pytest.raises(ConfigError) as raised:
-        check_sort("zzz")
+        read_sort("zzz")
     assert str(raised.value.hint).startswith("--sort takes prevalence, label, ")
 
 

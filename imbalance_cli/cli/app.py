@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  the boundary: whatever is left is our fault
         _drop_unwritten()
-        return _fail(_explain(error, debug="--debug" in given), given)
+        return _fail(_explain(error, given), given)
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
         return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE
@@ -116,22 +116,30 @@ class _Failure(NamedTuple):
     error: Exception | None = None
 
 
-def _explain(error: Exception, *, debug: bool) -> _Failure:
-    shown = error if debug else None
+def _explain(error: Exception, given: Sequence[str]) -> _Failure:
+    shown = error if "--debug" in given else None
     match error:
         case ImbtrainError():
             return _Failure(error.message, error.hint, WRONG_INPUT, shown)
         case typer.TyperException():
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "imbtrain"
-            return _Failure(error.format_message(), f"{command} --help", WRONG_INPUT)
+            hint = f"{_command_path(error, given)} --help"
+            return _Failure(error.format_message(), hint, WRONG_INPUT)
         case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
-            return _explain(error.__cause__, debug=debug)
+            return _explain(error.__cause__, given)
         case _ if exhaustion := explain_exhaustion(error):
             return _Failure(*exhaustion, WRONG_INPUT, shown)
         case _:
             problem = f"a fault of imbtrain {__version__}: {type(error).__name__}: {error}"
             return _Failure(problem, "please report it with the traceback", OUR_FAULT, error)
+
+
+def _command_path(error: typer.TyperException, given: Sequence[str]) -> str:
+    """Return the command that an error is of, which not every error of Typer knows itself."""
+    context = getattr(error, "ctx", None)
+    if context:
+        return str(context.command_path)
+    commands = {getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return f"imbtrain {given[0]}" if given[0] in commands else "imbtrain"
 
 
 def _fail(failure: _Failure, given: Sequence[str]) -> int:

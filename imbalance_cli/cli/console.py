@@ -119,13 +119,12 @@ def show_report(
         write_result(documents.to_json(evaluation, str(run)), None)
 
 
-def check_sort(sort: str | None) -> None:
-    """Raise unless --sort names something that labels can be sorted by.
+def read_sort(sort: str | None) -> str | None:
+    """Return what --sort names, of what labels can be sorted by.
 
     Raises:
-        ConfigError: it names the nearest.
+        ConfigError: it names nothing of that; the nearest is told.
     """
     from imbalance_cli.report import ordering
 
-    if sort is not None:
-        ordering.check_sort(sort)
+    return ordering.read_sort(sort)

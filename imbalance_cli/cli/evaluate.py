@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imbalance_cli.cli.console import check_sort, default_format, show_report
+from imbalance_cli.cli.console import default_format, read_sort, show_report
 from imbalance_cli.cli.label_options import Delimiter, InputFormat
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort
 
@@ -27,7 +27,9 @@ def evaluate(
     bootstrap: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Bootstrap replicates; 0 for none.  [default: report.bootstrap of the run]"
+            min=0,
+            help="Bootstrap replicates; 0 for none, else at least 10.  [default: report.bootstrap "
+            "of the run]",
         ),
     ] = None,
     targets: Annotated[
@@ -46,7 +48,7 @@ def evaluate(
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
 
-    check_sort(sort)
+    sort = read_sort(sort)
     with choose_progress(quiet=False, log_format=log_format) as log:
         evaluation = workflows.evaluate(
             run,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import check_sort, default_format, show_report
+from imbalance_cli.cli.console import default_format, read_sort, show_report
 from imbalance_cli.cli.options import (
     Debug,
     LogFormat,
@@ -60,7 +60,7 @@ def fit(
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
 
-    check_sort(sort)
+    sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
     progress = choose_progress(quiet=quiet, log_format=log_format)
     if from_compare is not None and choose is not None:

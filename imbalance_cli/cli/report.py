@@ -9,14 +9,16 @@ from typing import Annotated, Literal
 import typer
 
 from imbalance_cli.cli.console import (
-    check_sort,
     default_format,
     draw,
+    note,
+    read_sort,
     show_report,
     warn,
     write_result,
 )
 from imbalance_cli.cli.options import Debug, Sort
+from imbalance_cli.cli.page_file import check_page_file
 from imbalance_cli.errors import ConfigError
 
 
@@ -42,8 +44,8 @@ def report(
         int | None,
         typer.Option(
             min=0,
-            help="Replicates for several runs; 0 for none.  [default: report.bootstrap of the "
-            "first]",
+            help="Replicates for several runs; 0 for none, else at least 10.  [default: "
+            "report.bootstrap of the first]",
             show_default=False,
         ),
     ] = None,
@@ -53,8 +55,8 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write the page there: of several runs, which have none otherwise, or of one, "
-            "in which nothing is written then.",
+            help="Write the page there, an .html file: of several runs, which have none otherwise, "
+            "or of one, in which nothing is written then.",
             show_default=False,
         ),
     ] = None,
@@ -66,7 +68,8 @@ def report(
     same rows, print them side by side, with paired intervals of the differences to the first;
     --output writes a page of them.
     """
-    check_sort(sort)
+    sort = read_sort(sort)
+    check_page_file(output)
     if len(runs) > 1:
         _compare(runs, output_format or default_format(), sort, bootstrap, output)
         return
@@ -88,11 +91,16 @@ def _draw_again(
     else:
         page = output
         write_result(workflows.draw_page(run), output)
+    evaluation = workflows.read_evaluation(run)
+    flattery = workflows.describe_flattery(evaluation.part)
+    if flattery is not None:
+        warn(flattery)
     if output_format is None and sort is None:
         write_result(f"{page}\n".encode(), None)
         return
-    evaluation = workflows.read_evaluation(run)
-    show_report(evaluation, run, output_format or default_format(), sort=sort, page=page)
+    shown = output_format or default_format()
+    show_report(evaluation, run, shown, sort=sort, page=page)
+    _name_page(output, shown)
 
 
 def _compare(
@@ -106,8 +114,7 @@ def _compare(
     from imbalance_cli.report import ordering
     from imbalance_cli.report import run_comparison as drawing
 
-    if sort is not None:
-        ordering.check_sort(sort, drawing.SORTS)
+    sort = ordering.read_sort(sort, drawing.SORTS)
     if output is None:
         comparison = workflows.compare_runs(runs, warn, bootstrap=bootstrap)
     else:
@@ -115,12 +122,17 @@ def _compare(
         write_result(page, output)
     evaluation = workflows.read_evaluation(runs[0])
     if output_format == "table":
-        part = evaluation.part.replace("_", "-")
-        held_out = f"{part} rows of {evaluation.source}"
-        draw(drawing.draw_run_comparison(comparison, held_out, sort))
+        draw(drawing.draw_run_comparison(comparison, evaluation.part, evaluation.source, sort))
         if output is not None:
             sys.stdout.write(f"report: {output}\n")
     elif output_format == "csv":
         write_result(drawing.to_csv(comparison), None)
     else:
         write_result(drawing.to_json(comparison, evaluation.source, evaluation.part), None)
+    _name_page(output, output_format)
+
+
+def _name_page(output: Path | None, output_format: str) -> None:
+    """Say where the page went, where stdout does not."""
+    if output is not None and output_format != "table":
+        note(f"the page is {output}")

@@ -35,7 +35,7 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
         *_verdicts("f1", "F1", found, rival, of),
         *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline, of),
     ]
-    if baseline["average_precision"].low is None:
+    if all(macro["average_precision"].verdict is None for macro in found.values()):
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
     least = f"{standard_errors(len(found)):.2f} standard errors"
@@ -65,13 +65,13 @@ def _verdicts(
     best, *also = better or ranked
     if better:
         first = f"{best} beats {rival} by {_amount(results[best], sign, '')}"
-    elif results[best].verdict is None:  # nothing was resampled
-        first = f"the best {of}, {best}, is {_amount(results[best], 1, '+')} from {rival}"
     else:
         called = "best" if sign * _difference(results[best]) > 0 else "nearest"
         amount = _amount(results[best], 1, "+")
         first = f"no {of} beats {rival} here; the {called}, {best}, is {amount}"
-        if _leaves_zero_out(results[best]):
+        if results[best].verdict is None:  # nothing was resampled
+            first = f"the {called} {of}, {best}, is {amount} from {rival}"
+        elif results[best].verdict == "unclear" and _leaves_zero_out(results[best]):
             several = f"{len(found)} comparisons give" if len(found) > 1 else "one comparison gives"
             first += f", as {several} by chance"
     sentences = [f"{title}: {first}."]

@@ -10,6 +10,7 @@ from imbalance_cli.config.candidates import (
     list_candidates,
 )
 from imbalance_cli.config.loading import load_config
+from imbalance_cli.config.refusals import refuse_few_replicates
 from imbalance_cli.config.sections import (
     DEVICES,
     MONITORS,
@@ -39,5 +40,6 @@ __all__ = [
     "WeightingSection",
     "list_candidates",
     "load_config",
+    "refuse_few_replicates",
     "resolve_weighting",
 ]

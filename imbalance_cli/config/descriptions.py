@@ -87,7 +87,7 @@ DESCRIPTIONS = {
     "thresholds.false_negative_cost": "Of objective cost.",
     "thresholds.target": "The least precision of recall_at_precision, the least recall of "
     "precision_at_recall, the validation rows (below 1: their share) of top_k.",
-    "report.bootstrap": "Replicates for the intervals; 0 for none.",
+    "report.bootstrap": "Replicates for the intervals; 0 for none, else at least 10.",
     "report.confidence": "How often an interval should hold the true value.",
     "report.plots": "Whether curves are drawn into the run.",
     "report.top_k": "How many rows precision_at_k is of: as many as can be looked at.",

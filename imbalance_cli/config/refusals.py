@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.sections import LOSS_PARAMETERS, TARGETS, Config
-from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.config.sections import LEAST_REPLICATES, LOSS_PARAMETERS, TARGETS, Config
+from imbalance_cli.errors import ConfigError, nearest, number_of
 from imbalance_cli.yaml_text import KeyPath, cut, show_value
 
 if TYPE_CHECKING:
@@ -260,6 +260,19 @@ def _refuse_idle(
             f"{name}: {section}.{key}{_place((section, key), places)}: {value} goes with "
             f"{section}.{other} {' or '.join(needed)}, not {chosen}",
             hint=f"{section}.{other}: {needed[0]}, or leave {section}.{key} out",
+        )
+
+
+def refuse_few_replicates(replicates: int | None) -> None:
+    """Raise for an option that asks for some replicates, and fewer than make an interval.
+
+    Raises:
+        ConfigError: it says how many do.
+    """
+    if replicates is not None and 0 < replicates < LEAST_REPLICATES:
+        raise ConfigError(
+            f"bootstrap: {number_of(replicates, 'replicate')}, which say nothing of an interval",
+            hint=f"0, for no intervals, or at least {LEAST_REPLICATES}",
         )
 
 

@@ -21,6 +21,8 @@ from imbalance_cli.delimiter import RULE, parse_delimiter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LEAST_REPLICATES = 10
+"""Fewer leave the spread that an interval is made of unknown: of 10 by a quarter already."""
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
@@ -43,6 +45,16 @@ def _check_name(name: str) -> str:
     if name in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
         raise PydanticCustomError("name", "Input should be a name, without / or \\")
     return name
+
+
+def _check_replicates(count: int) -> int:
+    if 0 < count < LEAST_REPLICATES:
+        raise PydanticCustomError(
+            "replicates",
+            "Input should be 0, for no intervals, or at least {least}",
+            {"least": LEAST_REPLICATES},
+        )
+    return count
 
 
 def _check_device(name: str) -> str:
@@ -224,7 +236,16 @@ class ThresholdsSection(Section):
 class ReportSection(Section):
     """What the report holds beside the point estimates."""
 
-    bootstrap: Annotated[int, Field(ge=0)] = 200
+    bootstrap: Annotated[
+        int,
+        Field(
+            ge=0,
+            json_schema_extra={
+                "not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_REPLICATES}
+            },
+        ),
+        AfterValidator(_check_replicates),
+    ] = 200
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     plots: bool = True
     top_k: Count = 100

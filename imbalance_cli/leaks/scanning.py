@@ -164,12 +164,16 @@ class _Column:
         return any((self._numbers, self._dates, self._missing, self._categories))
 
     def add(self, cells: pl.Series, sides: tuple[Flags, Flags]) -> None:
+        texts = None
         if self._numbers:
             parsed = parse_numbers(cells)
-            if parsed.bad_row is None:
-                self._numbers.add(_to_floats(parsed.values), sides)
-            else:
+            texts = parsed.texts
+            if parsed.bad_row is not None:
                 self._numbers = None
+            else:
+                self._numbers.add(_to_floats(parsed.values), sides)
+                if parsed.values.null_count() < len(cells):
+                    self._dates = None  # a number is no date
         if self._dates:
             parsed = parse_dates(cells)
             if parsed.bad_row is None:
@@ -177,7 +181,7 @@ class _Column:
             else:
                 self._dates = None
         if self._missing or self._categories:
-            texts = parse_texts(cells)
+            texts = parse_texts(cells) if texts is None else texts
             if self._missing:
                 self._missing.add(texts.is_null().to_numpy(), sides)
             if self._categories:

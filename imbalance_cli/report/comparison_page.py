@@ -13,7 +13,7 @@ from imbalance_cli.report.page_template import render_page
 from imbalance_cli.report.palette import RUNS
 from imbalance_cli.report.summary import HEADING
 from imbalance_cli.report.svg import to_inline_svg
-from imbalance_cli.report.wording import show_number, show_share
+from imbalance_cli.report.wording import name_rows, show_number, show_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,9 @@ def to_html(report: RunsReport) -> bytes:
     labels = comparison.candidates[0].labels
     several = len(labels) > 1
     places = {curves[0].label: f"label-{i + 1}" for i, curves in enumerate(report.curves)}
-    sections = [("summary", "Summary"), ("settings", "Configs"), ("averages", "Averages")]
-    sections += [("labels", "Labels")] if several else []
+    sections = [("summary", "Summary"), ("settings", "Configs")]
+    averages = [("averages", "Averages"), ("labels", "Labels")]
+    sections += averages if several else [("averages", "Numbers")]
     table = write_differences(report, places) if several else None
     return render_page(
         "comparison.html.j2",
@@ -67,10 +68,15 @@ def to_html(report: RunsReport) -> bytes:
 
 
 def _write_lede(report: RunsReport) -> str:
-    rows = f"{report.comparison.rows:,} {report.part.replace('_', '-')} rows of {report.source}"
+    rows = name_rows(report.comparison.rows, report.part)
+    tuned = [run.name for run in report.runs if run.part != "test"]
+    use = "which none of them learned from"
+    if tuned:
+        which = "each" if len(tuned) == len(report.runs) else list_names(tuned)
+        use = f"which none of them was trained on, but which {which} was chosen and tuned on"
     return (
-        f"{len(report.runs)} runs on the same {rows}, which none of them learned from. Each is "
-        f"compared with the first, {show_name(report.runs[0].name, HEADING)}."
+        f"{len(report.runs)} runs on the same {rows} of {report.source}, {use}. Each is compared "
+        f"with the first, {show_name(report.runs[0].name, HEADING)}."
     )
 
 
@@ -82,7 +88,7 @@ def _write_reading(report: RunsReport) -> str:
     return (
         f"Each of {comparison.replicates} bootstrap replicates draws the same {drawn} for every "
         "run, so that what is hard about a draw cancels in the differences: they can be clear "
-        "where the intervals of the values overlap."
+        "where the intervals of the values overlap, which are those of each run's own report."
     )
 
 
@@ -142,7 +148,8 @@ def _draw_label(number: int, curves: Sequence[LabelCurves], report: RunsReport) 
     name = show_name(first.label, HEADING)
     i = [label.label for label in report.comparison.candidates[0].labels].index(first.label)
     values = [run.labels[i].metrics["average_precision"] for run in report.comparison.candidates]
-    facts = f"{first.positives:,} positives in {first.rows:,} rows ({show_share(first.prevalence)})"
+    rows, share = name_rows(first.rows), show_share(first.prevalence)
+    facts = f"{first.positives:,} positives in {rows} ({share})"
     shown = ", ".join(show_number(compared.value) for compared in values)
     figures = [
         Drawn(

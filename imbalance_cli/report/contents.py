@@ -84,12 +84,14 @@ class ComparedRun:
         path: its directory, as given.
         loss: the name of its loss.
         created: when it was made.
+        part: what the held-out rows were in it: test, valid or out_of_fold.
     """
 
     name: str
     path: str
     loss: str
     created: str
+    part: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ from imbalance_cli.report.summary import (
     write_title,
 )
 from imbalance_cli.report.svg import SHADES, to_inline_svg
-from imbalance_cli.report.wording import READING, show_number, show_share
+from imbalance_cli.report.wording import READING, name_rows, show_number, show_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,9 +137,9 @@ def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
 def _draw_label(number: int, curves: LabelCurves, report: RunReport) -> DrawnLabel:
     name = show_name(curves.label, HEADING)
     label = next(label for label in report.evaluation.labels if label.label == curves.label)
-    ap = label.average_precision
+    ap, share = label.average_precision, show_share(curves.prevalence)
     facts = [
-        f"{curves.positives:,} positives in {curves.rows:,} rows ({show_share(curves.prevalence)})",
+        f"{curves.positives:,} positives in {name_rows(curves.rows)} ({share})",
         f"AP {show_number(ap.value)}",
         *report.chosen.get(curves.label, ()),
     ]

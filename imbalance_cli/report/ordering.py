@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.evaluation import METRICS
 from imbalance_cli.report.chance import are_alike
+from imbalance_cli.report.wording import METRIC_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,26 +19,47 @@ PREVALENCE, RANKING = "prevalence", "average_precision"
 COUNTS = ("support", "positives", "missing", PREVALENCE, "threshold")
 SORTS = (PREVALENCE, "label", *(name for name in COUNTS if name != PREVALENCE), *METRICS)
 """What labels can be sorted by."""
+HEADINGS = {
+    **{"_".join(word.casefold().split()): name for name, (word, _) in METRIC_WORDS.items()},
+    "auc": "roc_auc",
+    "prec": "precision",
+    "spec.": "specificity",
+    "bal._acc.": "balanced_accuracy",
+    "prec_at_k": "precision_at_k",
+    "recall_at_p": "recall_at_precision",
+    "lift_at_1%": "lift_at_1_percent",
+    "thresh": "threshold",
+    "pos.": "positives",
+    "prev.": PREVALENCE,
+    "rows": "support",
+    "miss.": "missing",
+}
+"""What else the tables call these, in small letters."""
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece"})
 MOST_LABELS = 60  # that are all shown
 SHOWN = 20  # of each kind, where there are more
 
 
-def check_sort(name: str, known: Sequence[str] = SORTS) -> None:
-    """Raise unless labels can be sorted by this.
+def read_sort(name: str | None, known: Sequence[str] = SORTS) -> str | None:
+    """Return what a name says that labels are to be sorted by, in any case; None for no name.
 
     Args:
-        name: of --sort.
+        name: of --sort, or a heading of a table.
         known: what they can be sorted by.
 
     Raises:
-        ConfigError: it names the nearest that they can be sorted by.
+        ConfigError: it names nothing of that; the nearest is told.
     """
-    if name not in known:
+    if name is None:
+        return None
+    found = "_".join(name.casefold().split())
+    found = HEADINGS.get(found, found)
+    if found not in known:
         raise ConfigError(
-            f"--sort: no metric {name!r}" + (" of several runs" if name in SORTS else ""),
-            hint=nearest(name, known) or f"--sort takes {', '.join(known)}",
+            f"--sort: no metric {name!r}" + (" of several runs" if found in SORTS else ""),
+            hint=nearest(found, known) or f"--sort takes {', '.join(known)}",
         )
+    return found
 
 
 def sort_labels(labels: Sequence[LabelEvaluation], by: str) -> list[LabelEvaluation]:

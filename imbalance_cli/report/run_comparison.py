@@ -19,6 +19,7 @@ from imbalance_cli.report.comparison import (
 )
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.names import fold_name
+from imbalance_cli.report.wording import name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,20 +50,21 @@ OTHERS = (
 
 
 def draw_run_comparison(
-    comparison: Comparison, held_out: str, sort: str | None = None
+    comparison: Comparison, part: str, source: str, sort: str | None = None
 ) -> RenderableType:
     """Return the macro averages of each run, its numbers a label, and what they say.
 
     Args:
         comparison: of the runs with the first.
-        held_out: what the rows are, as "test rows of data.csv".
+        part: what the rows are, as test.
+        source: that they are of.
         sort: what the labels are sorted by; where it is one of METRICS, their numbers are of it.
     """
     labels = comparison.candidates[0].labels
     several = len(labels) > 1
     scope = "macro averages" if several else labels[0].label
     parts: list[RenderableType] = [
-        Text(f"{comparison.rows:,} {held_out}: {scope}", style="bold"),
+        Text(f"{name_rows(comparison.rows, part)} of {source}: {scope}", style="bold"),
         draw_decisions(comparison, "run"),
         Text(),
         draw_probabilities(comparison, "run"),

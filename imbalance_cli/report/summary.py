@@ -14,6 +14,7 @@ from imbalance_cli.report.wording import (
     METRIC_WORDS,
     MULTILABEL_WORDS,
     join_words,
+    name_rows,
     show_interval,
     show_number,
     show_threshold,
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation import Estimate, Evaluation, Interval, LabelEvaluation
     from imbalance_cli.report.contents import RunReport
 
+USES = {
+    "test": "which the model did not learn from",
+    "valid": "on which its epoch, calibration and thresholds were chosen",
+    "out_of_fold": "each held out of one fold, on which calibration and thresholds were chosen",
+}
+"""What the rows of each part were to the model."""
 HEADING = 90  # letters of a name in a heading
 TILES = {"average_precision": "Average precision"}  # what is called otherwise than in a table
 
@@ -57,11 +64,11 @@ def write_title(report: RunReport) -> str:
 def write_lede(report: RunReport) -> str:
     """Return which rows of which run the page is of."""
     evaluation = report.evaluation
-    part = evaluation.part.replace("_", "-")
+    rows = name_rows(evaluation.rows, evaluation.part)
     made = str(report.document["created"])[:16].replace("T", " ")
     return (
-        f"{evaluation.rows:,} {part} rows of {evaluation.source}, which the model did not learn "
-        f"from{_list_parts(report)}. Run {report.run}, {made} UTC."
+        f"{rows} of {evaluation.source}, {USES[evaluation.part]}{_list_parts(report)}. "
+        f"Run {report.run}, {made} UTC."
     )
 
 

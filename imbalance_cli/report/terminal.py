@@ -18,7 +18,7 @@ from imbalance_cli.report.label_columns import (
 from imbalance_cli.report.names import cell_width, escape_name, fold_name, show_name
 from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
 from imbalance_cli.report.sentences import describe_findings
-from imbalance_cli.report.wording import METRIC_WORDS
+from imbalance_cli.report.wording import METRIC_WORDS, name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,9 +67,9 @@ class Report:
     ) -> Iterator[RenderableType]:
         """Draw as many columns as the terminal is wide enough for."""
         evaluation = self.evaluation
-        part = f"{evaluation.part.replace('_', '-')} " if self.held_out else ""
+        rows = name_rows(evaluation.rows, evaluation.part if self.held_out else None)
         source = show_name(evaluation.source, options.max_width)
-        yield Text(f"{evaluation.rows:,} {part}rows of {source}", style="bold")
+        yield Text(f"{rows} of {source}", style="bold")
         groups = choose_labels(evaluation.labels, self.sort)
         shown = [label for labels in groups.values() for label in labels]
         room = room_for_names(shown, options.max_width, self.sort)

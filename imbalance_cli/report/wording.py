@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import number_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -97,6 +99,14 @@ def join_words(words: Sequence[str]) -> str:
     """Return "a, b and c"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+PART_WORDS = {"test": "test ", "valid": "validation ", "out_of_fold": "out-of-fold "}
+
+
+def name_rows(rows: int, part: str | None = None) -> str:
+    """Return "1 row", "2,000 test rows"."""
+    return number_of(rows, f"{'' if part is None else PART_WORDS[part]}row")
 
 
 def show_number(value: float | None) -> str:

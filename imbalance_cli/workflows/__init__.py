@@ -4,7 +4,7 @@ from imbalance_cli.workflows.applying import evaluate, predict
 from imbalance_cli.workflows.comparing import choose, compare
 from imbalance_cli.workflows.comparing_runs import compare_runs
 from imbalance_cli.workflows.drawing_runs import draw_runs
-from imbalance_cli.workflows.fitting import default_directory, fit
+from imbalance_cli.workflows.fitting import default_directory, describe_flattery, fit
 from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
 from imbalance_cli.workflows.reporting import (
     draw_page,
@@ -22,6 +22,7 @@ __all__ = [
     "compare",
     "compare_runs",
     "default_directory",
+    "describe_flattery",
     "draw_page",
     "draw_report",
     "draw_runs",

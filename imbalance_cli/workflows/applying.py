@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from imbalance_cli.artifacts import CONFIG
-from imbalance_cli.config import DEVICES, Config, load_config
+from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
 from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
@@ -65,6 +65,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
+    refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     data = config.data
     source = _open_rows(rows, input_format, delimiter, config.data)

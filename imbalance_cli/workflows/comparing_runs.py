@@ -18,12 +18,13 @@ import torch
 
 from imbalance_cli.artifacts import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.comparison import Candidate, compare_candidates, conclude
-from imbalance_cli.config import load_config
+from imbalance_cli.config import load_config, refuse_few_replicates
 from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.report.names import list_names
 from imbalance_cli.workflows.fitting import describe_flattery
+from imbalance_cli.workflows.own_intervals import evaluate_saved, with_own_intervals
 from imbalance_cli.workflows.predictions import LISTS
 from imbalance_cli.workflows.reporting import read_evaluation
 
@@ -85,11 +86,13 @@ def compare_runs(
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:
-        ConfigError: a run is named twice.
+        ConfigError: a run is named twice, or the replicates are too few.
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
-    return compare_saved(read_runs(directories), warn, bootstrap=bootstrap)
+    runs = read_runs(directories)
+    comparison = compare_saved(runs, warn, bootstrap=bootstrap)
+    return with_own_intervals(comparison, evaluate_saved(runs, comparison))
 
 
 def read_runs(directories: Sequence[Path]) -> list[SavedRun]:
@@ -160,7 +163,12 @@ def learned_by_all(runs: Sequence[SavedRun]) -> list[bool]:
 
 
 def choose_resampling(first: SavedRun, bootstrap: int | None) -> Resampling:
-    """Return how intervals are made: by the config of the first run, but for the replicates."""
+    """Return how intervals are made: by the config of the first run, but for the replicates.
+
+    Raises:
+        ConfigError: the replicates are too few.
+    """
+    refuse_few_replicates(bootstrap)
     settings = load_config(str(Path(first.path) / CONFIG)).report
     replicates = settings.bootstrap if bootstrap is None else bootstrap
     return Resampling(replicates, settings.confidence)
@@ -284,7 +292,7 @@ def _refuse_repeats(directories: Sequence[Path]) -> None:
         known = found.setdefault(directory.resolve(), directory)
         if known is not directory:
             raise ConfigError(
-                f"{directory}: is named twice, and a run is compared with others",
+                f"{directory} is named twice, and a run is compared with others",
                 hint="name each run once",
             )
 
@@ -298,19 +306,19 @@ def _check_same_rows(first: SavedRun, other: SavedRun) -> None:
         sides = [f"only the first has {list_names(only)}"] if only else []
         sides += [f"only the second has {list_names(added)}"] if added else []
         raise RunError(
-            f"{both}: are of different labels: {'; '.join(sides) or 'their order differs'}",
+            f"{both} are of different labels: {'; '.join(sides) or 'their order differs'}",
             hint="runs of the same data.labels, in the same order",
         )
     held_out = [f"{run.evaluation.part} rows of {run.evaluation.source}" for run in (first, other)]
     if os.path.normpath(first.evaluation.source) != os.path.normpath(other.evaluation.source):
         raise RunError(
-            f"{both}: held out rows of different sources: {held_out[0]}, and {held_out[1]}",
+            f"{both} held out rows of different sources: {held_out[0]}, and {held_out[1]}",
             hint="runs of the same data",
         )
     if not torch.equal(first.rows, other.rows):
         common = len(np.intersect1d(first.rows.numpy(), other.rows.numpy()))
         raise RunError(
-            f"{both}: held out different rows: {len(first.rows):,} {held_out[0]}, and "
+            f"{both} held out different rows: {len(first.rows):,} {held_out[0]}, and "
             f"{len(other.rows):,} {held_out[1]}, {common:,} of them the same",
             hint=SAME_ROWS,
         )

@@ -26,6 +26,11 @@ from imbalance_cli.workflows.comparing_runs import (
     learned_by_all,
     read_runs,
 )
+from imbalance_cli.workflows.own_intervals import (
+    evaluate_saved,
+    with_own_intervals,
+    with_pooled_intervals,
+)
 from imbalance_cli.workflows.saving import versions
 
 if TYPE_CHECKING:
@@ -51,7 +56,7 @@ def draw_runs(
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:
-        ConfigError: a run is named twice.
+        ConfigError: a run is named twice, or the replicates are too few.
         RunError: a run cannot be used, or is of other labels or rows than the first.
         EvaluationError: a prediction is no probability.
     """
@@ -62,7 +67,11 @@ def draw_runs(
         cautions.append(sentence)
         warn(sentence)
 
-    comparison = compare_saved(runs, caution, bootstrap=bootstrap)
+    paired = compare_saved(runs, caution, bootstrap=bootstrap)
+    own = evaluate_saved(runs, paired)
+    comparison, micro = with_own_intervals(paired, own), None
+    if sum(learned_by_all(runs)) > 1:
+        micro = with_pooled_intervals(compare_cells(runs, bootstrap), own)
     evaluation, described = runs[0].evaluation, _describe_runs(runs)
     report = RunsReport(
         source=evaluation.source,
@@ -75,7 +84,7 @@ def draw_runs(
             ]
         ),
         comparison=_rename(comparison, [run.name for run in described]),
-        micro=compare_cells(runs, bootstrap) if sum(learned_by_all(runs)) > 1 else None,
+        micro=micro,
         curves=list(_curves_that_differ(runs, comparison)),
         cautions=cautions,
         versions=versions(),
@@ -114,7 +123,9 @@ def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
     described = []
     for name, run in zip(names, runs, strict=True):
         document = read_document(Path(run.path))
-        described.append(ComparedRun(name, run.path, run.loss, document["created"]))
+        described.append(
+            ComparedRun(name, run.path, run.loss, document["created"], run.evaluation.part)
+        )
     return described
 
 
