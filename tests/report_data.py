@@ -48,6 +48,7 @@ def make_report(
     rows: int = 400,
     drawn: int = 6,
     replicates: int = 20,
+    groups: torch.Tensor | None = None,
     findings: Sequence[str] = ("Found <b>nothing</b> & no one.",),
 ) -> RunReport:
     """Return a report of labels whose positives get rarer, with figures for the first ones."""
@@ -67,6 +68,7 @@ def make_report(
         source="made_up.csv",
         learnable=[True] * len(labels),
         resampling=Resampling(replicates),
+        groups=groups,
     )
     curves = [
         compute_curves(

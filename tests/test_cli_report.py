@@ -12,6 +12,7 @@ from small_runs import DRAWN, LABELS, fit_run, make_columns, refuse, succeed, wr
 
 from imbalance_cli.artifacts import load_run
 from imbalance_cli.curves import compute_curves
+from imbalance_cli.report.ordering import keep_judged
 from imbalance_cli.workflows.reporting import choose_labels, read_report
 
 if TYPE_CHECKING:
@@ -139,6 +140,18 @@ def test_report_without_a_test_part_says_that_it_flatters(tmp_path: Path) -> Non
     assert "the numbers flatter the model" in (run.path / "report.html").read_text()
 
 
+def test_a_test_part_of_few_groups_is_told(tmp_path: Path) -> None:
+    run = fit_run(tmp_path, make_columns(), data={"group": "city"}, report=DRAWN)
+    [told] = [line for line in run.outcome.err.splitlines() if "say little of other groups" in line]
+    assert told.startswith("warning: the test part is of ")
+    assert told.endswith(
+        " of city: its numbers say little of other groups, and have no interval, which takes 5"
+    )
+    text = succeed("report", run.path, "--format", "table").text
+    assert "Too few groups for an interval (fewer than 5 have a positive" in " ".join(text.split())
+    assert "say little of other groups" in (run.path / "report.html").read_text()
+
+
 def test_many_labels_get_figures_where_they_matter(tmp_path: Path) -> None:
     columns = make_columns(300)
     cells = columns.pop("y_often")
@@ -152,7 +165,9 @@ def test_many_labels_get_figures_where_they_matter(tmp_path: Path) -> None:
     chosen = choose_labels(report.evaluation)
     assert {curves.label for curves in report.curves} == set(chosen)
     assert 8 <= len(chosen) <= 24
-    by_ap = sorted(report.evaluation.labels, key=lambda a: a.average_precision.value or 0.0)
+    judged = keep_judged(report.evaluation.labels, "average_precision")
+    assert 0 < len(judged) < 30
+    by_ap = sorted(judged, key=lambda a: a.average_precision.value or 0.0)
     assert "among the worst" in chosen[by_ap[0].label]
     assert "among the best" in chosen[by_ap[-1].label]
     rarest = min(report.evaluation.labels, key=lambda label: label.positives)

@@ -88,11 +88,14 @@ def test_costs_are_of_a_validation_row() -> None:
     assert f"a row's cost is {(10 + 20 * 20) / 1000:.3f}." in told
 
 
-@pytest.mark.parametrize(("target", "which"), [(40.0, "40 rows"), (0.05, "0.05 of the rows")])
+@pytest.mark.parametrize(("target", "which"), [(40.0, "40 rows"), (0.02, "2 % of the rows")])
 def test_top_k_says_what_it_finds(target: float, which: str) -> None:
     told = describe([label()], objective="top_k", target=target)
     assert f"chosen to decide the {which} of highest probability positive" in told
     assert "precision is 0.750 and recall 0.600." in told
+    missed = describe([label(threshold_reached=1234.0)], objective="top_k", target=1e9)
+    assert "target, 1,000,000,000 rows, cannot be reached on the validation rows of y" in missed
+    assert missed.endswith("the nearest, 1,234, was taken.")
 
 
 def test_half_is_no_choice_and_precision_may_be_undefined() -> None:
@@ -106,6 +109,25 @@ def test_labels_of_few_positives_are_named() -> None:
     few = label("rare", threshold_pooled=True, validation_positives=3)
     assert "more say than the few positives of rare." in describe([label(), few])
     assert "had less say in it than the calibrated probabilities" in describe([few])
+
+
+def test_labels_without_a_validation_positive_are_in_no_mean_and_named() -> None:
+    nothing = {"validation_positives": 0, "validation_counts": [0.0, 10.0, 0.0, 990.0]}
+    none = label("none", threshold_pooled=True, **nothing)
+    told = describe([label(), none])
+    mean = metrics.f1_score(TARGETS, DECISIONS)
+    assert f"{mean:.3f} on the validation rows (1 label with 50 positives)." in told
+    assert told.endswith(
+        "All labels together have the only say for none, without a positive on the validation rows."
+    )
+    assert "few positives" not in told
+    assert "(2 labels with 50 positives or more)." in describe([label(), label("z"), none])
+    assert "(no label has a positive there)" in describe([none, none])
+    alone = describe([none])
+    assert "on the validation rows (0 positives)." in alone
+    assert alone.endswith(
+        "Without a positive there, it is what the calibrated probabilities promise to be best."
+    )
 
 
 def test_what_was_not_learned_has_no_threshold() -> None:

@@ -10,14 +10,23 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from report_data import NASTY, make_report
 from scipy import stats
 
-from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.evaluation import ALIKE, METRICS, Estimate
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
+from imbalance_cli.report.ordering import keep_judged
 from imbalance_cli.report.plots import draw_plots
-from imbalance_cli.report.wording import METRIC_WORDS, MULTILABEL_WORDS, show_number, show_share
+from imbalance_cli.report.summary import list_key_numbers, write_lead, write_table_note
+from imbalance_cli.report.wording import (
+    METRIC_WORDS,
+    MULTILABEL_WORDS,
+    show_interval,
+    show_number,
+    show_share,
+)
 
 if TYPE_CHECKING:
     from imbalance_cli.report.contents import RunReport
@@ -68,11 +77,76 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         "constant in the training rows: constant",
         "Loss weighted_bce, weights by the strategy ratio",
         "Platt: 0.90 u -0.20",
+        "Thresholds were chosen for F1.",
         "Over 3 epochs of one network; the weights of epoch 2 were kept.",
         "imbtrain 0.1.0",
         "learning_rate: 0.001",
     ):
         assert said in text
+
+
+def test_without_an_interval_nothing_is_said_to_be_better_or_worse_than_chance() -> None:
+    lacking = text_of(to_html(make_report(LABELS, groups=torch.arange(400) % 4)).decode())
+    assert (
+        "Whether labels are better than chance cannot be told: no average precision has an "
+        "interval (fewer than 5 groups of a class). The best is"
+    ) in lacking
+    assert "There are no intervals: fewer than 5 groups of a class." in lacking
+    assert "Intervals are" not in lacking
+    assert "lines its 95% interval" not in lacking
+    assert "<small>0." not in lacking
+    assert "of 6 labels are better" not in lacking
+    assert "lines its 95% interval" in PAGE
+    enough = text_of(to_html(make_report(LABELS, groups=torch.arange(400) % 40)).decode())
+    assert "20 bootstrap replicates of these groups;" in enough
+
+
+def test_a_lone_positive_makes_no_label_the_best() -> None:
+    nothing, *others = REPORT.evaluation.labels
+    few = {"average_precision": "fewer than 5 rows of a class"}
+    lone = dataclasses.replace(nothing, average_precision=Estimate(1.0), without_interval=few)
+    evaluation = dataclasses.replace(REPORT.evaluation, labels=[lone, *others])
+    best = max(others, key=lambda label: label.average_precision.value or 0.0)
+    lead = write_lead(evaluation)
+    assert f"The best is {best.label}, with" in lead
+    assert "lies above the prevalence; 1 has no interval." in lead
+    alike = dataclasses.replace(lone, without_interval={"average_precision": ALIKE})
+    assert "The best is label_0, with" in write_lead(
+        dataclasses.replace(evaluation, labels=[alike, *others])
+    )
+    assert keep_judged([lone], "average_precision") == [lone]
+
+
+def test_every_interval_there_is_stands_on_the_page() -> None:
+    evaluation = REPORT.evaluation
+    averages = re.findall(r'<tr><th scope="row">([a-z ]+)</th>(.*?)</tr>', PAGE, flags=re.DOTALL)
+    known = {
+        "macro": evaluation.macro_intervals,
+        "micro": evaluation.micro_intervals,
+        "weighted by positives": evaluation.weighted_intervals,
+    }
+    rows = dict(averages)
+    for name, intervals in known.items():
+        assert len(intervals) > 10
+        for interval in intervals.values():
+            assert f"<small>{show_interval(interval.low, interval.high)}</small>" in rows[name]
+    notes = {number.name: number.note for number in list_key_numbers(evaluation)}
+    for name, interval in (
+        ("Micro F1", evaluation.micro_intervals["f1"]),
+        ("Samples F1", evaluation.multilabel_intervals["samples_f1"]),
+        ("Subset accuracy", evaluation.multilabel_intervals["subset_accuracy"]),
+    ):
+        assert notes[name].startswith(show_interval(interval.low, interval.high))
+    single = make_report(["alone"]).evaluation
+    notes = {number.name: number.note for number in list_key_numbers(single)}
+    recall = single.labels[0].recall
+    assert notes["Recall"].startswith(show_interval(recall.low, recall.high))
+
+
+def test_means_over_fewer_labels_say_over_how_many() -> None:
+    means = {**REPORT.evaluation.macro_labels, "precision": 4, "mcc": 4, "f2": 0}
+    note = write_table_note(dataclasses.replace(REPORT.evaluation, macro_labels=means))
+    assert "a metric is defined, 6 for AP, 4 for Precision and MCC. Precision at" in note
 
 
 @pytest.mark.parametrize(

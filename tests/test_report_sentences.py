@@ -6,8 +6,11 @@ import dataclasses
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
+from imbalance_cli.report.chance import is_no_better_than_chance
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.untuned import Untuned
@@ -41,7 +44,11 @@ def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
     [
         (0.05, 0.15, "Not shown to be better than chance (the interval of AP includes the "),
         (0.1, 0.2, "Not shown to be better than chance"),
-        (0.05, 0.6, "Too few positives to tell from chance: a (0.05 to 0.6, prevalence 0.1)."),
+        (
+            0.05,
+            0.6,
+            "The interval is too wide to tell from chance: a (0.05 to 0.6, prevalence 0.1).",
+        ),
         (0.2, 0.8, "Better than chance, but the interval is too wide to tell by how much: a "),
         (0.2, 0.4, ""),
     ],
@@ -53,13 +60,41 @@ def test_chance_and_wide_intervals(low: float, high: float, said: str) -> None:
     assert found[0].startswith(said) if said else found == []
 
 
-@pytest.mark.parametrize("high", [0.15, 0.6])
-def test_what_roc_auc_tells_from_chance_is_not_called_unclear(high: float) -> None:
-    changes = {"average_precision": Estimate(0.1, 0.05, high), "prevalence": 0.1}
-    above = with_labels(evaluate(["a"]), **changes, roc_auc=Estimate(0.8, 0.6, 0.9))
-    assert describe_findings(above) == []
-    around = with_labels(evaluate(["a"]), **changes, roc_auc=Estimate(0.6, 0.5, 0.7))
-    assert len(describe_findings(around)) == 1
+@pytest.mark.parametrize(
+    ("ap_high", "auc_high", "said"),
+    [
+        (0.15, 0.8, "alone (the interval of AP includes the prevalence): a (0.05 to 0.15, "),
+        (0.6, 0.8, "alone, and the interval is too wide to tell by how much: a (0.05 to 0.6, "),
+        (0.15, 0.95, "by how much: a (0.05 to 0.15, prevalence 0.1; ROC AUC 0.6 to 0.95)."),
+    ],
+)
+def test_what_roc_auc_alone_tells_from_chance(ap_high: float, auc_high: float, said: str) -> None:
+    changes = {"average_precision": Estimate(0.1, 0.05, ap_high), "prevalence": 0.1}
+    above = with_labels(evaluate(["a"]), **changes, roc_auc=Estimate(0.75, 0.6, auc_high))
+    [found] = describe_findings(above)
+    assert found.startswith("Better than chance by ROC AUC alone")
+    assert said in found
+
+
+@settings(deadline=None, max_examples=50)
+@given(intervals=st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=3))
+def test_sentences_count_the_labels_that_the_page_filters(
+    intervals: list[tuple[float, float, float, float]],
+) -> None:
+    three = evaluate(["a", "b", "c"])
+    labels = [
+        dataclasses.replace(
+            label,
+            average_precision=Estimate(0.5, *sorted(ends[:2])),
+            roc_auc=Estimate(0.5, *sorted(ends[2:])),
+            prevalence=0.1,
+        )
+        for label, ends in zip(three.labels, intervals, strict=False)
+    ]
+    told = " ".join(describe_findings(dataclasses.replace(three, labels=labels)))
+    better = told[told.index("Better than chance, ") :] if "Better than chance, " in told else ""
+    named = told.removesuffix(better).count(", prevalence 0.1")
+    assert named == sum(map(is_no_better_than_chance, labels))
 
 
 def test_few_labels_are_named_and_the_others_counted() -> None:
@@ -73,13 +108,19 @@ def test_few_labels_are_named_and_the_others_counted() -> None:
 
 
 def test_no_interval_is_told_unless_none_was_asked_for() -> None:
-    without = Estimate(0.5)
-    found = describe_findings(with_labels(evaluate(["a", "b"]), average_precision=without))
+    why = {"average_precision": "fewer than 5 rows of a class"}
+    without = {"average_precision": Estimate(0.5), "without_interval": why}
+    lacking = with_labels(evaluate(["a", "b"]), **without)
+    found = describe_findings(lacking)
     assert found == ["Too few positives or negatives for an interval (fewer than 5 rows): a and b."]
-    found = describe_findings(with_labels(evaluate(["a"], 0), average_precision=without))
+    found = describe_findings(dataclasses.replace(lacking, resampled="groups"))
+    said = "Too few groups for an interval (fewer than 5 have a positive, or a negative): a and b."
+    assert found == [said]
+    found = describe_findings(with_labels(evaluate(["a"], 0), average_precision=Estimate(0.5)))
     assert found == []
-    perfect = Estimate(1.0)  # without an interval, since no replicate differs
-    assert describe_findings(with_labels(evaluate(["a"]), average_precision=perfect)) == []
+    alike = {"average_precision": "all replicates are alike"}
+    perfect = {"average_precision": Estimate(1.0), "without_interval": alike}
+    assert describe_findings(with_labels(evaluate(["a"]), **perfect)) == []
 
 
 def test_nothing_known_says_nothing() -> None:

@@ -69,6 +69,16 @@ def test_a_row_a_label_commonest_first() -> None:
     assert lines[-1].rstrip() == "run: runs/a"
 
 
+def test_labels_without_an_average_precision_set_no_scale() -> None:
+    evaluation = make_evaluation(["few", "many", "none"])
+    text = " ".join(line.strip() for line in draw(evaluation))
+    shares = [label.prevalence for label in evaluation.labels[:2]]
+    assert f"average precision, {shares[0]:.3f} to {shares[1]:.3f} without skill" in text
+    assert "replicates of these rows, without" in text
+    grouped = " ".join(map(str.strip, draw(dataclasses.replace(evaluation, resampled="groups"))))
+    assert "replicates of these groups, without" in grouped
+
+
 def test_part_is_named_as_it_is_spoken() -> None:
     for part, spoken in (("valid", "validation"), ("out_of_fold", "out-of-fold")):
         evaluation = make_evaluation(["few", "none"], part=part)
@@ -311,7 +321,7 @@ def test_of_many_labels_the_best_the_worst_and_the_rarest_are_shown() -> None:
     assert max(positives[name] for name in shown[rarest + 1 : every]) <= min(
         count for count in others if count
     )
-    assert any("70 labels in all, best and worst by average_precision: " in x for x in text)
+    assert any("70 labels in all, best and worst by AP: " in x for x in text)
     assert max(map(len, lines)) <= 80
 
 

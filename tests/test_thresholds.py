@@ -356,6 +356,19 @@ def test_what_cannot_be_reached_is_told() -> None:
     assert describe_unreached(chosen, names, own("f1")) == []
 
 
+def test_rows_that_there_are_not_so_many_of_are_told_as_rows() -> None:
+    p = torch.linspace(0, 1, 1234, dtype=torch.float64)[:, None]
+    many = own("top_k", target=1e9)
+    [told] = describe_unreached(choose_thresholds(p, p.round(), many), ["y"], many)
+    assert "1,000,000,000 rows decided positive cannot be reached" in told
+    assert "of 'y' (1,234);" in told
+    share = own("top_k", target=0.02)
+    same = torch.full_like(p, 0.5)
+    [told] = describe_unreached(choose_thresholds(same, p.round(), share), ["y"], share)
+    assert "2 % of the rows decided positive cannot be reached" in told
+    assert "of 'y' (100 %);" in told
+
+
 # ------------------------------------------------------------------- few positives, and all labels
 
 

@@ -1,7 +1,7 @@
 """An Evaluation: every number of the report, computed once, drawn elsewhere."""
 
 from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
-from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
+from imbalance_cli.evaluation.reasons import ALIKE, LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling
 from imbalance_cli.evaluation.results import (
     WITH_INTERVAL,
@@ -14,6 +14,7 @@ from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
 from imbalance_cli.metrics import METRICS, Levels
 
 __all__ = [
+    "ALIKE",
     "BLOCKS",
     "JOINT_CELLS",
     "LEAST_FOR_INTERVAL",

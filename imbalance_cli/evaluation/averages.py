@@ -76,6 +76,7 @@ class Averages:
             "macro": (self.macro, self.macro_intervals),
             "micro": (self.micro, self.micro_intervals),
             "weighted_average": (self.weighted, self.weighted_intervals),
+            "multilabel": (self.multilabel, self.multilabel_intervals),
         }
         return {
             f"{kind}.{name}": explain_no_interval(units, is_enough=bool(intervals))
@@ -163,7 +164,7 @@ def _mean_intervals(
     if len(numbers) == 1:
         of_label = _as_intervals(numbers[0].ends)
         return {name: ends for name, ends in of_label.items() if means[name] is not None}
-    if sample.joint is None or not numbers:
+    if sample.joint is None or not numbers or sample.has_few_groups:
         return {}
     sums, confidence = sums_of(sample.joint), sample.resampling.confidence
     draws, inversion = sums.mean(), sums.inversion()
@@ -271,7 +272,7 @@ def _judge_rows(
     products = products if groups is None else of_groups @ of_groups.T
     found = MultilabelSums(*sums).values()
     numbers = {name: finite(float(value)) for name, value in found.items()}
-    if not sample.resampling.replicates:
+    if not sample.resampling.replicates or sample.has_few_groups:
         return numbers, {}
     ends = bound_ratios(sums, products, int(counted.sum()), sample.resampling.confidence)
     return numbers, {name: Interval(*pair) for name, pair in ends.items()}

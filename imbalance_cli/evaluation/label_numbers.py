@@ -53,6 +53,11 @@ class Sample:
     groups: Units | None = None
 
     @property
+    def has_few_groups(self) -> bool:
+        """Whether there are too few groups to tell how groups vary."""
+        return self.groups is not None and self.groups.size < LEAST_FOR_INTERVAL
+
+    @property
     def units(self) -> Literal["rows", "groups"]:
         """What replicates draw."""
         return "rows" if self.groups is None else "groups"

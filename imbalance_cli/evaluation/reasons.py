@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
+ALIKE = "all replicates are alike"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def explain_no_interval(units: str, *, is_enough: bool) -> str:
         is_enough: whether there are enough of them in both classes.
     """
     if is_enough:
-        return "all replicates are alike"
+        return ALIKE
     return f"fewer than {LEAST_FOR_INTERVAL} {units} of a class"
 
 

@@ -32,11 +32,12 @@ class Scale:
 
     @classmethod
     def of(cls, labels: Sequence[LabelEvaluation]) -> Scale:
-        """Return the scale that holds every prevalence, AP and interval of some labels."""
-        shares = [label.prevalence for label in labels]
+        """Return the scale that holds prevalence, AP and interval of the labels that have an AP."""
+        shares: list[float | None] = []
         for label in labels:
             estimate = label.average_precision
-            shares += [estimate.value, estimate.low, estimate.high]
+            if estimate.value is not None:
+                shares += [label.prevalence, estimate.value, estimate.low, estimate.high]
         known = [min(max(share, LEAST), MOST) for share in shares if share is not None]
         return cls(min(known, default=LEAST), max(known, default=MOST))
 
@@ -55,17 +56,18 @@ class Scale:
 def draw_bar(label: LabelEvaluation, scale: Scale) -> Text:
     """Draw AP, its interval and the prevalence.
 
-    Green is better than no skill by the interval, yellow is not.
+    Green is better than no skill by the interval, yellow is not. What has no AP has no bar.
     """
     estimate = label.average_precision
     cells = [" "] * WIDTH
+    if estimate.value is None:
+        return Text("".join(cells), no_wrap=True)
     if estimate.low is not None and estimate.high is not None:
         for i in range(scale.cell(estimate.low), scale.cell(estimate.high) + 1):
             cells[i] = REACH
     if label.prevalence is not None:
         cells[scale.cell(label.prevalence)] = CHANCE
-    if estimate.value is not None:
-        cells[scale.cell(estimate.value)] = POINT
+    cells[scale.cell(estimate.value)] = POINT
     style = ""
     if estimate.low is not None and label.prevalence is not None:
         style = "green" if estimate.low > label.prevalence else "yellow"

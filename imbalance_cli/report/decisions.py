@@ -10,6 +10,7 @@ import torch
 from imbalance_cli.metrics import Confusion
 from imbalance_cli.report.names import list_names
 from imbalance_cli.report.wording import show_number
+from imbalance_cli.thresholds import show_nearest, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,17 @@ HELD = {
     "precision_at_recall": ("precision", "recall"),
 }
 """The objectives that hold one number: the one that is made as good as it can be, and that one."""
+CHOICES = {
+    **{objective: f"chosen for {name}" for objective, (name, _) in QUALITIES.items()},
+    **{
+        objective: f"chosen for the most {best} at a {held}"
+        for objective, (best, held) in HELD.items()
+    },
+    "cost": "set by the costs of a false positive and a false negative",
+    "top_k": "chosen to decide the rows of highest probability positive",
+    "half": "left at 0.5",
+}
+"""How thresholds came to be, by the objective, in a few words."""
 
 
 def describe_decisions(
@@ -43,19 +55,45 @@ def describe_decisions(
     learned = [label for label in labels if label["learnable"]]
     if not learned:
         return []
-    counts = [label["validation_counts"] for label in learned]
-    found = Confusion(*torch.tensor(counts, dtype=torch.float64).T)
-    fewest = min(label["validation_positives"] for label in learned)
-    is_one = len(labels) == 1
     rows = "the rows held out of each fold" if folds else "the validation rows"
+    is_one = len(labels) == 1
+    # what no positive speaks for is in no mean
+    witnessed = [label for label in learned if label["validation_positives"]] or learned
+    found = Confusion(
+        *torch.tensor([label["validation_counts"] for label in witnessed], dtype=torch.float64).T
+    )
     choice = _describe_choice(
         settings,
         found,
         "is" if is_one else "is on mean",
-        f"{rows} ({fewest:,} positives{'' if is_one else ' or more'})",
+        f"{rows} ({_count_positives(witnessed, learned)})",
     )
     first = f"{'The threshold was' if is_one else 'Thresholds were'} {choice}."
-    return [first, *_describe_pooled(learned), *_describe_unreached(settings, learned, rows)]
+    return [
+        first,
+        *_describe_pooled(learned, rows),
+        *_describe_unreached(settings, learned, rows),
+    ]
+
+
+def _count_positives(
+    witnessed: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return "50 positives", or of several labels the fewest that one has."""
+    fewest = min(label["validation_positives"] for label in witnessed)
+    if len(learned) == 1:
+        return _count(fewest)
+    if not fewest:
+        return "no label has a positive there"
+    if len(witnessed) == len(learned):
+        return f"{_count(fewest)} or more"
+    if len(witnessed) == 1:
+        return f"1 label with {_count(fewest)}"
+    return f"{len(witnessed):,} labels with {_count(fewest)} or more"
+
+
+def _count(positives: int) -> str:
+    return f"{positives:,} positive{'' if positives == 1 else 's'}"
 
 
 def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, rows: str) -> str:
@@ -86,20 +124,35 @@ def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, ro
             f"{wrong[1]:g}: on {rows} a row's cost {is_} {_mean(_cost_of_a_row(found, *wrong))}"
         )
     if objective == "top_k":
-        share = f"{target:,.0f} rows" if target >= 1 else f"{target:.3g} of the rows"
-        aim = f"chosen to decide the {share} of highest probability positive"
+        aim = f"chosen to decide the {show_rows(target)} of highest probability positive"
     else:
         aim = "left at 0.5 (thresholds.objective: half)"
     return f"{aim}: on {rows} precision {is_} {precision} and recall {recall}"
 
 
-def _describe_pooled(learned: Sequence[Mapping[str, Any]]) -> list[str]:
-    pooled = [label["label"] for label in learned if label["threshold_pooled"]]
-    if not pooled:
-        return []
-    if len(learned) == 1:
-        return ["So few positives had less say in it than the calibrated probabilities."]
-    return [f"All labels together have more say than the few positives of {list_names(pooled)}."]
+def _describe_pooled(learned: Sequence[Mapping[str, Any]], rows: str) -> list[str]:
+    """Say whose own positives had less say than all labels together, and who had none."""
+    pooled = [label for label in learned if label["threshold_pooled"]]
+    few = [label["label"] for label in pooled if label["validation_positives"]]
+    without = [label["label"] for label in pooled if not label["validation_positives"]]
+    if len(learned) == 1 and pooled:
+        return [
+            "So few positives had less say in it than the calibrated probabilities."
+            if few
+            else "Without a positive there, it is what the calibrated probabilities promise to "
+            "be best."
+        ]
+    sentences = []
+    if few:
+        sentences.append(
+            f"All labels together have more say than the few positives of {list_names(few)}."
+        )
+    if without:
+        sentences.append(
+            f"All labels together have the only say for {list_names(without)}, without a positive "
+            f"on {rows}."
+        )
+    return sentences
 
 
 def _describe_unreached(
@@ -108,14 +161,14 @@ def _describe_unreached(
     missed = [label for label in learned if label["threshold_reached"] is not None]
     if not missed:
         return []
-    counted = "number of rows" if settings["target"] >= 1 else "share of the rows"
-    what = HELD.get(settings["objective"], ("", counted))[1]
-    nearest = min(label["threshold_reached"] for label in missed)
+    objective, target = settings["objective"], settings["target"]
+    aim = show_rows(target) if objective == "top_k" else f"a {HELD[objective][1]} of {target:g}"
     names = list_names([label["label"] for label in missed])
-    target = f"The target, a {what} of {settings['target']:g}, cannot be reached"
-    if len(missed) == 1:
-        return [f"{target} on {rows} of {names}: the nearest, {nearest:.3g}, was taken."]
-    return [f"{target} on {rows} of {names}: the nearest was taken."]
+    told = f"The target, {aim}, cannot be reached on {rows} of {names}"
+    if len(missed) > 1:
+        return [f"{told}: the nearest was taken."]
+    nearest = show_nearest(missed[0]["threshold_reached"], objective, target)
+    return [f"{told}: the nearest, {nearest}, was taken."]
 
 
 def _cost_of_a_row(found: Confusion, false_positive: float, false_negative: float) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.report.chance import is_no_better_than_chance
 from imbalance_cli.report.names import escape_name
 from imbalance_cli.report.wording import (
     METRIC_WORDS,
@@ -84,12 +85,6 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
     averages = _averages(evaluation, more) if len(rows) > 1 else []
     written = Markup(body)  # noqa: S704  escaped in _row
     return LabelTable(columns, rows, written, averages, is_paged=not with_intervals)
-
-
-def is_no_better_than_chance(label: LabelEvaluation) -> bool:
-    """Return whether the interval of the average precision reaches down to the prevalence."""
-    low = label.average_precision.low
-    return low is not None and label.prevalence is not None and low <= label.prevalence
 
 
 def _column(name: str, *, more: bool = False) -> Column:
@@ -173,7 +168,7 @@ def _averages(evaluation: Evaluation, more: Sequence[str]) -> list[AverageRow]:
     named = {
         "macro": (evaluation.macro, evaluation.macro_intervals),
         "micro": (evaluation.micro, evaluation.micro_intervals),
-        "weighted by positives": (evaluation.weighted_average, {}),
+        "weighted by positives": (evaluation.weighted_average, evaluation.weighted_intervals),
     }
     rows = []
     for name, (values, intervals) in named.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import shorten
+from imbalance_cli.report.wording import join_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,7 @@ def list_names(names: Sequence[str], most: int = 3) -> str:
     shown = [show_name(name) for name in names[:most]]
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
-    *first, last = shown
-    return f"{', '.join(first)} and {last}" if first else last
+    return join_words(shown)
 
 
 def cell_width(text: str) -> int:

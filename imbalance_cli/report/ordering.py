@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.evaluation import METRICS
+from imbalance_cli.report.chance import are_alike
 from imbalance_cli.report.wording import METRIC_WORDS
 
 if TYPE_CHECKING:
@@ -83,13 +84,13 @@ def choose_labels(labels: Sequence[LabelEvaluation], by: str) -> dict[str, list[
     """Return the labels to show, sorted, under headings where they are not all.
 
     Of more than MOST_LABELS they are the best and the worst by the metric that is sorted by, or by
-    average precision, and the rarest of those with a positive.
+    average precision, of those whose interval says something, and the rarest with a positive.
     """
     if len(labels) <= MOST_LABELS:
         return {"": sort_labels(labels, by)}
     metric = ranking_of(by)
     scored = [label for label in labels if value_of(label, metric) is not None]
-    scored = sort_labels(scored, metric)
+    scored = sort_labels(keep_judged(scored, metric), metric)
     present = [label for label in sort_labels(labels, PREVALENCE) if label.positives]
     return {
         f"best {SHOWN}": scored[:SHOWN],
@@ -97,6 +98,19 @@ def choose_labels(labels: Sequence[LabelEvaluation], by: str) -> dict[str, list[
         f"rarest {SHOWN}": present[-SHOWN:],
         f"all {len(labels):,}": [],
     }
+
+
+def keep_judged(labels: Sequence[LabelEvaluation], metric: str) -> list[LabelEvaluation]:
+    """Return the labels of which a metric has an interval, or all where none has.
+
+    One positive that happens to lie first is no reason to call a label the best.
+    """
+    judged = [
+        label
+        for label in labels
+        if getattr(label, metric).low is not None or are_alike(label, metric)
+    ]
+    return judged or list(labels)
 
 
 def ranking_of(by: str) -> str:

@@ -7,6 +7,7 @@ import math
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.report.decisions import CHOICES
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.summary import HEADING
 from imbalance_cli.report.wording import UNDEFINED, show_threshold
@@ -148,5 +149,5 @@ def describe_weights(report: RunReport) -> str:
     step = platt if settings["calibration"]["method"] == "auto" else ""
     return (
         f"Loss {loss}, weights {strategy}, counted on training rows only. {undone}{step}. "
-        f"Thresholds were chosen for {objective}."
+        f"Thresholds were {CHOICES[objective]}."
     )

@@ -82,11 +82,15 @@ def _draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Iter
             ends = estimate.value, estimate.low, estimate.high
             group = groups.get(label.label, "")
             bullets.append(Bullet(label.label, *ends, chance_of(label.prevalence), group))
+        lines = (
+            f"lines its {report.evaluation.confidence:.0%} interval, "
+            if any(bullet.low is not None for bullet in bullets)
+            else ""
+        )
         yield Ranking(
             name,
             f"{METRIC_WORDS[metric][0]} of {end}",
-            f"Dots are the {scale}, lines its {report.evaluation.confidence:.0%} interval, "
-            f"ticks {chance}.{which}",
+            f"Dots are the {scale}, {lines}ticks {chance}.{which}",
             scale,
             tuple(bullets),
         )

@@ -5,17 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
+from imbalance_cli.report.chance import Verdict, is_wide, judge
 from imbalance_cli.report.names import list_names, show_name
 
 if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation, LabelEvaluation
 
-NO_SKILL = 0.5  # ROC AUC
-WIDE = 0.3  # an interval of AP that says little
 BENT = 0.01  # more calibration error than this in the score, and twice that of the probability
 FEW = 20  # positives under which a gain of the thresholds says little
 MOVED = 0.0005  # what three digits show
 MACRO_F1 = ("Macro F1", "thresholds")
+SAID = {
+    (Verdict.CHANCE, False): (
+        "Not shown to be better than chance (the interval of AP includes the prevalence)"
+    ),
+    (Verdict.CHANCE, True): "The interval is too wide to tell from chance",
+    (Verdict.RANKED, False): (
+        "Better than chance by ROC AUC alone (the interval of AP includes the prevalence)"
+    ),
+    (Verdict.RANKED, True): (
+        "Better than chance by ROC AUC alone, and the interval is too wide to tell by how much"
+    ),
+    (Verdict.ABOVE, True): ("Better than chance, but the interval is too wide to tell by how much"),
+}
+"""What is said of labels, by what their intervals say and whether one is wide."""
+TOO_FEW = {
+    "rows": (
+        f"Too few positives or negatives for an interval (fewer than {LEAST_FOR_INTERVAL} rows)"
+    ),
+    "groups": (
+        f"Too few groups for an interval (fewer than {LEAST_FOR_INTERVAL} have a positive, or a "
+        "negative)"
+    ),
+}
+"""Why labels have no interval, by what replicates draw."""
 
 
 def describe_findings(evaluation: Evaluation) -> list[str]:
@@ -31,43 +54,20 @@ def describe_findings(evaluation: Evaluation) -> list[str]:
 
 
 def _of_chance(evaluation: Evaluation) -> list[str]:
-    """Say which labels the interval of AP does not tell from chance, and where it is wide.
+    """Say which labels are not told from chance, and of which the interval is too wide to tell.
 
-    What the interval of ROC AUC does tell from chance is not said to be unclear.
+    Every label whose interval of AP reaches down to the prevalence is in one sentence.
     """
-    chance: list[LabelEvaluation] = []
-    unclear: list[LabelEvaluation] = []
-    wide: list[LabelEvaluation] = []
-    few: list[LabelEvaluation] = []
-    known = [label for label in evaluation.labels if label.average_precision.value is not None]
-    for label in known:
-        low, high = label.average_precision.low, label.average_precision.high
-        if low is None or high is None or label.prevalence is None:
-            # an AP of 1 has no interval either, where all replicates are at 1
-            few += [label] if label.average_precision.value != 1 else []
-        elif low > label.prevalence:
-            wide += [label] if high - low > WIDE else []
-        elif label.roc_auc.low is None or label.roc_auc.low <= NO_SKILL:
-            (unclear if high - low > WIDE else chance).append(label)
-    sentences = []
-    if chance:
-        sentences.append(
-            f"Not shown to be better than chance (the interval of AP includes the prevalence): "
-            f"{_with_ap(chance)}."
-        )
-    if unclear:
-        sentences.append(f"Too few positives to tell from chance: {_with_ap(unclear)}.")
-    if wide:
-        sentences.append(
-            f"Better than chance, but the interval is too wide to tell by how much: "
-            f"{_with_ap(wide)}."
-        )
-    if few and evaluation.replicates:
-        names = list_names([label.label for label in few])
-        sentences.append(
-            f"Too few positives or negatives for an interval (fewer than {LEAST_FOR_INTERVAL} "
-            f"{evaluation.resampled}): {names}."
-        )
+    found: dict[tuple[Verdict | None, bool], list[LabelEvaluation]] = {}
+    for label in evaluation.labels:
+        unsure = is_wide(label.average_precision) or is_wide(label.roc_auc)
+        found.setdefault((judge(label), unsure), []).append(label)
+    sentences = [f"{said}: {_with_ap(found[key])}." for key, said in SAID.items() if key in found]
+    few = [
+        label.label for key, group in found.items() if key[0] is Verdict.TOO_FEW for label in group
+    ]
+    if few:
+        sentences.append(f"{TOO_FEW[evaluation.resampled]}: {list_names(few)}.")
     return sentences
 
 
@@ -114,12 +114,18 @@ def _of_thresholds(evaluation: Evaluation) -> list[str]:
 
 
 def _with_ap(labels: list[LabelEvaluation], most: int = 3) -> str:
-    """Return the labels, rarest last, the first few with the interval of AP and the prevalence."""
+    """Return the labels, rarest last, the first few with the interval of AP and the prevalence.
+
+    Where that of ROC AUC alone is wide, it is there too.
+    """
     labels = sorted(labels, key=lambda label: -label.positives)
-    shown = [
-        f"{show_name(label.label)} ({label.average_precision.low:.2g} to "
-        f"{label.average_precision.high:.2g}, prevalence {label.prevalence:.2g})"
-        for label in labels[:most]
-    ]
+    shown = []
+    for label in labels[:most]:
+        ap, auc = label.average_precision, label.roc_auc
+        ends = f"{ap.low:.2g} to {ap.high:.2g}" if ap.low is not None else f"{ap.value:.2g}"
+        facts = f"{ends}, prevalence {label.prevalence:.2g}"
+        if is_wide(auc) and not is_wide(ap):
+            facts += f"; ROC AUC {auc.low:.2g} to {auc.high:.2g}"
+        shown.append(f"{show_name(label.label)} ({facts})")
     more = len(labels) - most
     return "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from imbalance_cli.report.chance import Verdict, judge
 from imbalance_cli.report.names import show_name
+from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.wording import (
     METRIC_WORDS,
     MULTILABEL_WORDS,
+    join_words,
     name_rows,
     show_interval,
     show_number,
@@ -16,7 +21,7 @@ from imbalance_cli.report.wording import (
 )
 
 if TYPE_CHECKING:
-    from imbalance_cli.evaluation import Evaluation, Interval, LabelEvaluation
+    from imbalance_cli.evaluation import Estimate, Evaluation, Interval, LabelEvaluation
     from imbalance_cli.report.contents import RunReport
 
 USES = {
@@ -26,6 +31,7 @@ USES = {
 }
 """What the rows of each part were to the model."""
 HEADING = 90  # letters of a name in a heading
+TILES = {"average_precision": "Average precision"}  # what is called otherwise than in a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,22 +89,37 @@ def write_lead(evaluation: Evaluation) -> str:
     known = [label for label in evaluation.labels if label.average_precision.value is not None]
     if not known:
         return "No label has a positive among these rows, so nothing can be said of the model."
-    best = max(known, key=lambda label: label.average_precision.value or 0.0)
+    judged = keep_judged(known, RANKING)
+    best = max(judged, key=lambda label: label.average_precision.value or 0.0)
     best_ap = show_number(best.average_precision.value)
     end = f"The best is {show_name(best.label, HEADING)}, with an average precision of {best_ap}."
     if not evaluation.replicates:
         return end
-    above = sum(
-        label.average_precision.low is not None
-        and label.prevalence is not None
-        and label.average_precision.low > label.prevalence
-        for label in known
-    )
+    return f"{_lead_chance(evaluation)} {end}"
+
+
+def _lead_chance(evaluation: Evaluation) -> str:
+    """Say how many labels are better than chance, as far as intervals tell."""
+    found = Counter(map(judge, evaluation.labels))
+    too_few = found[Verdict.TOO_FEW]
+    if not any(found[verdict] for verdict in (Verdict.ABOVE, Verdict.RANKED, Verdict.CHANCE)):
+        return (
+            "Whether labels are better than chance cannot be told: no average precision has an "
+            f"interval ({'; '.join(_list_missing(evaluation))})."
+        )
+    above = found[Verdict.ABOVE]
     are, their = ("is", "its") if above == 1 else ("are", "their")
+    without = f"; {too_few:,} {'has' if too_few == 1 else 'have'} no interval" if too_few else ""
     return (
         f"{above:,} of {len(evaluation.labels):,} labels {are} better than chance: the interval of "
-        f"{their} average precision lies above the prevalence. {end}"
+        f"{their} average precision lies above the prevalence{without}."
     )
+
+
+def _list_missing(evaluation: Evaluation) -> list[str]:
+    """Return why average precisions have no interval, each reason once."""
+    reasons = (label.without_interval.get(RANKING) for label in evaluation.labels)
+    return list(dict.fromkeys(reason for reason in reasons if reason is not None))
 
 
 def _lead_label(label: LabelEvaluation) -> str:
@@ -131,14 +152,29 @@ def write_reading(evaluation: Evaluation) -> str:
             "There was no test part: these rows were held out of each fold in turn, and "
             "calibration and thresholds were chosen on them, so the numbers flatter the model."
         )
-    if evaluation.replicates:
+    if evaluation.replicates and _has_intervals(evaluation):
         sentences.append(
             f"Intervals are {evaluation.confidence:.0%}, over {evaluation.replicates} bootstrap "
-            "replicates of these rows; they do not cover training again."
+            f"replicates of these {evaluation.resampled}; they do not cover training again."
         )
+    elif evaluation.replicates and (reasons := _list_missing(evaluation)):
+        sentences.append(f"There are no intervals: {'; '.join(reasons)}.")
     if evaluation.weighted:
         sentences.append("Every number but the counts is weighted by the sample weights.")
     return " ".join(sentences)
+
+
+def _has_intervals(evaluation: Evaluation) -> bool:
+    estimates = (label.estimates().values() for label in evaluation.labels)
+    of_averages = (
+        evaluation.macro_intervals,
+        evaluation.micro_intervals,
+        evaluation.weighted_intervals,
+        evaluation.multilabel_intervals,
+    )
+    return any(of_averages) or any(
+        estimate.low is not None for estimate in itertools.chain.from_iterable(estimates)
+    )
 
 
 def list_key_numbers(evaluation: Evaluation) -> list[KeyNumber]:
@@ -153,33 +189,39 @@ def list_key_numbers(evaluation: Evaluation) -> list[KeyNumber]:
     ):
         over = evaluation.macro_labels[key]
         note = f"mean over {over:,} of {len(evaluation.labels):,} labels"
-        interval = _show_ends(evaluation.macro_intervals.get(key))
-        note = "; ".join(filter(None, (interval, note)))
-        numbers.append(KeyNumber(name, show_number(evaluation.macro[key]), note))
-    micro = evaluation.micro
-    numbers.append(KeyNumber("Micro F1", show_number(micro["f1"]), "all cells together"))
-    for key, value in evaluation.multilabel.items():
-        if key in {"samples_f1", "subset_accuracy"}:
-            numbers.append(
-                KeyNumber(MULTILABEL_WORDS[key][0], show_number(value), MULTILABEL_WORDS[key][1])
-            )
+        ends = evaluation.macro_intervals.get(key)
+        numbers.append(_key_number(name, evaluation.macro[key], ends, note))
+    micro, ends = evaluation.micro["f1"], evaluation.micro_intervals.get("f1")
+    numbers.append(_key_number("Micro F1", micro, ends, "all cells together"))
+    for key in ("samples_f1", "subset_accuracy"):
+        name, meaning = MULTILABEL_WORDS[key]
+        ends = evaluation.multilabel_intervals.get(key)
+        note = meaning.partition(";")[0]
+        numbers.append(_key_number(name, evaluation.multilabel[key], ends, note))
     return numbers
 
 
+def _key_number(
+    name: str, value: float | None, ends: Interval | Estimate | None, note: str = ""
+) -> KeyNumber:
+    """Return a number with its interval, if it has one, and a note."""
+    return KeyNumber(name, show_number(value), "; ".join(filter(None, (_show_ends(ends), note))))
+
+
 def _label_numbers(label: LabelEvaluation) -> list[KeyNumber]:
-    ap, auc, skill = label.average_precision, label.roc_auc, label.brier_skill
-    interval = show_interval(ap.low, ap.high)
-    chance = f"{show_number(label.prevalence)} without skill"
     threshold = f"at the threshold {show_threshold(label.threshold)}"
+    notes = {
+        "average_precision": f"{show_number(label.prevalence)} without skill",
+        "roc_auc": "",
+        "precision": threshold,
+        "recall": f"of {label.positives:,} positives",
+        "f1": "",
+        "brier_skill": f"ECE {show_number(label.ece.value)}",
+    }
     return [
-        KeyNumber(
-            "Average precision", show_number(ap.value), "; ".join(filter(None, (interval, chance)))
-        ),
-        KeyNumber("ROC AUC", show_number(auc.value), show_interval(auc.low, auc.high)),
-        KeyNumber("Precision", show_number(label.precision.value), threshold),
-        KeyNumber("Recall", show_number(label.recall.value), f"of {label.positives:,} positives"),
-        KeyNumber("F1", show_number(label.f1.value), show_interval(label.f1.low, label.f1.high)),
-        KeyNumber("Brier skill", show_number(skill.value), f"ECE {show_number(label.ece.value)}"),
+        _key_number(TILES.get(name, METRIC_WORDS[name][0]), estimate.value, estimate, notes[name])
+        for name, estimate in label.estimates().items()
+        if name in notes
     ]
 
 
@@ -212,15 +254,22 @@ def list_whole_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _show_ends(interval: Interval | None) -> str:
+def _show_ends(interval: Interval | Estimate | None) -> str:
     return "" if interval is None else show_interval(interval.low, interval.high)
 
 
 def write_table_note(evaluation: Evaluation) -> str:
     """Return what the table of labels leaves open."""
-    levels, over = evaluation.levels, evaluation.macro_labels["average_precision"]
+    levels, means = evaluation.levels, evaluation.macro_labels
+    over = means[RANKING]
+    others: dict[int, list[str]] = {}
+    for name in METRIC_WORDS:
+        if means[name] not in {over, 0}:
+            others.setdefault(means[name], []).append(METRIC_WORDS[name][0])
+    apart = "".join(f", {count:,} for {join_words(names)}" for count, names in others.items())
     return (
-        f"Macro: the mean over the labels where a metric is defined, {over:,} for AP. Precision at "
-        f"k is of the {levels.top_k:,} rows of highest probability, recall at precision at "
-        f"{levels.at_precision:g}. What is undefined is a dash, whose tooltip says why."
+        f"Macro: the mean over the labels where a metric is defined, {over:,} for AP{apart}. "
+        f"Precision at k is of the {levels.top_k:,} rows of highest probability, recall at "
+        f"precision at {levels.at_precision:g}. What is undefined is a dash, whose tooltip says "
+        "why."
     )

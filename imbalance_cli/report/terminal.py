@@ -18,7 +18,7 @@ from imbalance_cli.report.label_columns import (
 from imbalance_cli.report.names import cell_width, escape_name, fold_name, show_name
 from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
 from imbalance_cli.report.sentences import describe_findings
-from imbalance_cli.report.wording import name_rows
+from imbalance_cli.report.wording import METRIC_WORDS, name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ class Report:
             yield from map(Text, findings)
             yield Text()
         if len(evaluation.labels) > MOST_LABELS:
-            others = OTHERS.format(len(evaluation.labels), ranking_of(self.sort))
+            others = OTHERS.format(len(evaluation.labels), METRIC_WORDS[ranking_of(self.sort)][0])
             yield Text(others, style="dim")
         yield from (Text(line, style="dim") for line in _legend(evaluation, columns, shown))
         yield Text(f"run: {escape_name(self.run)}")
@@ -175,7 +175,8 @@ def _legend(
         drawn = "bar, interval" if "interval" in columns else "bar"
         lines.append(
             f"{drawn}: {evaluation.confidence:.0%} of AP by {evaluation.replicates} bootstrap "
-            f"replicates of these rows, without training again; {scale.describe()}."
+            f"replicates of these {evaluation.resampled}, without training again; "
+            f"{scale.describe()}."
         )
     elif "bar" in columns and is_scored and scale.low < scale.high:
         lines.append(f"bar: AP; {scale.describe()}.")
@@ -194,7 +195,11 @@ def _fewer_labels(evaluation: Evaluation, columns: dict[str, Column]) -> str:
 
 
 def _prevalences(evaluation: Evaluation) -> str:
-    known = [label.prevalence for label in evaluation.labels if label.prevalence is not None]
+    known = [
+        label.prevalence
+        for label in evaluation.labels
+        if label.average_precision.value is not None and label.prevalence is not None
+    ]
     if not known:
         return UNDEFINED
     low, high = min(known), max(known)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imbalance_cli.errors import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNDEFINED = "\N{EN DASH}"
 SMALL = 0.1  # numbers under this have a third digit in an interval
@@ -23,12 +28,25 @@ METRIC_WORDS = {
     "ece": ("ECE", "expected calibration error, over bins of equal mass; lower is better"),
     "precision_at_k": ("Precision at k", "precision among the k rows of highest probability"),
     "recall_at_precision": ("Recall at prec.", "the most recall at no less than a precision"),
-    "lift_at_1_percent": ("Lift at 1 %", "precision in the top 1 % over the prevalence"),
+    "lift_at_1_percent": (
+        "Lift at 1 %",
+        (
+            "precision in the top 1 % over the prevalence; a row, or a run of equal scores, at "
+            "the boundary counts in part"
+        ),
+    ),
 }
 """What a metric is called in the head of a table, and what it means."""
 
 MULTILABEL_WORDS = {
-    "samples_f1": ("Samples F1", "F1 of a row's labels, averaged over rows"),
+    "samples_f1": (
+        "Samples F1",
+        (
+            "F1 of a row's labels, averaged over rows; a row without a positive, for which none "
+            "is decided either, is left out, as by scikit-learn's zero_division=nan (its default "
+            "counts 0)"
+        ),
+    ),
     "subset_accuracy": ("Subset accuracy", "the share of rows with every label right"),
     "hamming_loss": ("Hamming loss", "the share of cells that are wrong; lower is better"),
     "label_ranking_average_precision": (
@@ -83,6 +101,12 @@ PART_WORDS = {"test": "test ", "valid": "validation ", "out_of_fold": "out-of-fo
 def name_rows(rows: int, part: str | None = None) -> str:
     """Return "1 row", "2,000 test rows"."""
     return number_of(rows, f"{'' if part is None else PART_WORDS[part]}row")
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def show_number(value: float | None) -> str:

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 
 LEAST_SUPPORT = 2  # rows that a searched threshold decides positive
 MOST_CELLS = 2**18  # that are sorted and counted at once: more would not stay in the cache
-NAMED = 3  # labels that a warning names
-HELD = {
-    "recall_at_precision": "precision",
-    "precision_at_recall": "recall",
-    "top_k": "rows decided positive",
-}
-"""What thresholds.target is a value of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,24 +111,6 @@ def choose_thresholds(
     values, reached = (torch.cat(parts) for parts in zip(*found, strict=True))
     counts = Confusion.of(probabilities >= values, targets, weights)
     return Thresholds(values, positives, shrinkage, reached, counts)
-
-
-def describe_unreached(
-    thresholds: Thresholds, labels: Sequence[str], settings: ThresholdsSection
-) -> list[str]:
-    """Return a sentence on the labels whose target cannot be reached, or none."""
-    missed = (~thresholds.reached.isnan()).nonzero()[:, 0].tolist()
-    target = settings.target
-    if not missed or target is None:
-        return []
-    farthest = sorted(missed, key=lambda i: -abs(float(thresholds.reached[i]) - target))
-    shown = [f"{labels[i]!r} ({float(thresholds.reached[i]):.3g})" for i in farthest[:NAMED]]
-    more = len(missed) - len(shown)
-    shown += [f"{more:,} more"] if more else []
-    *names, last = shown
-    told = f"{', '.join(names)} and {last}" if names else last
-    what = f"thresholds.target: {HELD[settings.objective]} {target:g} cannot be reached"
-    return [f"{what} on the validation rows of {told}; the nearest that can be was taken"]
 
 
 def _fixed_threshold(settings: ThresholdsSection) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.labels import list_names, select_labels
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def list_doubts(
             "data.exclude leaves them out"
         )
     yield from _doubt_parts(data, learnable)
+    yield from _doubt_groups(roles, data)
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
     for leak in leaks[:MOST_LEAKS]:
@@ -68,7 +70,7 @@ def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
 def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:
     """Name labels that a part has no positive of."""
     for part, outcome in (
-        ("valid", "it gets no threshold of its own"),
+        ("valid", "no positive of its own speaks for its threshold"),
         ("test", "its average precision and recall are undefined"),
     ):
         rows = getattr(data.split, part)
@@ -77,6 +79,19 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
         if len(rows) and len(without):
             names = list_names([data.labels[label] for label in without])
             yield f"no positive in the {part} part for {names}: {outcome}"
+
+
+def _doubt_groups(roles: Roles, data: LabelledTable) -> Iterator[str]:
+    """Say where the test rows are of so few groups that nothing is known of others."""
+    if data.groups is None:
+        return
+    groups = len(np.unique(data.groups[data.split.test]))
+    if 0 < groups < LEAST_FOR_INTERVAL:
+        one = "is of one group" if groups == 1 else f"is of {groups} groups"
+        yield (
+            f"the test part {one} of {roles.group}: its numbers say little of other groups, and "
+            f"have no interval, which takes {LEAST_FOR_INTERVAL}"
+        )
 
 
 def _doubt_duplicates(found: Duplicates, data: LabelledTable) -> Iterator[str]:

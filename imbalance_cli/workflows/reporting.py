@@ -33,6 +33,7 @@ from imbalance_cli.report.contents import RunReport, Together, Training
 from imbalance_cli.report.decisions import describe_decisions
 from imbalance_cli.report.fonts import describe_missing
 from imbalance_cli.report.html import to_html
+from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.workflows.predictions import widen_lists
@@ -114,12 +115,14 @@ def read_report(directory: Path) -> RunReport:
 def choose_labels(evaluation: Evaluation) -> dict[str, list[str]]:
     """Return the labels that get figures, and why each does; of few labels, all, without a reason.
 
-    Of many, those are the rarest with a positive, and the worst and the best by average precision.
+    Of many, those are the rarest with a positive, and the worst and the best by average precision,
+    among those of which it has an interval, if any has.
     """
     learnable = [label for label in evaluation.labels if label.learnable]
     if len(learnable) <= MOST_DRAWN:
         return {label.label: [] for label in learnable}
     scored = [label for label in learnable if label.average_precision.value is not None]
+    scored = keep_judged(scored, RANKING)
     scored.sort(key=lambda label: label.average_precision.value or 0.0)
     rarest = sorted((label for label in learnable if label.positives), key=lambda a: a.positives)
     reasons: dict[str, list[str]] = {}

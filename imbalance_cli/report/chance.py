@@ -1,0 +1,60 @@
+"""Which labels are better than chance, by their intervals, and where one is too wide to tell."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from imbalance_cli.evaluation import ALIKE
+
+if TYPE_CHECKING:
+    from imbalance_cli.evaluation import Estimate, LabelEvaluation
+
+NO_SKILL = 0.5  # ROC AUC
+WIDE = 0.3  # an interval that says little
+
+
+class Verdict(enum.Enum):
+    """What the intervals of a label say of it."""
+
+    ABOVE = "the interval of average precision lies above the prevalence"
+    RANKED = "it does not, but that of ROC AUC lies above 0.5"
+    CHANCE = "neither does"
+    TOO_FEW = "there is no interval, for want of rows or groups"
+
+
+def judge(label: LabelEvaluation) -> Verdict | None:
+    """Return what its intervals say of a label, or None where none was asked for.
+
+    Where all replicates are alike, as where average precision is 1 in each, it is its own interval.
+    """
+    ap = label.average_precision
+    if ap.value is None or label.prevalence is None:
+        return None
+    low = ap.value if are_alike(label) else ap.low
+    if low is None:
+        is_asked = "average_precision" in label.without_interval
+        return Verdict.TOO_FEW if is_asked else None
+    if low > label.prevalence:
+        return Verdict.ABOVE
+    auc = label.roc_auc.low
+    return Verdict.RANKED if auc is not None and auc > NO_SKILL else Verdict.CHANCE
+
+
+def are_alike(label: LabelEvaluation, metric: str = "average_precision") -> bool:
+    """Return whether a metric has no interval because it is the same in all replicates."""
+    return label.without_interval.get(metric) == ALIKE
+
+
+def is_no_better_than_chance(label: LabelEvaluation) -> bool:
+    """Return whether the interval of the average precision reaches down to the prevalence."""
+    return judge(label) in {Verdict.RANKED, Verdict.CHANCE}
+
+
+def is_wide(estimate: Estimate) -> bool:
+    """Return whether an interval, of average precision or ROC AUC, says little."""
+    return (
+        estimate.low is not None
+        and estimate.high is not None
+        and (estimate.high - estimate.low > WIDE)
+    )
