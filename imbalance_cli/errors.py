@@ -99,7 +99,9 @@ class DependencyError(ImbtrainError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return "did you mean ...?" for the known name closest to `name`, or None if none is."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    in_other_case = [other for other in names if other.casefold() == name.casefold() != ""]
+    matches = in_other_case or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else None
 
 

@@ -44,6 +44,7 @@ from imbalance_cli.readers import (
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.partitions import find_parts
+from imbalance_cli.readers.renamed import is_bare
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.splits import (
@@ -172,12 +173,13 @@ def read_labelled(
             for part, tables in streams.items()
         }
     given, keys = _read_keys(data, roles, encoder, parts, name)
+    remarks += [r for part in sources.values() for source in part for r in source.remarks]
     remarks += _remark_on_blanks(data, keys.incomplete, encoder)
     _check_sides(name, keys.targets.take(keys.kept), encoder.labels)
     if keys.parts is None:
         split = _split(config, keys, given)
     else:
-        split = cut_by_numbers(keys.parts, roles.part or "")
+        split = cut_by_numbers(keys.parts, f"{name}: column {roles.part!r}")
         split = Split(split.strategy, *(p[keys.kept[p]] for p in split.rows_of_parts().values()))
 
     def show(column: str, row: int) -> str:
@@ -188,6 +190,8 @@ def read_labelled(
         return f"{place}: {column} {shorten(str(found[column][0]), LONGEST_SHOWN)}"
 
     _check_given_parts(roles, keys, split, show)
+    if roles.part is not None:
+        _check_part(roles.part, split, name)
     _check_split(split, keys.targets, encoder.labels)
     remarks += _remark_on_sizes(config, split)
     shown = {
@@ -313,6 +317,12 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
     """
     files = [name for name in data.labels if is_targets_file(name, source)]
     patterns = [name for name in data.labels if name not in files]
+    if is_bare(source) and not patterns:
+        raise LabelError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="data.labels: [targets.npy], the file that holds the labels; or its columns that "
+            f"are labels, such as data.labels: [{source.columns[0]}]",
+        )
     labels = select_labels(source.columns, patterns, source.name, source)
     if labels is None:
         raise no_label_found(source)
@@ -484,6 +494,21 @@ def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
     )
 
 
+def _check_part(column: str, split: Split, name: str) -> None:
+    """Raise where a column that names the part of each row, or what was dropped, leaves a gap.
+
+    Raises:
+        SplitError: it names the sources and the column.
+    """
+    for part, rows in (("train", split.train), ("valid", split.valid)):
+        if not len(rows):
+            raise SplitError(
+                f"{name}: column {column!r}: no row is for {part}",
+                hint=f"name some of them {part}; or leave data.part out, and the rows are cut by "
+                "split",
+            )
+
+
 def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
     """Raise where no label has both classes in every part, since nothing could be reported.
 
@@ -502,7 +527,7 @@ def _check_split(split: Split, targets: Targets, labels: Sequence[str]) -> None:
         return
     label = int(targets.counts()[0].argmax())
     counts = {part: counted[:, label].astype(int) for part, counted in sides.items()}
-    shown = ", ".join(f"{part} {pos} and {neg}" for part, (pos, neg) in counts.items())
+    shown = ", ".join(f"{part} {pos:,} and {neg:,}" for part, (pos, neg) in counts.items())
     raise SplitError(
         f"the split is too small for label {labels[label]!r}: positives and negatives are {shown}, "
         "and each part needs one of both",

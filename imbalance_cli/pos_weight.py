@@ -44,9 +44,15 @@ class Strategy:
                 hint=nearest(self.name, STRATEGIES),
             )
         if self.cap is not None and not 0 < self.cap < math.inf:
-            raise WeightsError(f"cap must be a finite number above 0, not {self.cap}")
+            raise WeightsError(
+                f"cap must be a finite number above 0, not {self.cap}",
+                hint="such as 100; without a cap no weight is cut",
+            )
         if not 0 <= self.smoothing < math.inf:
-            raise WeightsError(f"smoothing must be a finite number from 0 up, not {self.smoothing}")
+            raise WeightsError(
+                f"smoothing must be a finite number from 0 up, not {self.smoothing}",
+                hint="such as 1; 0 is none",
+            )
         if not 0 <= self.beta < 1:
             raise WeightsError(
                 f"beta must be at least 0 and below 1, not {self.beta}",

@@ -209,6 +209,9 @@ def hash_groups(table: Table, column: str) -> NDArray[np.uint64]:
     cells = parse_texts(table.frame[column])
     if cells.null_count():
         row = cells.is_null().arg_max() or 0
-        raise SplitError(f"{table.place(row)}: column {column!r}: the group is missing")
+        raise SplitError(
+            f"{table.place(row)}: column {column!r}: the group is missing",
+            hint="every row needs one: fill it in, a name of its own for a row that is alone",
+        )
     hashes: NDArray[np.uint64] = cells.hash(seed=0).to_numpy()
     return hashes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 from imbalance_cli.errors import LabelError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import arrays as module
+from imbalance_cli.readers import open_source
 from imbalance_cli.readers.arrays import ArraySource, open_arrays
 from imbalance_cli.readers.typed import tally_batches
 
@@ -230,7 +232,7 @@ def test_arrays_that_are_no_table(tmp_path: Path, kind: str) -> None:
         ({"X": rows, "y": np.zeros(4)}, "'X' has the shape (3, 2) and 'y' (4,)"),
         ({"X": rows, "X_1": np.zeros(3)}, "'X' and 'X_1' both have a column 'X_1'"),
         ({"X": np.zeros((3, 2, 2)), "y": np.zeros(3)}, "'X': an array of shape (3, 2, 2), where"),
-        ({"X": np.zeros((0, 2)), "y": np.zeros(0)}, "'X': an array of shape (0, 2), where"),
+        ({"X": np.zeros((0, 2)), "y": np.zeros(0)}, "'X': no rows"),
         ({"X": np.zeros((3, 0)), "y": np.zeros(3)}, "'X': an array of shape (3, 0), where"),
         ({"X": rows, "t": np.array(1.0)}, "'t': an array of shape (), where"),
         ({}, "no arrays"),
@@ -294,7 +296,7 @@ def test_npz_archives_with_other_files(tmp_path: Path) -> None:
         (np.array([1j]), "an array of complex128, where numbers are needed"),
         (np.array(1), "an array of shape (), where (rows,) or (rows, columns) is read"),
         (np.zeros((2, 2, 2)), "an array of shape (2, 2, 2), where"),
-        (np.zeros(0), "an array of shape (0,), where"),
+        (np.zeros(0), "no rows"),
         (np.zeros((3, 0)), "an array of shape (3, 0), where"),
     ],
 )
@@ -468,3 +470,20 @@ def test_memory_stays_flat(tmp_path: Path, kind: str, monkeypatch: pytest.Monkey
     tracemalloc.stop()
     assert rows == 250_000
     assert peak < 12 * 2**20  # of 32 MB
+
+
+def test_objects_and_sparse_matrices_say_what_to_do(tmp_path: Path) -> None:
+    objects = np.array([1, None], dtype=object)
+    np.save(tmp_path / "o.npy", objects)
+    np.savez(tmp_path / "o.npz", x=objects)
+    np.savez(tmp_path / "t.npz", x=np.array(["a"]))
+    sp.save_npz(tmp_path / "s.npz", sp.csr_array(np.eye(3)))
+    for name, hint in {
+        "o.npy": "objects are never loaded",
+        "o.npz": "objects are never loaded",
+        "t.npz": "booleans or numbers",
+        "s.npz": "dump_svmlight_file",
+    }.items():
+        with pytest.raises(SourceError) as caught:
+            open_source(str(tmp_path / name))
+        assert hint in str(caught.value.hint)

@@ -302,3 +302,62 @@ def test_a_table_of_one_class(tmp_path: Path, cells: str, side: str) -> None:
         says = f"label 'y' has no {side} in 100 rows{more}"
         refuse("fit", config, "--run-dir", tmp_path / "run", says=says)
     assert not (tmp_path / "run").exists()
+
+
+def test_targets_of_other_columns_than_the_labels_of_a_run(tmp_path: Path) -> None:
+    """An array under the key of a label, with several columns, is not that label."""
+    write_embeddings(tmp_path)
+    arrays = np.load(tmp_path / "embeddings.npz")
+    features, targets = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(features, arrays["features"])
+    np.save(targets, arrays["targets"][:, 0])
+    config = write_config(tmp_path / "c.yaml", features, data={"labels": [str(targets)]}, **SHORT)
+    run = tmp_path / "run"
+    succeed("fit", config, "--run-dir", run)
+    several, both = tmp_path / "several.npy", tmp_path / "both.npz"
+    np.save(several, arrays["targets"])
+    np.savez(both, x=arrays["features"], y=arrays["targets"])
+    says = f"{several}: no column 'y'; the columns are y_0, y_1"
+    refuse("evaluate", run, features, "--targets", several, says=says)
+    refuse("evaluate", run, both, says=f"{both}: no column 'y'; the columns are x_0")
+
+
+def test_a_file_of_labels_is_counted_beside_its_features(tmp_path: Path) -> None:
+    write_embeddings(tmp_path)
+    arrays = np.load(tmp_path / "embeddings.npz")
+    features, targets = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(features, arrays["features"])
+    np.save(targets, arrays["targets"])
+    counted = succeed("weights", features, "--labels", targets, "--format", "json").document
+    alone = succeed("weights", targets, "--format", "json").document
+    assert counted["labels"] == alone["labels"]
+    says, hint = f"{targets}: a file of labels goes with one source, and 2", "--merge"
+    refuse("weights", features, features, "--labels", targets, says=says, hint=hint)
+    config = write_config(tmp_path / "c.yaml", features, data={"labels": []}, **SHORT)
+    says = f"{features}: one array, which cannot hold features and labels both"
+    refuse("fit", config, says=says, hint="data.labels: [targets.npy]")
+
+
+def test_what_a_directory_holds_beside_its_table_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    for sex in "fm":
+        (folder / f"sex={sex}").mkdir(parents=True)
+        rows = {"x": np.arange(200) % 17 / 3, "y": np.arange(200) % 5 // 4}
+        pl.DataFrame(rows).write_parquet(folder / f"sex={sex}" / "a.parquet")
+    (folder / "sex=f" / "more.csv").write_text("x,y\n1,1\n")
+    (folder / "_SUCCESS").touch()
+    told = f"{folder}: 1 file beside the Parquet files is not read: {folder}/sex=f/more.csv"
+    assert told in succeed("weights", folder).err
+    found = succeed("inspect", folder, "--format", "json").document["findings"]
+    assert told in [finding["problem"] for finding in found]
+    (folder / "readme.txt").touch()
+    told = f"{folder}: 2 files beside the Parquet files are not read, such as {folder}/readme.txt"
+    config = write_config(tmp_path / "c.yaml", folder, data={"labels": ["y"]}, **SHORT)
+    run = tmp_path / "run"
+    assert told in succeed("fit", config, "--run-dir", run).err
+    assert told in succeed("evaluate", run, folder, "--bootstrap", 0).err
+    assert told in succeed("predict", run, folder).err
+
+
+def test_an_empty_name_is_no_source() -> None:
+    refuse("weights", "", says="the source is empty", hint="- for stdin")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from small_runs import run_command
 
-from imbalance_cli.errors import number_of, shorten, show_cell
+from imbalance_cli.errors import nearest, number_of, shorten, show_cell
 
 if TYPE_CHECKING:
     from conftest import WriteFile
@@ -83,3 +83,8 @@ def test_one_and_several() -> None:
     assert number_of(1, "class", "classes") == "1 class"
     assert number_of(0, "class", "classes") == "0 classes"
     assert number_of(2_000, "row") == "2,000 rows"
+
+
+def test_another_case_is_nearest() -> None:
+    assert nearest("Y", ["x", "y", "Yes"]) == "did you mean 'y'?"
+    assert nearest("", ["x"]) is None

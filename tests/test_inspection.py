@@ -49,6 +49,7 @@ class FrameSource:
     name: str = "frame"
     keys: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     own_labels: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield `size` rows at a time."""
@@ -95,7 +96,8 @@ def look_at(cells: Sequence[object] | pl.Series, size: int = 1000) -> Column:
     ("cells", "kind"),
     [
         (["1", "2.5", "", "-3e2"], "number"),
-        (["true", "false", "", "TRUE"], "number"),
+        (["true", "false", "", "TRUE"], "boolean"),
+        (["true", "0", "1"], "number"),
         (["2013-02-08", "2013-02-09 17:30", "NA"], "date"),
         (["red", "blue", "red"], "category"),
         (["true", "false", "maybe"], "category"),
@@ -113,7 +115,7 @@ def look_at(cells: Sequence[object] | pl.Series, size: int = 1000) -> Column:
         ([str(i) for i in range(30)], "number"),  # too few rows to say anything
         ([str(i / 7) for i in range(ROWS)], "number"),
         ([1, 2, 2, None], "number"),
-        ([True, False, None], "number"),
+        ([True, False, None], "boolean"),
         ([[1], [2, 3]], "other"),
         ([b"a", b"b"], "other"),
     ],
@@ -466,3 +468,18 @@ def test_no_leak_is_looked_for_in_a_label_that_cannot_be_read() -> None:
     found = look(frame, "y", settings=LabelSettings(encoding="tags"))
     assert found.leaks == []
     assert found.labels == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        (["1", "inf", "-inf"], "line 3: 'inf' is infinite"),
+        (["1", "", "-1e39"], "line 4: '-1e39' is too large: the most is 3.4e+38"),
+    ],
+)
+def test_a_number_that_no_float_holds_is_told_with_its_place(
+    write: WriteFile, cells: list[str], problem: str
+) -> None:
+    path = write("a.csv", "x,y\n" + "".join(f"{cell},1\n" for cell in cells))
+    [column, _] = inspect_source(open_source(path)).columns
+    assert column.problem == f"{path}: {problem}"

@@ -18,6 +18,7 @@ from imbalance_cli.readers import Table, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from conftest import WriteFile
 
@@ -100,6 +101,26 @@ def test_a_class_that_is_no_label_is_none_of_them_and_told() -> None:
 def test_an_empty_tag_is_refused_with_its_place(cell: str) -> None:
     with pytest.raises(LabelError, match=r"t\.csv: line 3: column 'label': .*holds an empty tag"):
         encode(["1", cell], "tags")
+
+
+def test_an_empty_tag_in_a_list_is_shown_as_the_list_is_written() -> None:
+    with pytest.raises(LabelError) as caught:
+        encode([["a"], ["a", " "]], "tags", pl.List(pl.String))
+    assert caught.value.message == (
+        't.csv: line 3: column \'label\': ["a", " "] holds an empty tag'
+    )
+    assert caught.value.hint == "leave it out of the list; a list without tags is []"
+
+
+@pytest.mark.parametrize("suffix", ["ndjson", "parquet"])
+def test_a_null_in_a_list_is_no_tag(tmp_path: Path, suffix: str) -> None:
+    frame = pl.DataFrame({"tags": [["b", None], ["c"], [None], None, [], ["b"]]})
+    path = tmp_path / f"t.{suffix}"
+    frame.write_ndjson(path) if suffix == "ndjson" else frame.write_parquet(path)
+    assert counts(str(path), "tags", encoding="tags") == [
+        LabelCounts("b", 2, 3, 1),
+        LabelCounts("c", 1, 4, 1),
+    ]
 
 
 @pytest.mark.parametrize(

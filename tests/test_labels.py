@@ -278,3 +278,23 @@ def test_an_error_in_encoding_names_the_file_and_line(write: WriteFile) -> None:
 def test_a_missing_cell_cannot_be_the_positive_value(write: WriteFile, positive: str) -> None:
     error = error_of(write("a.csv", "y,x\n1,a\n,b\n"), "y", positive=positive)
     assert "stands for a missing cell" in error.message
+
+
+def test_a_positive_value_that_is_not_there(write: WriteFile) -> None:
+    path = write("a.csv", "y\ngood\nbad\n")
+    with pytest.raises(LabelError) as caught:
+        count_labels(open_source(path), (), LabelSettings("Good"))
+    assert caught.value.message == (
+        f"{path}: line 3: column 'y': holds 'good' and 'bad', and not 'Good'"
+    )
+    assert caught.value.hint == "did you mean 'good'?"
+    with pytest.raises(LabelError) as caught:
+        count_labels(open_source(path), (), LabelSettings("1"))
+    assert "--positive VALUE" in str(caught.value.hint)
+
+
+def test_a_text_that_looks_missing_has_a_hint_of_its_own(write: WriteFile) -> None:
+    error = error_of(write("a.csv", "y\n1\nN/A\n"))
+    assert (
+        error.hint == "a missing label is blank, NA, NaN or null, in any case: write one of these"
+    )

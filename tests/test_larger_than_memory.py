@@ -341,8 +341,9 @@ def test_stdin_and_compare_are_refused(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
     data = {"in_memory": False}
     config = write_config(tmp_path / "config.yaml", table, data=data)
-    outcome = refuse("compare", config, "--run-dir", tmp_path / "run", says="data.in_memory")
-    assert "training.folds" in outcome.err
+    says, hint = "compare needs all rows in memory", "leave data.in_memory out"
+    outcome = refuse("compare", config, "--run-dir", tmp_path / "run", says=says, hint=hint)
+    assert "training.folds" not in outcome.err
     config = write_config(tmp_path / "config.yaml", "-", data=data)
     refuse("fit", config, stdin=table.read_bytes(), says="data.train is stdin", hint="name a file")
 
@@ -391,7 +392,12 @@ def cells_of(column: str, rows: dict[int, str]) -> Callable[[Columns], Columns]:
         (
             cells_of("named", dict.fromkeys(range(400), "test")),
             {"part": "named"},
-            "column 'named': no row is for train",
+            "table.csv: column 'named': no row is for train",
+        ),
+        (
+            cells_of("named", dict.fromkeys(range(400), "train")),
+            {"part": "named"},
+            "table.csv: column 'named': no row is for valid",
         ),
         (
             cells_of("tags", {333: "p;;q"}),

@@ -128,3 +128,10 @@ def test_parameters_out_of_range_are_refused(arguments: dict[str, float], messag
 def test_the_command_offers_every_strategy() -> None:
     hints = get_type_hints(command)
     assert list(get_args(hints["strategy"])) == list(STRATEGIES)
+
+
+@pytest.mark.parametrize("values", [{"cap": -1.0}, {"smoothing": -1.0}])
+def test_a_value_out_of_range_has_an_example(values: dict[str, float]) -> None:
+    with pytest.raises(WeightsError) as caught:
+        Strategy(**values)  # type: ignore[arg-type]
+    assert "such as 1" in str(caught.value.hint)

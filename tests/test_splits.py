@@ -447,7 +447,7 @@ def test_strategy_that_does_not_fit(
 
 def test_parts_that_would_be_empty() -> None:
     with pytest.raises(SplitError, match="leave no row for train") as caught:
-        cut(np.zeros((10, 1)), SplitSection(), times=np.zeros(10))
+        cut(np.zeros((10, 1)), SplitSection(), times=np.arange(10) // 9.0)
     assert caught.value.hint == "smaller split.valid and split.test, or more rows"
     with pytest.raises(SplitError, match="leave no row for test") as caught:
         cut(np.zeros((10, 1)), SplitSection(test=0.01), times=np.arange(10.0))
@@ -456,6 +456,12 @@ def test_parts_that_would_be_empty() -> None:
         cut(np.zeros((10, 1)), SplitSection(), groups=np.repeat([0, 1], 5))
     with pytest.raises(SplitError, match="no row for"):
         cut(np.zeros((2, 1)), SplitSection(strategy="random"))
+
+
+def test_one_time_for_all_rows() -> None:
+    with pytest.raises(SplitError, match="all 1,000 rows have one and the same time") as caught:
+        cut(np.zeros((1_000, 1)), SplitSection(), times=np.zeros(1_000))
+    assert "another column in data.time" in str(caught.value.hint)
 
 
 def test_groups_of_a_strategy_that_is_named() -> None:

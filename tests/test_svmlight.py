@@ -399,3 +399,9 @@ def test_indices_that_count_from_elsewhere_are_refused(write: WriteFile) -> None
     with pytest.raises(SourceError, match=r"v\.svm: line 1: the index 0, where .* x_1 to x_4"):
         from_zero.refuse_beyond(["age", "x_1", "x_4", "y_9"])
     from_zero.refuse_beyond(["age"])
+
+
+def test_a_value_that_is_no_number_has_an_example(write: WriteFile) -> None:
+    with pytest.raises(SourceError, match="'1:abc': the value is not a number") as caught:
+        SvmlightSource(write("a.svm", "1 1:abc\n"))
+    assert "7:0.5" in str(caught.value.hint)

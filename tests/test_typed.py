@@ -311,3 +311,34 @@ def test_the_keys_of_a_partitioned_directory(
         pl.DataFrame({"y": [1]}).write_parquet(tmp_path / f"c={key}" / "a.parquet")
     [batch, other] = open_source(str(tmp_path)).batches(["c"])
     assert sorted([*batch.frame["c"], *other.frame["c"]], key=str) == sorted(expected, key=str)
+
+
+@pytest.mark.parametrize(
+    ("column", "folder", "same"),
+    [
+        ([2, 2, 3], "k=2", [2, 2]),
+        ([2.0, 2.5], "k=2", [2.0]),
+        (["f", "m"], "k=f", ["f"]),
+        ([True, False], "k=true", [True]),
+        ([dt.date(2020, 1, 2), dt.date(2020, 1, 3)], "k=2020-01-02", [dt.date(2020, 1, 2)]),
+        ([None, 1], "k=__HIVE_DEFAULT_PARTITION__", [None]),
+    ],
+)
+def test_a_key_that_a_file_contradicts(
+    tmp_path: Path, column: list[Any], folder: str, same: list[Any]
+) -> None:
+    path = tmp_path / "t" / folder / "part.parquet"
+    write_parts(tmp_path / "t", **{folder: pl.DataFrame({"k": column, "y": [1] * len(column)})})
+    row = len(same)
+    says = f"{path}: row {row + 1}: column 'k': {column[row]!r}, in a directory called {folder}"
+    with pytest.raises(SourceError) as caught:
+        read_table([open_source(str(tmp_path / "t"))], ["k"])
+    assert caught.value.message == f"{tmp_path / 't'}: {says}"
+    kept = pl.DataFrame({"k": same}, schema={"k": pl.Series(column).dtype})
+    write_parts(tmp_path / "t", **{folder: kept.with_columns(y=1)})
+    assert read_table([open_source(str(tmp_path / "t"))], ["k"]).frame["k"].to_list() == same
+
+
+def test_a_key_that_is_a_list_in_the_files_is_theirs(tmp_path: Path) -> None:
+    write_parts(tmp_path / "t", **{"k=1": pl.DataFrame({"k": [[1], [2]], "y": [1, 0]})})
+    assert read_table([open_source(str(tmp_path / "t"))], ["k"]).frame.height == 2

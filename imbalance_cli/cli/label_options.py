@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 Labels = Annotated[
     list[str] | None,
     typer.Option(
-        help="A label column, by name or glob; repeatable.  [default: y, label, target and y_*]",
+        help="A label column, by name or glob; repeatable; or a file of labels beside SOURCE.  "
+        "[default: y, label, target and y_*]",
         show_default=False,
     ),
 ]

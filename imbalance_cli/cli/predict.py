@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from imbalance_cli.cli.console import warn
 from imbalance_cli.cli.label_options import Delimiter, InputFormat
 from imbalance_cli.cli.options import Debug, Device, Run
 from imbalance_cli.cli.rows import open_rows
@@ -44,7 +45,7 @@ def predict(
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
-    frames = workflows.predict(run, source, device, keep or (), input_format, delimiter)
+    frames = workflows.predict(run, source, device, keep or (), input_format, delimiter, warn=warn)
     with open_rows(output) as write:
         for frame in frames:
             write(frame)

@@ -82,7 +82,7 @@ def weights(
     """Count positives and negatives per label and derive pos_weight."""
     from imbalance_cli.labels import add_counts, count_sources
     from imbalance_cli.pos_weight import Strategy, weigh
-    from imbalance_cli.readers import open_source
+    from imbalance_cli.readers.joined import open_counted
     from imbalance_cli.weight_files import encode, read_counts
 
     chosen = _choose_format(output_format, output)
@@ -112,8 +112,8 @@ def weights(
             )
         counts = add_counts([(name, read_counts(name)) for name in sources])
     else:
-        opened = [open_source(name, input_format, delimiter) for name in sources]
-        counts = count_sources(opened, labels or (), reading)
+        opened, patterns = open_counted(sources, labels or (), input_format, delimiter)
+        counts = count_sources(opened, patterns, reading)
     names = ["stdin" if name == "-" else name for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)
     for sentence in result.warnings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, get_args
 
-from imbalance_cli.config.refusals import refuse_folds_in_time, refuse_streaming
+from imbalance_cli.config.refusals import refuse_folds_in_time
 from imbalance_cli.config.sections import (
     LOSS_PARAMETERS,
     LossName,
@@ -59,7 +59,11 @@ def list_candidates(
             the base brings weights of its own.
     """
     refuse_folds_in_time(base, "compare")
-    refuse_streaming(base, "compare")
+    if base.data.in_memory is False:
+        raise ConfigError(
+            "data.in_memory is false, and compare needs all rows in memory",
+            hint="leave data.in_memory out",
+        )
     _check_names("--losses", losses, LOSSES)
     _check_names("--strategies", strategies, STRATEGIES)
     if base.weighting.from_ is not None:

@@ -73,7 +73,8 @@ DESCRIPTIONS = {
     "training.schedule": "How the learning rate changes over the epochs.",
     "training.monitor": "The macro average on validation rows that chooses the epoch.",
     "training.patience": "Epochs without a better score until training stops; null: never.",
-    "training.sampler": "balanced draws positives and negatives equally often.",
+    "training.sampler": "balanced draws rows of rare labels more often, up to 50 times, "
+    "and probabilities make up for it.",
     "training.folds": "Train one network a fold and average them; null: no cross-fitting.",
     "training.seed": "Of first weights, dropout and the order of the rows.",
     "training.device": "auto, cpu, cuda, cuda:N or mps.",

@@ -159,7 +159,7 @@ def refuse_contradictions(
         if not (for_any_loss and section in OF_A_LOSS):
             _refuse_idle(config, section, key, places, name)
     refuse_folds_in_time(config, name)
-    refuse_streaming(config, name)
+    _refuse_streaming(config, name)
     _refuse_second_split(config, places, name)
     _refuse_target(config, places, name)
     held_out = config.split.valid + config.split.test
@@ -183,7 +183,7 @@ def refuse_folds_in_time(config: Config, name: str) -> None:
         )
 
 
-def refuse_streaming(config: Config, name: str) -> None:
+def _refuse_streaming(config: Config, name: str) -> None:
     """Raise where rows are to be streamed, and another key needs them in memory.
 
     Raises:

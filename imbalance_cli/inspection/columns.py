@@ -30,7 +30,18 @@ from imbalance_cli.sketches import DistinctCounter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind = Literal["number", "date", "category", "text", "id", "constant", "empty", "other", "labels"]
+Kind = Literal[
+    "number",
+    "boolean",
+    "date",
+    "category",
+    "text",
+    "id",
+    "constant",
+    "empty",
+    "other",
+    "labels",
+]
 
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 NEARLY_ALL = 0.95  # of estimated distinct values
@@ -44,9 +55,10 @@ class Column:
 
     Attributes:
         name: of the column.
-        kind: number, date, category, text (free text), id (an identifier or a row number),
-            constant, empty, other (a type that no feature is made of), or labels: all label
-            columns of a source that holds them sparse, whose cells are counted together.
+        kind: number, boolean (true and false), date, category, text (free text), id (an
+            identifier or a row number), constant, empty, other (a type that no feature is made
+            of), or labels: all label columns of a source that holds them sparse, whose cells are
+            counted together.
         known: cells that are not missing.
         missing: cells that are.
         distinct: different known values; estimated where there are many.
@@ -83,13 +95,17 @@ class Column:
 
 @dataclasses.dataclass
 class _Reading:
-    """How many cells are not of a kind, the first of them, and the range of the others."""
+    """How many cells are not of a kind, the first of them, and the range of the others.
+
+    `large` says where the first number is that no float32 holds, and which it is.
+    """
 
     bad: int = 0
     bad_cell: str | None = None
     bad_place: str = ""
     low: float = np.inf
     high: float = -np.inf
+    large: str | None = None
 
     def add(
         self, parsed: Parsed, texts: pl.Series, counts: pl.Series, place: Callable[[str], str]
@@ -99,6 +115,11 @@ class _Reading:
             known = values.drop_nulls().to_numpy()
             self.low = min(self.low, float(known.min()))
             self.high = max(self.high, float(known.max()))
+            if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
+                row = (values.abs() > LARGEST).fill_null(value=False).arg_max() or 0
+                cell, is_infinite = str(texts[row]), np.isinf(values[row])
+                problem = "infinite" if is_infinite else f"too large: the most is {LARGEST:.1e}"
+                self.large = f"{place(cell)}: {show_cell(cell)} is {problem}"
         if parsed.bad_row is None:
             return
         if self.bad_cell is None:
@@ -119,7 +140,7 @@ class ColumnScan:
         self._rows = self._known = self._letters = 0
         self._unreadable: str | None = None
         self._first_missing: str | None = None
-        self._has_booleans = False
+        self._has_booleans, self._are_booleans = False, True
         self._are_integers = self._are_whole = True
         self._numbers, self._dates = _Reading(), _Reading()
         self._tally = ColumnTally()
@@ -163,6 +184,7 @@ class ColumnScan:
         else:  # a number is no date
             nothing = Parsed(numbers.values.clear(len(values)), bad_row=0)
             self._dates.add(nothing, texts, counts, place_text)
+        self._are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
         self._note_integers(numbers.values, texts)
         self._distinct.add(texts)
         if not self._tally.overflow:
@@ -235,8 +257,10 @@ class ColumnScan:
 
     def _tell_number(self) -> tuple[Kind, str | None]:
         low, high = self._numbers.low, self._numbers.high
-        if max(abs(low), abs(high)) > LARGEST:
-            return "number", f"holds a number past {LARGEST:.1e}, or an infinite one"
+        if self._numbers.large:
+            return "number", self._numbers.large
+        if self._are_booleans:
+            return "boolean", None
         is_full = self._known == self._rows >= ID_ROWS and self._are_integers
         if is_full and high - low + 1 == self._rows and self._are_all_distinct():
             return "id", f"looks like an id: the numbers from {low:g} to {high:g}, each once"

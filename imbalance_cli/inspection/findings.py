@@ -58,7 +58,7 @@ def list_findings(
         counts: of each label that can be read.
         leaks: features that alone tell a label.
         repeated_rows: rows equal to an earlier one.
-        limits: sentences on what was not looked at, since there are many labels.
+        limits: sentences on what was not looked at: other files, or some of many labels.
     """
     if not labels.columns:
         yield Finding(

@@ -70,7 +70,7 @@ def inspect_source(
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()
-    limits = [*leaks.limits(), *labels.limits()]
+    limits = [*source.remarks, *leaks.limits(), *labels.limits()]
     findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,

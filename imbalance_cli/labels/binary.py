@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.errors import LabelError, nearest, show_cell
 from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import ColumnTally
 
 POSITIVE_TEXTS = frozenset({"1", "true", "yes", "t", "y"})
+LIKE_MISSING = frozenset({"n/a", "#n/a", "none", "nil", "missing", "unknown", "-", "?", "."})
+"""Texts, in lower case, that some write for a missing value, and that are not read as one."""
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
 
 
@@ -85,12 +87,21 @@ def read_texts(
         if side is None and not is_missing(text):
             raise LabelError(
                 f"{place(text)}column {label!r}: {show_cell(text)} is not a binary label",
-                hint="0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
+                hint="a missing label is blank, NA, NaN or null, in any case: write one of these"
+                if text.strip().lower() in LIKE_MISSING
+                else "0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
                 "(data.encoding) makes each class or tag a label",
             )
     negatives = [text for text, side in sides.items() if side is False]
     third = [text for text in negatives if not _same_value(text, negatives[0])]
+    if positive is not None and third and True not in sides.values():
+        raise LabelError(
+            f"{place(third[0])}column {label!r}: holds {show_cell(negatives[0])} and "
+            f"{show_cell(third[0])}, and not {show_cell(positive)}",
+            hint=nearest(positive, [text.strip() for text in negatives])
+            or "--positive VALUE (data.positive in a config) names the one that means 1",
+        )
     if positive is not None and third:
         raise LabelError(
             f"{place(third[0])}column {label!r}: {show_cell(third[0])} is a third value beside "

@@ -112,7 +112,8 @@ def count_sources(
 
         names = list_names([source.name for source in sources], most=3)
         raise no_weight(names, settings.sample_weight)
-    return counts
+    remarks = [remark for source in sources for remark in source.remarks]
+    return dataclasses.replace(counts, remarks=(*remarks, *counts.remarks)) if remarks else counts
 
 
 def _count_values(

@@ -6,12 +6,13 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.errors import LONGEST_SHOWN, LabelError, shorten, show_cell
 from imbalance_cli.labels.binary import check_positive, encode_labels
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
@@ -220,14 +221,14 @@ def list_values(table: Table, column: str, encoding: EncodingName, separator: st
     """Return the classes or tags of each cell as a list, null where the cell is missing.
 
     A whole number is the same class whether it is written 3 or 3.0. A column of lists, as Parquet
-    and NDJSON have them, holds tags as it stands.
+    and NDJSON have them, holds tags as it stands; a null in a list is no tag.
 
     Raises:
         LabelError: a cell holds an empty tag, or the column holds neither texts nor numbers.
     """
     cells = table.frame[column].alias(CELL)
     if cells.dtype == pl.List(pl.String) and encoding == "tags":
-        values = cells.list.eval(pl.element().str.strip_chars())
+        values = cells.list.drop_nulls().list.eval(pl.element().str.strip_chars())
         return _distinct_tags(table, column, values, cells)
     if not is_readable(cells.dtype):
         raise LabelError(
@@ -246,10 +247,14 @@ def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series)
     blank = tags.list.contains("").fill_null(value=False)
     if blank.any():
         row = blank.arg_max() or 0
-        seen = show_cell(str(cells[row]))
+        is_list = cells.dtype == pl.List(pl.String)
+        seen = shorten(json.dumps(cells[row].to_list()), LONGEST_SHOWN) if is_list else None
         raise LabelError(
-            f"{table.place(row)}: column {column!r}: {seen} holds an empty tag",
-            hint="name a tag between two separators; data.tag_separator says what separates them",
+            f"{table.place(row)}: column {column!r}: {seen or show_cell(cells[row])} holds an "
+            "empty tag",
+            hint="leave it out of the list; a list without tags is []"
+            if is_list
+            else "name a tag between two separators; data.tag_separator says what separates them",
         )
     return tags.list.unique(maintain_order=True)
 

@@ -79,18 +79,28 @@ def match_columns(
     return list(chosen)
 
 
-def require_column(column: str, source: Source, asked_by: str) -> None:
+def require_column(column: str, source: Source, asked_by: str | None = None) -> None:
     """Raise if a source has no such column.
+
+    Args:
+        column: its name.
+        source: that should have it.
+        asked_by: the key of the config that names it; None where it is a label of a run.
 
     Raises:
         ConfigError: it names what asked for the column.
+        LabelError: the label is not there.
     """
-    if column not in source.columns:
-        raise ConfigError(
-            f"{asked_by}: {source.name} has no column {column!r}; "
-            f"the columns are {list_names(source.columns)}",
-            hint=nearest(column, source.columns),
+    if column in source.columns:
+        return
+    columns, hint = list_names(source.columns), nearest(column, source.columns)
+    if asked_by is None:
+        raise LabelError(
+            f"{source.name}: no column {column!r}; the columns are {columns}", hint=hint
         )
+    raise ConfigError(
+        f"{asked_by}: {source.name} has no column {column!r}; the columns are {columns}", hint=hint
+    )
 
 
 def only_column(columns: Sequence[str], encoding: str, name: str) -> str:
@@ -114,8 +124,8 @@ def explain_bare(error: LabelError, source: Source) -> LabelError:
     return LabelError(
         f"{source.name}: one array, which is read as labels: "
         f"{error.message.removeprefix(f'{source.name}: ')}",
-        hint="if it holds features, the labels are elsewhere: imbtrain weights FILE, or --labels "
-        "FILE beside it (data.labels in a config)",
+        hint="if it holds features, the labels are elsewhere: --labels FILE beside it "
+        "(data.labels: [FILE] in a config)",
     )
 
 
@@ -123,7 +133,7 @@ def list_names(names: Iterable[str], most: int = 20) -> str:
     """Return names as a readable list that stops after `most`."""
     known = list(names)
     shown = ", ".join(known[:most])
-    return f"{shown}, ... ({len(known)} in all)" if len(known) > most else shown
+    return f"{shown}, ... ({len(known):,} in all)" if len(known) > most else shown
 
 
 def no_label_found(source: Source, others: Sequence[str] = ()) -> LabelError:

@@ -32,7 +32,7 @@ HOW = {
     "lower": "it is lower for every positive than for any negative",
     "missing": "it is missing for every positive and for no negative",
     "known": "it is known for every positive and for no negative",
-    "category": "no category has both positives and negatives",
+    "category": "no value of it has both positives and negatives",
 }
 
 

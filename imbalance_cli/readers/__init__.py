@@ -67,6 +67,8 @@ def open_source(
         SourceError: the file is missing, empty, broken, or of a kind we do not read, or there
             can be no such delimiter in it.
     """
+    if not name:
+        raise SourceError("the source is empty", hint="name a file, or - for stdin")
     given = None if delimiter is None else _read_delimiter(delimiter)
     is_table = name != STDIN and (Path(name).is_dir() or is_glob(name))
     head = b"" if is_table else look_ahead(name, HEAD_BYTES)

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDEST = 8  # bytes a number
+OBJECTS_HINT = (
+    "objects are never loaded, since loading them runs code; save numbers: "
+    "np.savez(path, x=x.astype('float32'))"
+)
+OF_SCIPY = frozenset({"data", "shape", "format"})  # keys of what scipy.sparse.save_npz writes
 PAIR_KEYS = ("X", "y")  # the keys of two tensors that have none
 TORCH_KINDS = frozenset(
     [
@@ -212,7 +217,8 @@ def open_npy(path: Path, name: str) -> Mapping[str, Array]:
     except READ_ERRORS as error:
         refuse_cut_npy(path, name)
         # numpy's own words would advise to load it as a pickle
-        raise SourceError(f"{name}: not a plain .npy array of numbers") from error
+        hint = OBJECTS_HINT if _holds_objects(path) else None
+        raise SourceError(f"{name}: not a plain .npy array of numbers", hint=hint) from error
     if array is None:
         raise SourceError(f"{name}: not a plain .npy array of numbers")
     return {BARE_KEY: _NumpyArray(array)}
@@ -237,6 +243,12 @@ def open_npz(path: Path, name: str) -> Mapping[str, Array]:
     except READ_ERRORS as error:
         refuse_cut_zip(path, name)
         raise SourceError(f"{name}: not a .npz archive of arrays: {first_line(error)}") from error
+    if OF_SCIPY.issubset(arrays):
+        raise SourceError(
+            f"{name}: a sparse matrix of scipy, which is not read",
+            hint="write it as svmlight: sklearn.datasets.dump_svmlight_file(matrix, y, path); or "
+            "dense: np.savez(path, x=matrix.toarray(), y=y)",
+        )
     return arrays
 
 
@@ -313,6 +325,15 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if np.lib.format.read_magic(file) == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
     return np.lib.format.read_array_header_2_0(file)
+
+
+def _holds_objects(path: Path) -> bool:
+    """Return whether the header of a .npy file, of which nothing else is read, says so."""
+    try:
+        with path.open("rb") as file:
+            return _npy_header(file)[2].hasobject
+    except READ_ERRORS:
+        return False
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:

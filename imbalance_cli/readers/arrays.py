@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.array_files import (
+    OBJECTS_HINT,
     WIDEST,
     open_npy,
     open_npz,
@@ -150,7 +151,12 @@ def _add_batch(tally: Tally, batch: Batch) -> None:
 
 def _check_array(where: str, array: Array) -> None:
     if not array.is_numeric:
-        raise SourceError(f"{where}: an array of {array.kind}, where numbers are needed")
+        raise SourceError(
+            f"{where}: an array of {array.kind}, where numbers are needed",
+            hint=OBJECTS_HINT if array.kind == "object" else "save it as booleans or numbers",
+        )
+    if array.shape[:1] == (0,):
+        raise SourceError(f"{where}: no rows")
     if len(array.shape) not in {1, MATRIX} or 0 in array.shape:
         raise SourceError(
             f"{where}: an array of shape {array.shape}, where (rows,) or (rows, columns) is read"

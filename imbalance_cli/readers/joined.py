@@ -71,6 +71,11 @@ class JoinedSource(Source):
         """The columns of the targets."""
         return self._targets.columns
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Those of both sources."""
+        return [*self._features.remarks, *self._targets.remarks]
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
 
@@ -134,7 +139,7 @@ class JoinedSource(Source):
     def _check_rows(self, features: int, targets: int) -> None:
         if features != targets:
             raise SourceError(
-                f"{self._features.name} has {features} rows and {self._targets.name} {targets}",
+                f"{self._features.name} has {features:,} rows and {self._targets.name} {targets:,}",
                 hint="row i of one belongs to row i of the other",
             )
 
@@ -173,6 +178,40 @@ class _Rows:
     def count(self) -> int:
         """Return how many rows there are in all, reading those that are left."""
         return self.rows + sum(batch.frame.height for batch in self._batches)
+
+
+def open_counted(
+    names: Sequence[str],
+    labels: Sequence[str],
+    input_format: str | None = None,
+    delimiter: str | None = None,
+) -> tuple[list[Source], Sequence[str]]:
+    """Open sources whose labels are counted as one; a file of targets goes with a lone one.
+
+    Args:
+        names: as in `open_source`.
+        labels: names or globs of columns, or one file.
+        input_format: of the sources.
+        delimiter: of the sources.
+
+    Returns:
+        The sources, and the names or globs of their label columns.
+
+    Raises:
+        SourceError: one of them cannot be opened, or they do not go together.
+    """
+    if len(names) == 1:
+        source, patterns = open_labelled(names[0], labels, input_format, delimiter)
+        return [source], patterns
+    sources = [open_source(name, input_format, delimiter) for name in names]
+    files = [label for label in labels if is_targets_file(label, sources[0])]
+    if files:
+        raise SourceError(
+            f"labels: {files[0]}: a file of labels goes with one source, and {len(names)} are "
+            "given",
+            hint="count them one by one with --format json, and add them up with --merge",
+        )
+    return sources, labels
 
 
 def is_file(name: str) -> bool:

@@ -208,7 +208,7 @@ def _texts(block: ObjectBlock, column: str, _: str) -> pl.Series:
 def _lists(block: ObjectBlock, column: str, name: str) -> pl.Series:
     import polars as pl
 
-    cells: list[list[str] | None] = []
+    cells: list[list[str | None] | None] = []
     for found, line in zip(block.objects, block.lines, strict=True):
         value = found.get(column)
         if not (value is None or _is_flat(value)):
@@ -216,7 +216,11 @@ def _lists(block: ObjectBlock, column: str, name: str) -> pl.Series:
             raise SourceError(
                 f"{name}: line {line}: column {column!r}: {shown} where the lines before have lists"
             )
-        cells.append([_text(item) for item in value] if isinstance(value, list) else None)
+        cells.append(
+            [None if item is None else _text(item) for item in value]
+            if isinstance(value, list)
+            else None
+        )
     return pl.Series(column, cells, pl.List(pl.String))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from imbalance_cli.errors import SourceError
+from imbalance_cli.errors import SourceError, number_of
 from imbalance_cli.readers.streams import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import polars as pl
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 GLOB_MARKS = "*?["
@@ -22,37 +25,83 @@ OTHERS_A_PART = 10  # ... and so many more a part
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
+@dataclasses.dataclass
+class Found:
+    """What was found below a directory or by a glob.
+
+    Attributes:
+        parts: the Parquet files.
+        others: how many other visible files there are.
+        example: the first of those.
+    """
+
+    parts: list[Path] = dataclasses.field(default_factory=list)
+    others: int = 0
+    example: Path | None = None
+
+    def add(self, other: Found) -> None:
+        """Take in what was found elsewhere."""
+        self.parts += other.parts
+        self.others += other.others
+        self.example = self.example or other.example
+
+    def remarks(self, name: str) -> list[str]:
+        """Return a sentence on what is not read of the source called `name`, if there is any."""
+        if not self.others:
+            return []
+        is_one = self.others == 1
+        shown = f": {self.example}" if is_one else f", such as {self.example}"
+        files = number_of(self.others, "file")
+        are = "is" if is_one else "are"
+        return [f"{name}: {files} beside the Parquet files {are} not read{shown}"]
+
+
 def is_glob(name: str) -> bool:
     """Return whether a name is a pattern and not a file that is called so."""
     return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
 
 
 def find_parts(name: str) -> list[Path]:
-    """Return the Parquet files of a directory or glob in the order of their names, or a lone file.
+    """Return the files of `search_parts`.
+
+    Raises:
+        SourceError: as `search_parts`.
+    """
+    return search_parts(name).parts
+
+
+def search_parts(name: str) -> Found:
+    """Find the Parquet files of a directory or glob in the order of their names, or a lone file.
 
     Raises:
         SourceError: there are none, the glob matches another file, or the directory is no table.
     """
     if is_glob(name):
         matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207  Path.glob takes no absolute pattern
-        paths = sorted({part for match in matches for part in _parts_of(match)})
+        found = Found()
+        for match in sorted(matches):
+            found.add(_search(match))
+        paths = sorted(set(found.parts))
         if not paths:
             raise SourceError(f"{name}: no file matches")
         others = [path for path in paths if not _is_parquet(path)]
         if others:
             raise SourceError(
                 f"{name}: matches {others[0]}, which is no Parquet file",
-                hint="only a glob of Parquet files is one table; give other files one by one",
+                hint="only a glob of Parquet files is one table; give other files one by one, or "
+                "the glob in data.train of a config",
             )
     elif Path(name).is_dir():
-        paths = sorted(_parts_of(Path(name)))
+        found = _search(Path(name))
+        paths = sorted(found.parts)
         if not paths:
             raise SourceError(
                 f"{name}: is a directory, and no Parquet file is in it", hint="name a file in it"
             )
     else:
-        paths = [Path(name)]
-    return [check_file(str(path)) for path in paths]
+        found, paths = Found(), [Path(name)]
+    found.parts = [check_file(str(path)) for path in paths]
+    return found
 
 
 def partition_values(name: str, paths: Sequence[Path]) -> dict[str, list[str | None]]:
@@ -80,30 +129,55 @@ def partition_values(name: str, paths: Sequence[Path]) -> dict[str, list[str | N
     return {key: [found[key] for found in keys] for key in keys[0]}
 
 
+def find_contradiction(cells: pl.Series, value: str | None) -> int | None:
+    """Return the first row whose cell is not what the directory's name says, or None.
+
+    Args:
+        cells: of a column that the files have, and directories called key=value too.
+        value: of the directory, None where Hive says that there is none.
+    """
+    import polars as pl
+
+    from imbalance_cli.readers.cells import is_readable, parse_dates, parse_numbers, parse_texts
+
+    if not is_readable(cells.dtype):
+        return None
+    told = pl.Series([value], dtype=pl.String)
+    if cells.dtype.is_temporal():
+        known, wanted = parse_dates(cells).values, parse_dates(told).values
+    elif cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
+        known, wanted = parse_numbers(cells).values, parse_numbers(told).values
+    else:
+        known, wanted = parse_texts(cells), parse_texts(told)
+    differ = known.ne_missing(wanted.new_from_index(0, len(known)))
+    return differ.arg_max() if differ.any() else None
+
+
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET_SUFFIXES
 
 
-def _parts_of(path: Path) -> list[Path]:
-    """Return the visible Parquet files below a directory, or a file as it is.
+def _search(path: Path) -> Found:
+    """Find the visible Parquet files below a directory, or a file as it is.
 
     Raises:
         SourceError: so much else is in the directory that it is no table.
     """
     if not path.is_dir():
-        return [path]
-    found: list[Path] = []
+        return Found([path])
+    found = Found()
     others = 0
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
         visible = [Path(folder, name) for name in files if not name.startswith(HIDDEN)]
         parts = [file for file in visible if _is_parquet(file) and file.is_file()]
-        found += parts
+        strangers = sorted(file for file in visible if not _is_parquet(file))
+        found.add(Found(parts, len(strangers), next(iter(strangers), None)))
         others += len(visible) - len(parts) + ("=" not in Path(folder).name)
-        if others > MOST_OTHERS + OTHERS_A_PART * len(found):
+        if others > MOST_OTHERS + OTHERS_A_PART * len(found.parts):
             raise SourceError(
                 f"{path}: is a directory, and no table of Parquet files: there are {others:,} "
-                f"other files and directories beside {len(found):,} Parquet files so far",
+                f"other files and directories beside {len(found.parts):,} Parquet files so far",
                 hint="name a file in it, the directory of one table, or a glob such as "
                 f"'{path / '**' / '*.parquet'}'",
             )

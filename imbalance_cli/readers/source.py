@@ -123,6 +123,11 @@ class Source(Protocol):
         """The columns that the format itself says are labels; none for tables."""
         return ()
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences on what was found beside the table and is not read."""
+        return ()
+
     def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs
         """Take in columns that other files of the same data have.
 

@@ -205,13 +205,13 @@ def _parse_features(
     if bad.any():
         at = int(bad.argmax())
         token = shorten(tokens[at], LONGEST_SHOWN)
-        hint = None
+        hint: str | None = "INDEX:VALUE with a number, such as 7:0.5; nan where it is missing"
         if parts["field_1"][at] is None:
             problem = f"{token!r} is not INDEX:VALUE"
         elif numbers[at] < 0:
             problem = f"{token!r}: the index is not a whole number from 0 on"
         elif is_wide[at]:
-            problem = limits.exceed("the index", token, limits.index)
+            problem, hint = limits.exceed("the index", token, limits.index), None
         elif cells[at] is None:
             problem = f"{token!r}: the value is not a number"
         elif np.isinf(values[at]):

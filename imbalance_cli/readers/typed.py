@@ -8,8 +8,14 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.partitions import find_parts, is_glob, partition_values
+from imbalance_cli.errors import SourceError, show_cell
+from imbalance_cli.readers.partitions import (
+    NO_VALUE,
+    find_contradiction,
+    is_glob,
+    partition_values,
+    search_parts,
+)
 from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
 from imbalance_cli.readers.streams import STDIN, as_file
 
@@ -31,11 +37,13 @@ class Part:
         name: the file.
         table: its columns, to be read later.
         rows: how many there are.
+        told: the columns whose value the file's directories tell too.
     """
 
     name: str
     table: pl.LazyFrame
     rows: int
+    told: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, name: str, scan: Callable[[Path], pl.LazyFrame], kind: str) -> Part:
@@ -97,19 +105,36 @@ class ScannedSource(Source):
             for first in range(0, part.rows, BATCH_ROWS):
                 rows = part.table.select(selectors.by_name(names)).slice(first, BATCH_ROWS)
                 try:
-                    yield row_batch(rows.collect(engine="streaming")[names], first, prefix)
+                    frame = rows.collect(engine="streaming")[names]
                 except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
                     raise SourceError(
                         f"{self.name}: {prefix}after row {first}: cannot be read: "
                         f"{first_line(error)}"
                     ) from error
+                batch = row_batch(frame, first, prefix)
+                self._check_directories(part, batch)
+                yield batch
+
+    def _check_directories(self, part: Part, batch: Batch) -> None:
+        """Raise where a column has another value than the directory that the file is in."""
+        for column in [name for name in batch.frame.columns if name in part.told]:
+            cells, value = batch.frame[column], part.told[column]
+            row = find_contradiction(cells, value)
+            if row is not None:
+                raise SourceError(
+                    f"{self.name}: {batch.place(row)}: column {column!r}: "
+                    f"{show_cell(cells[row])}, in a directory called "
+                    f"{column}={NO_VALUE if value is None else value}",
+                    hint=f"move the rows to the directory of their {column}, or leave the column "
+                    "out of the files",
+                )
 
 
 class ParquetSource(ScannedSource):
     """A Parquet file, a glob of them, or a directory of them, as one table.
 
     Directories called key=value are columns, of integers where all values are, unless the files
-    have a column of that name.
+    have a column of that name, which then says the same.
 
     Args:
         name: a path, a glob, or "-" for stdin, which is copied to a temporary file.
@@ -121,15 +146,22 @@ class ParquetSource(ScannedSource):
 
     def __init__(self, name: str) -> None:
         if name == STDIN or not (Path(name).is_dir() or is_glob(name)):
+            self._remarks: list[str] = []
             super().__init__(*_open_file(self, name, _scan_parquet, "a Parquet"))
             return
-        paths = find_parts(name)
+        found = search_parts(name)
+        paths, self._remarks = found.parts, found.remarks(name)
         values = partition_values(name, paths)
         parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]
         shared = shared_numbers([part.table.collect_schema() for part in parts])
         _check_schemas(name, parts, shared)
         parts = [dataclasses.replace(part, table=part.table.cast(shared)) for part in parts]
         super().__init__(name, _with_partitions(parts, values))
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """A sentence on other files in the directory."""
+        return self._remarks
 
 
 class ArrowSource(ScannedSource):
@@ -221,6 +253,7 @@ def _with_partitions(
             table=part.table.with_columns(
                 pl.lit(series[i], dtype=series.dtype).alias(key) for key, series in cells.items()
             ),
+            told={key: texts[i] for key, texts in values.items() if key in columns},
         )
         for i, part in enumerate(parts)
     ]

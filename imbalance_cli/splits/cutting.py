@@ -53,6 +53,11 @@ def cut(
     chosen = shares or (1 - settings.valid - settings.test, settings.valid, settings.test)
     strategy = choose_strategy(settings.strategy, targets.shape[1], groups, times)
     random = np.random.default_rng(settings.seed)
+    if strategy == "time" and times is not None and len(times) and np.ptp(times) == 0:
+        raise SplitError(
+            f"split: all {len(times):,} rows have one and the same time",
+            hint="another column in data.time; or leave it out",
+        )
     parts = assign(targets, chosen, strategy, groups, times, random)
     for name, share, number in zip(PARTS, chosen, range(len(PARTS)), strict=True):
         if share > 0 and not (parts == number).any():
@@ -60,7 +65,7 @@ def cut(
                 "smaller split.valid and split.test" if number == 0 else f"a larger split.{name}"
             )
             raise SplitError(
-                f"split: {len(targets)} rows cut by {strategy} leave no row for {name}",
+                f"split: {len(targets):,} rows cut by {strategy} leave no row for {name}",
                 hint=f"{larger}, or more rows",
             )
     train, valid, test = (np.flatnonzero(parts == part) for part in range(len(PARTS)))

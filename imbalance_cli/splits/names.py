@@ -39,23 +39,23 @@ def cut_by_names(names: pl.Series | NDArray[np.str_], place: Callable[[int], str
         SplitError: a cell is blank or holds another text, or no row is for train.
     """
     column = names if isinstance(names, pl.Series) else pl.Series(np.asarray(names, np.str_))
-    return cut_by_numbers(read_part_numbers(column, place), column.name)
+    where = f"column {column.name!r}" if column.name else "split"
+    return cut_by_numbers(read_part_numbers(column, place), where)
 
 
-def cut_by_numbers(numbers: NDArray[np.int8], column: str = "") -> Split:
+def cut_by_numbers(numbers: NDArray[np.int8], where: str = "split") -> Split:
     """Cut N rows into the parts that numbers tell.
 
     Args:
         numbers: (N,) indices of PARTS.
-        column: that named the parts, for the error.
+        where: what named the parts, for the error.
 
     Raises:
         SplitError: no row is for train.
     """
     rows = [np.flatnonzero(numbers == part) for part in range(len(PARTS))]
     if not len(rows[0]):
-        where = f"column {column!r}: " if column else "split: "
-        raise SplitError(f"{where}no row is for train", hint="name some of them train")
+        raise SplitError(f"{where}: no row is for train", hint="name some of them train")
     return Split("given", *rows)
 
 

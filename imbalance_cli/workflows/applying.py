@@ -13,7 +13,13 @@ from imbalance_cli.device import choose_device
 from imbalance_cli.errors import ConfigError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.labelled import encoder_of
-from imbalance_cli.labels import match_columns, no_label_found, only_column, select_labels
+from imbalance_cli.labels import (
+    match_columns,
+    no_label_found,
+    only_column,
+    require_column,
+    select_labels,
+)
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
@@ -69,8 +75,10 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     predictor, config = load_predictor(directory, device)
     data = config.data
     source = _open_rows(rows, input_format, delimiter, config.data)
+    labelled = source
     if targets_file is not None:
-        source = JoinedSource(source, open_source(targets_file))
+        labelled = open_source(targets_file)
+        source = JoinedSource(source, labelled)
     elif is_bare(source):
         raise SourceError(
             f"{source.name}: one array, which cannot hold features and labels both",
@@ -78,6 +86,10 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         )
     binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
     source.include([*predictor.preprocessing.columns, *binary])
+    known = frozenset(labelled.columns)
+    for label in binary:  # the key of an array of several columns is none of them
+        if label not in known:
+            require_column(label, labelled)
     _check_range(source, predictor, data)
     predictor.check_columns(source.columns, source.name)
     encoder = _make_encoder(data, predictor.labels, source)
@@ -100,6 +112,8 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         lambda table: table.frame.height,
     )
     scores = join_scores(predictor.scores(table, reader.add(table)) for table in tables)
+    for sentence in source.remarks:
+        warn(sentence)
     if encoder.unseen_shown:
         warn(encoder.unseen_shown)
     keys = reader.finish(source.name)
@@ -129,7 +143,6 @@ def _open_rows(
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
     """Return how the label columns of a source are read into the labels of a run."""
     if data.encoding in {"auto", "binary"}:
-        select_labels(source.columns, labels, source.name, source)
         return encoder_of(data, labels, labels)
     columns = select_labels(source.columns, data.labels, source.name, source)
     if columns is None:
@@ -144,6 +157,8 @@ def predict(
     keep: Sequence[str],
     input_format: str | None = None,
     delimiter: str | None = None,
+    *,
+    warn: Callable[[str], None] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
 
@@ -154,12 +169,16 @@ def predict(
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
         delimiter: of delimited text; None takes the run's own where the header holds it.
+        warn: is told what the predictions should be read with.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, config = load_predictor(directory, device)
     source = _open_rows(rows, input_format, delimiter, config.data)
+    if warn is not None:
+        for sentence in source.remarks:
+            warn(sentence)
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         source = as_features(source)
     source.include(predictor.preprocessing.columns)

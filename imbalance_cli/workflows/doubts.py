@@ -69,15 +69,24 @@ def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
 
 def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:
     """Name labels that a part has no positive of."""
-    for part, outcome in (
-        ("valid", "no positive of its own speaks for its threshold"),
-        ("test", "its average precision and recall are undefined"),
+    for part, one, many in (
+        (
+            "valid",
+            "no positive of its own speaks for its threshold",
+            "no positives of their own speak for their thresholds",
+        ),
+        (
+            "test",
+            "its average precision and recall are undefined",
+            "their average precision and recall are undefined",
+        ),
     ):
         rows = getattr(data.split, part)
         has_positive = data.targets.take(rows).counts()[0] > 0
         without = np.flatnonzero(np.asarray(learnable) & ~has_positive)
         if len(rows) and len(without):
             names = list_names([data.labels[label] for label in without])
+            outcome = one if len(without) == 1 else many
             yield f"no positive in the {part} part for {names}: {outcome}"
 
 
