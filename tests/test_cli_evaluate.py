@@ -112,7 +112,7 @@ def test_bootstrap_replicates(single_run: FittedRun, fresh: Path) -> None:
     assert succeed(*arguments, "--bootstrap", 30).document["splits"]["test"]["replicates"] == 30
     assert succeed(*arguments).document["splits"]["test"]["replicates"] == 10
     refuse(*arguments, "--bootstrap", -1, says="--bootstrap")
-    refuse(*arguments, "--bootstrap", 9, says="bootstrap: 9 replicates", hint="0, for no intervals")
+    refuse(*arguments, "--bootstrap", 9, says="made of 9 replicates", hint="0, for no intervals")
 
 
 def test_a_label_without_positives_is_null(multi_run: FittedRun) -> None:

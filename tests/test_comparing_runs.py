@@ -258,7 +258,7 @@ def test_bootstrap_goes_with_several_runs(runs: tuple[Path, Path]) -> None:
 
 
 def test_few_replicates_are_no_interval(runs: tuple[Path, Path]) -> None:
-    refuse("report", *runs, "--bootstrap", 1, says="bootstrap: 1 replicate", hint="at least 10")
+    refuse("report", *runs, "--bootstrap", 1, says="made of 1 replicate", hint="at least 10")
 
 
 def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
@@ -569,7 +569,7 @@ def test_a_page_replaces_nothing_but_a_page(runs: tuple[Path, Path], tmp_path: P
     refuse("report", *runs, "-o", page, says="is there, and is no page of imbtrain", hint="name")
     assert page.read_text().endswith("by hand")
     for inside in ("predictions.parquet", "other.html", "plots/x.html"):
-        refuse("report", runs[0], "-o", runs[1] / inside)
+        refuse("report", runs[0], "-o", runs[1] / inside, says="a run directory holds")
     succeed("report", runs[1], "-o", runs[1] / "report.html")
     succeed("report", runs[0], "-o", "/dev/null")
 

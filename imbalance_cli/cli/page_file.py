@@ -23,12 +23,12 @@ def check_page_file(output: Path | None) -> None:
         return  # to write to a directory fails by itself
     if output == Path("-"):
         raise ConfigError("-o -: the page goes to a file", hint="as -o report.html")
+    _refuse_run(output)
     if output.suffix.lower() not in ENDINGS:
         raise ConfigError(
             f"{output}: the page is HTML, and its name should end in .html or .htm",
             hint=f"as -o {output.with_suffix('.html')}" if output.name else "as -o report.html",
         )
-    _refuse_run(output)
     if output.exists() and not _may_be_replaced(output):
         raise ConfigError(
             f"{output} is there, and is no page of imbtrain", hint="another name, or delete it"

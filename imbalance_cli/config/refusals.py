@@ -271,7 +271,7 @@ def refuse_few_replicates(replicates: int | None) -> None:
     """
     if replicates is not None and 0 < replicates < LEAST_REPLICATES:
         raise ConfigError(
-            f"bootstrap: {number_of(replicates, 'replicate')}, which say nothing of an interval",
+            f"bootstrap: no interval can be made of {number_of(replicates, 'replicate')}",
             hint=f"0, for no intervals, or at least {LEAST_REPLICATES}",
         )
 
