@@ -7,10 +7,14 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 from small_runs import multi_run, single_run  # noqa: F401  fixtures
 
 from imbalance_cli.cli.app import main
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # machines are busy now and then
+hypothesis.settings.load_profile("no clock")
 
 GOLDEN = Path(__file__).parent / "golden"
 
