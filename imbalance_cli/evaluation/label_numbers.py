@@ -119,14 +119,17 @@ def evaluate_label(
         if sample.resampling.replicates and rarer >= LEAST_FOR_INTERVAL:
             draws = _draw_apart(counts, bands, found, sample, number)
         if joint is not None and is_counted:
-            _draw_jointly(bands.merged(COARSE_BANDS), found, sample, joint, rarer)
+            coarse = BandRows.of(bands.merged(COARSE_BANDS), joint.units)
+            _draw_jointly(coarse, found, sample, joint, rarer)
     else:
         units = Units.of(len(targets)) if joint is None else joint.units
-        found = Found.of(BandRows.of(bands, units, sample.weights), sample.levels)
+        rows = BandRows.of(bands, units, sample.weights)
+        found = Found.of(rows, sample.levels)
         rarer, draws = units.count_rarer(targets), None
         if joint is not None:
-            added = rarer if is_counted else None
-            draws = _draw_jointly(bands.merged(), found, sample, joint, added)
+            merged, added = bands.merged(), rarer if is_counted else None
+            fewer = rows if merged is bands else BandRows.of(merged, units, sample.weights)
+            draws = _draw_jointly(fewer, found, sample, joint, added)
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:
         ends = found.intervals(draws, rarer, sample.resampling.confidence)
@@ -191,13 +194,12 @@ def _draw_apart(
 
 
 def _draw_jointly(
-    bands: Bands, found: Found, sample: Sample, joint: JointDraws, rarer: int | None
+    rows: BandRows, found: Found, sample: Sample, joint: JointDraws, rarer: int | None
 ) -> Draws:
     """Return the replicates of a label that other labels share.
 
     They are added to the averages, of `rarer` units of its rarer class; None adds nothing.
     """
-    rows = BandRows.of(bands, joint.units, sample.weights)
     draws = joint.draw(rows, sample.levels)
     draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
     if rarer is not None:
@@ -230,12 +232,14 @@ def pool_labels(
     def sums(of: Bands) -> BandRows:
         return BandRows.of(of, units, weights, cells_of_a_row=labels)
 
-    found = Found.of(sums(bands), sample.levels, confusion)
+    whole = sums(bands)
+    found = Found.of(whole, sample.levels, confusion)
     size = units.count_rarer(targets)
     if joint is None or size < LEAST_FOR_INTERVAL:
         return found.points, no_ends(found.points)
-    ends = bound_pooled(found, sums(bands.merged()), confusion, size, sample, joint)
-    return found.points, ends
+    merged = bands.merged()
+    fewer = whole if merged is bands else sums(merged)
+    return found.points, bound_pooled(found, fewer, confusion, size, sample, joint)
 
 
 def bound_pooled(
