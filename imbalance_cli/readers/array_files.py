@@ -16,6 +16,7 @@ from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.damage import (
     READ_ERRORS,
     is_zip,
+    read_npy_header,
     refuse_cut_npy,
     refuse_cut_pickle,
     refuse_cut_safetensors,
@@ -27,7 +28,6 @@ from imbalance_cli.readers.typed import first_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-    from typing import IO
 
     import numpy as np
     import torch
@@ -139,7 +139,7 @@ class _ZipArray:
             if self.is_fortran:
                 yield from _NumpyArray(np.lib.format.read_array(file)).blocks(rows)  # no pickles
                 return
-            _npy_header(file)
+            read_npy_header(file)
             row_shape = self.shape[1:]
             size = self.dtype.itemsize * (row_shape[0] if row_shape else 1)
             for first in range(0, self.shape[0], rows):
@@ -238,7 +238,7 @@ def open_npz(path: Path, name: str) -> Mapping[str, Array]:
                 if not member.endswith(".npy"):
                     raise SourceError(f"{name}: {member!r} in it is no .npy array")
                 with archive.open(member) as file:
-                    shape, is_fortran, dtype = _npy_header(file)
+                    shape, is_fortran, dtype = read_npy_header(file)
                 key = member.removesuffix(".npy")
                 arrays[key] = _ZipArray(path, member, shape, dtype, is_fortran)
     except READ_ERRORS as error:
@@ -317,20 +317,11 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
     return {key: _TorchArray(tensor) for key, tensor in tensors.items()}
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of a .npy array: its shape, whether it is in Fortran's order, its type."""
-    import numpy as np
-
-    if np.lib.format.read_magic(file) == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
-
-
 def _holds_objects(path: Path) -> bool:
     """Return whether the header of a .npy file, of which nothing else is read, says so."""
     try:
         with path.open("rb") as file:
-            return _npy_header(file)[2].hasobject
+            return read_npy_header(file)[2].hasobject
     except READ_ERRORS:
         return False
 

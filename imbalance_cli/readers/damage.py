@@ -12,12 +12,14 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
 
 READ_ERRORS = (  # what the libraries raise where bytes are damaged
     *(OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
@@ -37,8 +39,6 @@ def refuse_cut_npy(path: Path, name: str) -> None:
     Raises:
         SourceError: it says how many bytes there are and should be.
     """
-    import numpy as np
-
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(NPY_LENGTH_AT + 4)
@@ -50,15 +50,22 @@ def refuse_cut_npy(path: Path, name: str) -> None:
         if size < first:
             raise _ends_too_early(name, size, first, at_least=True)
         file.seek(0)
-        major, _ = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0
         try:
-            shape, _, dtype = (read if major == 1 else np.lib.format.read_array_header_2_0)(file)
+            shape, _, dtype = read_npy_header(file)
         except READ_ERRORS:
             return
     wanted = first + math.prod(shape) * dtype.itemsize
     if size < wanted and not dtype.hasobject:
         raise _ends_too_early(name, size, wanted)
+
+
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of a .npy array: its shape, whether it is in Fortran's order, its type."""
+    import numpy as np
+
+    if np.lib.format.read_magic(file) == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
 
 
 def is_zip(path: Path) -> bool:

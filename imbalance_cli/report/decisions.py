@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from imbalance_cli.errors import number_of
 from imbalance_cli.metrics import Confusion
 from imbalance_cli.report.names import list_names
 from imbalance_cli.report.wording import show_number
@@ -82,18 +83,14 @@ def _count_positives(
     """Return "50 positives", or of several labels the fewest that one has."""
     fewest = min(label["validation_positives"] for label in witnessed)
     if len(learned) == 1:
-        return _count(fewest)
+        return number_of(fewest, "positive")
     if not fewest:
         return "no label has a positive there"
     if len(witnessed) == len(learned):
-        return f"{_count(fewest)} or more"
+        return f"{number_of(fewest, 'positive')} or more"
     if len(witnessed) == 1:
-        return f"1 label with {_count(fewest)}"
-    return f"{len(witnessed):,} labels with {_count(fewest)} or more"
-
-
-def _count(positives: int) -> str:
-    return f"{positives:,} positive{'' if positives == 1 else 's'}"
+        return f"1 label with {number_of(fewest, 'positive')}"
+    return f"{len(witnessed):,} labels with {number_of(fewest, 'positive')} or more"
 
 
 def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, rows: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import number_of
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.report.chance import Verdict, is_wide, judge
 from imbalance_cli.report.names import list_names, show_name
@@ -104,7 +105,7 @@ def _of_thresholds(evaluation: Evaluation) -> list[str]:
     tuned, at_half = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
     metric, chosen = ("F1", "threshold") if len(evaluation.labels) == 1 else MACRO_F1
     positives = sum(label.positives for label in evaluation.labels)
-    counted = "1 positive" if positives == 1 else f"{positives} positives"
+    counted = number_of(positives, "positive")
     end = f"; of {counted}, too few to rely on." if positives < FEW else "."
     if abs(tuned - at_half) < MOVED:
         return [f"{metric} is {tuned:.3f} at the chosen {chosen}, as it would be at 0.5{end}"]
