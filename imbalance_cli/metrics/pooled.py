@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli.metrics.bands import BINS, argsort, sums_between
-from imbalance_cli.metrics.replicates import Layout, Replicates, find_places, prefixes, sum_bins
+from imbalance_cli.metrics.replicates import Layout, find_places, prefixes
 from imbalance_cli.metrics.row_bootstrap import BandRows, row_sums
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ class PooledRanking:
 
     Attributes:
         scores: (P,) rising.
-        sums: (6 or 9, 2 P + 1) from the cells below the lowest score to those above the highest:
-            weight of positives, weight of negatives, cells, and the weighted sums of the gap
-            between probability and target, its square and the log loss; of cells that do not all
-            weigh 1 also of w^2, w^2 gap and w^2 gap^2, w being the weight.
+        sums: (F, 2 P + 1) as `row_sums` has them, from the cells below the lowest score to those
+            above the highest.
     """
 
     scores: torch.Tensor
@@ -58,12 +56,7 @@ class PooledRanking:
         p, order = p[sort], known[sort]
         y = (targets[order] == 1).double()
         w = torch.ones_like(p) if weights is None else weights[order].double()
-        limit = torch.finfo(p.dtype).eps
-        right = torch.where(y == 1, p, 1 - p).clamp(limit, 1 - limit)
-        gap = p - y
-        values = [w * y, w * (1 - y), torch.ones_like(p), w * gap, w * gap**2, -w * right.log()]
-        if weights is not None:
-            values += [w**2, w**2 * gap, (w * gap) ** 2]
+        values = row_sums(p, y, w, is_weighted=weights is not None)
         below = torch.searchsorted(p, scores)
         through = torch.searchsorted(p, scores, right=True)
         ends = torch.stack([below, through], dim=1).flatten()
@@ -84,7 +77,9 @@ class PooledRanking:
             levels: of the metrics.
             confusion: (1,) of the decisions, at thresholds that may differ from cell to cell.
         """
-        return self._itself().metrics(levels, confusion)[:, 0]
+        falling = self.sums.flip(1)
+        rows = BandRows(_lay_out(falling[:2].sum(dim=0)), falling.reshape(-1, 1), len(falling))
+        return rows.itself().metrics(levels, confusion)[:, 0]
 
     def thinned(self) -> torch.Tensor:
         """Return (E,) rising scores that divide the positives, and all cells, about evenly."""
@@ -97,22 +92,6 @@ class PooledRanking:
         kept = torch.zeros(len(self.scores), dtype=torch.bool, device=positives.device)
         kept[torch.cat(chosen)] = True
         return self.scores[kept]
-
-    def _itself(self) -> Replicates:
-        falling = self.sums.flip(1)[:, None]
-        positives, negatives, cells, gaps, squares, losses, *weighted = falling
-        mass = positives + negatives
-        squared = weighted or [mass, gaps, squares]
-        layout = _lay_out(mass[0])
-        return Replicates(
-            layout,
-            positives,
-            negatives,
-            cells,
-            sum_bins([mass, gaps, *squared], layout.cuts),
-            squares.sum(dim=-1),
-            losses.sum(dim=-1),
-        )
 
 
 @dataclasses.dataclass(frozen=True)
