@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from imbalance_cli.device import autocast
+from imbalance_cli.device import autocast, generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,9 +98,14 @@ class MemberLinear(nn.Module):
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        layers = [nn.Linear(inputs, outputs) for _ in range(members)]
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
+        self.weight = nn.Parameter(torch.empty(members, outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(members, outputs))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a member as torch.nn.Linear starts."""
+        weight, bias = self.weight.detach()[member], self.bias.detach()[member]
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=random)
+        nn.init.uniform_(bias, -(bound := 1 / math.sqrt(weight.shape[1])), bound, random)
 
     def forward(self, rows: torch.Tensor, outputs: slice | None = None) -> torch.Tensor:
         """Return (M, B, out), or some of the outputs; of one member, (B, in) stays (B, out)."""
@@ -123,10 +129,13 @@ class MemberEmbedding(nn.Module):
 
     def __init__(self, members: int, cardinalities: Sequence[int]) -> None:
         super().__init__()
-        tables = [nn.Embedding(sum(cardinalities), EMBEDDING_WIDTH) for _ in range(members)]
-        self.weight = nn.Parameter(torch.stack([table.weight.detach() for table in tables]))
+        self.weight = nn.Parameter(torch.empty(members, sum(cardinalities), EMBEDDING_WIDTH))
         starts = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a member as torch.nn.Embedding starts."""
+        nn.init.normal_(self.weight.detach()[member], generator=random)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Return (..., C * E) of indices (..., C); a member looks up its own table."""
@@ -139,6 +148,9 @@ class MemberEmbedding(nn.Module):
 
 class MultilayerPerceptron(nn.Module):
     """M networks: numbers, their bins and embeddings, hidden layers, and L logits each.
+
+    Its parameters are whatever was in their memory, until `draw` or load_state_dict sets them. So
+    one on the meta device costs nothing, where torch imports sympy and torch._dynamo to draw.
 
     Args:
         shape: of each.
@@ -162,6 +174,14 @@ class MultilayerPerceptron(nn.Module):
         self.activation = ACTIVATIONS[shape.activation]()
         self.dropout = nn.Dropout(shape.dropout)
         self.output = MemberLinear(members, widths[-1], shape.labels)
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Start each member as its seed alone says, (M,)."""
+        layers = [m for m in self.modules() if isinstance(m, MemberLinear | MemberEmbedding)]
+        for member, seed in enumerate(seeds):
+            random = generator(torch.device("cpu"), seed)
+            for layer in layers:
+                layer.draw(member, random)
 
     def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return logits, (M, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
@@ -220,21 +240,13 @@ def build_model(
         seeds: of their weights, (M,).
         output_bias: the logits they start at, (M, L).
     """
-    with torch.random.fork_rng(devices=[]):
-        starts = []
-        for seed in seeds:
-            torch.default_generator.manual_seed(seed)  # of the CPU alone, unlike torch.manual_seed
-            starts.append(MultilayerPerceptron(shape))
-    with torch.device("meta"):
-        model = MultilayerPerceptron(shape, len(seeds))
-    parameters = [dict(start.named_parameters()) for start in starts]
-    stacked = {name: torch.cat([p[name].detach() for p in parameters]) for name in parameters[0]}
-    model.load_state_dict(starts[0].state_dict() | stacked, assign=True)
+    model = MultilayerPerceptron(shape, len(seeds))
+    model.draw(seeds)
     if output_bias is not None:
         with torch.no_grad():
             model.output.weight.mul_(0.1)  # so that the bias, not chance, decides the first scores
             model.output.bias.copy_(output_bias)
-    return model.requires_grad_()
+    return model
 
 
 @torch.no_grad()

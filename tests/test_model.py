@@ -57,6 +57,11 @@ def make_model(shape: Shape = FULL, seeds: Sequence[int] = (0,)) -> MultilayerPe
     return model
 
 
+def draw(layer: MemberLinear | MemberEmbedding, members: int) -> None:
+    for member in range(members):
+        layer.draw(member, torch.Generator().manual_seed(member))
+
+
 # ---------------------------------------------------------------------------------- where it starts
 
 
@@ -66,6 +71,18 @@ def test_same_seed_same_weights() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output.weight"], other["output.weight"])
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_layers_start_as_those_of_torch() -> None:
+    model = build_model(Shape(3, [4, 2], 2, [5]), [1, 7])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        embedding = torch.nn.Embedding(6, EMBEDDING_WIDTH)
+        hidden = torch.nn.Linear(3 + 2 * EMBEDDING_WIDTH, 5)
+        output = torch.nn.Linear(5, 2)
+    wanted = [*embedding.parameters(), *hidden.parameters(), *output.parameters()]
+    for parameter, its in zip(model.parameters(), wanted, strict=True):
+        assert torch.equal(parameter[1], its)
 
 
 def test_members_start_as_their_seeds_alone() -> None:
@@ -155,6 +172,7 @@ def test_piecewise_linear(seed: int, rows: int, bins: int, *, ties: bool) -> Non
 def test_linear_layers_are_those_of_torch(members: int, leading: tuple[int, ...]) -> None:
     """With rows that all members share, (B, F)."""
     layers = MemberLinear(members, 5, 4)
+    draw(layers, members)
     rows = torch.randn(*leading, 11, 5, generator=torch.Generator().manual_seed(0))
     outputs = layers(rows).reshape(members, 11, 4)
     gradient = torch.randn(members, 11, 4, generator=torch.Generator().manual_seed(1))
@@ -175,6 +193,7 @@ def test_linear_layers_are_those_of_torch(members: int, leading: tuple[int, ...]
 
 def test_linear_layers_take_rows_of_each_member() -> None:
     layers = MemberLinear(3, 5, 4)
+    draw(layers, 3)
     rows = torch.randn(3, 11, 5, generator=torch.Generator().manual_seed(0))
     outputs = layers(rows)
     for member in range(3):
@@ -189,6 +208,7 @@ def test_embeddings_are_those_of_torch(members: int, *, own: bool) -> None:
     """A member looks up its own table, and a feature its own part of it."""
     sizes = [4, 12, 1]
     module = MemberEmbedding(members, sizes)
+    draw(module, members)
     rows = [make_rows(9 + own * m, Shape(0, sizes, 1, [])).codes[:9] for m in range(members)]
     codes = torch.stack(rows) if own else rows[0]
     outputs = module(codes)
