@@ -78,6 +78,13 @@ class Loss:
             }
         )
 
+    def of_heads(self, heads: int) -> Loss:
+        """Return the loss of M networks, (M, 1, L), for each of their heads, (M * K, 1, L)."""
+        if heads == 1:
+            return self
+        parameters = self.parameters().items()
+        return Loss(**{name: value.repeat_interleave(heads, dim=0) for name, value in parameters})
+
 
 NEUTRAL = {
     "pos_weight": 1.0,

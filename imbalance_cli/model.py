@@ -1,8 +1,13 @@
-"""The networks: M multilayer perceptrons of one shape, each with one logit a label.
+"""The networks: M multilayer perceptrons of one shape, each with K heads of one logit per label.
 
-Shapes: M members, B batch, F numeric features, C embedded categorical features, E numbers an
-embedding, T bins, L labels. Every parameter has a leading axis of members; rows are (B, F), the
-same for all members, or (M, B, F).
+Shapes: M networks, K heads of each, B batch, F numeric features, C embedded categorical features,
+D inputs of the first layer, H units of a layer, L labels. Every parameter has a leading axis of
+networks, or of networks x heads, those of one network next to each other; rows are (B, F), the same
+for all networks, or (M, B, F).
+
+The heads of a network share its embeddings and hidden layers, and each sees the inputs through a
+scale of its own: TabM-mini of Gorishniy et al. 2025. They are an ensemble for little more than the
+arithmetic of their rows.
 """
 
 from __future__ import annotations
@@ -16,6 +21,13 @@ import torch
 from torch import nn
 
 from imbalance_cli.device import autocast, generator
+from imbalance_cli.embeddings import (
+    CATEGORY_WIDTH,
+    PERIODIC_WIDTH,
+    Categories,
+    Periodic,
+    PiecewiseLinear,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +40,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "selu": nn.SELU,
 }
-EMBEDDING_WIDTH = 8
-SCORING_ROWS = 4096  # scored at a time, always so many: a row's score then depends on it alone
+SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
 INPUTS_MULTIPLE = 4
 """Of other widths, Intel MKL rounds a row's products by its place among the rows."""
+FIRST_LOGITS = 0.1  # of the usual size: the bias, not chance, then decides the first scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +58,12 @@ class Shape:
         activation: one of ACTIVATIONS.
         dropout: the share of hidden units left out in training.
         continuous: how many of the F are numbers rather than 0/1; they come first.
-        bins: T, the bins of each number's piecewise linear encoding; 0 for none.
+        bins: of each number's piecewise linear embedding; 0 for none.
+        frequencies: the standard deviation of each frequency of a number's periodic embedding at
+            the start; empty for none.
+        heads: K.
+        learned_scales: whether inputs have a learned scale and activations a learned strength, as
+            RealMLP has (Holzmueller et al. 2024), and weights start at unit variance per layer.
     """
 
     numeric: int
@@ -57,55 +74,50 @@ class Shape:
     dropout: float = 0.0
     continuous: int = 0
     bins: int = 0
+    frequencies: list[float] = dataclasses.field(default_factory=list)
+    heads: int = 1
+    learned_scales: bool = False
+
+    @property
+    def inputs(self) -> int:
+        """D."""
+        per_number = self.bins + (PERIODIC_WIDTH if self.frequencies else 0)
+        categories = CATEGORY_WIDTH * len(self.cardinalities)
+        return self.numeric + self.continuous * per_number + categories
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shape as plain data."""
         return dataclasses.asdict(self)
 
 
-class PiecewiseLinear(nn.Module):
-    """Gorishniy et al. 2022: each number as how far it reaches into each of T bins.
+class MemberLinear(nn.Module):
+    """M linear layers: weights (M, out, in) as torch.nn.Linear has them, biases (M, out).
 
     Args:
-        features: the first so many of the numeric features.
-        bins: T.
+        members: M.
+        inputs: of each.
+        outputs: of each.
+        unit_variance: whether weights start normal, with outputs of the variance of the inputs.
     """
 
-    edges: torch.Tensor
-
-    def __init__(self, features: int, bins: int) -> None:
+    def __init__(
+        self, members: int, inputs: int, outputs: int, *, unit_variance: bool = False
+    ) -> None:
         super().__init__()
-        self.register_buffer("edges", torch.zeros(features, bins + 1))
-
-    def fit(self, numeric: torch.Tensor) -> None:
-        """Put the edges at the quantiles of training rows, (N, F)."""
-        numeric = numeric[:, : len(self.edges)]
-        bins = self.edges.shape[1] - 1
-        rows = torch.arange(bins + 1, device=numeric.device) * (len(numeric) - 1) // bins
-        self.edges.copy_(numeric.sort(dim=0).values[rows].T)
-
-    def forward(self, numeric: torch.Tensor) -> torch.Tensor:
-        """Return (..., features * T) numbers in [0, 1]; bins of no width give 0."""
-        numeric = numeric[..., : len(self.edges)]
-        low, high = self.edges[:, :-1], self.edges[:, 1:]
-        width = high - low
-        reach = (numeric[..., None] - low) / width.where(width > 0, torch.inf)
-        return reach.clamp(0, 1).flatten(start_dim=-2)
-
-
-class MemberLinear(nn.Module):
-    """M linear layers: weights (M, out, in) as torch.nn.Linear has them, biases (M, out)."""
-
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
-        super().__init__()
+        self._unit_variance = unit_variance
         self.weight = nn.Parameter(torch.empty(members, outputs, inputs))
         self.bias = nn.Parameter(torch.empty(members, outputs))
 
     def draw(self, member: int, random: torch.Generator) -> None:
-        """Start a member as torch.nn.Linear starts."""
+        """Start a member, as torch.nn.Linear starts unless its variance is to be one."""
         weight, bias = self.weight.detach()[member], self.bias.detach()[member]
+        bound = 1 / math.sqrt(max(weight.shape[1], 1))
+        if self._unit_variance:
+            nn.init.normal_(weight, std=bound, generator=random)
+            nn.init.normal_(bias, generator=random)
+            return
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=random)
-        nn.init.uniform_(bias, -(bound := 1 / math.sqrt(weight.shape[1])), bound, random)
+        nn.init.uniform_(bias, -bound, bound, random)
 
     def forward(self, rows: torch.Tensor, outputs: slice | None = None) -> torch.Tensor:
         """Return (M, B, out), or some of the outputs; of one member, (B, in) stays (B, out)."""
@@ -122,32 +134,46 @@ class MemberLinear(nn.Module):
         return torch.baddbmm(biases[:, None, :], rows, all_weights.mT)
 
 
-class MemberEmbedding(nn.Module):
-    """M embeddings of all categorical features together: (M, indices of all features, E)."""
+class HeadScales(nn.Module):
+    """What each head multiplies the inputs with: a random sign at the start, or 1 of one head."""
 
-    offsets: torch.Tensor
-
-    def __init__(self, members: int, cardinalities: Sequence[int]) -> None:
+    def __init__(self, members: int, heads: int, inputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(members, sum(cardinalities), EMBEDDING_WIDTH))
-        starts = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
-        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64))
+        self._heads = heads
+        self.weight = nn.Parameter(torch.empty(members * heads, inputs))
 
     def draw(self, member: int, random: torch.Generator) -> None:
-        """Start a member as torch.nn.Embedding starts."""
-        nn.init.normal_(self.weight.detach()[member], generator=random)
+        """Start the heads of a network."""
+        own = self.weight.detach()[member * self._heads : (member + 1) * self._heads]
+        if self._heads == 1:
+            own.fill_(1)
+            return
+        own.copy_(torch.randint(2, own.shape, generator=random) * 2 - 1)
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return (..., C * E) of indices (..., C); a member looks up its own table."""
-        members, size, _ = self.weight.shape
-        rows = codes + self.offsets
-        if members > 1:
-            rows = rows + size * torch.arange(members, device=codes.device)[:, None, None]
-        return nn.functional.embedding(rows, self.weight.flatten(0, 1)).flatten(start_dim=-2)
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return (M, K * B, D), head after head, of rows (1, B, D) or (M, B, D)."""
+        scales = self.weight.unflatten(0, (-1, self._heads))
+        return (rows[:, None] * scales[:, :, None]).flatten(1, 2)
+
+
+class Strength(nn.Module):
+    """An activation of learned strength s for each unit: x + s * (activation(x) - x)."""
+
+    def __init__(self, members: int, units: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, units))
+
+    def draw(self, member: int, random: torch.Generator) -> None:  # noqa: ARG002  none is needed
+        """Start a member with the whole activation."""
+        self.weight.detach()[member].fill_(1)
+
+    def forward(self, rows: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
+        """Return (M, B, H) of rows before and after the activation."""
+        return rows.lerp(activated, self.weight[:, None])
 
 
 class MultilayerPerceptron(nn.Module):
-    """M networks: numbers, their bins and embeddings, hidden layers, and L logits each.
+    """M networks: embeddings, hidden layers, and K heads of L logits each.
 
     Its parameters are whatever was in their memory, until `draw` or load_state_dict sets them. So
     one on the meta device costs nothing, where torch imports sympy and torch._dynamo to draw.
@@ -157,76 +183,105 @@ class MultilayerPerceptron(nn.Module):
         members: M.
     """
 
+    dropout: torch.Tensor
+
     def __init__(self, shape: Shape, members: int = 1) -> None:
         super().__init__()
         self.shape, self.members = shape, members
         self.bins = PiecewiseLinear(shape.continuous, shape.bins) if shape.bins else None
-        self.embedding = (
-            MemberEmbedding(members, shape.cardinalities) if shape.cardinalities else None
+        self.periodic = (
+            Periodic(members, shape.continuous, shape.frequencies) if shape.frequencies else None
         )
-        width = shape.numeric + shape.continuous * shape.bins
-        width += len(shape.cardinalities) * EMBEDDING_WIDTH
-        self.inputs = width
-        widths = [width, *shape.hidden]
+        self.embedding = Categories(members, shape.cardinalities) if shape.cardinalities else None
+        has_scales = shape.learned_scales or shape.heads > 1
+        self.scale = HeadScales(members, shape.heads, shape.inputs) if has_scales else None
+        widths = [shape.inputs, *shape.hidden]
         self.hidden = nn.ModuleList(
-            MemberLinear(members, *pair) for pair in itertools.pairwise(widths)
+            MemberLinear(members, *pair, unit_variance=shape.learned_scales)
+            for pair in itertools.pairwise(widths)
+        )
+        self.strength = nn.ModuleList(
+            Strength(members, units) for units in shape.hidden if shape.learned_scales
         )
         self.activation = ACTIVATIONS[shape.activation]()
-        self.dropout = nn.Dropout(shape.dropout)
-        self.output = MemberLinear(members, widths[-1], shape.labels)
+        # a tensor, so that a recorded step reads what it is by then
+        self.register_buffer("dropout", torch.tensor(shape.dropout), persistent=False)
+        self.output = MemberLinear(
+            members * shape.heads, widths[-1], shape.labels, unit_variance=shape.learned_scales
+        )
 
     def draw(self, seeds: Sequence[int]) -> None:
-        """Start each member as its seed alone says, (M,)."""
-        layers = [m for m in self.modules() if isinstance(m, MemberLinear | MemberEmbedding)]
+        """Start each network as its seed alone says, (M,)."""
+        heads = self.shape.heads
         for member, seed in enumerate(seeds):
             random = generator(torch.device("cpu"), seed)
-            for layer in layers:
-                layer.draw(member, random)
+            for layer in self.modules():
+                if layer is self.output:
+                    for head in range(member * heads, (member + 1) * heads):
+                        layer.draw(head, random)
+                elif hasattr(layer, "draw") and layer is not self:
+                    layer.draw(member, random)
 
     def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return logits, (M, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
+        """Return logits, (M * K, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
         return self.logits(self.represent(numeric, codes))
 
     def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden layer, (M, B, H); of one member (B, H) where rows are (B, F)."""
+        """Return the last hidden layer of each head, (M * K, B, H)."""
+        if numeric.dim() == 2:  # noqa: PLR2004  all networks share the rows
+            numeric, codes = numeric[None], codes[None]
+        rows = self._embed(numeric, codes)
+        rows_of_head = rows.shape[1]
+        if self.scale is not None:
+            rows = self.scale(rows)
+        for number, layer in enumerate(self.hidden):
+            rows = layer(rows)
+            activated = self.activation(rows)
+            rows = self.strength[number](rows, activated) if self.strength else activated
+            rows = self._drop(rows) if self.training and self.shape.dropout else rows
+        return rows.expand(self.members, -1, -1).reshape(-1, rows_of_head, rows.shape[-1])
+
+    def _embed(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return the inputs of the first layer, (1, B, D) or (M, B, D)."""
+        numbers = numeric[..., : self.shape.continuous]
         inputs = [numeric]
-        if self.bins is not None:
-            inputs.append(self.bins(numeric))
-        if self.embedding is not None:
-            embedded = self.embedding(codes)
-            inputs = [part.expand(*embedded.shape[:-1], -1) for part in inputs] + [embedded]
-        rows = torch.cat(inputs, dim=-1) if len(inputs) > 1 else numeric
-        for layer in self.hidden:
-            rows = self.dropout(self.activation(layer(rows)))
-        return rows
+        inputs += [embed(numbers) for embed in (self.bins, self.periodic) if embed is not None]
+        inputs += [self.embedding(codes)] if self.embedding is not None else []
+        members = max(len(part) for part in inputs)
+        return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
+
+    def _drop(self, rows: torch.Tensor) -> torch.Tensor:
+        """Leave units out, (M, K * B, H)."""
+        kept = torch.rand_like(rows) >= self.dropout
+        return rows * (kept / (1 - self.dropout))
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
-        """Return logits, (M, B, L), of a last hidden layer; or those of some labels, (M, B, l)."""
+        """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""
         # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
         with torch.autocast(rows.device.type, enabled=False):
             logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype), labels)
-        return logits.reshape(self.members, -1, logits.shape[-1])
+        return logits
 
     def part(self, start: int, stop: int) -> MultilayerPerceptron:
-        """Return some members: a model whose parameters are this one's memory."""
+        """Return some networks: a model whose parameters are this one's memory."""
         if (start, stop) == (0, self.members):
             return self
         with torch.device("meta"):
             part = MultilayerPerceptron(self.shape, stop - start)
-        own = {name for name, _ in self.named_parameters()}
-        state = {
-            name: tensor.detach()[start:stop] if name in own else tensor
-            for name, tensor in self.state_dict().items()
-        }
+        state = self.state_dict()
+        for name, parameter in self.named_parameters():
+            each = len(parameter) // self.members  # its heads, or itself
+            state[name] = parameter.detach()[start * each : stop * each]
         part.load_state_dict(state, assign=True)
+        part.dropout = self.dropout
         return part.requires_grad_()
 
     def member(self, index: int) -> MultilayerPerceptron:
-        """Return one member, as `part` does."""
+        """Return one network, as `part` does."""
         return self.part(index, index + 1)
 
     def alone(self) -> list[MultilayerPerceptron]:
-        """Return each member, as `part` does."""
+        """Return each network, as `part` does."""
         return [self.member(index) for index in range(self.members)]
 
 
@@ -244,17 +299,17 @@ def build_model(
     model.draw(seeds)
     if output_bias is not None:
         with torch.no_grad():
-            model.output.weight.mul_(0.1)  # so that the bias, not chance, decides the first scores
-            model.output.bias.copy_(output_bias)
+            model.output.weight.mul_(FIRST_LOGITS)
+            model.output.bias.copy_(output_bias.repeat_interleave(shape.heads, dim=0))
     return model
 
 
 @torch.no_grad()
 def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
-    """Return the logits of rows, (M, N, L) float32.
+    """Return the logits of rows, (M * K, N, L) float32.
 
     Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
-    matrix products round differently for other numbers of rows. On the CPU a member is scored by
+    matrix products round differently for other numbers of rows. On the CPU a network is scored by
     itself, so that its scores are the same to the bit as those of the network trained alone.
     """
     device = rows.device
@@ -264,7 +319,8 @@ def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch
 
 def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
     # made at once: small results kept between large layers that are freed would split the heap up
-    logits = torch.empty(model.members, len(rows), model.shape.labels, device=rows.device)
+    heads = model.members * model.shape.heads
+    logits = torch.empty(heads, len(rows), model.shape.labels, device=rows.device)
     first = 0
     for block in rows.blocks(SCORING_ROWS):
         with autocast(rows.device, precision):

@@ -1,4 +1,4 @@
-"""The optimiser, its schedule, and the size of a batch."""
+"""The optimiser: AdamW with a learning rate for each kind of parameter, and its schedules."""
 
 from __future__ import annotations
 
@@ -6,52 +6,141 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch.optim.adamw import adamw  # its class imports torch._dynamo, which takes two seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imbalance_cli.config import TrainingSection
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.recipes import Recipe
 
-BATCHES_AN_EPOCH = 64
-SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
-
-
-def choose_batch_size(settings: TrainingSection, rows: int) -> int:
-    """Return the batch size; `auto` is the power of two that makes about 64 batches an epoch."""
-    if settings.batch_size != "auto":
-        return settings.batch_size
-    power = 1 << round(math.log2(max(rows / BATCHES_AN_EPOCH, 1)))
-    return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
+RATES = {"scale": 6.0, "strength": 0.1, "periodic": 0.1, "embedding": 1.0}
+"""Of the learning rate, by layer: Holzmueller et al. 2024, appendix A."""
+BIAS_RATE = 0.1
 
 
-def build_optimizer(
-    model: MultilayerPerceptron, settings: TrainingSection, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW and its learning rate schedule over all epochs of `steps` batches.
+class Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) over a fixed number of steps.
 
-    On a CUDA device a step can be recorded as a graph, so the learning rate is a tensor there.
+    With a scaled recipe a matrix learns at the rate divided by the root of its inputs, which is the
+    neural tangent parametrisation (Jacot et al. 2018), other layers at a share of it (RATES), and
+    weight decay and dropout stay until half time and then fade to 0.
+
+    Rates and decays are tensors, so that a recorded step reads what they are by then.
+
+    Args:
+        model: whose parameters it updates.
+        recipe: rates, decays and schedule.
+        steps: all it will take.
     """
-    device = next(model.parameters()).device
-    rate, is_cuda = settings.learning_rate, device.type == "cuda"
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=torch.tensor(rate, device=device) if is_cuda else rate,
-        weight_decay=settings.weight_decay,
-        fused=device.type in {"cpu", "cuda"},
-        capturable=is_cuda,
-    )
-    for group in optimizer.param_groups:
-        group["initial_lr"] = rate  # the schedule then reckons on the host
-    factor = SCHEDULES[settings.schedule]
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: factor(step / (steps * settings.epochs))
-    )
-    return optimizer, schedule
+
+    def __init__(self, model: MultilayerPerceptron, recipe: Recipe, steps: int) -> None:
+        self._model, self._recipe, self._steps = model, recipe, steps
+        self._taken = 0
+        self._groups = [
+            _Group(parameters, share, decays=decays, beta2=recipe.beta2)
+            for (share, decays), parameters in _group_parameters(model, recipe).items()
+        ]
+        self.advance(0)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self._recipe.learning_rate * SCHEDULES[self._recipe.schedule](self._progress)
+
+    @property
+    def _progress(self) -> float:
+        return self._taken / self._steps
+
+    def advance(self, steps: int = 1) -> None:
+        """Set rates, decays and dropout for what lies so many steps ahead."""
+        self._taken += steps
+        fade = flat_cosine(self._progress) if self._recipe.is_scaled else 1.0
+        rate = self.learning_rate
+        for group in self._groups:
+            group.rate.fill_(rate * group.share)
+            group.kept.fill_(1 - rate * self._recipe.weight_decay * fade * group.decays)
+        self._model.dropout.fill_(self._recipe.dropout * fade)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for group in self._groups:
+            for parameter in group.parameters:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter by its gradient."""
+        for group in self._groups:
+            group.step()
+
+
+class _Group:
+    """Parameters of one rate, and the moments of their gradients."""
+
+    def __init__(
+        self, parameters: list[torch.nn.Parameter], share: float, *, decays: bool, beta2: float
+    ) -> None:
+        self.parameters, self.share, self.decays = parameters, share, decays
+        self._beta2 = beta2
+        device = parameters[0].device
+        self.rate, self.kept = torch.zeros((), device=device), torch.ones((), device=device)
+        self._first = [torch.zeros_like(parameter) for parameter in parameters]
+        self._second = [torch.zeros_like(parameter) for parameter in parameters]
+        self._counts = [torch.zeros((), device=device) for _ in parameters]
+
+    def step(self) -> None:
+        """Update the parameters, decay first."""
+        device = self.rate.device.type
+        if self.decays:
+            for parameter in self.parameters:
+                parameter.mul_(self.kept)
+        adamw(
+            list(self.parameters),
+            [parameter.grad for parameter in self.parameters],
+            self._first,
+            self._second,
+            [],
+            self._counts,
+            fused=device in {"cpu", "cuda"},
+            capturable=device == "cuda",
+            amsgrad=False,
+            beta1=0.9,
+            beta2=self._beta2,
+            lr=self.rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+def _group_parameters(
+    model: MultilayerPerceptron, recipe: Recipe
+) -> dict[tuple[float, bool], list[torch.nn.Parameter]]:
+    """Return the parameters by their share of the learning rate, and whether they decay."""
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        layer, share, decays = name.partition(".")[0], 1.0, True
+        if recipe.is_scaled:
+            is_bias = name.endswith((".bias", ".phase"))
+            decays = not is_bias
+            if layer in RATES:
+                share = RATES[layer]
+            elif is_bias:
+                share = BIAS_RATE
+            else:
+                share = parameter.shape[-1] ** -0.5
+        groups.setdefault((share, decays), []).append(parameter)
+    return groups
 
 
 def _cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
+
+
+def flat_cosine(progress: float) -> float:
+    """Return 1 until half time, and then a cosine down to 0."""
+    return _cosine(max(2 * progress - 1, 0.0))
 
 
 def _coslog4(progress: float) -> float:

@@ -95,8 +95,8 @@ class Predictor:
 
     @property
     def link_loss(self) -> Loss:
-        """The loss whose inverse link is taken, its parameters (M, 1, L)."""
-        return self.loss if self.undo_loss else Loss()
+        """The loss whose inverse link is taken, its parameters (M * K, 1, L), K heads a network."""
+        return self.loss.of_heads(self.model.shape.heads) if self.undo_loss else Loss()
 
     def probabilities_of_odds(self, odds: torch.Tensor) -> torch.Tensor:
         """Return (N, L) float64 probabilities of log-odds before calibration (N, L)."""

@@ -1,6 +1,6 @@
 """The steps of the optimiser: forward, the loss with its slope, backward, update.
 
-Shapes: M members, B batch, L labels.
+Shapes: M networks, K heads of each, B batch, L labels.
 
 A step of a small network is some sixty kernels that each take less time than launching them. On a
 CUDA device the step is therefore recorded as a graph, once for each shape of batch, and replayed:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imbalance_cli.dataset import Dataset
     from imbalance_cli.losses import Loss
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.optimization import Optimizer
 
 MANY_CELLS, CACHED_CELLS = 2**20, 2**16  # of a batch; as many as are worth taking apart, and taken
 STEPS_BEFORE_GRAPHS = 3  # in which the optimiser and the libraries set themselves up
@@ -35,10 +36,9 @@ class Steps:
     """Passes over batches, and what they come to.
 
     Args:
-        model: of M members.
+        model: of M networks.
         loss: its parameters (M, 1, L).
-        optimizer: of the model; on a CUDA device one that can be recorded.
-        schedule: of its learning rate, a step a batch.
+        optimizer: of the model.
         precision: as in a config.
     """
 
@@ -46,20 +46,19 @@ class Steps:
         self,
         model: MultilayerPerceptron,
         loss: Loss,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
+        optimizer: Optimizer,
         *,
         precision: str,
     ) -> None:
-        self._model, self._loss, self._optimizer = model, loss, optimizer
-        self._schedule, self._precision = schedule, precision
+        self._model, self._optimizer, self._precision = model, optimizer, precision
+        self._loss = loss.of_heads(model.shape.heads)
         self._device = model.output.weight.device
         self._total = torch.zeros(model.members, device=self._device)
         self._cells = torch.zeros_like(self._total, dtype=torch.int64)  # of weighted rows, a mass
         self._graphs = _Graphs() if self._device.type == "cuda" else None
 
     def epoch(self, batches: Iterator[Dataset]) -> torch.Tensor:
-        """Pass once over the batches and return each member's mean loss a known cell, (M,).
+        """Pass once over the batches and return each network's mean loss per known cell, (M,).
 
         Means over weighted rows are weighted, each batch's by its own weights.
         """
@@ -73,24 +72,31 @@ class Steps:
                 self._step(batch)
             else:
                 self._graphs.step(batch, self._step)
-            self._schedule.step()
+            self._optimizer.advance()
         return self._total / self._cells
 
     def _step(self, batch: Dataset) -> None:
         """Take a step; its backward pass begins at the logits, with the slope of the mean loss."""
         with autocast(self._device, self._precision):
             logits = self._model(batch.numeric, batch.codes)
-        targets = batch.targets.reshape(logits.shape)
-        weights = batch.weights
-        if weights is not None:
-            weights = weights.reshape(logits.shape[:2])[:, :, None]
+        targets, weights = self._of_heads(batch.targets), None
+        if batch.weights is not None:
+            weights = self._of_heads(batch.weights[..., None])
         total, known, slopes = _sum_losses(logits, targets, weights, self._loss)
         divisor = known.clamp(min=1) if weights is None else known.where(known > 0, 1.0)
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(logits, slopes / divisor[:, None, None])
+        self._optimizer.zero_grad()
+        # of the mean over the heads of each one's mean loss, and never of the loss of their mean
+        heads = self._model.shape.heads
+        torch.autograd.backward(logits, slopes / (heads * divisor[:, None, None]))
         self._optimizer.step()
-        self._total += total
-        self._cells += known
+        self._total += total.unflatten(0, (-1, heads)).mean(dim=1)
+        self._cells += known[::heads]
+
+    def _of_heads(self, columns: torch.Tensor) -> torch.Tensor:
+        """Return columns of rows, (B, n) or (M, B, n), for each head, (M * K, B, n)."""
+        own = columns.reshape(self._model.members, -1, columns.shape[-1])
+        heads = self._model.shape.heads
+        return own if heads == 1 else own.repeat_interleave(heads, dim=0)
 
 
 class _Graphs:
@@ -154,7 +160,7 @@ def _no_collection() -> Iterator[None]:
 def _sum_losses(
     logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None, loss: Loss
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return each member's sum of losses, its known cells, (M,) each, and the slope of the sum.
+    """Return each head's sum of losses, its known cells, (M,) each, and the slope of the sum.
 
     Of many cells on the CPU it is taken a few rows at a time: there are some ten passes over them,
     which are several times faster in the cache.

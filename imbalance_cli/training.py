@@ -1,11 +1,12 @@
 """The training loop: a generator that yields an EpochResult an epoch, of all members at once.
 
-Shapes: M members, B batch, L labels. Rows live on the device, a batch is a gather, and the host
-waits for the device once an epoch; or they are stored on disk, and batches come from there.
+Shapes: M members, K heads of each, N rows, B batch, L labels. Rows live on the device, a batch is a
+gather, and the host waits for the device once an epoch; or they are stored on disk, and batches
+come from there.
 
-On a GPU all members take each step together, as one batched product; on the CPU, where that gains
-nothing, they take turns, an epoch each, and a member's numbers are those of the network trained
-alone, to the bit.
+A member is a network, with all its heads. On a GPU all members take each step together, as one
+batched product; on the CPU, where that gains nothing, they take turns, an epoch each, and a
+member's numbers are those of the network trained alone, to the bit.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import torch
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import generator
 from imbalance_cli.errors import TrainingError
-from imbalance_cli.links import inverse_link
+from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses
 from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
-from imbalance_cli.optimization import build_optimizer, choose_batch_size
+from imbalance_cli.optimization import Optimizer
 from imbalance_cli.sampling import draw_rows
 from imbalance_cli.scoring import label_blocks, score
 from imbalance_cli.steps import Steps
@@ -34,9 +35,9 @@ from imbalance_cli.stored_rows import StoredRows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.config import TrainingSection
     from imbalance_cli.dataset import Rows
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.recipes import Recipe
 
 LOWER_IS_BETTER = ("brier", "log_loss")
 CPU = torch.device("cpu")
@@ -126,7 +127,7 @@ def train(
     model: MultilayerPerceptron,
     rows: Rows,
     members: Sequence[Member],
-    settings: TrainingSection,
+    recipe: Recipe,
     *,
     together: bool | None = None,
 ) -> Iterator[EpochResult]:
@@ -136,7 +137,7 @@ def train(
         model: on the device of the rows.
         rows: all rows that any member learns from or is validated on.
         members: (M,) what each learns from.
-        settings: epochs, batches, optimiser, schedule, monitor and patience.
+        recipe: epochs, batches, optimiser, schedule, monitor and patience.
         together: whether all members take each step as one product; None does so on a GPU.
 
     Raises:
@@ -152,11 +153,11 @@ def train(
         together = rows.device.type != "cpu"
     valid = _select_once([member.valid for member in members], rows)
     if together:
-        groups = [_Group(model, rows, members, valid, settings)]
+        groups = [_Group(model, rows, members, valid, recipe)]
     else:
         trios = zip(model.alone(), members, valid, strict=True)
-        groups = [_Group(net, rows, [member], [its], settings) for net, member, its in trios]
-    for epoch in range(1, settings.epochs + 1):
+        groups = [_Group(net, rows, [member], [its], recipe) for net, member, its in trios]
+    for epoch in range(1, recipe.epochs + 1):
         active = [group for group in groups if group.is_training]
         began = time.perf_counter()
         for group in active:
@@ -167,7 +168,7 @@ def train(
         yield EpochResult(
             epoch=epoch,
             members=tuple(result for group in groups for result in group.results),
-            learning_rate=float(active[0].schedule.get_last_lr()[0]),
+            learning_rate=active[0].optimizer.learning_rate,
             rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
         )
         if not any(group.is_training for group in groups):
@@ -186,18 +187,17 @@ class _Group:
         rows: Rows,
         members: Sequence[Member],
         valid: Sequence[Rows],
-        settings: TrainingSection,
+        recipe: Recipe,
     ) -> None:
-        self.rows, self.members, self.settings = rows, members, settings
+        self.rows, self.members, self.recipe = rows, members, recipe
         self._valid = valid
         device = rows.device
         loss = stack_losses([member.loss for member in members], rows.labels).to(device)
         most = max(len(member.train) for member in members)
-        size = choose_batch_size(settings, most)
+        size = recipe.batch_size
         self.steps = math.ceil(most / size)
-        optimizer, self.schedule = build_optimizer(model, settings, self.steps)
-        precision = settings.precision
-        self._steps = Steps(model, loss, optimizer, self.schedule, precision=precision)
+        self.optimizer = Optimizer(model, recipe, self.steps * recipe.epochs)
+        self._steps = Steps(model, loss, self.optimizer, precision=recipe.precision)
         self._random = [
             generator(device if member.rates is None else CPU, member.seed) for member in members
         ]
@@ -210,7 +210,7 @@ class _Group:
         self._networks = model.alone()
         self._losses = torch.full((len(members),), math.nan)
         self._best: list[dict[str, torch.Tensor]] = [{} for _ in members]
-        worst = math.inf if settings.monitor in LOWER_IS_BETTER else -math.inf
+        worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
         self.results = [MemberResult(math.nan, math.nan, 0, worst) for _ in members]
 
     @property
@@ -226,40 +226,40 @@ class _Group:
 
     def validate(self, epoch: int) -> None:
         """Score each member's validation rows, and keep what is its best so far."""
-        sign = -1 if self.settings.monitor in LOWER_IS_BETTER else 1
+        sign = -1 if self.recipe.monitor in LOWER_IS_BETTER else 1
         for m, (network, member) in enumerate(zip(self._networks, self.members, strict=True)):
             before = self.results[m]
             if not before.is_training:
                 continue
-            logits = score(network, self._valid[m], self.settings.precision)
+            logits = score(network, self._valid[m], self.recipe.precision)
             loss = float(self._losses[m])
             scores = []
             for labels in label_blocks(self._valid[m].labels):
-                block = logits.cells(labels=labels)[0]
-                _check_finite(loss, block, epoch, member.name, self.settings)
+                block = logits.cells(labels=labels)
+                _check_finite(loss, block, epoch, member.name, self.recipe)
                 scores.append(self._scores_of_labels(block, labels, m))
-            value = mean_score(torch.cat(scores), self.settings.monitor)
+            value = mean_score(torch.cat(scores), self.recipe.monitor)
             best_epoch, best_score = before.best_epoch, before.best_score
-            if sign * value > sign * best_score:
+            if not best_epoch or sign * value >= sign * best_score:  # of equal ones the last
                 best_epoch, best_score = epoch, value
                 self._best[m] = {
                     name: parameter.detach().clone()
                     for name, parameter in network.named_parameters()
                 }
-            patience = self.settings.patience
-            goes_on = epoch < self.settings.epochs and (
+            patience = self.recipe.patience
+            goes_on = epoch < self.recipe.epochs and (
                 patience is None or epoch - best_epoch < patience
             )
             self.results[m] = MemberResult(loss, value, best_epoch, best_score, goes_on, epoch)
 
     def _scores_of_labels(self, logits: torch.Tensor, labels: slice, m: int) -> torch.Tensor:
-        """Return the monitored metric of some labels' validation logits (N, l), (l,)."""
-        valid, loss, monitor = self._valid[m], self.members[m].loss, self.settings.monitor
+        """Return the monitored metric of some labels' validation logits (K, N, l), (l,)."""
+        valid, loss, monitor = self._valid[m], self.members[m].loss, self.recipe.monitor
         width = max(MOST_CELLS // max(len(valid), 1), 1)
         scores = []
         for first in range(labels.start, labels.stop, width):
             part = slice(first, min(first + width, labels.stop))
-            own = logits[:, part.start - labels.start : part.stop - labels.start]
+            own = logits[..., part.start - labels.start : part.stop - labels.start]
             targets = valid.columns(part)
             scores.append(score_labels(own, targets, loss.labels(part), monitor, valid.weights))
         return torch.cat(scores)
@@ -338,9 +338,14 @@ def validation_score(
     monitor: str,
     weights: torch.Tensor | None = None,
 ) -> float:
-    """Return the monitored metric of (N, L), macro over the labels where it is defined.
+    """Return the monitored metric of the heads' mean probability, macro over the labels.
 
-    Rows are weighted by (N,).
+    Args:
+        logits: (K, N, L).
+        targets: (N, L), NaN where missing.
+        loss: its parameters broadcast to (L,).
+        monitor: one of MONITORS.
+        weights: (N,) of the rows; None for alike.
 
     Raises:
         TrainingError: it is defined for no label.
@@ -355,11 +360,12 @@ def score_labels(
     monitor: str,
     weights: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return the monitored metric of each label of (N, L), (L,), NaN where it is undefined."""
+    """Return the monitored metric of each label of logits (K, N, L), (L,), NaN where undefined."""
     if logits.device.type == "mps":  # which has no float64
         logits, targets = logits.cpu(), targets.cpu()
         weights = None if weights is None else weights.cpu()
-    return MONITORS[monitor](logits, targets, loss.to(logits.device), weights)
+    odds = mean_log_odds(logits, loss.to(logits.device))
+    return MONITORS[monitor](odds, targets, weights)
 
 
 def mean_score(scores: torch.Tensor, monitor: str) -> float:
@@ -390,7 +396,7 @@ def _seeded_dropout(device: torch.device, seeds: torch.Generator) -> Iterator[No
 
 
 def _check_finite(
-    loss: float, logits: torch.Tensor, epoch: int, name: str, settings: TrainingSection
+    loss: float, logits: torch.Tensor, epoch: int, name: str, recipe: Recipe
 ) -> None:
     if math.isfinite(loss) and logits.isfinite().all():
         return
@@ -399,15 +405,16 @@ def _check_finite(
         value = "the scores of validation rows are not finite"
     raise TrainingError(
         f"training{name and ' of '}{name} diverged in epoch {epoch}: {value}",
-        hint=f"lower training.learning_rate (now {settings.learning_rate:g}), "
+        hint=f"lower training.learning_rate (now {recipe.learning_rate:g}), "
         "or cap the weights: weighting.cap",
     )
 
 
-Monitor = Callable[[torch.Tensor, torch.Tensor, Loss, torch.Tensor | None], torch.Tensor]
+Monitor = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 MONITORS: dict[str, Monitor] = {
-    "average_precision": lambda z, y, _loss, w: average_precision_of(z, y, w),
-    "roc_auc": lambda z, y, _loss, w: roc_auc(Ranking.of(z, y, w)),
-    "brier": lambda z, y, loss, w: brier(inverse_link(z, loss), y, w),
-    "log_loss": lambda z, y, loss, w: log_loss(inverse_link(z, loss), y, w),
+    "average_precision": average_precision_of,
+    "roc_auc": lambda odds, y, w: roc_auc(Ranking.of(odds, y, w)),
+    "brier": lambda odds, y, w: brier(odds.sigmoid(), y, w),
+    "log_loss": lambda odds, y, w: log_loss(odds.sigmoid(), y, w),
 }
+"""Each of log-odds (N, L), targets (N, L) and weights (N,): (L,)."""

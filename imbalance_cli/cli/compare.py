@@ -81,7 +81,7 @@ def compare(
 
     base = load_config(config, overrides or (), for_any_loss=True)
     changed = base.with_repeats(
-        folds=folds or base.training.folds or DEFAULT_FOLDS, members=seeds or base.model.members
+        folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds
     )
     directory = run_dir or workflows.default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)

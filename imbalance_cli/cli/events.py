@@ -96,7 +96,7 @@ class EventLog:
             rows=start.rows,
             folds=start.folds,
             epochs=start.epochs,
-            monitor=start.config.training.monitor,
+            monitor=start.recipe.monitor,
             members=members,
         )
 

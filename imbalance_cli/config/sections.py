@@ -80,6 +80,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Exponent = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 """Of a loss; far past any use, and past it a cell has no gradient before it is right."""
 Count = Annotated[int, Field(ge=1)]
+Auto = Literal["auto"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
 StrategyName = Literal["ratio", "sqrt", "effective", "balanced", "none"]
 LossName = Literal[
@@ -180,25 +181,27 @@ class LossSection(Section):
 
 
 class ModelSection(Section):
-    """The network: a multilayer perceptron with one logit a label."""
+    """The network: a multilayer perceptron with one logit per label."""
 
-    hidden: list[Count] = Field(default_factory=lambda: [256, 256])
-    activation: Literal["relu", "gelu", "silu", "selu"] = "relu"
-    dropout: Share = 0.1
-    numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic"] = "auto"
-    members: Count = 1
+    recipe: Literal["tabular", "plain"] = "tabular"
+    hidden: list[Count] | Auto = "auto"
+    activation: Literal["auto", "relu", "gelu", "silu", "selu"] = "auto"
+    dropout: Share | Auto = "auto"
+    numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic", "both"] = "auto"
+    members: Count | Auto = "auto"
+    sharing: Literal["auto", "trunk", "none"] = "auto"
 
 
 class TrainingSection(Section):
     """How the network is trained."""
 
-    epochs: Count = 100
-    batch_size: Count | Literal["auto"] = "auto"
-    learning_rate: Positive = 0.001
-    weight_decay: NonNegative = 0.0001
-    schedule: Literal["cosine", "coslog4", "constant"] = "cosine"
-    monitor: Monitor = "average_precision"
-    patience: Count | None = 15
+    epochs: Count | Auto = "auto"
+    batch_size: Count | Auto = "auto"
+    learning_rate: Positive | Auto = "auto"
+    weight_decay: NonNegative | Auto = "auto"
+    schedule: Literal["auto", "cosine", "coslog4", "constant"] = "auto"
+    monitor: Monitor | Auto = "auto"
+    patience: Count | Auto | None = "auto"
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     folds: Annotated[int, Field(ge=2)] | None = None
     seed: Seed = 0
@@ -279,14 +282,18 @@ class Config(Section):
         data._frames = dict(frames)  # noqa: SLF001  never a key of the YAML
         return self.model_copy(update={"data": data})
 
-    def with_repeats(self, folds: int, members: int) -> Config:
-        """Return the same config, to be trained in so many folds, so often in each."""
-        return self.model_copy(
-            update={
-                "training": self.training.model_copy(update={"folds": folds}),
-                "model": self.model.model_copy(update={"members": members}),
-            }
-        )
+    def with_repeats(self, folds: int, networks: int | None) -> Config:
+        """Return the same config, to be trained in so many folds.
+
+        Args:
+            folds: how many.
+            networks: independent ones per fold; None for what the config says.
+        """
+        training = self.training.model_copy(update={"folds": folds})
+        model = self.model
+        if networks is not None:
+            model = model.model_copy(update={"members": networks, "sharing": "none"})
+        return self.model_copy(update={"training": training, "model": model})
 
     def to_yaml(self) -> str:
         """Return every key with its value, as YAML that `load_config` reads back."""

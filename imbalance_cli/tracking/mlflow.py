@@ -81,7 +81,7 @@ class MlflowTracker:
 
     def started(self, start: Start) -> None:
         """Begin a run, and one for each candidate, with their parameters."""
-        self._monitor = start.config.training.monitor
+        self._monitor = start.recipe.monitor
         with _calm():
             place = self._experiment_id or self._client.create_experiment(self._experiment)
             for group in series.group_members(start):

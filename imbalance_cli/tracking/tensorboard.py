@@ -51,7 +51,7 @@ class TensorBoardTracker:
         """Write the config, as text and as hyperparameters."""
         self._root = _free_place(self._directory, start.directory.resolve().name)
         self._groups = series.group_members(start)
-        self._monitor = start.config.training.monitor
+        self._monitor = start.recipe.monitor
         with explain_write(self._root):
             for group in self._groups:
                 writer = self._writer(group.candidate)

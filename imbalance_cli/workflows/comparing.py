@@ -38,7 +38,7 @@ from imbalance_cli.workflows.fitting import (
     train_networks,
     warn_of_flattery,
 )
-from imbalance_cli.workflows.networks import plan_networks, refuse_too_many, start_model
+from imbalance_cli.workflows.networks import plan_networks, recipe_of, refuse_too_many, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
@@ -115,9 +115,10 @@ def compare(
     candidates = list_candidates(config, losses, strategies)
     run = RunDirectory(directory, overwrite=overwrite)
     prepared = prepare(config, observer, folds=config.training.folds)
-    refuse_too_many(config, prepared, models=len(candidates))
-    plans = [plan_networks(c.config, prepared, name=c.name) for c in candidates]
-    model = start_model(config, prepared, plans)
+    recipe = recipe_of(config, prepared)
+    refuse_too_many(recipe, prepared, models=len(candidates))
+    plans = [plan_networks(c.config, recipe, prepared, name=c.name) for c in candidates]
+    model = start_model(recipe, prepared, plans, config.training.seed)
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
@@ -126,6 +127,7 @@ def compare(
             command="compare",
             directory=directory,
             config=config,
+            recipe=recipe,
             candidates={candidate.name: candidate.config for candidate in candidates},
             rows=prepared.parts(),
             folds=config.training.folds,
@@ -133,7 +135,15 @@ def compare(
         )
     )
     members = [member for plan in plans for member in plan.members]
-    results = train_networks(model, prepared, members, config.training, run=run, observer=observer)
+    results = train_networks(
+        model,
+        prepared,
+        members,
+        recipe,
+        checkpoint_every=config.training.checkpoint_every,
+        run=run,
+        observer=observer,
+    )
 
     trained = _take_apart(candidates, plans, model, results, prepared)
     judged = [_judge(one, prepared) for one in trained]
@@ -150,7 +160,7 @@ def compare(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     run.write(PREDICTIONS, _predictions(judged, prepared))
-    _save(run, trained, prepared, comparison, observer)
+    _save(run, trained, prepared, comparison, observer, networks=recipe.networks)
     observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
 
@@ -292,6 +302,8 @@ def _save(
     prepared: Prepared,
     comparison: Comparison,
     observer: Observer,
+    *,
+    networks: int,
 ) -> None:
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
@@ -329,7 +341,7 @@ def _save(
     if held_out.groups is not None:
         tensors[f"{HELD_OUT}/groups"] = held_out.groups
     run.write_tensors(MODEL, tensors)
-    extra = {"seeds": trained[0].config.model.members}
+    extra = {"seeds": networks}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}

@@ -25,7 +25,7 @@ from imbalance_cli.stages import follow, tell_nobody
 from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
 from imbalance_cli.training import EpochResult, MemberResult, train
 from imbalance_cli.weight_files import read_pos_weight
-from imbalance_cli.workflows.networks import plan_networks, start_model
+from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
@@ -33,10 +33,11 @@ from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imbalance_cli.config import Config, TrainingSection
+    from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.recipes import Recipe
     from imbalance_cli.scored_rows import LogOdds
     from imbalance_cli.stages import Tell
     from imbalance_cli.training import Member
@@ -64,8 +65,9 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     )
     source = config.weighting.from_
     given = None if source is None else read_pos_weight(source, prepared.labels)
-    networks = plan_networks(config, prepared, given=given)
-    model = start_model(config, prepared, [networks])
+    recipe = recipe_of(config, prepared)
+    networks = plan_networks(config, recipe, prepared, given=given)
+    model = start_model(recipe, prepared, [networks], config.training.seed)
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
@@ -74,13 +76,20 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
             command="fit",
             directory=directory,
             config=config,
+            recipe=recipe,
             rows=prepared.parts(),
             folds=config.training.folds,
             members=list_origins([(None, networks)]),
         )
     )
     results = train_networks(
-        model, prepared, networks.members, config.training, run=run, observer=observer
+        model,
+        prepared,
+        networks.members,
+        recipe,
+        checkpoint_every=config.training.checkpoint_every,
+        run=run,
+        observer=observer,
     )
 
     predictor = make_predictor(model, prepared, networks, config)
@@ -132,8 +141,9 @@ def train_networks(
     model: MultilayerPerceptron,
     prepared: Prepared,
     members: Sequence[Member],
-    settings: TrainingSection,
+    recipe: Recipe,
     *,
+    checkpoint_every: int,
     run: RunDirectory,
     observer: Observer,
 ) -> tuple[MemberResult, ...]:
@@ -142,9 +152,9 @@ def train_networks(
     run.append_lines(HISTORY, [",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS])])
     results: tuple[MemberResult, ...] = ()
     saved_epoch = 0
-    for result in train(model, prepared.rows, members, settings):
+    for result in train(model, prepared.rows, members, recipe):
         run.append_lines(HISTORY, _history_lines(result, numbers))
-        due = not saved_epoch or result.epoch - saved_epoch >= settings.checkpoint_every
+        due = not saved_epoch or result.epoch - saved_epoch >= checkpoint_every
         if result.is_best and due:
             run.write_tensors(f"{CHECKPOINT}/{MODEL}", model.state_dict())
             run.write_json(f"{CHECKPOINT}/state.json", dataclasses.asdict(result))

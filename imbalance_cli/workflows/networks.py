@@ -17,8 +17,8 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels.targets import row_blocks
 from imbalance_cli.links import link
 from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build_model
-from imbalance_cli.optimization import choose_batch_size
 from imbalance_cli.pos_weight import Strategy, weigh
+from imbalance_cli.recipes import choose_recipe
 from imbalance_cli.sampling import rates_of_labels, rates_of_rows, shift_of_sums, sum_weights
 from imbalance_cli.stored_rows import StoredRows
 from imbalance_cli.training import Member
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
     from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.recipes import Recipe
     from imbalance_cli.workflows.preparing import Prepared
 
-BINS = 16  # of the piecewise linear encoding of a number
-MOST_BINNED = 256  # `auto` encodes no more numbers than these, since the input grows by BINS each
 BINNED_ROWS = 100_000  # of stored rows, the most that the edges of bins are quantiles of
 COPIES = 5  # of every parameter while it trains: itself, gradient, two moments of Adam, the best
 BYTES = 4  # of a float32
@@ -57,12 +56,18 @@ class Networks:
 
 
 def plan_networks(
-    config: Config, prepared: Prepared, *, given: Sequence[float] | None = None, name: str = ""
+    config: Config,
+    recipe: Recipe,
+    prepared: Prepared,
+    *,
+    given: Sequence[float] | None = None,
+    name: str = "",
 ) -> Networks:
-    """Return model.members networks a fold, each with its own seed and its fold's own weights.
+    """Return the networks of each fold, each with its own seed and its fold's own weights.
 
     Args:
         config: of the loss, the weights, the sampler and the seed.
+        recipe: says how many networks a fold has.
         prepared: the rows.
         given: (L,) weights from a file, instead of the config's strategy.
         name: of the model, in errors.
@@ -70,7 +75,7 @@ def plan_networks(
     Raises:
         ConfigError: they do not fit the memory; it says how many would.
     """
-    refuse_too_many(config, prepared, models=1)
+    refuse_too_many(recipe, prepared, models=1)
     members, folds, starts = [], [], []
     for number, (train, valid) in enumerate(prepared.fold_rows):
         own = prepared.targets.take(prepared.folds[number].train)
@@ -83,15 +88,21 @@ def plan_networks(
         if weights is not None:
             counts = counts.scaled(len(weights) / float(weights.sum()))
         start = link(_prevalence(counts), loss)
-        for index in range(config.model.members):
+        for index in range(recipe.networks):
             seed = config.training.seed + index
             parts = [name, f"fold {number + 1}" if prepared.is_cross_fitted else ""]
-            parts += [f"seed {seed}"] if config.model.members > 1 else []
+            parts += [f"seed {seed}"] if recipe.networks > 1 else []
             shown = ", ".join(part for part in parts if part)
             members.append(Member(train, valid, loss, seed, rates, shown))
             folds.append(number)
             starts.append(start)
     return Networks(members, folds, torch.stack(starts))
+
+
+def recipe_of(config: Config, prepared: Prepared) -> Recipe:
+    """Return the recipe of a config for these rows."""
+    rows = max(len(fold.train) for fold in prepared.folds)
+    return choose_recipe(config, rows=rows, numbers=prepared.preprocessing.continuous)
 
 
 def _draw_rates(targets: Targets, weights: torch.Tensor | None) -> torch.Tensor:
@@ -201,10 +212,17 @@ def _prevalence(counts: Counts) -> torch.Tensor:
 
 
 def start_model(
-    config: Config, prepared: Prepared, networks: Sequence[Networks]
+    recipe: Recipe, prepared: Prepared, networks: Sequence[Networks], seed: int
 ) -> MultilayerPerceptron:
-    """Build the networks; their scores stand for each label's prevalence before they learn."""
-    shape = _shape(config, prepared)
+    """Build the networks; their scores stand for each label's prevalence before they learn.
+
+    Args:
+        recipe: says what they are made of.
+        prepared: the rows.
+        networks: all that the model is of.
+        seed: of which stored rows the bins are quantiles of.
+    """
+    shape = _shape(recipe, prepared)
     members = [member for plan in networks for member in plan.members]
     starts = torch.cat([plan.starts for plan in networks])
     model = build_model(shape, [member.seed for member in members], starts)
@@ -213,41 +231,40 @@ def start_model(
         if prepared.is_cross_fitted:
             learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
         if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
-            random = np.random.default_rng(config.training.seed)
+            random = np.random.default_rng(seed)
             learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
         rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))
         # of blocks, since selected rows come with all their targets
-        model.bins.fit(torch.cat([block.numeric for block in rows.blocks(SCORING_ROWS)]).cpu())
+        numbers = [block.numeric[:, : shape.continuous] for block in rows.blocks(SCORING_ROWS)]
+        model.bins.fit(torch.cat(numbers).cpu())
     with torch.no_grad():
         model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
     return model.to(prepared.device)
 
 
-def _shape(config: Config, prepared: Prepared) -> Shape:
+def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
     preprocessing = prepared.preprocessing
+    has_numbers = preprocessing.continuous > 0
     return Shape(
         numeric=prepared.rows.width,
         cardinalities=preprocessing.cardinalities,
         labels=len(prepared.labels),
-        hidden=list(config.model.hidden),
-        activation=config.model.activation,
-        dropout=config.model.dropout,
+        hidden=list(recipe.hidden),
+        activation=recipe.activation,
+        dropout=recipe.dropout,
         continuous=preprocessing.continuous,
-        bins=_choose_bins(config.model.numeric_embedding, preprocessing.continuous),
+        bins=recipe.bins if has_numbers else 0,
+        frequencies=list(recipe.frequencies) if has_numbers else [],
+        heads=recipe.heads,
+        learned_scales=recipe.is_scaled,
     )
 
 
-def _choose_bins(embedding: str, continuous: int) -> int:
-    if embedding == "none" or not continuous:
-        return 0
-    return BINS if embedding == "piecewise_linear" or continuous <= MOST_BINNED else 0
-
-
-def refuse_too_many(config: Config, prepared: Prepared, models: int) -> None:
+def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
     """Raise where the networks and all that training keeps of them do not fit the memory.
 
     Args:
-        config: says how many networks a fold has.
+        recipe: says how many networks a fold has.
         prepared: the folds and the rows.
         models: so many models have so many networks each.
 
@@ -255,13 +272,13 @@ def refuse_too_many(config: Config, prepared: Prepared, models: int) -> None:
         ConfigError: it says how many would fit.
     """
     with torch.device("meta"):
-        network = MultilayerPerceptron(_shape(config, prepared))
+        network = MultilayerPerceptron(_shape(recipe, prepared))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     free = available_memory(prepared.device)
     each = parameters * BYTES * COPIES
     folds = len(prepared.folds)
-    members = config.model.members * folds * models
-    batch = _bytes_of_a_batch(config, prepared, network)
+    members = recipe.networks * folds * models
+    batch = _bytes_of_a_batch(recipe, prepared, network.shape)
     if prepared.device.type == "cpu":  # where members take turns
         free = max(free - batch, 0)
     else:
@@ -275,13 +292,13 @@ def refuse_too_many(config: Config, prepared: Prepared, models: int) -> None:
         "them",
         hint=f"model.members (--seeds): at most {most:,} would fit"
         if most
-        else "fewer folds, or narrower model.hidden",
+        else "fewer folds, fewer model.members, or narrower model.hidden",
     )
 
 
-def _bytes_of_a_batch(config: Config, prepared: Prepared, network: MultilayerPerceptron) -> int:
+def _bytes_of_a_batch(recipe: Recipe, prepared: Prepared, shape: Shape) -> int:
     """Return what the layers of one network keep of a batch until its backward pass."""
     rows = max(len(fold.train) for fold in prepared.folds)
-    batch = max(min(choose_batch_size(config.training, rows), rows), SCORING_ROWS)
-    widths = [network.inputs, *network.shape.hidden, network.shape.labels]
+    batch = max(min(recipe.batch_size, rows), SCORING_ROWS) * shape.heads
+    widths = [shape.inputs, *shape.hidden, shape.labels]
     return batch * sum(widths) * BYTES * KEPT_OF_A_LAYER

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.recipes import Recipe
     from imbalance_cli.stages import Stage
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows.networks import Networks
@@ -39,6 +40,7 @@ class Start:
         command: what trains.
         directory: of the run.
         config: resolved; of a comparison, what its candidates share.
+        recipe: of every network.
         candidates: the config of each candidate by name; {} in a fit.
         rows: how many are used for what: train, valid, test, or cross_fitted.
         folds: K that the cross-fitted rows are cut into; None without cross-fitting.
@@ -48,6 +50,7 @@ class Start:
     command: Command
     directory: Path
     config: Config
+    recipe: Recipe
     rows: dict[str, int]
     folds: int | None
     members: tuple[Origin, ...]
@@ -56,7 +59,7 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.config.training.epochs
+        return self.recipe.epochs
 
 
 Scores = dict[str, float | None]

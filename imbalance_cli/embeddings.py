@@ -1,0 +1,105 @@
+"""Embeddings: how a number or a category enters the networks.
+
+Shapes: M networks, B batch, F numbers, C embedded categorical features, T bins, Q frequencies,
+E outputs per feature. Rows are (1, B, ...), the same for all networks, or (M, B, ...).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CATEGORY_WIDTH = 8
+PERIODIC_WIDTH = 3  # outputs per number; the number itself enters beside them
+
+
+class PiecewiseLinear(nn.Module):
+    """Gorishniy et al. 2022: each number as how far it reaches into each of T bins.
+
+    Args:
+        features: F.
+        bins: T.
+    """
+
+    edges: torch.Tensor
+
+    def __init__(self, features: int, bins: int) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.zeros(features, bins + 1))
+
+    def fit(self, numbers: torch.Tensor) -> None:
+        """Put the edges at the quantiles of training rows, (N, F)."""
+        bins = self.edges.shape[1] - 1
+        rows = torch.arange(bins + 1, device=numbers.device) * (len(numbers) - 1) // bins
+        self.edges.copy_(numbers.sort(dim=0).values[rows].T)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return (..., F * T) numbers in [0, 1] of (..., F); bins of no width give 0."""
+        low, high = self.edges[:, :-1], self.edges[:, 1:]
+        width = high - low
+        reach = (numbers[..., None] - low) / width.where(width > 0, torch.inf)
+        return reach.clamp(0, 1).flatten(start_dim=-2)
+
+
+class Periodic(nn.Module):
+    """PBLD of Holzmueller et al. 2024: cosines of each number, and E linear outputs of these.
+
+    Args:
+        members: M.
+        features: F.
+        scales: the standard deviation of each frequency at the start, (Q,).
+    """
+
+    def __init__(self, members: int, features: int, scales: Sequence[float]) -> None:
+        super().__init__()
+        self._scales = list(scales)
+        wide = (members, features, len(scales))
+        self.frequency = nn.Parameter(torch.empty(wide))
+        self.phase = nn.Parameter(torch.empty(wide))
+        self.weight = nn.Parameter(torch.empty(*wide, PERIODIC_WIDTH))
+        self.bias = nn.Parameter(torch.empty(members, features, PERIODIC_WIDTH))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a network's part."""
+        scales = 2 * math.pi * torch.tensor(self._scales)
+        with torch.no_grad():
+            nn.init.normal_(self.frequency[member], generator=random).mul_(scales)
+            nn.init.uniform_(self.phase[member], -math.pi, math.pi, random)
+            bound = len(self._scales) ** -0.5
+            nn.init.uniform_(self.weight[member], -bound, bound, random)
+            nn.init.uniform_(self.bias[member], -bound, bound, random)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return (M, B, F * E) of numbers (1, B, F) or (M, B, F)."""
+        angles = torch.addcmul(self.phase[:, None], numbers[..., None], self.frequency[:, None])
+        outputs = torch.einsum("mbfq,mfqe->mbfe", angles.cos(), self.weight)
+        return (outputs + self.bias[:, None]).flatten(start_dim=-2)
+
+
+class Categories(nn.Module):
+    """Tables of all embedded categorical features together: (M, indices of all features, E)."""
+
+    offsets: torch.Tensor
+
+    def __init__(self, members: int, cardinalities: Sequence[int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, sum(cardinalities), CATEGORY_WIDTH))
+        starts = [sum(cardinalities[:i]) for i in range(len(cardinalities))]
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a network's tables as torch.nn.Embedding starts."""
+        nn.init.normal_(self.weight.detach()[member], generator=random)
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return (M, B, C * E) of indices (1, B, C) or (M, B, C); a network has its own tables."""
+        members, size, _ = self.weight.shape
+        first = size * torch.arange(members, device=codes.device)[:, None, None]
+        rows = codes + self.offsets + first
+        return nn.functional.embedding(rows, self.weight.flatten(0, 1)).flatten(start_dim=-2)

@@ -1,0 +1,167 @@
+"""Recipes: what a config leaves to `auto`, chosen for the rows at hand.
+
+`tabular` is after RealMLP (Holzmueller et al. 2024) and TabM-mini (Gorishniy et al. 2025), each
+part kept where benchmarks/RESULTS.md shows that it helps. `plain` is a multilayer perceptron as in
+a textbook: standard initialisation, one learning rate, early stopping by patience.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from imbalance_cli.config import Config
+
+HEADS = 8
+FREQUENCIES = [0.1] * 8 + [1.0] * 8
+BINS = 16
+MOST_BINNED = 256  # a plain network has bins of no more numbers than these, since they widen it
+STEPS = 600  # of a tabular network, where that is neither too few epochs nor too many
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
+TABULAR_BATCH = 256
+BATCHES_PER_EPOCH = 64  # of a plain network, between the two sizes of a batch
+SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
+GIVEN = (
+    "hidden",
+    "activation",
+    "dropout",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "schedule",
+    "monitor",
+    "patience",
+    "precision",
+)
+"""The keys of model and training that are parts of a recipe as they are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How networks are built and trained, with nothing left to choose.
+
+    Attributes:
+        hidden: the width of each hidden layer.
+        activation: between two layers.
+        dropout: the share of hidden units left out.
+        bins: of each number's piecewise linear embedding; 0 for none.
+        frequencies: of each number's periodic embedding, their standard deviations; empty for none.
+        heads: of each network, on its hidden layers.
+        networks: independent ones per fold.
+        epochs: the most passes over the training rows.
+        batch_size: rows per step.
+        learning_rate: at its highest.
+        beta2: of AdamW, how slowly it forgets the size of gradients.
+        weight_decay: at its highest.
+        schedule: of the learning rate.
+        monitor: the metric on validation rows that chooses the epoch.
+        patience: epochs without a better score until training stops; None for never.
+        precision: of the forward pass.
+        is_scaled: whether layers have learned scales and learning rates of their own, and dropout
+            and weight decay fade, as RealMLP has it.
+    """
+
+    hidden: list[int]
+    activation: str
+    dropout: float
+    bins: int
+    frequencies: list[float]
+    heads: int
+    networks: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta2: float
+    weight_decay: float
+    schedule: str
+    monitor: str
+    patience: int | None
+    precision: str
+    is_scaled: bool
+
+
+def choose_recipe(config: Config, *, rows: int, numbers: int) -> Recipe:
+    """Return the recipe of a config, its `auto` values chosen.
+
+    Args:
+        config: names the recipe, and every value that is not to be `auto`.
+        rows: the most that a network learns from.
+        numbers: how many features are numbers.
+
+    Raises:
+        ConfigError: an embedding of numbers is asked for, and no feature is a number.
+    """
+    model, training = config.model, config.training
+    embedding, is_plain = model.numeric_embedding, model.recipe == "plain"
+    if not numbers and embedding not in {"auto", "none"}:
+        raise ConfigError(
+            f"model.numeric_embedding: {embedding}: no feature is a number",
+            hint="leave model.numeric_embedding out",
+        )
+    given = model.model_dump() | training.model_dump()
+    chosen = {key: given[key] for key in GIVEN if given[key] != "auto" or key == "precision"}
+    size = chosen.get("batch_size", _choose_batch_size(rows) if is_plain else TABULAR_BATCH)
+    recipe = _plain(size, numbers) if is_plain else _tabular(size, rows)
+    members = recipe.heads if model.members == "auto" else model.members
+    is_shared = model.sharing == "trunk" or (model.sharing == "auto" and not is_plain)
+    heads, networks = (members, 1) if is_shared else (1, members)
+    if embedding != "auto":
+        chosen["bins"] = BINS if embedding in {"piecewise_linear", "both"} else 0
+        chosen["frequencies"] = FREQUENCIES if embedding in {"periodic", "both"} else []
+    return dataclasses.replace(recipe, heads=heads, networks=networks, **chosen)
+
+
+def _tabular(batch_size: int, rows: int) -> Recipe:
+    steps_per_epoch = max(math.ceil(rows / batch_size), 1)
+    return Recipe(
+        hidden=[128, 128],
+        activation="relu",
+        dropout=0.15,
+        bins=0,
+        frequencies=FREQUENCIES,
+        heads=HEADS,
+        networks=1,
+        epochs=min(max(round(STEPS / steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS),
+        batch_size=batch_size,
+        learning_rate=0.04,
+        beta2=0.95,
+        weight_decay=0.02,
+        schedule="coslog4",
+        monitor="log_loss",
+        patience=None,
+        precision="auto",
+        is_scaled=True,
+    )
+
+
+def _plain(batch_size: int, numbers: int) -> Recipe:
+    return Recipe(
+        hidden=[256, 256],
+        activation="relu",
+        dropout=0.1,
+        bins=BINS if numbers <= MOST_BINNED else 0,
+        frequencies=[],
+        heads=1,
+        networks=1,
+        epochs=100,
+        batch_size=batch_size,
+        learning_rate=0.001,
+        beta2=0.999,
+        weight_decay=0.0001,
+        schedule="cosine",
+        monitor="average_precision",
+        patience=15,
+        precision="auto",
+        is_scaled=False,
+    )
+
+
+def _choose_batch_size(rows: int) -> int:
+    """Return the power of two that makes about BATCHES_PER_EPOCH batches per epoch."""
+    power = 1 << round(math.log2(max(rows / BATCHES_PER_EPOCH, 1)))
+    return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
