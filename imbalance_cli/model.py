@@ -43,6 +43,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
 INPUTS_MULTIPLE = 4
 """Of other widths, Intel MKL rounds a row's products by its place among the rows."""
+EIGHT_BYTES = (-(2**63), 2**63 - 1)
+BYTE_VALUES = 256
 FIRST_LOGITS = 0.1  # of the usual size: the bias, not chance, then decides the first scores
 
 
@@ -251,9 +253,14 @@ class MultilayerPerceptron(nn.Module):
         return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
 
     def _drop(self, rows: torch.Tensor) -> torch.Tensor:
-        """Leave units out, (M, K * B, H)."""
-        kept = torch.rand_like(rows) >= self.dropout
-        return rows * (kept / (1 - self.dropout))
+        """Leave units out, (M, K * B, H), by a byte of a random number each: drawing takes longest.
+
+        Numbers of eight bytes are drawn, so a share is rounded to 1 / 256.
+        """
+        numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
+        bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
+        left_out = (self.dropout * BYTE_VALUES).round()
+        return rows * ((bytes_of >= left_out) * (BYTE_VALUES / (BYTE_VALUES - left_out)))
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
         """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Kind = Literal["number", "date", "category"]
 
 MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2
+PAIR = 2
 CLIP = 3.0
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -65,16 +66,33 @@ class CategoricalFeature:
         column: its name.
         categories: the texts with an index of their own, from FIRST_CATEGORY up.
         one_hot: whether the index becomes one-hot columns rather than an embedding.
+        has_missing: whether a training row has no category.
+        has_other: whether a training row has a rare one.
     """
 
     column: str
     categories: list[str]
     one_hot: bool
+    has_missing: bool = True
+    has_other: bool = True
 
     @property
     def size(self) -> int:
         """The number of indices."""
         return FIRST_CATEGORY + len(self.categories)
+
+    def encode(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return a one-hot column for each index that training rows have, (N, 1 or more).
+
+        Two of them say the same, and become one of -1 and 1. An index that no training row has is
+        0 in all columns.
+        """
+        is_learned = np.ones(self.size, np.bool_)
+        is_learned[[MISSING, OTHER]] = self.has_missing, self.has_other
+        columns = np.eye(self.size, dtype=np.float32)[:, is_learned][indices]
+        if columns.shape[1] == PAIR:
+            return columns[:, 1:] - columns[:, :1]
+        return columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +157,7 @@ class Preprocessing:
         for category in self.categorical:
             indices = _indices(category, parse_texts(feature_cells(table, category.column)))
             if category.one_hot:
-                binary.append(np.eye(category.size, dtype=np.float32)[indices])
+                binary.append(category.encode(indices))
             else:
                 codes.append(indices)
         rows = table.frame.height

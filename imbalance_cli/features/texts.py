@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RARE = 3  # a category with fewer training rows shares the index of unseen ones, and so trains it
-ONE_HOT_CATEGORIES = 10  # up to so many categories are one-hot columns; more are embedded
+ONE_HOT_CATEGORIES = 9  # up to so many categories are one-hot columns; more are embedded
 ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
 TEXT_LENGTH = 40  # characters, on average, that no category name has
 WHOLE = r"^[-+]?\d+$"
@@ -126,7 +126,13 @@ class Texts:
         if len(frequent) + has_others + self._has_missing <= 1:
             return None
         one_hot = len(frequent) <= ONE_HOT_CATEGORIES
-        return CategoricalFeature(self._column, frequent, one_hot=one_hot)
+        return CategoricalFeature(
+            self._column,
+            frequent,
+            one_hot=one_hot,
+            has_missing=self._has_missing,
+            has_other=has_others,
+        )
 
     def _count(self, rows: int) -> None:
         """Count the first so many of the waiting cells."""
