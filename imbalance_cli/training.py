@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.device import generator
+from imbalance_cli.device import generator, keep_freed_memory
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses
@@ -149,8 +149,11 @@ def train(
         known &= rows.weights > 0
     if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
+    is_cpu = rows.device.type == "cpu"
+    if is_cpu:
+        keep_freed_memory()
     if together is None:
-        together = rows.device.type != "cpu"
+        together = not is_cpu
     valid = _select_once([member.valid for member in members], rows)
     if together:
         groups = [_Group(model, rows, members, valid, recipe)]
