@@ -239,7 +239,8 @@ class MultilayerPerceptron(nn.Module):
         numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
         bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
         left_out = (self.dropout * BYTE_VALUES).round()
-        return rows * ((bytes_of >= left_out) * (BYTE_VALUES / (BYTE_VALUES - left_out)))
+        kept = bytes_of >= left_out.to(torch.uint8)
+        return rows * (kept * (BYTE_VALUES / (BYTE_VALUES - left_out)))
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
         """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""
