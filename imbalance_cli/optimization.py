@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch.optim.adamw import adamw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from imbalance_cli.config import TrainingSection
     from imbalance_cli.model import MultilayerPerceptron
@@ -25,29 +26,107 @@ def choose_batch_size(settings: TrainingSection, rows: int) -> int:
     return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
 
 
+class AdamW:
+    """AdamW (Loshchilov & Hutter 2019) by torch's own fused step.
+
+    torch.optim.Optimizer imports torch._dynamo, two seconds of them, and its schedules want one; a
+    step of it takes twice as long as this.
+
+    Args:
+        parameters: that it changes, all of one device.
+        rate: the learning rate.
+        weight_decay: a step takes this share, times the rate, off every parameter.
+    """
+
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], rate: float, weight_decay: float
+    ) -> None:
+        self.parameters = list(parameters)
+        device = self.parameters[0].device
+        self.weight_decay = weight_decay
+        self._is_cuda, self._fused = device.type == "cuda", device.type in {"cpu", "cuda"}
+        # on a CUDA device a step can be recorded as a graph, so what changes is a tensor there
+        self._rate = torch.tensor(rate, device=device) if self._is_cuda else rate
+        self._means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self._squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self._steps = [
+            torch.zeros((), device=device if self._fused else "cpu") for _ in self.parameters
+        ]
+
+    def set_rate(self, rate: float) -> None:
+        """Take further steps at a learning rate."""
+        if isinstance(self._rate, torch.Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._rate = rate
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change every parameter that has a gradient, as its gradient says."""
+        held = zip(self.parameters, self._means, self._squares, self._steps, strict=True)
+        found = [(p.grad, p, *state) for p, *state in held if p.grad is not None]
+        if not found:
+            return
+        gradients, parameters, means, squares, steps = map(list, zip(*found, strict=True))
+        adamw(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            fused=self._fused,
+            capturable=self._is_cuda,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self._rate,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+class Schedule:
+    """The learning rate of an optimiser, which is another with every step.
+
+    Args:
+        optimizer: whose it is.
+        rate: at a factor of 1.
+        factor: of the share of all steps that lie behind.
+        steps: in all.
+    """
+
+    def __init__(
+        self, optimizer: AdamW, rate: float, factor: Callable[[float], float], steps: int
+    ) -> None:
+        self._optimizer, self._highest, self._factor = optimizer, rate, factor
+        self._steps, self._taken = steps, 0
+        self._set()
+
+    def step(self) -> None:
+        """Go on to the next step."""
+        self._taken += 1
+        self._set()
+
+    def _set(self) -> None:
+        self.rate = self._highest * self._factor(self._taken / self._steps)
+        self._optimizer.set_rate(self.rate)
+
+
 def build_optimizer(
     model: MultilayerPerceptron, settings: TrainingSection, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW and its learning rate schedule over all epochs of `steps` batches.
-
-    On a CUDA device a step can be recorded as a graph, so the learning rate is a tensor there.
-    """
-    device = next(model.parameters()).device
-    rate, is_cuda = settings.learning_rate, device.type == "cuda"
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=torch.tensor(rate, device=device) if is_cuda else rate,
-        weight_decay=settings.weight_decay,
-        fused=device.type in {"cpu", "cuda"},
-        capturable=is_cuda,
-    )
-    for group in optimizer.param_groups:
-        group["initial_lr"] = rate  # the schedule then reckons on the host
+) -> tuple[AdamW, Schedule]:
+    """Return AdamW and its learning rate schedule over all epochs of `steps` batches."""
+    rate = settings.learning_rate
+    optimizer = AdamW(model.parameters(), rate, settings.weight_decay)
     factor = SCHEDULES[settings.schedule]
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: factor(step / (steps * settings.epochs))
-    )
-    return optimizer, schedule
+    return optimizer, Schedule(optimizer, rate, factor, steps * settings.epochs)
 
 
 def _cosine(progress: float) -> float:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imbalance_cli.dataset import Dataset
     from imbalance_cli.losses import Loss
     from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.optimization import AdamW, Schedule
 
 MANY_CELLS, CACHED_CELLS = 2**20, 2**16  # of a batch; as many as are worth taking apart, and taken
 STEPS_BEFORE_GRAPHS = 3  # in which the optimiser and the libraries set themselves up
@@ -46,8 +47,8 @@ class Steps:
         self,
         model: MultilayerPerceptron,
         loss: Loss,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
+        optimizer: AdamW,
+        schedule: Schedule,
         *,
         precision: str,
     ) -> None:
@@ -86,7 +87,7 @@ class Steps:
             weights = weights.reshape(logits.shape[:2])[:, :, None]
         total, known, slopes = _sum_losses(logits, targets, weights, self._loss)
         divisor = known.clamp(min=1) if weights is None else known.where(known > 0, 1.0)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         torch.autograd.backward(logits, slopes / divisor[:, None, None])
         self._optimizer.step()
         self._total += total

@@ -167,7 +167,7 @@ def train(
         yield EpochResult(
             epoch=epoch,
             members=tuple(result for group in groups for result in group.results),
-            learning_rate=float(active[0].schedule.get_last_lr()[0]),
+            learning_rate=active[0].schedule.rate,
             rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
         )
         if not any(group.is_training for group in groups):

@@ -19,7 +19,7 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.losses import Loss, asymmetric, compute_loss, focal, stack_losses, weighted_bce
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model, score_rows
-from imbalance_cli.optimization import SCHEDULES, build_optimizer
+from imbalance_cli.optimization import SCHEDULES, AdamW, Schedule, build_optimizer
 from imbalance_cli.sampling import balanced_rates
 from imbalance_cli.steps import Steps
 from imbalance_cli.training import (
@@ -44,7 +44,7 @@ SMOOTH = dataclasses.replace(SHAPE, activation="gelu", dropout=0.0)
 LOSS = weighted_bce(torch.tensor([4.0, 9.0]))
 STACKED = stack_losses([LOSS], 2)
 FAST = TrainingSection(epochs=4, batch_size=64, learning_rate=0.01, device="cpu")
-Schedule = Literal["cosine", "coslog4", "constant"]
+ScheduleName = Literal["cosine", "coslog4", "constant"]
 
 
 def make_rows(rows: int, seed: int = 0) -> Dataset:
@@ -324,7 +324,7 @@ def test_bfloat16_on_the_cpu(*, together: bool) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
-def test_schedule_runs_over_all_epochs(name: Schedule) -> None:
+def test_schedule_runs_over_all_epochs(name: ScheduleName) -> None:
     _, results = run(FAST.model_copy(update={"schedule": name, "patience": None}))
     for result in results:
         wanted = 0.01 * SCHEDULES[name](result.epoch / 4)
@@ -684,11 +684,22 @@ def whole_weights(rows: int = 800, seed: int = 0) -> torch.Tensor:
     return torch.randint(4, (rows,), generator=torch.Generator().manual_seed(seed)).float()
 
 
+class SteepestDescent(AdamW):
+    """Whose steps are the gradients."""
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take the gradients off."""
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad)
+
+
 def step(rows: Dataset, loss: Loss = LOSS) -> tuple[float, MultilayerPerceptron]:
     """Return the loss of one step on all rows, and the network after it."""
     model = build_model(SMOOTH, [0])
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    optimizer = SteepestDescent(model.parameters(), 1.0, weight_decay=0.0)
+    schedule = Schedule(optimizer, 1.0, lambda _: 1.0, 1)
     steps = Steps(model, stack_losses([loss], 2), optimizer, schedule, precision="float32")
     return steps.epoch(iter([rows])).item(), model
 
