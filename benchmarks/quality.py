@@ -1,0 +1,394 @@
+"""Compare `imbtrain fit` with boosted trees and networks on a folder of tables.
+
+    python benchmarks/quality.py [--data DIR] [--tables NAME ...] [--contestants NAME ...]
+
+The folder holds .csv.gz or .csv files. A label is the column `y`, or every column that begins with
+`y_`; a MANIFEST.json that counts them (`name`, `n_labels`) is held against that. Each table is cut
+60/20/20 by scikit-learn's `train_test_split`, twice, at a seed: a fifth is the test part, a quarter
+of the rest the validation part. One label is stratified by; of several, rows are stratified by the
+rarest label that they have (labels with fewer than ten such rows together, rows without one apart),
+which keeps positives of rare labels in each part where there are enough.
+
+Every contestant is a process of its own that reads the same files, with the same number of threads,
+and they take turns table by table. Ours are whole `imbtrain fit` commands with the default config,
+and with one setting changed for the variants; their decisions are those of the run. The others are
+at their defaults, stop early by the validation part (CatBoost and LightGBM after 50 rounds without
+a lower log loss), and their thresholds maximise F1 on it; of several labels each has its own model.
+All metrics are computed by the same code from the probabilities of the test part; those of several
+labels are means over the labels that have both classes there.
+
+With --cache FILE results are kept, one JSON object a line, and a result that is there is not
+computed again: its key is the contestant with the version of its library (of ours: a checksum of
+the package's sources), the table with its checksum, the seed and the threads.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from quality_contestants import FITS
+from quality_summary import (
+    OURS,
+    YARDSTICK,
+    best_threshold,
+    by_contestant,
+    complete_tables,
+    goals,
+    markdown,
+    score,
+    summarise,
+)
+from sklearn.model_selection import train_test_split
+
+from imbalance_cli.config.sections import LossName, LossSection
+
+FEWEST = 10  # rows of a stratum, so that each part has two
+VARIANTS: dict[str, list[str]] = {
+    OURS: [],
+    f"{OURS}:plain": ["model.recipe=plain"],
+    **{
+        f"{OURS}:{name}": [f"loss.name={name}"]
+        for name in get_args(LossName)
+        if name != LossSection().name
+    },
+}
+PACKAGES = {"hist_gradient_boosting": "scikit-learn", "realmlp": "pytabkit", "tabm": "pytabkit"}
+INSTALL = "pip install 'imbtrain[quality]'"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A file of rows and the columns that are its labels."""
+
+    name: str
+    path: Path
+    labels: list[str]
+    checksum: str
+
+
+class ContestantError(Exception):
+    """A contestant ended without a result; the message is the last line that it wrote."""
+
+
+def find_tables(folder: Path, names: list[str] | None) -> list[Table]:
+    """Return the tables of a folder, those with one label first.
+
+    Raises:
+        ValueError: a name is no table, or a table's labels are not what the manifest says.
+    """
+    paths = {path.name.split(".csv")[0]: path for path in sorted(folder.glob("*.csv*"))}
+    manifest = folder / "MANIFEST.json"
+    listed = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else []
+    counts = {table["name"]: table["n_labels"] for table in listed}
+    if unknown := sorted(set(names or []) - set(paths)):
+        raise ValueError(f"no table {', '.join(unknown)} in {folder}; there are {', '.join(paths)}")
+    tables = []
+    for name in names or paths:
+        columns = list(pd.read_csv(paths[name], nrows=0).columns)
+        labels = ["y"] if "y" in columns else [c for c in columns if c.startswith("y_")]
+        if not labels or len(labels) != counts.get(name, len(labels)):
+            expected = counts.get(name, "at least one")
+            raise ValueError(
+                f"{paths[name]}: {len(labels)} columns are named y or y_*, expected {expected}"
+            )
+        checksum = hashlib.sha256(paths[name].read_bytes()).hexdigest()[:12]
+        tables.append(Table(name, paths[name], labels, checksum))
+    return sorted(tables, key=lambda table: len(table.labels) > 1)
+
+
+def strata(targets: np.ndarray) -> np.ndarray:
+    """Return (N,) what rows are stratified by: the rarest of the labels (N, L) that a row has.
+
+    Rows without a label are of stratum -1; strata of fewer than ten rows are one, L, which joins
+    -1 where it is as small itself.
+    """
+    positive = np.nan_to_num(targets) > 0
+    by_rarity = np.argsort(positive.sum(axis=0), kind="stable")
+    own = np.where(positive.any(axis=1), by_rarity[positive[:, by_rarity].argmax(axis=1)], -1)
+    for merged in (targets.shape[1], -1):
+        values, counts = np.unique(own, return_counts=True)
+        own = np.where(np.isin(own, values[counts < FEWEST]), merged, own)
+    return own
+
+
+def split_rows(targets: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return the row numbers of each part, by the targets (N, L)."""
+    by = targets[:, 0] if targets.shape[1] == 1 else strata(targets)
+    rows = np.arange(len(targets))
+    rest, test = train_test_split(rows, test_size=0.2, stratify=by, random_state=seed)
+    train, valid = train_test_split(rest, test_size=0.25, stratify=by[rest], random_state=seed)
+    return {"train": train, "valid": valid, "test": test}
+
+
+def write_parts(table: Table, seed: int, folder: Path) -> dict[str, np.ndarray]:
+    """Write the parts of a table, cells as they stand, and return the targets of each, (N, L)."""
+    cells = pd.read_csv(table.path, dtype=str, keep_default_na=False)
+    targets = cells[table.labels].replace("", "nan").astype(float).to_numpy()
+    parts = split_rows(targets, seed)
+    for name, rows in parts.items():
+        cells.iloc[rows].to_csv(folder / f"{name}.csv", index=False)
+    (folder / "labels.json").write_text(json.dumps(table.labels), encoding="utf-8")
+    return {name: targets[rows] for name, rows in parts.items()}
+
+
+def time_command(command: list[str], folder: Path, threads: int, timeout: float) -> float:
+    """Run a command in a folder and return how many seconds it took.
+
+    Raises:
+        ContestantError: it failed, or took longer than `timeout` seconds.
+    """
+    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")}
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | limits,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ContestantError(f"took longer than {timeout:g} s") from None
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("error: ")]
+        raise ContestantError((errors or lines or [f"exit code {done.returncode}"])[-1])
+    return seconds
+
+
+def run_ours(
+    contestant: str,
+    targets: dict[str, np.ndarray],
+    folder: Path,
+    options: argparse.Namespace,
+    seed: int,
+) -> dict[str, float]:
+    """Return the metrics and the seconds of `imbtrain fit`."""
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    data = {name: f"{name}.csv" for name in targets} | {"labels": labels}
+    config = {"data": data, "training": {"seed": seed}}
+    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # which is YAML too
+    settings = [*VARIANTS[contestant], *options.set]
+    command = [sys.executable, "-m", "imbalance_cli.cli.app", "fit", "config.yaml", "--quiet"]
+    command += ["--run-dir", "run", "--overwrite", *(f"--set={setting}" for setting in settings)]
+    seconds = time_command(command, folder, options.threads, options.timeout)
+    held_out = pd.read_parquet(folder / "run" / "predictions.parquet").set_index("row")
+    held_out = held_out.reindex(
+        range(len(targets["test"]))
+    )  # rows without a known target are not in it
+    probabilities = held_out[[f"{label}_probability" for label in labels]].to_numpy(float)
+    decisions = held_out[[f"{label}_decision" for label in labels]].to_numpy(float)
+    history = pd.read_csv(folder / "run" / "history.csv").drop_duplicates("epoch")
+    training = float((len(targets["train"]) / history["rows_per_second"]).sum())
+    times = {"seconds": seconds, "training_seconds": training}
+    return score(targets["test"], probabilities, decisions) | times
+
+
+def run_other(
+    contestant: str,
+    targets: dict[str, np.ndarray],
+    folder: Path,
+    options: argparse.Namespace,
+    seed: int,
+) -> dict[str, float]:
+    """Return the metrics and the seconds of another library."""
+    program = str(Path(__file__).with_name("quality_contestants.py").resolve())
+    command = [sys.executable, program, contestant, ".", str(seed), str(options.threads)]
+    seconds = time_command(command, folder, options.threads, options.timeout)
+    with np.load(folder / "scores.npz") as scores:
+        valid, test, training = scores["valid"], scores["test"], float(scores["seconds"])
+    thresholds = []
+    for y, p in zip(targets["valid"].T, valid.T, strict=True):
+        known = ~np.isnan(y)
+        thresholds.append(best_threshold(y[known], p[known]))
+    times = {"seconds": seconds, "training_seconds": training}
+    return score(targets["test"], test, test >= np.array(thresholds)) | times
+
+
+def installed_version(contestant: str) -> str | None:
+    """Return the version of what a contestant runs, None where it is not installed."""
+    if contestant in VARIANTS:
+        spec = importlib.util.find_spec("imbalance_cli")
+        (package,) = map(Path, spec.submodule_search_locations or [] if spec else [])
+        digest = hashlib.sha256()
+        for path in sorted(package.rglob("*.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
+    try:
+        return version(PACKAGES.get(contestant, contestant))
+    except PackageNotFoundError:
+        return None
+
+
+Key = tuple[object, ...]
+KEY = ("contestant", "version", "table", "checksum", "seed", "threads")
+
+
+def read_cache(path: Path | None) -> dict[Key, dict[str, Any]]:
+    """Return the results that a file holds, by their keys."""
+    if path is None or not path.exists():
+        return {}
+    results = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {tuple(result[name] for name in KEY): result for result in results}
+
+
+def collect(
+    tables: list[Table], versions: dict[str, str], options: argparse.Namespace
+) -> pd.DataFrame:
+    """Return a row a result, computing those that the cache lacks.
+
+    A contestant whose first run fails is not tried again.
+    """
+    cache, results = read_cache(options.cache), []
+    failed: set[str] = set()
+    for turn, (seed, table) in enumerate((s, t) for s in options.seeds for t in tables):
+        with tempfile.TemporaryDirectory() as name:
+            folder, targets = Path(name), None
+            for number in range(len(versions)):
+                contestant = list(versions)[(number + turn) % len(versions)]
+                own = (
+                    contestant,
+                    versions[contestant],
+                    table.name,
+                    table.checksum,
+                    seed,
+                    options.threads,
+                )
+                key = dict(zip(KEY, own, strict=True))
+                if own not in cache and contestant not in failed:
+                    targets = targets or write_parts(table, seed, folder)
+                    run = run_ours if contestant in VARIANTS else run_other
+                    try:
+                        cache[own] = key | run(contestant, targets, folder, options, seed)
+                    except ContestantError as error:
+                        print(f"{contestant} on {table.name}: {error}", file=sys.stderr, flush=True)
+                        if not any(result["contestant"] == contestant for result in results):
+                            failed.add(contestant)
+                        continue
+                    log(cache[own], options.cache)
+                if own in cache:
+                    results.append(cache[own])
+    return pd.DataFrame(results)
+
+
+def log(result: dict[str, Any], cache: Path | None) -> None:
+    """Say how a contestant did, and keep it."""
+    numbers = f"AP {result['average_precision']:.4f}, log loss {result['log_loss']:.4f}"
+    where = f"{result['table']}, seed {result['seed']}, {result['contestant']}"
+    print(f"{where}: {numbers}, {result['seconds']:.1f} s", file=sys.stderr, flush=True)
+    if cache is not None:
+        with cache.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+
+
+def print_section(
+    title: str, means: pd.DataFrame, left_out: list[str], contestants: list[str]
+) -> None:
+    """Print the summary of the peers, that of our variants, and what each got on each table."""
+    print(f"\n## {title}: {means.index.get_level_values('table').nunique()} tables")
+    if left_out:
+        print(f"\nLeft out, for a contestant has no result there: {', '.join(left_out)}.")
+    if not len(means):
+        return
+    peers = [name for name in contestants if name not in VARIANTS or name == OURS]
+    variants = [name for name in contestants if name in VARIANTS]
+    for group in (peers, variants):
+        if len(group) > (group is variants):
+            print(f"\n{markdown(summarise(means, group))}")
+    for metric in ("average_precision", "log_loss"):
+        table = by_contestant(means, metric)[contestants].map("{:.4f}".format)
+        print(f"\n{markdown(table.reset_index(names=metric.replace('_', ' ')))}")
+
+
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    known = [*VARIANTS, *FITS]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="DIR")
+    parser.add_argument("--tables", nargs="+", metavar="NAME", help="of them all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], metavar="SEED")
+    parser.add_argument(
+        "--contestants", nargs="+", choices=known, metavar="NAME", help=", ".join(known)
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for ours")
+    parser.add_argument("--threads", type=int, default=2, help="of every contestant")
+    parser.add_argument(
+        "--timeout", type=float, default=3600, help="seconds a contestant and table"
+    )
+    parser.add_argument("--cache", type=Path, metavar="FILE", help="of results, kept and read")
+    parser.add_argument("--format", choices=["markdown", "csv"], default="markdown")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what is asked for and print the tables and the goals."""
+    options = parse()
+    versions = {}
+    for contestant in options.contestants or [*VARIANTS, *FITS]:
+        found = installed_version(contestant)
+        if found is None:
+            line = (
+                f"{contestant}: {PACKAGES.get(contestant, contestant)} is not installed; {INSTALL}"
+            )
+            if options.contestants:
+                sys.exit(f"error: {line}")
+            print(f"left out {line}", file=sys.stderr)
+        else:
+            versions[contestant] = found
+    try:
+        tables = find_tables(options.data, options.tables)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    results = collect(tables, versions, options)
+    if options.format == "csv":
+        results.to_csv(sys.stdout, index=False)
+        return
+    is_several = results["table"].isin([table.name for table in tables if len(table.labels) > 1])
+    single, single_out = complete_tables(results[~is_several])
+    several, several_out = complete_tables(results[is_several])
+    contestants = [name for name in versions if name in set(results["contestant"])]
+    print_section("One label", single, single_out, contestants)
+    print_section("Several labels, means over labels", several, several_out, contestants)
+    if {OURS, YARDSTICK} <= set(contestants):
+        peers = [name for name in contestants if name not in VARIANTS or name == OURS]
+        largest = max((t for t in tables if len(t.labels) == 1), key=count_rows, default=tables[0])
+        print("\n## Goals\n")
+        print("\n".join(f"- {line}" for line in goals(single, several, peers, largest.name)))
+    libraries = ", ".join(
+        sorted({f"{PACKAGES.get(n, n)} {v}" for n, v in versions.items() if n in FITS})
+    )
+    print(
+        f"\nSeeds {', '.join(map(str, options.seeds))}; {libraries}; Python "
+        f"{platform.python_version()}; {options.threads} threads of {os.cpu_count()} CPUs; "
+        f"{dt.datetime.now().astimezone().date()}."
+    )
+
+
+def count_rows(table: Table) -> int:
+    """Return the rows of a table."""
+    return len(pd.read_csv(table.path, usecols=table.labels))
+
+
+if __name__ == "__main__":
+    main()
