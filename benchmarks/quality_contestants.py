@@ -106,14 +106,14 @@ def fit_lightgbm(problem: Problem) -> Scorer:
 
 
 def fit_hist_gradient_boosting(problem: Problem) -> Scorer:
-    """Train scikit-learn's; given the validation rows it stops early by them.
+    """Train scikit-learn's, with early stopping by the validation rows.
 
     It fails on a column without any value, which is left out.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     kept = problem.rows.columns[problem.rows.notna().any()]
-    model = HistGradientBoostingClassifier(random_state=problem.seed)
+    model = HistGradientBoostingClassifier(early_stopping=True, random_state=problem.seed)
     model.fit(
         problem.rows[kept],
         problem.targets,
