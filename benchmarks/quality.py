@@ -44,10 +44,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from quality_contestants import FITS
 from quality_summary import (
     OURS,
-    YARDSTICK,
     best_threshold,
     by_contestant,
     complete_tables,
@@ -81,7 +81,23 @@ class Table:
     name: str
     path: Path
     labels: list[str]
+    rows: int
     checksum: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A table's parts in a folder, for the contestants to learn from.
+
+    Attributes:
+        targets: (N, L) of each part, NaN where unknown.
+    """
+
+    folder: Path
+    labels: list[str]
+    targets: dict[str, np.ndarray]
+    seed: int
+    options: argparse.Namespace
 
 
 class ContestantError(Exception):
@@ -109,8 +125,9 @@ def find_tables(folder: Path, names: list[str] | None) -> list[Table]:
             raise ValueError(
                 f"{paths[name]}: {len(labels)} columns are named y or y_*, expected {expected}"
             )
+        rows = len(pd.read_csv(paths[name], usecols=labels))
         checksum = hashlib.sha256(paths[name].read_bytes()).hexdigest()[:12]
-        tables.append(Table(name, paths[name], labels, checksum))
+        tables.append(Table(name, paths[name], labels, rows, checksum))
     return sorted(tables, key=lambda table: len(table.labels) > 1)
 
 
@@ -138,30 +155,31 @@ def split_rows(targets: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return {"train": train, "valid": valid, "test": test}
 
 
-def write_parts(table: Table, seed: int, folder: Path) -> dict[str, np.ndarray]:
-    """Write the parts of a table, cells as they stand, and return the targets of each, (N, L)."""
+def write_parts(table: Table, seed: int, folder: Path, options: argparse.Namespace) -> Job:
+    """Write the parts of a table, cells as they stand."""
     cells = pd.read_csv(table.path, dtype=str, keep_default_na=False)
     targets = cells[table.labels].replace("", "nan").astype(float).to_numpy()
     parts = split_rows(targets, seed)
     for name, rows in parts.items():
         cells.iloc[rows].to_csv(folder / f"{name}.csv", index=False)
     (folder / "labels.json").write_text(json.dumps(table.labels), encoding="utf-8")
-    return {name: targets[rows] for name, rows in parts.items()}
+    own = {name: targets[rows] for name, rows in parts.items()}
+    return Job(folder, table.labels, own, seed, options)
 
 
-def time_command(command: list[str], folder: Path, threads: int, timeout: float) -> float:
-    """Run a command in a folder and return how many seconds it took.
+def time_command(job: Job, arguments: list[str]) -> float:
+    """Run Python with arguments in the job's folder and return how many seconds it took.
 
     Raises:
-        ContestantError: it failed, or took longer than `timeout` seconds.
+        ContestantError: it failed, or took longer than it may.
     """
-    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")}
+    threads, timeout = str(job.options.threads), job.options.timeout
     began = time.perf_counter()
     try:
         done = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | limits,
+            [sys.executable, *arguments],
+            cwd=job.folder,
+            env=os.environ | {"OMP_NUM_THREADS": threads, "POLARS_MAX_THREADS": threads},
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -177,64 +195,57 @@ def time_command(command: list[str], folder: Path, threads: int, timeout: float)
     return seconds
 
 
-def run_ours(
-    contestant: str,
-    targets: dict[str, np.ndarray],
-    folder: Path,
-    options: argparse.Namespace,
-    seed: int,
-) -> dict[str, float]:
-    """Return the metrics and the seconds of `imbtrain fit`."""
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-    data = {name: f"{name}.csv" for name in targets} | {"labels": labels}
-    config = {"data": data, "training": {"seed": seed}}
-    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # which is YAML too
-    settings = [*VARIANTS[contestant], *options.set]
-    command = [sys.executable, "-m", "imbalance_cli.cli.app", "fit", "config.yaml", "--quiet"]
-    command += ["--run-dir", "run", "--overwrite", *(f"--set={setting}" for setting in settings)]
-    seconds = time_command(command, folder, options.threads, options.timeout)
-    held_out = pd.read_parquet(folder / "run" / "predictions.parquet").set_index("row")
-    held_out = held_out.reindex(
-        range(len(targets["test"]))
-    )  # rows without a known target are not in it
-    probabilities = held_out[[f"{label}_probability" for label in labels]].to_numpy(float)
-    decisions = held_out[[f"{label}_decision" for label in labels]].to_numpy(float)
-    history = pd.read_csv(folder / "run" / "history.csv").drop_duplicates("epoch")
-    training = float((len(targets["train"]) / history["rows_per_second"]).sum())
+def run_ours(contestant: str, job: Job) -> dict[str, float]:
+    """Return the metrics and the seconds of `imbtrain fit`; those of training are its epochs'."""
+    data = {name: f"{name}.csv" for name in job.targets} | {"labels": job.labels}
+    config = {"data": data, "training": {"seed": job.seed}}
+    (job.folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # is YAML too
+    run = job.folder / "run"
+    command = ["-m", "imbalance_cli.cli.app", "fit", "config.yaml", "--run-dir", "run", "--quiet"]
+    settings = [f"--set={setting}" for setting in VARIANTS[contestant] + job.options.set]
+    seconds = time_command(job, [*command, "--overwrite", *settings])
+    held_out = pl.read_parquet(run / "predictions.parquet")  # its rows are those with a label
+    rows = held_out["row"].to_numpy() - len(job.targets["train"]) - len(job.targets["valid"])
+    shape = job.targets["test"].shape
+    called = {}
+    for what in ("target", "probability", "decision"):
+        columns = held_out.select(pl.col(f"{label}_{what}" for label in job.labels))
+        called[what] = np.full(shape, np.nan)
+        called[what][rows] = columns.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    np.testing.assert_array_equal(called["target"], job.targets["test"])  # rows as we count them
+    history = pd.read_csv(run / "history.csv")  # a row an epoch and member, the rate is of all
+    training = float((len(job.targets["train"]) / history["rows_per_second"]).sum())
     times = {"seconds": seconds, "training_seconds": training}
-    return score(targets["test"], probabilities, decisions) | times
+    return score(job.targets["test"], called["probability"], called["decision"]) | times
 
 
-def run_other(
-    contestant: str,
-    targets: dict[str, np.ndarray],
-    folder: Path,
-    options: argparse.Namespace,
-    seed: int,
-) -> dict[str, float]:
+def run_other(contestant: str, job: Job) -> dict[str, float]:
     """Return the metrics and the seconds of another library."""
     program = str(Path(__file__).with_name("quality_contestants.py").resolve())
-    command = [sys.executable, program, contestant, ".", str(seed), str(options.threads)]
-    seconds = time_command(command, folder, options.threads, options.timeout)
-    with np.load(folder / "scores.npz") as scores:
+    command = [program, contestant, ".", str(job.seed), str(job.options.threads)]
+    seconds = time_command(job, command)
+    with np.load(job.folder / "scores.npz") as scores:
         valid, test, training = scores["valid"], scores["test"], float(scores["seconds"])
     thresholds = []
-    for y, p in zip(targets["valid"].T, valid.T, strict=True):
+    for y, p in zip(job.targets["valid"].T, valid.T, strict=True):
         known = ~np.isnan(y)
         thresholds.append(best_threshold(y[known], p[known]))
     times = {"seconds": seconds, "training_seconds": training}
-    return score(targets["test"], test, test >= np.array(thresholds)) | times
+    return score(job.targets["test"], test, test >= np.array(thresholds)) | times
 
 
-def installed_version(contestant: str) -> str | None:
-    """Return the version of what a contestant runs, None where it is not installed."""
+def installed_version(contestant: str, settings: list[str]) -> str | None:
+    """Return the version of what a contestant runs, None where it is not installed.
+
+    Ours is a checksum of the package's sources, and the settings beside the default config.
+    """
     if contestant in VARIANTS:
         spec = importlib.util.find_spec("imbalance_cli")
         (package,) = map(Path, spec.submodule_search_locations or [] if spec else [])
         digest = hashlib.sha256()
         for path in sorted(package.rglob("*.py")):
             digest.update(path.read_bytes())
-        return digest.hexdigest()[:12]
+        return " ".join([digest.hexdigest()[:12], *settings])
     try:
         return version(PACKAGES.get(contestant, contestant))
     except PackageNotFoundError:
@@ -260,35 +271,31 @@ def collect(
 
     A contestant whose first run fails is not tried again.
     """
-    cache, results = read_cache(options.cache), []
+    cache = read_cache(options.cache)
+    results: list[dict[str, Any]] = []
     failed: set[str] = set()
+    names = list(versions)
     for turn, (seed, table) in enumerate((s, t) for s in options.seeds for t in tables):
-        with tempfile.TemporaryDirectory() as name:
-            folder, targets = Path(name), None
-            for number in range(len(versions)):
-                contestant = list(versions)[(number + turn) % len(versions)]
-                own = (
-                    contestant,
-                    versions[contestant],
-                    table.name,
-                    table.checksum,
-                    seed,
-                    options.threads,
-                )
-                key = dict(zip(KEY, own, strict=True))
-                if own not in cache and contestant not in failed:
-                    targets = targets or write_parts(table, seed, folder)
-                    run = run_ours if contestant in VARIANTS else run_other
-                    try:
-                        cache[own] = key | run(contestant, targets, folder, options, seed)
-                    except ContestantError as error:
-                        print(f"{contestant} on {table.name}: {error}", file=sys.stderr, flush=True)
-                        if not any(result["contestant"] == contestant for result in results):
-                            failed.add(contestant)
+        fixed = (table.name, table.checksum, seed, options.threads)
+        first = turn % len(names)  # none always follows the same other
+        with tempfile.TemporaryDirectory() as folder:
+            job = None
+            for name in names[first:] + names[:first]:
+                own = (name, versions[name], *fixed)
+                if own not in cache:
+                    if name in failed:
                         continue
+                    job = job or write_parts(table, seed, Path(folder), options)
+                    try:
+                        numbers = (run_ours if name in VARIANTS else run_other)(name, job)
+                    except ContestantError as error:
+                        print(f"no result: {table.name}, {name}: {error}", file=sys.stderr)
+                        if not any(result["contestant"] == name for result in results):
+                            failed.add(name)
+                        continue
+                    cache[own] = dict(zip(KEY, own, strict=True)) | numbers
                     log(cache[own], options.cache)
-                if own in cache:
-                    results.append(cache[own])
+                results.append(cache[own])
     return pd.DataFrame(results)
 
 
@@ -302,23 +309,28 @@ def log(result: dict[str, Any], cache: Path | None) -> None:
             file.write(json.dumps(result) + "\n")
 
 
-def print_section(
-    title: str, means: pd.DataFrame, left_out: list[str], contestants: list[str]
-) -> None:
-    """Print the summary of the peers, that of our variants, and what each got on each table."""
+def print_section(title: str, results: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Print the summaries of ours beside the others and of our variants, and table by table.
+
+    Returns:
+        The means of the tables that all have a result on.
+    """
+    means, left_out = complete_tables(results)
+    contestants = [name for name in order if name in set(results["contestant"])]
     print(f"\n## {title}: {means.index.get_level_values('table').nunique()} tables")
     if left_out:
         print(f"\nLeft out, for a contestant has no result there: {', '.join(left_out)}.")
-    if not len(means):
-        return
-    peers = [name for name in contestants if name not in VARIANTS or name == OURS]
+    if means.empty:
+        return means
     variants = [name for name in contestants if name in VARIANTS]
+    peers = [name for name in contestants if name not in VARIANTS or name == OURS]
     for group in (peers, variants):
-        if len(group) > (group is variants):
+        if group and (group == contestants or group != [OURS]):
             print(f"\n{markdown(summarise(means, group))}")
     for metric in ("average_precision", "log_loss"):
         table = by_contestant(means, metric)[contestants].map("{:.4f}".format)
         print(f"\n{markdown(table.reset_index(names=metric.replace('_', ' ')))}")
+    return means
 
 
 def parse() -> argparse.Namespace:
@@ -341,53 +353,55 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def find_contestants(options: argparse.Namespace) -> dict[str, str]:
+    """Return the version of each contestant that is asked for.
+
+    Raises:
+        ValueError: one that is asked for by name is not installed; others are left out.
+    """
+    versions = {}
+    for contestant in options.contestants or [*VARIANTS, *FITS]:
+        found = installed_version(contestant, options.set)
+        if found is not None:
+            versions[contestant] = found
+            continue
+        package = PACKAGES.get(contestant, contestant)
+        line = f"{contestant}: {package} is not installed; {INSTALL}"
+        if options.contestants:
+            raise ValueError(line)
+        print(f"left out {line}", file=sys.stderr)
+    return versions
+
+
 def main() -> None:
     """Run what is asked for and print the tables and the goals."""
     options = parse()
-    versions = {}
-    for contestant in options.contestants or [*VARIANTS, *FITS]:
-        found = installed_version(contestant)
-        if found is None:
-            line = (
-                f"{contestant}: {PACKAGES.get(contestant, contestant)} is not installed; {INSTALL}"
-            )
-            if options.contestants:
-                sys.exit(f"error: {line}")
-            print(f"left out {line}", file=sys.stderr)
-        else:
-            versions[contestant] = found
     try:
+        versions = find_contestants(options)
         tables = find_tables(options.data, options.tables)
     except ValueError as error:
         sys.exit(f"error: {error}")
     results = collect(tables, versions, options)
+    if results.empty:
+        sys.exit("error: no contestant has a result")
     if options.format == "csv":
         results.to_csv(sys.stdout, index=False)
         return
+    results["rows"] = results["table"].map({table.name: table.rows for table in tables})
     is_several = results["table"].isin([table.name for table in tables if len(table.labels) > 1])
-    single, single_out = complete_tables(results[~is_several])
-    several, several_out = complete_tables(results[is_several])
-    contestants = [name for name in versions if name in set(results["contestant"])]
-    print_section("One label", single, single_out, contestants)
-    print_section("Several labels, means over labels", several, several_out, contestants)
-    if {OURS, YARDSTICK} <= set(contestants):
-        peers = [name for name in contestants if name not in VARIANTS or name == OURS]
-        largest = max((t for t in tables if len(t.labels) == 1), key=count_rows, default=tables[0])
+    order = list(versions)
+    single = print_section("One label", results[~is_several], order)
+    several = print_section("Several labels, means over labels", results[is_several], order)
+    lines = goals(single, several, [name for name in order if name not in VARIANTS])
+    if lines:
         print("\n## Goals\n")
-        print("\n".join(f"- {line}" for line in goals(single, several, peers, largest.name)))
-    libraries = ", ".join(
-        sorted({f"{PACKAGES.get(n, n)} {v}" for n, v in versions.items() if n in FITS})
-    )
+        print("\n".join(f"- {line}" for line in lines))
+    libraries = sorted({f"{PACKAGES.get(n, n)} {v}" for n, v in versions.items() if n in FITS})
     print(
-        f"\nSeeds {', '.join(map(str, options.seeds))}; {libraries}; Python "
+        f"\nSeeds {', '.join(map(str, options.seeds))}; {', '.join(libraries)}; Python "
         f"{platform.python_version()}; {options.threads} threads of {os.cpu_count()} CPUs; "
         f"{dt.datetime.now().astimezone().date()}."
     )
-
-
-def count_rows(table: Table) -> int:
-    """Return the rows of a table."""
-    return len(pd.read_csv(table.path, usecols=table.labels))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def complete_tables(results: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         index="table", columns="contestant", values="seconds", aggfunc="count", fill_value=0
     )
     whole = counts.index[counts.min(axis=1) == results["seed"].nunique()]
-    names = [*METRICS, "seconds", "training_seconds"]
+    names = [*METRICS, "seconds", "training_seconds", "rows"]
     means = results.groupby(["table", "contestant"])[names].mean()
     return means.loc[list(whole)], sorted(set(counts.index) - set(whole))
 
@@ -155,46 +155,48 @@ def _against_yardstick(means: pd.DataFrame, contestant: str) -> dict[str, str]:
     return cells
 
 
-def goals(
-    single: pd.DataFrame, several: pd.DataFrame, peers: Sequence[str], largest: str
-) -> list[str]:
-    """Return a line a goal, met or missed, for as many as the results tell.
+def goals(single: pd.DataFrame, several: pd.DataFrame, others: Sequence[str]) -> list[str]:
+    """Return a line a goal, met or missed; none where ours or CatBoost has no results.
 
     Args:
         single: the means of the tables with one label.
         several: those of the tables with several.
-        peers: ours and the other libraries, among which the ranks are.
-        largest: the table with the most rows.
+        others: the contestants of other libraries; the rank is among these and ours.
     """
     lines = []
 
     def add(what: str, value: float, bound: float, *, at_least: bool = False) -> None:
-        is_met = value >= bound if at_least else value <= bound
+        verdict = "met" if (value >= bound if at_least else value <= bound) else "missed"
         word = "at least" if at_least else "at most"
-        verdict = "met" if is_met else "missed"
         lines.append(f"{what}: {value:.4f}, goal {word} {bound:.4f}: {verdict}")
 
-    if len(single):
-        mean = single.groupby("contestant").mean()
-        median = single.groupby("contestant").median()
+    if _has_both(single):
+        mean, median = (
+            getattr(single.groupby("contestant"), name)() for name in ("mean", "median")
+        )
         ours, theirs = mean.loc[OURS], mean.loc[YARDSTICK]
         bound = theirs["average_precision"] + 0.005
         add("mean average precision", ours["average_precision"], bound, at_least=True)
         add("mean log loss", ours["log_loss"], theirs["log_loss"])
-        ranks = mean_ranks(single, "log_loss", peers)
+        present = [name for name in others if name in mean.index]
+        ranks = mean_ranks(single, "log_loss", [OURS, *present])
         add("mean rank by log loss, first", ranks[OURS], ranks.drop(OURS).min())
         add("mean F1", ours["f1"], theirs["f1"], at_least=True)
         add("mean ECE", ours["ece"], 0.012)
         bound = 8 * median.loc[YARDSTICK, "training_seconds"]
         add("median seconds of fit, 8 x CatBoost's training", median.loc[OURS, "seconds"], bound)
-        if (largest, OURS) in single.index:
-            seconds = single.loc[(largest, OURS), "seconds"]
-            add(f"seconds of fit on the largest table, {largest}", seconds, 30)
-    if len(several):
+        table, _ = single["rows"].idxmax()
+        seconds = single.loc[(table, OURS), "seconds"]
+        add(f"seconds of fit on the largest table, {table}", seconds, 30)
+    if _has_both(several):
         macro = several["average_precision"].groupby("contestant").mean()
         what = "several labels, macro average precision"
         add(what, macro[OURS], macro[YARDSTICK], at_least=True)
     return lines
+
+
+def _has_both(means: pd.DataFrame) -> bool:
+    return {OURS, YARDSTICK} <= set(means.index.get_level_values("contestant"))
 
 
 def markdown(table: pd.DataFrame) -> str:
