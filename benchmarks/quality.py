@@ -48,12 +48,14 @@ import polars as pl
 from quality_contestants import FITS
 from quality_summary import (
     OURS,
+    YARDSTICK,
     best_threshold,
     by_contestant,
     complete_tables,
-    goals,
     markdown,
     score,
+    several_label_goals,
+    single_label_goals,
     summarise,
 )
 from sklearn.model_selection import train_test_split
@@ -285,12 +287,13 @@ def collect(
                 if own not in cache:
                     if name in failed:
                         continue
-                    job = job or write_parts(table, seed, Path(folder), options)
                     try:
+                        job = job or write_parts(table, seed, Path(folder), options)
                         numbers = (run_ours if name in VARIANTS else run_other)(name, job)
-                    except ContestantError as error:
+                    except (ContestantError, ValueError) as error:  # of scikit-learn: few positives
                         print(f"no result: {table.name}, {name}: {error}", file=sys.stderr)
-                        if not any(result["contestant"] == name for result in results):
+                        is_first = not any(result["contestant"] == name for result in results)
+                        if is_first and isinstance(error, ContestantError):
                             failed.add(name)
                         continue
                     cache[own] = dict(zip(KEY, own, strict=True)) | numbers
@@ -309,27 +312,23 @@ def log(result: dict[str, Any], cache: Path | None) -> None:
             file.write(json.dumps(result) + "\n")
 
 
-def print_section(title: str, results: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Print the summaries of ours beside the others and of our variants, and table by table.
+def print_section(title: str, results: pd.DataFrame, contestants: list[str]) -> pd.DataFrame:
+    """Print the summary of contestants and what each got table by table.
 
     Returns:
-        The means of the tables that all have a result on.
+        The means of the tables that all these have a result on.
     """
-    means, left_out = complete_tables(results)
-    contestants = [name for name in order if name in set(results["contestant"])]
-    print(f"\n## {title}: {means.index.get_level_values('table').nunique()} tables")
+    present = [name for name in contestants if name in set(results["contestant"])]
+    means, left_out = complete_tables(results[results["contestant"].isin(present)])
+    tables = means.index.get_level_values("table").nunique()
+    print(f"\n## {title}, {tables} tables")
     if left_out:
         print(f"\nLeft out, for a contestant has no result there: {', '.join(left_out)}.")
-    if means.empty:
-        return means
-    variants = [name for name in contestants if name in VARIANTS]
-    peers = [name for name in contestants if name not in VARIANTS or name == OURS]
-    for group in (peers, variants):
-        if group and (group == contestants or group != [OURS]):
-            print(f"\n{markdown(summarise(means, group))}")
-    for metric in ("average_precision", "log_loss"):
-        table = by_contestant(means, metric)[contestants].map("{:.4f}".format)
-        print(f"\n{markdown(table.reset_index(names=metric.replace('_', ' ')))}")
+    if tables:
+        print(f"\n{markdown(summarise(means, present))}")
+        for metric in ("average_precision", "log_loss"):
+            cells = by_contestant(means, metric)[present].map("{:.4f}".format)
+            print(f"\n{markdown(cells.reset_index(names=metric.replace('_', ' ')))}")
     return means
 
 
@@ -389,10 +388,19 @@ def main() -> None:
         return
     results["rows"] = results["table"].map({table.name: table.rows for table in tables})
     is_several = results["table"].isin([table.name for table in tables if len(table.labels) > 1])
-    order = list(versions)
-    single = print_section("One label", results[~is_several], order)
-    several = print_section("Several labels, means over labels", results[is_several], order)
-    lines = goals(single, several, [name for name in order if name not in VARIANTS])
+    others = [name for name in versions if name not in VARIANTS]
+    variants = [name for name in versions if name in VARIANTS]
+    peers = [OURS] * (OURS in variants) + others
+    lines = []
+    for what, rows, goals in (
+        ("One label", ~is_several, single_label_goals),
+        ("Several labels, their means", is_several, several_label_goals),
+    ):
+        if rows.any():
+            lines += goals(print_section(what, results[rows], peers))
+            if set(variants) - {OURS}:
+                beside = variants + [YARDSTICK] * (YARDSTICK in others)
+                print_section(f"{what}: settings of ours", results[rows], beside)
     if lines:
         print("\n## Goals\n")
         print("\n".join(f"- {line}" for line in lines))

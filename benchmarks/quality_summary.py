@@ -155,48 +155,50 @@ def _against_yardstick(means: pd.DataFrame, contestant: str) -> dict[str, str]:
     return cells
 
 
-def goals(single: pd.DataFrame, several: pd.DataFrame, others: Sequence[str]) -> list[str]:
-    """Return a line a goal, met or missed; none where ours or CatBoost has no results.
+def single_label_goals(means: pd.DataFrame) -> list[str]:
+    """Return a line a goal of quality and cost; none where ours or CatBoost has no results.
 
-    Args:
-        single: the means of the tables with one label.
-        several: those of the tables with several.
-        others: the contestants of other libraries; the rank is among these and ours.
+    The rank is among all contestants of `means`.
     """
-    lines = []
+    if not _has_both(means):
+        return []
+    mean, median = means.groupby("contestant").mean(), means.groupby("contestant").median()
+    ours, theirs = mean.loc[OURS], mean.loc[YARDSTICK]
+    ranks = mean_ranks(means, "log_loss", list(mean.index))
+    bound = theirs["average_precision"] + 0.005
+    largest, _ = means["rows"].idxmax()
+    training = median.loc[YARDSTICK, "training_seconds"]
+    return [
+        _at_least("mean average precision", ours["average_precision"], bound),
+        _at_most("mean log loss", ours["log_loss"], theirs["log_loss"]),
+        _at_most("mean rank by log loss, first", ranks[OURS], ranks.drop(OURS).min()),
+        _at_least("mean F1", ours["f1"], theirs["f1"]),
+        _at_most("mean ECE", ours["ece"], 0.012),
+        _at_most("median s, 8 x CatBoost's training", median.loc[OURS, "seconds"], 8 * training),
+        _at_most(f"s on the largest table, {largest}", means.loc[(largest, OURS), "seconds"], 30),
+    ]
 
-    def add(what: str, value: float, bound: float, *, at_least: bool = False) -> None:
-        verdict = "met" if (value >= bound if at_least else value <= bound) else "missed"
-        word = "at least" if at_least else "at most"
-        lines.append(f"{what}: {value:.4f}, goal {word} {bound:.4f}: {verdict}")
 
-    if _has_both(single):
-        mean, median = (
-            getattr(single.groupby("contestant"), name)() for name in ("mean", "median")
-        )
-        ours, theirs = mean.loc[OURS], mean.loc[YARDSTICK]
-        bound = theirs["average_precision"] + 0.005
-        add("mean average precision", ours["average_precision"], bound, at_least=True)
-        add("mean log loss", ours["log_loss"], theirs["log_loss"])
-        present = [name for name in others if name in mean.index]
-        ranks = mean_ranks(single, "log_loss", [OURS, *present])
-        add("mean rank by log loss, first", ranks[OURS], ranks.drop(OURS).min())
-        add("mean F1", ours["f1"], theirs["f1"], at_least=True)
-        add("mean ECE", ours["ece"], 0.012)
-        bound = 8 * median.loc[YARDSTICK, "training_seconds"]
-        add("median seconds of fit, 8 x CatBoost's training", median.loc[OURS, "seconds"], bound)
-        table, _ = single["rows"].idxmax()
-        seconds = single.loc[(table, OURS), "seconds"]
-        add(f"seconds of fit on the largest table, {table}", seconds, 30)
-    if _has_both(several):
-        macro = several["average_precision"].groupby("contestant").mean()
-        what = "several labels, macro average precision"
-        add(what, macro[OURS], macro[YARDSTICK], at_least=True)
-    return lines
+def several_label_goals(means: pd.DataFrame) -> list[str]:
+    """Return a line a goal on the tables of several labels, as `single_label_goals` does."""
+    if not _has_both(means):
+        return []
+    macro = means["average_precision"].groupby("contestant").mean()
+    return [_at_least("several labels, mean macro AP", macro[OURS], macro[YARDSTICK])]
 
 
 def _has_both(means: pd.DataFrame) -> bool:
     return {OURS, YARDSTICK} <= set(means.index.get_level_values("contestant"))
+
+
+def _at_least(what: str, value: float, bound: float) -> str:
+    verdict = "met" if value >= bound else "missed"
+    return f"{what}: {value:.4f}, goal at least {bound:.4f}: {verdict}"
+
+
+def _at_most(what: str, value: float, bound: float) -> str:
+    verdict = "met" if value <= bound else "missed"
+    return f"{what}: {value:.4f}, goal at most {bound:.4f}: {verdict}"
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -65,8 +65,8 @@ def test_small_folder_prints_tables_and_reuses_results(tmp_path: Path) -> None:
     ]
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "## One label: 1 tables" in done.stdout
-    assert "## Several labels, means over labels: 1 tables" in done.stdout
+    assert "## One label, 1 tables" in done.stdout
+    assert "## Several labels, their means, 1 tables" in done.stdout
     assert done.stderr.count(", seed 0, ours: AP") == 2
     results = [json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]
     assert len(results) == 4
@@ -202,10 +202,13 @@ def test_ranks_intervals_and_goals_by_hand(summary: ModuleType) -> None:
     assert table.loc["ours", "wins by AP"] == "1 of 2"
     assert table.loc["ours", "AP less CatBoost's [95 %]"] == "+0.0500 [-0.5853, +0.6853]"
     assert table.loc["catboost", "wins by AP"] == ""
-    lines = summary.goals(means, means.iloc[:0], ["catboost", "other"])
-    assert lines[0] == "mean average precision: 0.6000, goal at least 0.5550: met"
-    assert lines[1] == "mean log loss: 0.4000, goal at most 0.4500: met"
-    assert lines[2] == "mean rank by log loss, first: 1.7500, goal at most 2.0000: met"
-    assert lines[5].endswith("training: 2.0000, goal at most 8.0000: met")
-    assert lines[6] == "seconds of fit on the largest table, b: 2.0000, goal at most 30.0000: met"
-    assert summary.goals(means.drop("catboost", level="contestant"), means.iloc[:0], []) == []
+    lines = summary.single_label_goals(means)
+    assert lines[:3] == [
+        "mean average precision: 0.6000, goal at least 0.5550: met",
+        "mean log loss: 0.4000, goal at most 0.4500: met",
+        "mean rank by log loss, first: 1.7500, goal at most 2.0000: met",
+    ]
+    assert lines[5] == "median s, 8 x CatBoost's training: 2.0000, goal at most 8.0000: met"
+    assert lines[6] == "s on the largest table, b: 2.0000, goal at most 30.0000: met"
+    assert summary.several_label_goals(means)[0].endswith("0.6000, goal at least 0.5500: met")
+    assert summary.single_label_goals(means.drop("catboost", level="contestant")) == []
