@@ -33,7 +33,6 @@ EXPECTED = {  # in words of the config, by pydantic's type of error
 
 NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
     ("model", "numeric_embedding"): ("auto", "none", "piecewise_linear"),
-    ("calibration", "method"): ("auto", "analytic", "platt", "none"),
 }
 """The values that work today, by key; any other is refused by name."""
 

@@ -210,7 +210,7 @@ class TrainingSection(Section):
 class CalibrationSection(Section):
     """How scores become probabilities, after the loss's own inverse link."""
 
-    method: Literal["auto", "analytic", "platt", "isotonic", "temperature", "none"] = "auto"
+    method: Literal["auto", "analytic", "temperature", "platt", "quadratic", "none"] = "auto"
 
 
 class ThresholdsSection(Section):
