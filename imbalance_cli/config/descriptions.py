@@ -82,7 +82,8 @@ DESCRIPTIONS = {
     "training.device": "auto, cpu, cuda, cuda:N or mps.",
     "training.precision": "Of the forward pass; the loss is always computed in float32.",
     "training.checkpoint_every": "Epochs between two checkpoints.",
-    "calibration.method": "A further step on validation rows; auto keeps it only where it helps.",
+    "calibration.method": "A step per label fitted on validation rows; auto keeps it only where it "
+    "helps.",
     "thresholds.objective": "What a threshold makes as good as it can on validation rows.",
     "thresholds.minimum_positives": "With so many validation positives, a label's own and what the "
     "scores of all labels promise count alike; with fewer, its own count less; 0: its own alone.",
