@@ -150,11 +150,9 @@ def train(
         known &= rows.weights > 0
     if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
-    is_cpu = rows.device.type == "cpu"
-    if is_cpu:
-        keep_freed_memory()
+    keep_freed_memory()
     if together is None:
-        together = not is_cpu
+        together = rows.device.type != "cpu"
     valid = _select_once([member.valid for member in members], rows)
     if together:
         groups = [_Group(model, rows, members, valid, recipe)]

@@ -61,7 +61,7 @@ DESCRIPTIONS = {
     "loss.gamma_negative": "The exponent of asymmetric for negatives.",
     "loss.margin": "The probability below which asymmetric ignores a negative.",
     "loss.tau": "How far logit_adjusted moves logits by the log-odds of the prevalence.",
-    "model.recipe": "Sets every auto value below: tabular is tuned for tables, plain is a textbook network.",
+    "model.recipe": "Where auto values come from: tabular, tuned for tables; or plain.",
     "model.hidden": "The width of each hidden layer; [] is a linear model.",
     "model.activation": "Between two layers.",
     "model.dropout": "The share of hidden units left out in a training step.",
