@@ -16,8 +16,8 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
-HEADS = 8
-FREQUENCIES = [0.1] * 8 + [1.0] * 8
+HEADS = 4
+FREQUENCIES = [0.3] * 16
 BINS = 16
 MOST_BINNED = 256  # a plain network has bins of no more numbers than these, since they widen it
 STEPS = 600  # of a tabular network, where that is neither too few epochs nor too many

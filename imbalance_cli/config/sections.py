@@ -171,7 +171,7 @@ class WeightingSection(Section):
 class LossSection(Section):
     """The loss and its parameters."""
 
-    name: LossName = "weighted_bce"
+    name: LossName | Auto = "auto"
     gamma: Exponent = 2.0
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     gamma_positive: Exponent = 1.0
