@@ -23,7 +23,8 @@ from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
 from imbalance_cli.scoring import score, stack_members
 from imbalance_cli.stages import follow, tell_nobody
 from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
-from imbalance_cli.training import EpochResult, MemberResult, train
+from imbalance_cli.processes import train_on_cores
+from imbalance_cli.training import EpochResult, MemberResult
 from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.networks import plan_networks, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
@@ -47,6 +48,21 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRecord:
+    """What training came to.
+
+    Attributes:
+        results: (M,) the last of each member.
+        scores: (M,) those of each member, epoch after epoch.
+        seconds: of processor time.
+    """
+
+    results: tuple[MemberResult, ...]
+    scores: list[list[float]]
+    seconds: float
 
 
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
@@ -79,7 +95,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
             members=list_origins([(None, networks)]),
         )
     )
-    results = train_networks(
+    record = train_networks(
         model, prepared, networks.members, config.training, run=run, observer=observer
     )
 
@@ -94,7 +110,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
-    members, data = describe(networks, results), describe_data(prepared)
+    members, data = describe(networks, record.results), describe_data(prepared)
     evaluation = report_run(
         run,
         predictor,
@@ -136,13 +152,14 @@ def train_networks(
     *,
     run: RunDirectory,
     observer: Observer,
-) -> tuple[MemberResult, ...]:
-    """Train, writing history and checkpoints as it goes, and return each member's last result."""
+) -> TrainingRecord:
+    """Train, writing history and checkpoints as it goes."""
     numbers = [field.name for field in dataclasses.fields(MemberResult) if field.name != "epoch"]
     run.append_lines(HISTORY, [",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS])])
     results: tuple[MemberResult, ...] = ()
-    saved_epoch = 0
-    for result in train(model, prepared.rows, members, settings):
+    scores: list[list[float]] = [[] for _ in members]
+    seconds, saved_epoch = 0.0, 0
+    for result, seconds in train_on_cores(model, prepared.rows, members, settings):
         run.append_lines(HISTORY, _history_lines(result, numbers))
         due = not saved_epoch or result.epoch - saved_epoch >= settings.checkpoint_every
         if result.is_best and due:
@@ -151,7 +168,9 @@ def train_networks(
             saved_epoch = result.epoch
         observer.epoch(result)
         results = result.members
-    return results
+        for member, own in zip(results, scores, strict=True):
+            own += [member.score] if member.epoch == result.epoch else []
+    return TrainingRecord(results, scores, seconds)
 
 
 OF_ALL_MEMBERS = ("learning_rate", "rows_per_second")
