@@ -19,6 +19,7 @@ import torch
 
 from imbalance_cli.features.preprocessing import feature_cells
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
+from imbalance_cli.stages import follow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
     from imbalance_cli.splits import Fold
+    from imbalance_cli.stages import Tell
 
 MOST_CATEGORIES = 254  # that scikit-learn tells apart beside the rest: it takes 255 codes
 RATE, LEAVES = 0.05, 15  # on nine tables lower log loss than scikit-learn's 0.1 and 31
@@ -89,6 +91,12 @@ class TrainedTrees:
     folds: list[Trees]
     seconds: float
 
+    @property
+    def is_still_improving(self) -> bool:
+        """Whether the trees of most folds and labels improved until the last round."""
+        ended = [used for trees in self.folds for used in trees.used_all_rounds]
+        return 2 * sum(ended) > len(ended)
+
     def log_odds_held_out(self, folds: Sequence[Fold]) -> torch.Tensor:
         """Return the log-odds of the rows held out of each fold, fold after fold, (n, L)."""
         pairs = zip(self.folds, folds, strict=True)
@@ -146,6 +154,7 @@ def train_trees(
     *,
     weights: NDArray[np.float32] | None,
     seed: int,
+    tell: Tell,
 ) -> TrainedTrees:
     """Train the trees of each fold, which the rows that stop its networks stop too.
 
@@ -155,23 +164,21 @@ def train_trees(
         folds: what is learned from, and what stops it.
         weights: (N,) sample weights; None for alike.
         seed: of the rows that bins of numbers are chosen by, where there are many.
+        tell: is told how many labels are done, of all folds.
     """
     import sklearn.ensemble  # noqa: F401, PLC0415  so that its import is no part of the time
 
     began = time.process_time()
-    found = [_train_fold(columns, targets, fold, weights, seed) for fold in folds]
-    return TrainedTrees(columns, found, time.process_time() - began)
-
-
-def _train_fold(
-    columns: Columns,
-    targets: Targets,
-    fold: Fold,
-    weights: NDArray[np.float32] | None,
-    seed: int,
-) -> Trees:
-    classifiers, priors, used_all = [], [], []
-    for label in range(targets.shape[1]):
+    labels = targets.shape[1]
+    found = [Trees([], np.zeros(labels), []) for _ in folds]
+    pairs = [
+        (trees, fold, label)
+        for trees, fold in zip(found, folds, strict=True)
+        for label in range(labels)
+    ]
+    for trees, fold, label in follow(
+        pairs, tell, "training boosted trees of", lambda _: 1, total=len(pairs), unit="labels"
+    ):
         one = slice(label, label + 1)
         learned, stopping = (
             _Sample.of(columns, targets.take(rows).dense(one)[:, 0], rows, weights)
@@ -181,10 +188,10 @@ def _train_fold(
         classifier = None
         if positives and negatives:
             classifier = _train_label(columns, learned, stopping, seed)
-        classifiers.append(classifier)
-        priors.append(math.log((positives + 0.5) / (negatives + 0.5)))
-        used_all.append(classifier is not None and classifier.n_iter_ == ROUNDS)
-    return Trees(classifiers, np.array(priors), used_all)
+        trees.classifiers.append(classifier)
+        trees.priors[label] = math.log((positives + 0.5) / (negatives + 0.5))
+        trees.used_all_rounds.append(classifier is not None and classifier.n_iter_ == ROUNDS)
+    return TrainedTrees(columns, found, time.process_time() - began)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ Shapes: M members.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle  # between processes that this one started; never in a file that is read later
 import subprocess
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 
 MAPPED_BYTES = 2**16  # arrays of so many are mapped, smaller ones are sent
 PROCESS_BYTES = 2**29  # that a process takes: torch, and what a few batches make
-WORTH_A_PROCESS = 500_000  # rows x epochs of all networks: some ten seconds, and a start takes three
+WORTH_A_PROCESS = (
+    500_000  # rows x epochs of all networks: some ten seconds, and a start takes three
+)
 COMMAND = "from imbalance_cli.processes import serve; serve()"
 
 
@@ -91,7 +94,7 @@ def train_on_cores(
         if number > 1:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imbtrain-")))
             stack.enter_context(_mapped_parameters(model, folder))
-            for first, end in zip(cuts[1:-1], cuts[2:], strict=True):
+            for first, end in itertools.pairwise(cuts[1:]):
                 job = _Job(model, rows, members[first:end], settings, slice(first, end))
                 others.append(stack.enter_context(_Process(job, folder)))
         yield from _take_part(
@@ -161,7 +164,7 @@ class _Process:
     def __init__(self, job: _Job, folder: Path) -> None:
         self.seconds = 0.0  # of its processor
         paths = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  this Python, with a command of our own
             # -P: what lies in the working directory is not imported in place of a library
             [sys.executable, "-P", "-c", COMMAND],
             stdin=subprocess.PIPE,
@@ -198,7 +201,7 @@ class _Process:
         result: EpochResult | None = answer
         return result
 
-    def __enter__(self) -> _Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -231,7 +234,7 @@ def serve() -> None:
 
 @contextlib.contextmanager
 def _mapped_parameters(model: nn.Module, folder: Path) -> Iterator[None]:
-    """Map the parameters of a model from files, in place; afterwards its memory is its own again."""
+    """Map the parameters of a model from files, in place; afterwards their memory is its own."""
     parameters = [parameter for parameter in model.parameters() if parameter.numel()]
     for number, parameter in enumerate(parameters):
         mapped = _Mapped.write(parameter.detach().numpy(), folder / f"parameter-{number}")

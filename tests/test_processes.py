@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +23,7 @@ from imbalance_cli.training import EpochResult, Member, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from imbalance_cli.model import MultilayerPerceptron
 
@@ -70,9 +70,10 @@ def test_processes_train_what_one_does_to_the_bit(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     members = make_members(range(5))
     alone, together = start(members), start(members)
-    wanted = []
-    for result in train(alone, ROWS, members, SETTINGS):
-        wanted.append((without_rate(result), alone.output.weight.detach().clone()))
+    wanted = [
+        (without_rate(result), alone.output.weight.detach().clone())
+        for result in train(alone, ROWS, members, SETTINGS)
+    ]
     found = []
     seconds = [0.0]
     for progress in train_on_cores(together, ROWS, members, SETTINGS, processes=number):
