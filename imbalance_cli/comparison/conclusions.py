@@ -66,23 +66,22 @@ def measure(network: CandidateComparison, yardstick: CandidateComparison) -> str
         network: that the differences of the yardstick are to.
         yardstick: what it is measured by.
     """
-    name, ranking = yardstick.name, yardstick.macro["average_precision"]
+    called, name = f"The network ({network.name})", yardstick.name
+    ranking, over = yardstick.macro["average_precision"], "in average precision"
     if ranking.difference is None:
-        return f"{name}: no average precision to compare with."
-    gap = _amount(ranking, -1, "+")
-    if network.still_improving or yardstick.still_improving:
-        first = f"no verdict: {network.name} differs by {gap} in average precision"
-    elif ranking.verdict == "worse":
-        first = f"{network.name} beats {name} by {_amount(ranking, -1, '')} in average precision"
+        return f"{called} and {name}: no average precision to compare."
+    if ranking.verdict == "worse":
+        first = f"{called} beats {name} by {_amount(ranking, -1, '')} {over}"
     elif ranking.verdict == "better":
-        first = f"{name} beats {network.name} by {_amount(ranking, 1, '')} in average precision"
+        first = f"{called} is beaten by {name} by {_amount(ranking, 1, '')} {over}"
     else:
-        tie = "a tie" if ranking.verdict == "unclear" else "no verdict"
-        first = f"{tie}: {network.name} differs by {gap} in average precision"
+        settled = not (network.still_improving or yardstick.still_improving)
+        verdict = "a tie" if ranking.verdict == "unclear" and settled else "no verdict"
+        first = f"{called} differs from {name} by {_amount(ranking, -1, '+')} {over}, {verdict}"
     if network.seconds is None or yardstick.seconds is None:
-        return f"Against {name}: {first}."
+        return f"{first}."
     times = f"{_seconds(network.seconds)} s against {_seconds(yardstick.seconds)} s"
-    return f"Against {name}: {first}, and trained for {times} of processor time."
+    return f"{first}; it trained for {times} of processor time."
 
 
 def _seconds(seconds: float) -> str:

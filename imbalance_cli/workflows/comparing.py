@@ -281,7 +281,7 @@ def _judge(one: Trained, prepared: Prepared) -> Candidate:
         probabilities=probabilities,
         decisions=decisions,
         seconds=one.record.seconds,
-        still_improving=one.record.is_still_improving(one.config.training),
+        still_improving=one.record.is_still_improving,
     )
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Prepared
 
 
+ENOUGH = 0.01  # of what all epochs after the first gained, for one epoch to be no mere last touch
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
@@ -66,10 +67,25 @@ class TrainingRecord:
         results, scores = self.results[start:stop], self.scores[start:stop]
         return TrainingRecord(results, scores, self.seconds * share)
 
-    def is_still_improving(self, settings: TrainingSection) -> bool:
-        """Whether most members had their best epoch at the end of all epochs."""
-        ends = [result.best_epoch == settings.epochs for result in self.results]
-        return 2 * sum(ends) > len(ends)
+    @property
+    def is_still_improving(self) -> bool:
+        """Whether most members were, when their training ended."""
+        ended = map(_improves_at_the_end, self.results, self.scores)
+        return 2 * sum(ended) > len(self.scores)
+
+
+def _improves_at_the_end(result: MemberResult, scores: Sequence[float]) -> bool:
+    """Whether the last epoch is the best one, by more than the end of any schedule brings.
+
+    A learning rate that falls to 0 makes the last epochs the best ones by ever less. So the last
+    one must have brought ENOUGH of all that was gained since the first.
+    """
+    *before, last = scores
+    if result.best_epoch != len(scores) or not before:
+        return not before
+    gained = last - before[0]  # above 0 where a higher score is better
+    nearest = max(before) if gained > 0 else min(before)
+    return bool(gained) and (last - nearest) / gained > ENOUGH
 
 
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Prepared
     from imbalance_cli.workflows.saving import HeldOut
 
-NETWORK = "the network"  # what it is called beside its peer
-
 
 def refuse_peer(config: Config, prepared: Prepared) -> None:
     """Raise where a peer is asked for, and cannot be had.
@@ -97,7 +95,7 @@ def measure_by_peer(
     own = held_out.probabilities
     network = dataclasses.replace(
         peer,
-        name=NETWORK,
+        name=config.loss.name,
         loss=config.loss.name,
         sampler=config.training.sampler,
         probabilities=own,
@@ -112,7 +110,7 @@ def measure_by_peer(
         prepared.labels,
         learnable=prepared.learnable,
         groups=held_out.groups,
-        baseline=NETWORK,
+        baseline=network.name,
         weights=held_out.weights,
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
