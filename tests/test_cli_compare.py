@@ -41,7 +41,7 @@ class Compared:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    """Compare seven networks and boosted trees on a table with three labels, two of them with missing cells."""
+    """Compare seven networks and boosted trees on three labels, two of them with missing cells."""
     return Compared(tmp_path_factory.mktemp("compare"))
 
 
