@@ -96,6 +96,8 @@ DESCRIPTIONS = {
     "report.plots": "Whether curves are drawn into the run.",
     "report.top_k": "How many rows precision_at_k is of: as many as can be looked at.",
     "report.at_precision": "The precision that recall_at_precision asks for.",
+    "report.peer": "Another kind of model, trained on the same rows and reported beside the "
+    "network; boosted_trees is scikit-learn's HistGradientBoostingClassifier, one a label.",
     "output.directory": "Where runs go.",
     "output.name": "What the run is called; null: the time it began.",
 }

@@ -236,6 +236,9 @@ class ThresholdsSection(Section):
     target: Positive | None = None
 
 
+Peer = Literal["boosted_trees"]
+
+
 class ReportSection(Section):
     """What the report holds beside the point estimates."""
 
@@ -253,6 +256,7 @@ class ReportSection(Section):
     plots: bool = True
     top_k: Count = 100
     at_precision: Annotated[float, Field(gt=0, le=1)] = 0.5
+    peer: Peer | None = None
 
 
 class OutputSection(Section):
