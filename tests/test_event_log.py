@@ -104,7 +104,9 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
         assert event["rows_per_second"] > 0
     best = [event for event in epochs if event["event"] == "best"]
     assert best
-    assert [event["score"] for event in best] == sorted(event["score"] for event in best)
+    assert start["monitor"] == "log_loss"  # and less of it is better
+    scores = [event["score"] for event in best]
+    assert scores == sorted(scores, reverse=True)
     assert done["scores"] == [
         {"candidate": None, "macro": outcome.document["splits"]["test"]["macro"]}
     ]
@@ -114,7 +116,14 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
 
 
 def test_the_best_of_each_member(config: Path, tmp_path: Path) -> None:
-    settings = ("--set", "training.folds=2", "--set", "model.members=2")
+    settings = (
+        "--set",
+        "training.folds=2",
+        "--set",
+        "model.members=2",
+        "--set",
+        "model.sharing=none",
+    )
     events = read_events(
         succeed("fit", config, "--run-dir", tmp_path / "run", *settings, *JSON).err
     )
