@@ -64,8 +64,8 @@ class Shape:
         frequencies: the standard deviation of each frequency of a number's periodic embedding at
             the start; empty for none.
         heads: K.
-        learned_scales: whether inputs have a learned scale and activations a learned strength, as
-            RealMLP has (Holzmueller et al. 2024), and weights start at unit variance per layer.
+        is_scaled: whether inputs have a learned scale and weights start at unit variance per layer,
+            as those of RealMLP do (Holzmueller et al. 2024).
     """
 
     numeric: int
@@ -78,7 +78,7 @@ class Shape:
     bins: int = 0
     frequencies: list[float] = dataclasses.field(default_factory=list)
     heads: int = 1
-    learned_scales: bool = False
+    is_scaled: bool = False
 
     @property
     def inputs(self) -> int:
@@ -157,22 +157,6 @@ class HeadScales(nn.Module):
         return (rows[:, None] * scales[:, :, None]).flatten(1, 2)
 
 
-class Strength(nn.Module):
-    """An activation of learned strength s for each unit: x + s * (activation(x) - x)."""
-
-    def __init__(self, members: int, units: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(members, units))
-
-    def draw(self, member: int, random: torch.Generator) -> None:  # noqa: ARG002  none is needed
-        """Start a member with the whole activation."""
-        self.weight.detach()[member].fill_(1)
-
-    def forward(self, rows: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
-        """Return (M, B, H) of rows before and after the activation."""
-        return rows.lerp(activated, self.weight[:, None].to(rows.dtype))
-
-
 class MultilayerPerceptron(nn.Module):
     """M networks: embeddings, hidden layers, and K heads of L logits each.
 
@@ -194,21 +178,18 @@ class MultilayerPerceptron(nn.Module):
             Periodic(members, shape.continuous, shape.frequencies) if shape.frequencies else None
         )
         self.embedding = Categories(members, shape.cardinalities) if shape.cardinalities else None
-        has_scales = shape.learned_scales or shape.heads > 1
+        has_scales = shape.is_scaled or shape.heads > 1
         self.scale = HeadScales(members, shape.heads, shape.inputs) if has_scales else None
         widths = [shape.inputs, *shape.hidden]
         self.hidden = nn.ModuleList(
-            MemberLinear(members, *pair, unit_variance=shape.learned_scales)
+            MemberLinear(members, *pair, unit_variance=shape.is_scaled)
             for pair in itertools.pairwise(widths)
-        )
-        self.strength = nn.ModuleList(
-            Strength(members, units) for units in shape.hidden if shape.learned_scales
         )
         self.activation = ACTIVATIONS[shape.activation]()
         # a tensor, so that a recorded step reads what it is by then
         self.register_buffer("dropout", torch.tensor(shape.dropout), persistent=False)
         self.output = MemberLinear(
-            members * shape.heads, widths[-1], shape.labels, unit_variance=shape.learned_scales
+            members * shape.heads, widths[-1], shape.labels, unit_variance=shape.is_scaled
         )
 
     def draw(self, seeds: Sequence[int]) -> None:
@@ -235,10 +216,8 @@ class MultilayerPerceptron(nn.Module):
         rows_of_head = rows.shape[1]
         if self.scale is not None:
             rows = self.scale(rows)
-        for number, layer in enumerate(self.hidden):
-            rows = layer(rows)
-            activated = self.activation(rows)
-            rows = self.strength[number](rows, activated) if self.strength else activated
+        for layer in self.hidden:
+            rows = self.activation(layer(rows))
             rows = self._drop(rows) if self.training and self.shape.dropout else rows
         return rows.expand(self.members, -1, -1).reshape(-1, rows_of_head, rows.shape[-1])
 
@@ -259,7 +238,8 @@ class MultilayerPerceptron(nn.Module):
         numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
         bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
         left_out = (self.dropout * BYTE_VALUES).round().clamp(max=BYTE_VALUES - 1)
-        return rows * ((bytes_of >= left_out) * (BYTE_VALUES / (BYTE_VALUES - left_out)))
+        kept = bytes_of >= left_out.to(torch.uint8)
+        return rows * (kept * (BYTE_VALUES / (BYTE_VALUES - left_out)))
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
         """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
 
-RATES = {"scale": 6.0, "strength": 0.1, "periodic": 0.1, "embedding": 1.0}
+RATES = {"scale": 6.0, "periodic": 0.1, "embedding": 1.0}
 """Of the learning rate, by layer: Holzmueller et al. 2024, appendix A."""
 BIAS_RATE = 0.1
 

@@ -186,6 +186,7 @@ class Predictor:
 
     def to_document(self) -> dict[str, Any]:
         """Return all but the weights as plain data."""
+        steps = self.calibration.to_documents()
         return {
             "labels": [
                 {
@@ -193,11 +194,7 @@ class Predictor:
                     "learnable": self.learnable[i],
                     "pos_weight": self._pos_weights(i),
                     "threshold": float(self.thresholds[i]),
-                    "calibration": {
-                        "slope": float(self.calibration.slope[i]),
-                        "intercept": float(self.calibration.intercept[i]),
-                        "fitted": bool(self.calibration.fitted[i]),
-                    },
+                    "calibration": steps[i],
                 }
                 for i, label in enumerate(self.labels)
             ],
@@ -244,23 +241,14 @@ class Predictor:
             for name, value in tensors.items()
             if name.startswith(LOSS)
         }
-        steps = [label["calibration"] for label in labels]
-
-        def numbers(values: list[float]) -> torch.Tensor:
-            return torch.tensor(values, dtype=torch.float64)
-
         return cls(
             preprocessing=Preprocessing.from_dict(document["features"]),
             model=model.to(device).eval(),
             labels=[label["label"] for label in labels],
             learnable=[label["learnable"] for label in labels],
             loss=Loss(**parameters),
-            calibration=Calibration(
-                numbers([step["slope"] for step in steps]),
-                numbers([step["intercept"] for step in steps]),
-                torch.tensor([step["fitted"] for step in steps], dtype=torch.bool),
-            ),
-            thresholds=numbers([label["threshold"] for label in labels]),
+            calibration=Calibration.from_documents([label["calibration"] for label in labels]),
+            thresholds=torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
             undo_loss=document["undo_loss"],
             precision=document["precision"],
         )

@@ -132,7 +132,7 @@ def _tabular(batch_size: int, rows: int) -> Recipe:
         beta2=0.95,
         weight_decay=0.02,
         schedule="coslog4",
-        monitor="log_loss",
+        monitor="calibrated_log_loss",
         patience=None,
         precision="auto",
         is_scaled=True,

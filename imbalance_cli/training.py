@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.calibration import fit_calibration
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.device import generator
+from imbalance_cli.device import generator, keep_freed_memory
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
 
-LOWER_IS_BETTER = ("brier", "log_loss")
+LOWER_IS_BETTER = ("brier", "log_loss", "calibrated_log_loss")
 CPU = torch.device("cpu")
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
 
@@ -149,6 +150,7 @@ def train(
         known &= rows.weights > 0
     if not all(known[member.train].any() for member in members):
         raise TrainingError("no label can be learned: none has both classes in the training part")
+    keep_freed_memory()
     if together is None:
         together = rows.device.type != "cpu"
     valid = _select_once([member.valid for member in members], rows)
@@ -395,9 +397,7 @@ def _seeded_dropout(device: torch.device, seeds: torch.Generator) -> Iterator[No
         yield
 
 
-def _check_finite(
-    loss: float, logits: torch.Tensor, epoch: int, name: str, recipe: Recipe
-) -> None:
+def _check_finite(loss: float, logits: torch.Tensor, epoch: int, name: str, recipe: Recipe) -> None:
     if math.isfinite(loss) and logits.isfinite().all():
         return
     value = f"the loss is {loss:g}"
@@ -410,11 +410,20 @@ def _check_finite(
     )
 
 
+def _calibrated_log_loss(
+    odds: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the log loss after a temperature per label: what calibration will make of it."""
+    temperature = fit_calibration(odds, targets, "temperature", weights)
+    return log_loss(temperature.apply(odds).sigmoid(), targets, weights)
+
+
 Monitor = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 MONITORS: dict[str, Monitor] = {
     "average_precision": average_precision_of,
     "roc_auc": lambda odds, y, w: roc_auc(Ranking.of(odds, y, w)),
     "brier": lambda odds, y, w: brier(odds.sigmoid(), y, w),
     "log_loss": lambda odds, y, w: log_loss(odds.sigmoid(), y, w),
+    "calibrated_log_loss": _calibrated_log_loss,
 }
 """Each of log-odds (N, L), targets (N, L) and weights (N,): (L,)."""

@@ -499,7 +499,6 @@ def test_divergence_stops_with_what_to_change(config: Path, tmp_path: Path) -> N
     [
         ("training.epoch=5", "training.epoch (--set): no such key", "did you mean 'epochs'?"),
         ("loss.name=focl", "'focl' should be one of bce, weighted_bce, focal", "'focal'"),
-        ("calibration.method=isotonic", "'isotonic' is not supported yet", "works today: auto"),
         ("loss.gamma=1.0", "1.0 goes with loss.name focal", "loss.name: focal"),
         ("training.sampler=balanced", "would count the imbalance twice", "weighting.strategy"),
         ("training.folds=400", "400 folds, and label 'y_rare' has ", "at most "),

@@ -29,6 +29,7 @@ from small_runs import (
     write_csv,
 )
 
+from imbalance_cli.calibration import PRIOR_PRECISION
 from imbalance_cli.config import load_config
 from imbalance_cli.config.sections import LossSection, WeightingSection
 from imbalance_cli.model import score_rows
@@ -377,7 +378,11 @@ def platt_gradient(p: Floats, y: Floats, slope: float, intercept: float) -> list
     """Return the gradient of the log loss with a normal prior around (1, 0), which is convex."""
     u = np.log(p / (1 - p))
     wrong = 1 / (1 + np.exp(-(slope * u + intercept))) - y
-    return [float((wrong * u).sum() + slope - 1), float(wrong.sum() + intercept)]
+    of_intercept, of_slope, _ = PRIOR_PRECISION
+    return [
+        float((wrong * u).sum() + of_slope * (slope - 1)),
+        float(wrong.sum() + of_intercept * intercept),
+    ]
 
 
 def f1(p: Floats, y: Floats, threshold: float) -> float:

@@ -295,7 +295,7 @@ def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding
         chosen.bins,
         chosen.frequencies,
     )
-    assert shape.learned_scales == chosen.is_scaled
+    assert shape.is_scaled == chosen.is_scaled
     assert (shape.hidden, shape.activation) == (chosen.hidden, chosen.activation)
     assert float(built.dropout) == pytest.approx(chosen.dropout)
     if built.bins is not None:

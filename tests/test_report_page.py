@@ -85,6 +85,23 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         assert said in text
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"fitted": False}, "inverse link alone"),
+        ({"slope": 0.5, "intercept": 0.0}, "temperature: 0.50 u"),
+        (
+            {"curvature": -0.012, "low": -7.03, "high": 2.55},
+            "quadratic: -0.012 u² +0.90 u -0.20, for u from -7.0 to 2.5",
+        ),
+    ],
+)
+def test_page_writes_the_step_of_a_label_out(step: dict[str, Any], said: str) -> None:
+    report = make_report(LABELS[:1])
+    report.document["labels"][0]["calibration"] |= step
+    assert said in text_of(to_html(report).decode())
+
+
 def test_without_an_interval_nothing_is_said_to_be_better_or_worse_than_chance() -> None:
     lacking = text_of(to_html(make_report(LABELS, groups=torch.arange(400) % 4)).decode())
     assert (

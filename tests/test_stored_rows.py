@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 ROWS = 5000  # and so scored in blocks
 CPU = torch.device("cpu")
 SHAPE = Shape(3, [5], 2, [8])
-HEADED = dataclasses.replace(
-    SHAPE, continuous=2, frequencies=[0.1, 1.0], heads=3, learned_scales=True
-)
+HEADED = dataclasses.replace(SHAPE, continuous=2, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
 
 
 @pytest.fixture(scope="module")

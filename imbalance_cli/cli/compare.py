@@ -80,9 +80,7 @@ def compare(
     from imbalance_cli.report import comparison as drawing
 
     base = load_config(config, overrides or (), for_any_loss=True)
-    changed = base.with_repeats(
-        folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds
-    )
+    changed = base.with_repeats(folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds)
     directory = run_dir or workflows.default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
     with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:

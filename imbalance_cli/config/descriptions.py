@@ -61,7 +61,7 @@ DESCRIPTIONS = {
     "loss.gamma_negative": "The exponent of asymmetric for negatives.",
     "loss.margin": "The probability below which asymmetric ignores a negative.",
     "loss.tau": "How far logit_adjusted moves logits by the log-odds of the prevalence.",
-    "model.recipe": "Sets every auto value below: tabular is tuned for tables, plain is a textbook network.",
+    "model.recipe": "Where auto values come from: tabular, tuned for tables; or plain.",
     "model.hidden": "The width of each hidden layer; [] is a linear model.",
     "model.activation": "Between two layers.",
     "model.dropout": "The share of hidden units left out in a training step.",
@@ -82,7 +82,8 @@ DESCRIPTIONS = {
     "training.device": "auto, cpu, cuda, cuda:N or mps.",
     "training.precision": "Of the forward pass; the loss is always computed in float32.",
     "training.checkpoint_every": "Epochs between two checkpoints.",
-    "calibration.method": "A further step on validation rows; auto keeps it only where it helps.",
+    "calibration.method": "A step per label fitted on validation rows; auto keeps it only where it "
+    "helps.",
     "thresholds.objective": "What a threshold makes as good as it can on validation rows.",
     "thresholds.minimum_positives": "With so many validation positives, a label's own and what the "
     "scores of all labels promise count alike; with fewer, its own count less; 0: its own alone.",

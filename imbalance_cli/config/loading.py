@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from imbalance_cli.config.refusals import (
     refuse_contradictions,
-    refuse_not_yet,
     refuse_second_reader,
     wrong_values,
 )
@@ -50,7 +49,6 @@ def load_config(
         config = Config.model_validate(document)
     except ValidationError as error:
         raise wrong_values(error.errors(), places, shown) from error
-    refuse_not_yet(config, places, shown)
     if not for_any_loss:
         config = resolve_weighting(config, shown)
     refuse_contradictions(config, places, shown, for_any_loss=for_any_loss)

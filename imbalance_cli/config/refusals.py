@@ -1,7 +1,6 @@
 """What is refused in a config, and in which words.
 
-A key that is not there is refused with the nearest name. Keys and values of the plan that do
-nothing yet are refused by name in `NOT_YET`, so that a config never asks for what it does not get.
+A key that is not there is refused with the nearest name.
 """
 
 from __future__ import annotations
@@ -30,11 +29,6 @@ EXPECTED = {  # in words of the config, by pydantic's type of error
     "string_type": "be text",
     "too_short": "hold something",
 }
-
-NOT_YET: dict[tuple[str, str], tuple[object, ...]] = {
-    ("calibration", "method"): ("auto", "analytic", "platt", "none"),
-}
-"""The values that work today, by key; any other is refused by name."""
 
 _GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     # the key of the same section and its values without which a key does nothing
@@ -102,7 +96,7 @@ def _describe(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
     if error["type"] == "missing":
         return "is needed and not given", None
     if error["type"] == "literal_error":
-        works = _works_today(path, error["ctx"]["expected"])
+        works = re.findall(r"'([^']*)'", error["ctx"]["expected"])
         hint = nearest(cut(value), works) if isinstance(value, str) else None
         choice = f"one of {', '.join(works)}" if len(works) > 1 else works[0]
         return f"{show_value(value)} should be {choice}", hint
@@ -119,31 +113,6 @@ def _known_keys(path: KeyPath) -> list[str]:
         annotation = section.model_fields[str(key)].annotation
         section = annotation if isinstance(annotation, type) else Config
     return [field.alias or key for key, field in section.model_fields.items()]
-
-
-def _works_today(path: KeyPath, expected: str) -> list[str]:
-    """Return the choices of a key that work today, of those that pydantic lists in quotes."""
-    choices = re.findall(r"'([^']*)'", expected)
-    section, key = map(str, path)
-    works = NOT_YET.get((section, key), choices)
-    return [choice for choice in choices if choice in works]
-
-
-def refuse_not_yet(config: Config, places: Mapping[KeyPath, str], name: str) -> None:
-    """Raise for a value that is part of the plan and does nothing yet.
-
-    Raises:
-        ConfigError: it names the value, and what works today.
-    """
-    for (section, key), works in NOT_YET.items():
-        value = getattr(getattr(config, section), key)
-        if value not in works:
-            place = _place((section, key), places)
-            shown = ", ".join("null" if w is None else str(w) for w in works)
-            raise ConfigError(
-                f"{name}: {section}.{key}{place}: {show_value(value)} is not supported yet",
-                hint=f"works today: {shown}",
-            )
 
 
 def refuse_contradictions(

@@ -106,7 +106,7 @@ TARGETS = {
     "top_k": "a whole number of validation rows, or below 1 their share",
 }
 """What thresholds.target is, by the objective that needs one."""
-Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss"]
+Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss", "calibrated_log_loss"]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
 
@@ -213,7 +213,7 @@ class TrainingSection(Section):
 class CalibrationSection(Section):
     """How scores become probabilities, after the loss's own inverse link."""
 
-    method: Literal["auto", "analytic", "platt", "isotonic", "temperature", "none"] = "auto"
+    method: Literal["auto", "analytic", "temperature", "platt", "quadratic", "none"] = "auto"
 
 
 class ThresholdsSection(Section):

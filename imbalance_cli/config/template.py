@@ -12,7 +12,6 @@ import yaml
 
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS, list_keys
 from imbalance_cli.config.json_schema import make_json_schema
-from imbalance_cli.config.refusals import NOT_YET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +56,7 @@ def write_template(proposal: Proposal) -> str:
     for section, keys in list_keys().items():
         lines += ["", *_comment(SECTIONS[section]), f"{section}:"]
         for key, default in keys:
-            works = NOT_YET.get((section, key))
-            choices = _choices(schema[section]["properties"][key], works)
+            choices = _choices(schema[section]["properties"][key])
             lines += _comment(DESCRIPTIONS[f"{section}.{key}"] + choices, 2)
             suggested = proposal.suggested.get(key, {}) if section == "data" else {}
             if section == "data" and key in known:
@@ -113,11 +111,10 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
-def _choices(schema: dict[str, Any], works: Sequence[object] | None) -> str:
+def _choices(schema: dict[str, Any]) -> str:
     """Return " One of a, b, c." for a key that takes one of a few words, and those that work."""
     members = schema.get("anyOf", [schema])
     words = [word for member in members for word in member.get("enum", ())]
-    words = [word for word in words if works is None or word in works]
     return f" One of {', '.join(words)}." if len(words) > 1 else ""
 
 

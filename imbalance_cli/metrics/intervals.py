@@ -29,7 +29,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats has it too, for a second of imports
 
 from imbalance_cli.metrics.proportions import bound_proportion
 from imbalance_cli.metrics.replicates import METRICS, TOP_SHARE
@@ -163,7 +163,7 @@ def reach_of(size: float, confidence: float, replicates: float = math.inf) -> fl
         replicates: that the deviation is estimated of.
     """
     unsure = 1 / (size - 1) + 1 / max(replicates - 1, 1)  # Satterthwaite 1946
-    factor = float(student.ppf((1 + confidence) / 2, 1 / unsure if unsure else math.inf))
+    factor = float(stdtrit(1 / unsure if unsure else math.inf, (1 + confidence) / 2))
     return factor * math.sqrt(size / (size - 1)) if math.isfinite(size) else factor
 
 

@@ -126,12 +126,23 @@ def _weights_cells(label: Mapping[str, Any], counts: Mapping[str, float]) -> Ite
     yield (
         f"{math.log(low):+.2f}" if low == high else f"{math.log(low):+.2f} to {math.log(high):+.2f}"
     )
-    step = label["calibration"]
-    fitted = f"Platt: {step['slope']:.2f} u {step['intercept']:+.2f}"
-    yield fitted if step["fitted"] else "inverse link alone"
+    yield _describe_step(label["calibration"])
     yield show_threshold(label["threshold"])
     pooled = ", pooled with other labels" if label["threshold_pooled"] else ""
     yield f"{label['validation_positives']:,} positives{pooled}"
+
+
+def _describe_step(step: Mapping[str, Any]) -> str:
+    """Return the formula from the inverse link's log-odds u to calibrated ones, and its name."""
+    if not step["fitted"]:
+        return "inverse link alone"
+    straight = f"{step['slope']:.2f} u"
+    if step.get("curvature"):  # not in runs of before there were curves
+        curve = f"{step['curvature']:.3f} u² {step['slope']:+.2f} u {step['intercept']:+.2f}"
+        return f"quadratic: {curve}, for u from {step['low']:.1f} to {step['high']:.1f}"
+    if step["intercept"] == 0:
+        return f"temperature: {straight}"
+    return f"Platt: {straight} {step['intercept']:+.2f}"
 
 
 def describe_weights(report: RunReport) -> str:
@@ -145,8 +156,8 @@ def describe_weights(report: RunReport) -> str:
         if report.document["undo_loss"]
         else "They are not undone in the probabilities (calibration.method: none)"
     )
-    platt = ", and a Platt step follows where it lowered the validation log loss"
-    step = platt if settings["calibration"]["method"] == "auto" else ""
+    kept = ", and a further step follows where it lowered the validation log loss by more than its "
+    step = f"{kept}standard error" if settings["calibration"]["method"] == "auto" else ""
     return (
         f"Loss {loss}, weights {strategy}, counted on training rows only. {undone}{step}. "
         f"Thresholds were {CHOICES[objective]}."

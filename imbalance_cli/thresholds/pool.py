@@ -9,7 +9,7 @@ import dataclasses
 
 import torch
 
-from imbalance_cli.calibration import fit_platt
+from imbalance_cli.calibration import POWERS, fit_polynomial
 from imbalance_cli.metrics import simplify_weights
 
 FARTHEST = 16.0  # log-odds; scores beyond fall into the bins at the ends
@@ -71,10 +71,9 @@ class ScorePool:
         centres = torch.arange(BINS, dtype=torch.float64, device=self.positives.device)
         log_odds = (centres + 0.5) * width - FARTHEST
         sides = torch.cat([torch.ones_like(log_odds), torch.zeros_like(log_odds)])
-        slope, intercept = fit_platt(
-            log_odds.repeat(2)[None],
-            sides[None],
-            torch.cat([self.positives, self.negatives])[None],
-        )
+        counts = torch.cat([self.positives, self.negatives])
+        intercept, slope, _ = fit_polynomial(
+            log_odds.repeat(2)[None], sides[None], counts[None], POWERS["platt"]
+        )[0]
         own = probabilities.double().logit().clamp(-FARTHEST, FARTHEST)
         return torch.sigmoid(slope * own + intercept)

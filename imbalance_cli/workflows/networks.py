@@ -256,7 +256,7 @@ def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
         bins=recipe.bins if has_numbers else 0,
         frequencies=list(recipe.frequencies) if has_numbers else [],
         heads=recipe.heads,
-        learned_scales=recipe.is_scaled,
+        is_scaled=recipe.is_scaled,
     )
 
 
