@@ -90,7 +90,7 @@ def test_several_steps_ahead_are_as_many_of_one() -> None:
     assert one.learning_rate == many.learning_rate > 0
 
 
-# ------------------------------------------------------------------------------------- against torch
+# ------------------------------------------------------------------------------------ against torch
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
