@@ -154,7 +154,9 @@ def test_layers_of_unit_variance() -> None:
     spread = (layer(rows) - layer.bias).std()
     torch.testing.assert_close(spread, torch.tensor(1.0), rtol=0.05, atol=0)
     model = build_model(HEADED, [0])
-    spreads = [float(layer.weight.std()) for layer in (model.hidden[0], model.output)]
+    first = model.hidden[0]
+    assert isinstance(first, MemberLinear)
+    spreads = [float(layer.weight.std()) for layer in (first, model.output)]
     assert spreads == pytest.approx([HEADED.inputs**-0.5, 1 / 3], rel=0.3)
 
 
@@ -275,6 +277,7 @@ def test_heads_are_networks_that_share_a_trunk() -> None:
         for head in range(member * HEADED.heads, (member + 1) * HEADED.heads):
             x = inputs * model.scale.weight[head]
             for layer in model.hidden:
+                assert isinstance(layer, MemberLinear)
                 x = torch.nn.functional.gelu(x @ layer.weight[member].T + layer.bias[member])
             wanted = x @ model.output.weight[head].T + model.output.bias[head]
             torch.testing.assert_close(logits[head], wanted, rtol=1e-4, atol=1e-4)
@@ -291,6 +294,7 @@ def test_heads_of_a_textbook_network_are_its_copies_with_other_signs() -> None:
     for head in range(3):
         x = rows.numeric * model.scale.weight[head]
         for layer in model.hidden:
+            assert isinstance(layer, MemberLinear)
             x = torch.nn.functional.linear(x, layer.weight[0], layer.bias[0]).relu()
         wanted = torch.nn.functional.linear(x, model.output.weight[head], model.output.bias[head])
         torch.testing.assert_close(logits[head], wanted)

@@ -108,7 +108,11 @@ def test_members_of_folds_and_seeds(table: Path, tmp_path: Path) -> None:
 
 def test_the_recipe_is_told(table: Path, tmp_path: Path) -> None:
     """With nothing left to choose, so that epochs that the config leaves to it are known."""
-    for given, wanted in (({"epochs": 2}, 2), ({"epochs": "auto", "batch_size": 2000}, None)):
+    ways: list[tuple[dict[str, object], int | None]] = [
+        ({"epochs": 2}, 2),
+        ({"epochs": "auto", "batch_size": 2000}, None),
+    ]
+    for given, wanted in ways:
         config = load_sections(tmp_path, table, training=given, model={"members": 3})
         diary = Diary()
         workflows.fit(config, tmp_path / "run", diary, overwrite=True)

@@ -30,14 +30,15 @@ from imbalance_cli.recipes import (
 from imbalance_cli.training import MONITORS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 NAMES = ("tabular", "plain")
 
 
 def choose(
-    model: dict[str, object],
-    training: dict[str, object] | None = None,
+    model: Mapping[str, object],
+    training: Mapping[str, object] | None = None,
     *,
     rows: int = 500,
     numbers: int = 5,
@@ -87,7 +88,7 @@ def test_plain_is_one_network_of_a_textbook() -> None:
     assert recipe.beta2 == 0.999  # as torch has it
 
 
-GIVEN_VALUES: dict[str, object] = {
+GIVEN_VALUES: dict[str, Any] = {
     "hidden": [3, 5, 7],
     "activation": "silu",
     "dropout": 0.375,
