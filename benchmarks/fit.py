@@ -10,6 +10,7 @@ Shapes: N rows, F features, L labels.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import os
 import platform
@@ -23,12 +24,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from imbalance_cli.config import TrainingSection
+from imbalance_cli.config import Config
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
-from imbalance_cli.losses import weighted_bce
+from imbalance_cli.losses import stack_losses, weighted_bce
 from imbalance_cli.model import Shape, build_model
-from imbalance_cli.optimization import build_optimizer
+from imbalance_cli.optimization import Optimizer
+from imbalance_cli.recipes import choose_recipe
 from imbalance_cli.steps import Steps
 
 if TYPE_CHECKING:
@@ -70,10 +72,12 @@ def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
     rows = Dataset.from_rows(FeatureRows(features, codes), targets, device)
     shape = Shape(numeric=FEATURES, cardinalities=[], labels=LABELS, hidden=[HIDDEN, HIDDEN])
     model = build_model(shape, seeds=[0]).to(device)
-    settings = TrainingSection(batch_size=BATCH, schedule="constant")
-    optimizer, schedule = build_optimizer(model, settings, steps=-(-len(rows) // BATCH))
-    loss = weighted_bce(torch.full((LABELS,), POS_WEIGHT, device=device))
-    steps = Steps(model, loss, optimizer, schedule, precision="float32")
+    config = Config.model_validate({"data": {"train": "-"}, "model": {"recipe": "plain"}})
+    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES)
+    recipe = dataclasses.replace(recipe, dropout=0.0, schedule="constant")
+    loss = stack_losses([weighted_bce(torch.full((LABELS,), POS_WEIGHT))], LABELS).to(device)
+    optimizer = Optimizer(model, recipe, steps=-(-len(rows) // BATCH))
+    steps = Steps(model, loss, optimizer, precision="float32")
 
     def epoch() -> None:
         order = torch.randperm(len(rows), device=device)

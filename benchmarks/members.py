@@ -11,6 +11,7 @@ Shapes: M members, N rows, F features, L labels.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import os
 import platform
@@ -21,11 +22,12 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from imbalance_cli.config import TrainingSection
+from imbalance_cli.config import Config
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
 from imbalance_cli.losses import weighted_bce
 from imbalance_cli.model import Shape, build_model
+from imbalance_cli.recipes import choose_recipe
 from imbalance_cli.training import Member, train
 
 FEATURES, LABELS, HIDDEN, BATCH, EPOCHS = 64, 8, 256, 1024, 2
@@ -53,9 +55,11 @@ def seconds_to_train(rows: Dataset, seeds: list[int]) -> float:
     cut = int(len(rows) * VALID_SHARE)
     loss = weighted_bce(torch.full((LABELS,), 9.0, device=device))
     members = [Member(order[cut:], order[:cut], loss, seed) for seed in seeds]
-    settings = TrainingSection(epochs=EPOCHS, batch_size=BATCH, patience=None)
+    config = Config.model_validate({"data": {"train": "-"}, "model": {"recipe": "plain"}})
+    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES)
+    recipe = dataclasses.replace(recipe, epochs=EPOCHS, batch_size=BATCH, patience=None)
     began = time.perf_counter()
-    for _ in train(model, rows, members, settings):
+    for _ in train(model, rows, members, recipe):
         pass
     return time.perf_counter() - began
 

@@ -34,7 +34,7 @@ from imbalance_cli.metrics import Confusion
 from imbalance_cli.scored_rows import CalibratedRows
 from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.workflows import fitting
-from imbalance_cli.workflows.networks import plan_networks, start_model
+from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Observers
 from imbalance_cli.workflows.preparing import prepare
 
@@ -56,19 +56,26 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
                 "data": {"train": [str(table)]},
                 "split": {"seed": seed},
                 "training": {"seed": seed, "epochs": 40, "patience": 8, "device": "cpu"},
-                "model": {"hidden": [64, 64]},
+                "model": {"recipe": "plain", "hidden": [64, 64]},
             }
         ),
         "config",
     )
     prepared = prepare(config, Observers(()), folds=None)
-    networks = plan_networks(config, prepared)
-    model = start_model(config, prepared, [networks])
+    recipe = recipe_of(config, prepared)
+    networks = plan_networks(config, recipe, prepared)
+    model = start_model(recipe, prepared, [networks], seed)
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
         run.start()
         fitting.train_networks(
-            model, prepared, networks.members, config.training, run=run, observer=Observers(())
+            model,
+            prepared,
+            networks.members,
+            recipe,
+            checkpoint_every=1,
+            run=run,
+            observer=Observers(()),
         )
     predictor = fitting.make_predictor(model, prepared, networks, config)
     scores = fitting.score_held_out(predictor, prepared, networks)

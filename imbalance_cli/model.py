@@ -123,17 +123,16 @@ class MemberLinear(nn.Module):
 
     def forward(self, rows: torch.Tensor, outputs: slice | None = None) -> torch.Tensor:
         """Return (M, B, out), or some of the outputs; of one member, (B, in) stays (B, out)."""
-        all_weights: torch.Tensor = self.weight
+        weights: torch.Tensor = self.weight
         biases: torch.Tensor = self.bias
         if outputs is not None:
-            all_weights, biases = all_weights[:, outputs], biases[:, outputs]
-        if len(all_weights) == 1:
-            weight = all_weights.squeeze(0)
-            if not self.training and (missing := -weight.shape[1] % INPUTS_MULTIPLE):
-                rows, weight = (nn.functional.pad(part, (0, missing)) for part in (rows, weight))
-            return nn.functional.linear(rows, weight, biases.squeeze(0))
-        rows = rows.expand(len(all_weights), *rows.shape[-2:])
-        return torch.baddbmm(biases[:, None, :], rows, all_weights.mT)
+            weights, biases = weights[:, outputs], biases[:, outputs]
+        if not self.training and (missing := -weights.shape[2] % INPUTS_MULTIPLE):
+            rows, weights = (nn.functional.pad(part, (0, missing)) for part in (rows, weights))
+        if len(weights) == 1:
+            return nn.functional.linear(rows, weights.squeeze(0), biases.squeeze(0))
+        rows = rows.expand(len(weights), *rows.shape[-2:])
+        return torch.baddbmm(biases[:, None, :], rows, weights.mT)
 
 
 class HeadScales(nn.Module):
@@ -238,7 +237,7 @@ class MultilayerPerceptron(nn.Module):
         """
         numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
         bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
-        left_out = (self.dropout * BYTE_VALUES).round()
+        left_out = (self.dropout * BYTE_VALUES).round().clamp(max=BYTE_VALUES - 1)
         kept = bytes_of >= left_out.to(torch.uint8)
         return rows * (kept * (BYTE_VALUES / (BYTE_VALUES - left_out)))
 
@@ -260,7 +259,7 @@ class MultilayerPerceptron(nn.Module):
             each = len(parameter) // self.members  # its heads, or itself
             state[name] = parameter.detach()[start * each : stop * each]
         part.load_state_dict(state, assign=True)
-        part.dropout = self.dropout.clone()  # each is at its own place in its schedule
+        part.dropout = self.dropout.clone()  # each of those that take turns fades its own
         return part.requires_grad_()
 
     def member(self, index: int) -> MultilayerPerceptron:

@@ -16,13 +16,14 @@ import torch
 import yaml
 
 from imbalance_cli.cli.app import main
-from imbalance_cli.config import load_config
+from imbalance_cli.config import Config, load_config
+from imbalance_cli.recipes import choose_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from imbalance_cli.config import Config
+    from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
@@ -30,6 +31,14 @@ CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are mad
 COLOURS = ["red", "green", "blue"]
 LABELS = ["y_often", "y_some", "y_rare"]
 DRAWN = {"plots": True}
+
+
+def _choose(name: str) -> Recipe:
+    config = Config.model_validate({"data": {"train": "t.csv"}, "model": {"recipe": name}})
+    return choose_recipe(config, rows=500, numbers=5)
+
+
+TABULAR, PLAIN = _choose("tabular"), _choose("plain")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +172,7 @@ def make_config(train: object, **sections: Mapping[str, object]) -> dict[str, di
     config: dict[str, dict[str, Any]] = {
         "data": {"train": str(train) if not isinstance(train, list) else train},
         "model": {"hidden": [8]},
-        "training": {"epochs": 3, "learning_rate": 0.02, "device": "cpu"},
+        "training": {"epochs": 3, "batch_size": 32, "device": "cpu"},
         "report": {"bootstrap": 10, "plots": False},  # drawing takes longer than such a training
     }
     for name, section in sections.items():

@@ -17,6 +17,7 @@ import yaml
 from safetensors.numpy import load_file
 from small_runs import (
     LABELS,
+    TABULAR,
     fit_run,
     make_columns,
     make_config,
@@ -30,6 +31,7 @@ from small_runs import (
 
 from imbalance_cli.config import load_config
 from imbalance_cli.evaluation import METRICS
+from imbalance_cli.training import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,7 +151,8 @@ def test_history_has_a_line_an_epoch(multi_run: FittedRun) -> None:
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     assert {row["member"] for row in rows} == {"0"}
     assert [row["is_training"] for row in rows] == ["True", "True", "False"]
-    best = max(rows, key=lambda row: float(row["score"]))
+    sign = -1 if TABULAR.monitor in LOWER_IS_BETTER else 1
+    best = max(rows, key=lambda row: (sign * float(row["score"]), int(row["epoch"])))
     assert int(best["epoch"]) == best_epoch == int(rows[-1]["best_epoch"])
     state = json.loads((multi_run.path / "checkpoint" / "state.json").read_text())
     assert state["epoch"] == best_epoch
@@ -418,6 +421,9 @@ def test_constant_columns_are_dropped_with_a_note(tmp_path: Path) -> None:
     [
         ["model.numeric_embedding=none"],
         ["model.numeric_embedding=piecewise_linear"],
+        ["model.numeric_embedding=both", "model.members=2", "model.sharing=none"],
+        ["model.recipe=plain"],
+        ["model.recipe=plain", "model.members=2", "model.sharing=trunk"],
         ["model.hidden=[]"],
         ["model.dropout=0.0", "model.activation=selu"],
         ["training.monitor=log_loss", "training.schedule=constant"],

@@ -53,8 +53,9 @@ def test_defaults_of_the_smallest_config(write: WriteFile) -> None:
     assert config.split.strategy == "auto"
     assert config.weighting == WeightingSection()
     assert config.loss.name == "weighted_bce"
-    assert config.model.hidden == [256, 256]
-    assert config.training.patience == 15
+    assert config.model.recipe == "tabular"
+    assert config.model.hidden == "auto"
+    assert config.training.patience == "auto"
     assert config.output.directory == "runs"
 
 
@@ -68,7 +69,7 @@ def test_one_name_is_a_list_of_one(write: WriteFile) -> None:
 
 def test_a_section_without_keys_is_its_defaults(write: WriteFile) -> None:
     config = load(write, SMALLEST + "training:\n  # epochs: 5\nmodel:\n", "model.dropout=0.5")
-    assert config.training.epochs == 100
+    assert config.training.epochs == "auto"
     assert config.model.dropout == 0.5
 
 
@@ -78,6 +79,8 @@ SAVED = [
     "weighting: {beta: 0.9, strategy: effective, smoothing: 1.0}\n",
     "loss: {name: bce}\n",
     "loss: {name: bce}\ntraining: {sampler: balanced, folds: 3}\nmodel: {members: 4}\n",
+    "model: {recipe: plain, sharing: trunk, hidden: auto, dropout: auto}\n",
+    "model: {numeric_embedding: both}\ntraining: {epochs: auto, patience: null}\n",
     "loss: {name: focal}\n",
     "loss: {name: focal, gamma: 1.0, alpha: 0.25}\n",
     "loss: {name: focal}\nweighting: {strategy: ratio}\n",
@@ -269,7 +272,18 @@ def test_overrides_that_cannot_be(write: WriteFile, override: str, message: str)
             "training.epochs (line 2): 2.5 should be a wh",
             "",
         ),
-        (SMALLEST + "training: {epochs: 0}\n", "0 should be greater than or equal to 1", ""),
+        (
+            SMALLEST + "training: {epochs: 0}\n",
+            "0 should be greater than or equal to 1 or be auto",
+            "",
+        ),
+        (
+            SMALLEST + "model:\n  hidden: [8, 0]\n",
+            "c.yaml: model.hidden.1 (line 3): 0 should be greater than or equal to 1",
+            "",
+        ),
+        (SMALLEST + "model: {hidden: 8}\n", "model.hidden (line 2): 8 should be a list or be", ""),
+        (SMALLEST + "model: {sharing: tree}\n", "'tree' should be one of auto, trunk, none", ""),
         (SMALLEST + "training: {seed: -1}\n", "-1 should be greater than or equal to 0", ""),
         (SMALLEST + "training: {learning_rate: .inf}\n", "inf should be a finite number", ""),
         (SMALLEST + "training: {batch_size: big}\n", "should be a whole number or be auto", ""),
@@ -410,7 +424,7 @@ def test_a_merged_key_is_named_in_full(write: WriteFile) -> None:
     error = fail(write, text)
     assert error.message == "c.yaml: model.epochs (line 3): no such key"
     assert error.hint is not None
-    assert error.hint.startswith("the keys are hidden, activation")
+    assert error.hint.startswith("the keys are recipe, hidden, activation")
     error = fail(write, SMALLEST + "split: &s {seed: x}\ntraining: {<<: *s}\n")
     assert "training.seed (line 3): 'x' should be a whole number" in error.message
 
@@ -484,6 +498,9 @@ def test_values_that_do_nothing_are_refused(
         ),
         ("training.monitor=f1", "'f1' should be one of average_precision, roc_auc, brier", None),
         ("loss.name=weighted", "'weighted' should be one of bce, weighted_bce", "'weighted_bce'"),
+        ("model.recipe=tabula", "'tabula' should be one of tabular, plain", "'tabular'"),
+        ("model.sharing=trunks", "'trunks' should be one of auto, trunk, none", "'trunk'"),
+        ("training.schedule=cosin", "'cosin' should be one of auto, cosine", "'cosine'"),
         (
             "model.numeric_embedding=piecewise",
             "'piecewise' should be one of auto, none, piecewise_linear",
@@ -550,7 +567,7 @@ def test_a_huge_override_is_cut(write: WriteFile) -> None:
         ("data.test={a: [null, false]}", "{'a': [null, false]} should be a path or a list of them"),
         ("data.labels={a: 1}", "{'a': 1} should be a name or a list of them"),
         ("data.exclude=false", "false should be a name or a list of them"),
-        ("training.epochs=null", "null should be a whole number"),
+        ("training.epochs=null", "null should be a whole number or be auto"),
         ("training.batch_size='a should b'", "'a should b' should be a whole number or be auto"),
     ],
 )

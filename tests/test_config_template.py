@@ -141,4 +141,4 @@ def test_defaults_are_those_of_the_sections() -> None:
     assert defaults["data"]["train"] is ...
     assert defaults["data"]["exclude"] == []
     assert defaults["weighting"]["from"] is None
-    assert defaults["model"]["hidden"] == [256, 256]
+    assert defaults["model"]["hidden"] == "auto"

@@ -15,12 +15,13 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from small_runs import LABELS, make_columns, run_command, succeed, write_config, write_csv
+from small_runs import LABELS, TABULAR, make_columns, run_command, succeed, write_config, write_csv
 
 import imbalance_cli.workflows
 from imbalance_cli.cli import stage_clock
 from imbalance_cli.cli.events import EventLog, write_event
 from imbalance_cli.stages import Stage
+from imbalance_cli.training import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,9 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
         assert event["rows_per_second"] > 0
     best = [event for event in epochs if event["event"] == "best"]
     assert best
-    assert [event["score"] for event in best] == sorted(event["score"] for event in best)
+    assert start["monitor"] == TABULAR.monitor
+    scores = [event["score"] for event in best]
+    assert scores == sorted(scores, reverse=TABULAR.monitor in LOWER_IS_BETTER)
     assert done["scores"] == [
         {"candidate": None, "macro": outcome.document["splits"]["test"]["macro"]}
     ]
@@ -114,7 +117,14 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
 
 
 def test_the_best_of_each_member(config: Path, tmp_path: Path) -> None:
-    settings = ("--set", "training.folds=2", "--set", "model.members=2")
+    settings = (
+        "--set",
+        "training.folds=2",
+        "--set",
+        "model.members=2",
+        "--set",
+        "model.sharing=none",
+    )
     events = read_events(
         succeed("fit", config, "--run-dir", tmp_path / "run", *settings, *JSON).err
     )

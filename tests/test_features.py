@@ -25,6 +25,7 @@ from imbalance_cli.features import (
     Preprocessing,
     fit_preprocessing,
 )
+from imbalance_cli.features.texts import ONE_HOT_CATEGORIES
 from imbalance_cli.readers import Table
 
 if TYPE_CHECKING:
@@ -163,7 +164,37 @@ def test_only_missing_or_rare() -> None:
     """No category is frequent, but that a cell is missing says something."""
     table = make_table(word=["a", "b", None, None])
     numeric = fit(table).transform(table).numeric
-    assert numeric.tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+    assert numeric.tolist() == [[1], [1], [-1], [-1]]
+
+
+def test_two_indices_of_training_rows_are_one_column() -> None:
+    """What no training row has is neither of them."""
+    fitted = fit(make_table(word=["b", "a"] * 5))
+    rows = fitted.transform(make_table(word=["a", "b", "unseen", None]))
+    assert rows.numeric.tolist() == [[-1], [1], [0], [0]]
+
+
+@pytest.mark.parametrize(
+    ("more", "columns"),
+    [([], 3), ([None], 4), (["rare"], 4), (["rare", None], 5), (["rare", "scarce"], 4)],
+)
+def test_only_indices_of_training_rows_have_a_column(more: list[str | None], columns: int) -> None:
+    fitted = fit(make_table(word=["a", "b", "c"] * 4 + more))
+    [feature] = fitted.categorical
+    assert (feature.has_missing, feature.has_other) == (None in more, "rare" in more)
+    rows = fitted.transform(make_table(word=["a", "b", "c", "unseen", None])).numeric
+    assert rows.shape == (5, columns)
+    assert rows[:3].sum(axis=1).tolist() == [1, 1, 1]
+    assert rows[3:].sum(axis=1).tolist() == ["rare" in more, None in more]
+    assert np.linalg.matrix_rank(rows) == columns  # no column says what others say
+
+
+def test_how_many_categories_are_one_hot() -> None:
+    for categories in (ONE_HOT_CATEGORIES, ONE_HOT_CATEGORIES + 1):
+        fitted = fit(make_table(word=[f"w{i:02}" for i in range(categories)] * 5))
+        is_one_hot = categories == ONE_HOT_CATEGORIES
+        assert [feature.one_hot for feature in fitted.categorical] == [is_one_hot]
+        assert fitted.cardinalities == ([] if is_one_hot else [FIRST_CATEGORY + categories])
 
 
 @pytest.mark.parametrize("column", ["count", "text", "rows", "len", "values"])

@@ -78,7 +78,9 @@ class Tail:
 def test_an_epoch_is_there_when_it_is_told(
     table: Path, tmp_path: Path, training: dict[str, object], members: int
 ) -> None:
-    config = load_sections(tmp_path, table, training=training, model={"members": members})
+    config = load_sections(
+        tmp_path, table, training=training, model={"members": members, "sharing": "none"}
+    )
     tail = Tail(tmp_path / "run" / "history.csv")
     workflows.fit(config, tmp_path / "run", tail, overwrite=False)
     lengths = [len(rows) for rows in tail.seen]
@@ -102,7 +104,10 @@ def test_another_process_reads_whole_lines_while_it_grows(table: Path, tmp_path:
     """
     training = {"epochs": 100_000, "patience": None, "checkpoint_every": 100_000}
     config = write_config(
-        tmp_path / "c.yaml", table, training=training, model={"members": 40, "hidden": []}
+        tmp_path / "c.yaml",
+        table,
+        training=training,
+        model={"members": 40, "sharing": "none", "hidden": []},
     )
     command = [sys.executable, "-m", "imbalance_cli.cli.app", "fit", str(config), "-q"]
     history = tmp_path / "run" / "history.csv"

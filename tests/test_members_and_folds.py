@@ -64,13 +64,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
-    """Fit three members with the focal loss and weights, which stop at different epochs."""
+    """Fit three networks with the focal loss and weights, which stop at different epochs."""
     return fit_run(
         tmp_path_factory.mktemp("ensemble"),
         make_columns(300),
         loss={"name": "focal", "gamma": 1.5},
         weighting={"strategy": "sqrt"},
-        model={"members": 3},
+        model={"recipe": "plain", "members": 3},
         training={"epochs": 12, "patience": 2, "learning_rate": 0.05, "seed": 5},
         calibration={"method": "platt"},
         split={"seed": 3},
@@ -79,16 +79,33 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
-    """Fit two members on each of three folds."""
+    """Fit two networks on each of three folds."""
     return fit_run(
         tmp_path_factory.mktemp("folded"),
         make_columns(300),
         loss={"name": "focal"},
         weighting={"strategy": "ratio"},
-        model={"members": 2},
+        model={"members": 2, "sharing": "none"},
         training={"folds": 3, "seed": 11},
         calibration={"method": "platt"},
         thresholds={"minimum_positives": 0},
+    )
+
+
+@pytest.fixture(scope="module")
+def headed(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
+    """Fit a network of three heads on each of two folds, with weighted rows."""
+    columns = make_columns(300)
+    columns["w"] = [str(1 + row % 3) for row in range(300)]
+    return fit_run(
+        tmp_path_factory.mktemp("headed"),
+        columns,
+        data={"sample_weight": "w"},
+        loss={"name": "focal"},
+        weighting={"strategy": "ratio"},
+        model={"members": 3},
+        training={"folds": 2, "seed": 4},
+        calibration={"method": "platt"},
     )
 
 
@@ -116,7 +133,7 @@ def test_every_loss_trains_with_every_weight_and_sampler(
         loss={"name": loss},
         weighting={"strategy": strategy, "allow_double_counting": True},
         training={"sampler": sampler, "epochs": 2},
-        model={"members": 1 + len(strategy) % 2},
+        model={"members": 2, "sharing": ("trunk", "none")[len(strategy) % 2]},
         report={"bootstrap": 0},
     )
     run = tmp_path / "run"
@@ -126,7 +143,7 @@ def test_every_loss_trains_with_every_weight_and_sampler(
     is_weighted = strategy != "none"
     for entry in document["labels"]:
         assert (min(entry["pos_weight"]) > 1) == is_weighted
-        assert len(entry["pos_weight"]) == document["members"]
+        assert len(entry["pos_weight"]) == document["members"] == 1 + len(strategy) % 2
     rows = succeed("predict", run, table)
     predicted = pl.read_csv(rows.out)
     evaluation = succeed("evaluate", run, table, "--format", "json").document["splits"]["test"]
@@ -192,13 +209,14 @@ def prepare_run(run: FittedRun) -> Prepared:
 
 
 def member_probabilities(run: FittedRun, prepared: Prepared, gamma: float) -> list[Floats]:
-    """Return each member's probabilities of all rows, before calibration."""
+    """Return each head's probabilities of all rows, before calibration, network by network."""
     predictor = Predictor.load(run.path, CPU)
     weights = torch.tensor([entry["pos_weight"] for entry in run.document["labels"]]).T.double()
     assert torch.equal(weights, load_file(run.path / "model.safetensors")["loss.pos_weight"][:, 0])
     return [
-        eta(score_rows(predictor.model.member(m), prepared.rows, "float32")[0], gamma, weights[m])
+        eta(logits, gamma, weights[m])
         for m in range(run.document["members"])
+        for logits in score_rows(predictor.model.member(m), prepared.rows, "float32")
     ]
 
 
@@ -212,8 +230,23 @@ def test_ensemble_averages_the_probabilities_of_its_members(ensemble: FittedRun)
     np.testing.assert_allclose(given, wanted, rtol=1e-9)
 
 
-def test_ensemble_evaluates_to_what_fit_reported(ensemble: FittedRun, folded: FittedRun) -> None:
-    for run in (ensemble, folded):
+def test_heads_of_all_folds_are_averaged_as_networks_are(headed: FittedRun) -> None:
+    """Each by the inverse link with the weights of its fold; and they are not all the same."""
+    assert headed.document["members"] == 2
+    heads = member_probabilities(headed, prepare_run(headed), gamma=2.0)
+    assert len(heads) == 2 * 3
+    for first, second in ((0, 1), (1, 2), (0, 3)):
+        assert np.abs(heads[first] - heads[second]).max() > 0.001
+    wanted = calibrate(np.mean(heads, axis=0), headed.document)
+    predicted = pl.read_csv(succeed("predict", headed.path, headed.table).out)
+    given = predicted.select(f"{label}_probability" for label in LABELS).to_numpy()
+    np.testing.assert_allclose(given, wanted, rtol=1e-9)
+
+
+def test_ensemble_evaluates_to_what_fit_reported(
+    ensemble: FittedRun, folded: FittedRun, headed: FittedRun
+) -> None:
+    for run in (ensemble, folded, headed):
         rows = pl.read_parquet(run.path / "predictions.parquet")["row"].to_list()
         table = pl.read_csv(run.table, infer_schema=False)[rows].write_csv().encode()
         outcome = succeed("evaluate", run.path, "-", "--format", "json", stdin=table)
@@ -221,13 +254,16 @@ def test_ensemble_evaluates_to_what_fit_reported(ensemble: FittedRun, folded: Fi
         assert evaluated == run.outcome.document["splits"]["test"]["labels"]
 
 
-def test_a_row_is_predicted_the_same_to_the_bit_among_any_others(ensemble: FittedRun) -> None:
-    lines = succeed("predict", ensemble.path, ensemble.table).text.splitlines()[1:]
-    table = ensemble.table.read_text().splitlines(keepends=True)
-    for chosen in ([0], [299], list(range(17)), [5, 299, 0, 130], list(range(299, 0, -3))):
-        text = "".join([table[0], *(table[1 + row] for row in chosen)])
-        outcome = succeed("predict", ensemble.path, "-", stdin=text.encode())
-        assert outcome.text.splitlines()[1:] == [lines[row] for row in chosen]
+def test_a_row_is_predicted_the_same_to_the_bit_among_any_others(
+    ensemble: FittedRun, headed: FittedRun
+) -> None:
+    for run in (ensemble, headed):
+        lines = succeed("predict", run.path, run.table).text.splitlines()[1:]
+        table = run.table.read_text().splitlines(keepends=True)
+        for chosen in ([0], [299], list(range(17)), [5, 299, 0, 130], list(range(299, 0, -3))):
+            text = "".join([table[0], *(table[1 + row] for row in chosen)])
+            outcome = succeed("predict", run.path, "-", stdin=text.encode())
+            assert outcome.text.splitlines()[1:] == [lines[row] for row in chosen]
 
 
 @pytest.mark.parametrize(
@@ -237,6 +273,7 @@ def test_a_row_is_predicted_the_same_to_the_bit_among_any_others(ensemble: Fitte
         ["training.sampler=balanced", "weighting.strategy=none"],
         ["loss.name=distribution_balanced", "loss.gamma=2.0", "weighting.strategy=none"],
         ["training.monitor=log_loss", "training.schedule=constant", "training.patience=null"],
+        ["model.recipe=tabular", "model.sharing=none", "training.epochs=4"],
     ],
 )
 def test_member_is_the_network_that_is_trained_alone(
@@ -281,13 +318,18 @@ def test_history_has_a_line_a_member_while_it_trains(ensemble: FittedRun) -> Non
     assert len(set(last.values())) > 1  # or nothing was seen of a member that stops before others
 
 
-def test_every_tensor_has_an_axis_of_members(ensemble: FittedRun, folded: FittedRun) -> None:
-    for run, members in ((ensemble, 3), (folded, 6)):
+def test_every_tensor_has_an_axis_of_members(
+    ensemble: FittedRun, folded: FittedRun, headed: FittedRun
+) -> None:
+    """Or of their heads, where these have something of their own."""
+    for run, members, heads in ((ensemble, 3, 1), (folded, 6, 1), (headed, 2, 3)):
         tensors = load_file(run.path / "model.safetensors")
         assert run.document["members"] == members
         for name, tensor in tensors.items():
             if name.startswith("loss."):
                 assert tensor.shape == (members, 1, 3)
+            elif name.partition(".")[0] in {"scale", "output"}:
+                assert len(tensor) == members * heads
             elif name.endswith(("weight", "bias")):
                 assert len(tensor) == members
         assert {n for n in tensors if n.startswith("loss.")} == {
@@ -521,7 +563,8 @@ def test_far_too_many_members_are_refused_at_once(
 ) -> None:
     monkeypatch.setattr(networks, "available_memory", lambda _device: 10**9)
     config = write_config(tmp_path / "c.yaml", table)
-    settings = ("--set", "model.members=100000000", "--set", f"training.folds={folds}")
+    overrides = ("model.members=100000000", "model.sharing=none", f"training.folds={folds}")
+    settings = [part for override in overrides for part in ("--set", override)]
     began = time.perf_counter()
     outcome = refuse(
         "fit",
@@ -570,7 +613,7 @@ def test_weights_file_gives_every_fold_the_same_weights(table: Path, tmp_path: P
         weighting={"from": str(weights)},
         loss={"name": "asymmetric"},
         training={"folds": 2, "epochs": 1},
-        model={"members": 2},
+        model={"members": 2, "sharing": "none"},
     )
     for entry, label in zip(run.document["labels"], wanted, strict=True):
         assert entry["pos_weight"] == [pytest.approx(label["pos_weight"], rel=1e-6)] * 4
@@ -596,8 +639,10 @@ def test_divergence_names_the_member(table: Path, tmp_path: Path) -> None:
         model={"members": 2},
         training={"folds": 2, "learning_rate": 1e9},
     )
-    says = "training of fold 1, seed 0 diverged in epoch "
-    refuse("fit", config, "--run-dir", tmp_path / "run", says=says)
+    for sharing, seed in (("none", ", seed 0"), ("trunk", "")):
+        settings = ("--set", f"model.sharing={sharing}", "--overwrite")
+        says = f"training of fold 1{seed} diverged in epoch "
+        refuse("fit", config, "--run-dir", tmp_path / "run", *settings, says=says)
 
 
 def test_unseen_categories_and_blanks_go_through_an_ensemble(ensemble: FittedRun) -> None:

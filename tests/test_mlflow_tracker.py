@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
-from small_runs import history, make_columns, refuse, succeed, write_config, write_csv
+from small_runs import TABULAR, history, make_columns, refuse, succeed, write_config, write_csv
 
 from imbalance_cli.config import load_config
 from imbalance_cli.tracking import MlflowTracker
@@ -95,7 +95,7 @@ def test_a_fit(config: Path, tmp_path: Path, uri: str) -> None:
     assert run.data.params == flatten_config(resolved)
     for key, column in (
         ("train/loss", "loss"),
-        ("valid/average_precision", "score"),
+        (f"valid/{TABULAR.monitor}", "score"),
         ("train/learning_rate", "learning_rate"),
         ("train/rows_per_second", "rows_per_second"),
     ):
@@ -121,8 +121,9 @@ def test_the_page_of_a_run_is_an_artifact(config: Path, tmp_path: Path, uri: str
 
 
 def test_members_of_folds_and_seeds(config: Path, tmp_path: Path, uri: str) -> None:
-    settings = ("--set", "training.folds=2", "--set", "model.members=2")
-    succeed("fit", config, "--run-dir", tmp_path / "run", "--mlflow", uri, *settings)
+    settings = ("training.folds=2", "model.members=2", "model.sharing=none")
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    succeed("fit", config, "--run-dir", tmp_path / "run", "--mlflow", uri, *arguments)
     [run] = read_runs(uri)
     names = [f"fold_{fold}_seed_{seed}" for fold in range(2) for seed in range(2)]
     losses = [read_metric(uri, run, f"{name}/train/loss") for name in names]
@@ -144,7 +145,7 @@ def test_a_comparison_is_a_run_with_one_below_it_for_each_candidate(
     assert {run.data.tags["mlflow.parentRunId"] for run in (bce, focal)} == {whole.info.run_id}
     assert (bce.data.params["loss.name"], focal.data.params["loss.name"]) == ("bce", "focal")
     for m, run in enumerate((bce, bce, focal, focal)):
-        found = read_metric(uri, run, f"fold_{m % 2}/valid/average_precision")
+        found = read_metric(uri, run, f"fold_{m % 2}/valid/{TABULAR.monitor}")
         assert found == history(tmp_path / "run", "score", m)
     for run, candidate in zip((bce, focal), outcome.document["candidates"], strict=True):
         wanted = candidate["macro"]["average_precision"]["value"]

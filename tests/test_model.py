@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imbalance_cli.dataset import Dataset
+from imbalance_cli.device import autocast
+from imbalance_cli.embeddings import CATEGORY_WIDTH
 from imbalance_cli.links import inverse_link, link
 from imbalance_cli.losses import weighted_bce
 from imbalance_cli.model import (
     ACTIVATIONS,
-    EMBEDDING_WIDTH,
+    FIRST_LOGITS,
     SCORING_ROWS,
-    MemberEmbedding,
+    HeadScales,
     MemberLinear,
     MultilayerPerceptron,
-    PiecewiseLinear,
     Shape,
     build_model,
     score_rows,
@@ -38,6 +38,9 @@ FULL = Shape(
     continuous=2,
     bins=4,
 )
+HEADED = dataclasses.replace(
+    FULL, activation="gelu", frequencies=[0.1, 0.5, 2.0], heads=3, is_scaled=True
+)
 
 
 def make_rows(rows: int, shape: Shape = FULL) -> Dataset:
@@ -53,11 +56,11 @@ def make_rows(rows: int, shape: Shape = FULL) -> Dataset:
 def make_model(shape: Shape = FULL, seeds: Sequence[int] = (0,)) -> MultilayerPerceptron:
     model = build_model(shape, seeds)
     if model.bins is not None:
-        model.bins.fit(make_rows(200, shape).numeric)
+        model.bins.fit(make_rows(200, shape).numeric[:, : shape.continuous])
     return model
 
 
-def draw(layer: MemberLinear | MemberEmbedding, members: int) -> None:
+def draw(layer: MemberLinear | HeadScales, members: int) -> None:
     for member in range(members):
         layer.draw(member, torch.Generator().manual_seed(member))
 
@@ -65,9 +68,10 @@ def draw(layer: MemberLinear | MemberEmbedding, members: int) -> None:
 # ---------------------------------------------------------------------------------- where it starts
 
 
-def test_same_seed_same_weights() -> None:
+@pytest.mark.parametrize("shape", [FULL, HEADED], ids=["full", "heads"])
+def test_same_seed_same_weights(shape: Shape) -> None:
     state = torch.get_rng_state()
-    first, again, other = (build_model(FULL, [seed]).state_dict() for seed in (3, 3, 4))
+    first, again, other = (build_model(shape, [seed]).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output.weight"], other["output.weight"])
     assert torch.equal(state, torch.get_rng_state())
@@ -77,23 +81,24 @@ def test_layers_start_as_those_of_torch() -> None:
     model = build_model(Shape(3, [4, 2], 2, [5]), [1, 7])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        embedding = torch.nn.Embedding(6, EMBEDDING_WIDTH)
-        hidden = torch.nn.Linear(3 + 2 * EMBEDDING_WIDTH, 5)
+        embedding = torch.nn.Embedding(6, CATEGORY_WIDTH)
+        hidden = torch.nn.Linear(3 + 2 * CATEGORY_WIDTH, 5)
         output = torch.nn.Linear(5, 2)
     wanted = [*embedding.parameters(), *hidden.parameters(), *output.parameters()]
     for parameter, its in zip(model.parameters(), wanted, strict=True):
         assert torch.equal(parameter[1], its)
 
 
-def test_members_start_as_their_seeds_alone() -> None:
+@pytest.mark.parametrize("shape", [FULL, HEADED], ids=["full", "heads"])
+def test_members_start_as_their_seeds_alone(shape: Shape) -> None:
     seeds = (3, 8, 3)
-    together = dict(build_model(FULL, seeds).named_parameters())
-    alone = [dict(build_model(FULL, [seed]).named_parameters()) for seed in seeds]
+    together = dict(build_model(shape, seeds).named_parameters())
+    alone = [dict(build_model(shape, [seed]).named_parameters()) for seed in seeds]
     for name, parameter in together.items():
         assert torch.equal(parameter, torch.cat([start[name] for start in alone]))
         assert parameter.requires_grad
         assert parameter.is_leaf
-        assert not torch.equal(parameter[0], parameter[1])
+        assert not torch.equal(parameter[0], parameter[1]), name
 
 
 def test_one_network_is_made_of_torch_layers() -> None:
@@ -101,8 +106,8 @@ def test_one_network_is_made_of_torch_layers() -> None:
     model = build_model(Shape(3, [4, 2], 2, [5]), [7])
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        table = torch.nn.Embedding(6, EMBEDDING_WIDTH)
-        hidden = torch.nn.Linear(3 + 2 * EMBEDDING_WIDTH, 5)
+        table = torch.nn.Embedding(6, CATEGORY_WIDTH)
+        hidden = torch.nn.Linear(3 + 2 * CATEGORY_WIDTH, 5)
         output = torch.nn.Linear(5, 2)
     wanted = {
         "embedding.weight": table.weight,
@@ -116,55 +121,58 @@ def test_one_network_is_made_of_torch_layers() -> None:
     assert all(torch.equal(found[name][0], wanted[name]) for name in wanted)
 
 
+@pytest.mark.parametrize("shape", [FULL, HEADED], ids=["full", "heads"])
 @pytest.mark.parametrize("members", [1, 2])
-def test_starts_at_the_prior(members: int) -> None:
-    """Each member at its own, with its own loss."""
+def test_starts_at_the_prior(members: int, shape: Shape) -> None:
+    """Each member at its own, with its own loss; all its heads alike."""
     prevalence = torch.tensor([[0.01, 0.2, 0.5], [0.3, 0.5, 0.02]])[:members]
     weights = torch.tensor([[99.0, 4.0, 1.0], [1.0, 2.0, 30.0]])[:members]
     losses = [weighted_bce(weight) for weight in weights]
     starts = torch.stack([link(p, loss) for p, loss in zip(prevalence, losses, strict=True)])
-    model = build_model(FULL, range(members), starts)
-    torch.testing.assert_close(model.output.bias.detach(), starts.float())
-    plain = build_model(FULL, range(members))
-    torch.testing.assert_close(model.output.weight, plain.output.weight * 0.1)
-    logits = score_rows(model, make_rows(1000), "float32")
+    model = build_model(shape, range(members), starts)
+    biases = model.output.bias.detach().unflatten(0, (members, shape.heads))
+    for head in range(shape.heads):
+        torch.testing.assert_close(biases[:, head], starts.float())
+    plain = build_model(shape, range(members))
+    torch.testing.assert_close(model.output.weight, plain.output.weight * FIRST_LOGITS)
+    logits = score_rows(model, make_rows(1000, shape), "float32").unflatten(0, (members, -1))
     for member, loss in enumerate(losses):
         probabilities = inverse_link(logits[member], loss)
         torch.testing.assert_close(
-            probabilities.mean(dim=0).float(), prevalence[member], rtol=0.15, atol=0
+            probabilities.mean(dim=(0, 1)).float(), prevalence[member], rtol=0.15, atol=0
         )
 
 
+def test_layers_of_unit_variance() -> None:
+    """Outputs without their biases vary as the inputs do; biases are standard normal."""
+    layer = MemberLinear(1, 400, 300, unit_variance=True)
+    draw(layer, 1)
+    layer.eval()
+    torch.testing.assert_close(layer.weight.std(), torch.tensor(400**-0.5), rtol=0.02, atol=0)
+    torch.testing.assert_close(layer.bias.std(), torch.tensor(1.0), rtol=0.1, atol=0)
+    rows = torch.randn(200, 400, generator=torch.Generator().manual_seed(9))
+    spread = (layer(rows) - layer.bias).std()
+    torch.testing.assert_close(spread, torch.tensor(1.0), rtol=0.05, atol=0)
+    model = build_model(HEADED, [0])
+    first = model.hidden[0]
+    assert isinstance(first, MemberLinear)
+    spreads = [float(layer.weight.std()) for layer in (first, model.output)]
+    assert spreads == pytest.approx([HEADED.inputs**-0.5, 1 / 3], rel=0.3)
+
+
+def test_heads_start_with_signs_and_one_head_with_ones() -> None:
+    heads = HeadScales(2, 4, 50)
+    draw(heads, 2)
+    scales = heads.weight.detach()
+    assert set(scales.flatten().tolist()) == {-1.0, 1.0}
+    assert abs(scales.mean()) < 0.25
+    assert len(torch.unique(scales, dim=0)) == 8
+    single = HeadScales(2, 1, 50)
+    draw(single, 2)
+    assert torch.equal(single.weight, torch.ones(2, 50))
+
+
 # --------------------------------------------------------------------------------- what it computes
-
-
-def reference_bins(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Gorishniy et al. 2022, equation 1, within [0, 1]: (N, T) of one feature."""
-    result = np.zeros((len(x), len(edges) - 1))
-    for t in range(len(edges) - 1):
-        low, high = edges[t], edges[t + 1]
-        for i, value in enumerate(x):
-            if high > low:
-                result[i, t] = min(max((value - low) / (high - low), 0), 1)
-    return result
-
-
-@settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 99), rows=st.integers(1, 50), bins=st.integers(1, 8), ties=st.booleans())
-def test_piecewise_linear(seed: int, rows: int, bins: int, *, ties: bool) -> None:
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(rows, 3)).astype(np.float32)
-    x = x.round() if ties else x
-    module = PiecewiseLinear(2, bins)
-    module.fit(torch.from_numpy(x))
-    for feature in range(2):
-        places = [t * (rows - 1) // bins for t in range(bins + 1)]
-        np.testing.assert_array_equal(module.edges[feature].numpy(), np.sort(x[:, feature])[places])
-    new = random.normal(size=(7, 3)).astype(np.float32) * 2
-    result = module(torch.from_numpy(new)).numpy().reshape(7, 2, bins)
-    for feature in range(2):
-        wanted = reference_bins(new[:, feature], module.edges[feature].numpy())
-        np.testing.assert_allclose(result[:, feature], wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -202,33 +210,17 @@ def test_linear_layers_take_rows_of_each_member() -> None:
         torch.testing.assert_close(outputs[member], wanted)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("own", [False, True])
-def test_embeddings_are_those_of_torch(members: int, *, own: bool) -> None:
-    """A member looks up its own table, and a feature its own part of it."""
-    sizes = [4, 12, 1]
-    module = MemberEmbedding(members, sizes)
-    draw(module, members)
-    rows = [make_rows(9 + own * m, Shape(0, sizes, 1, [])).codes[:9] for m in range(members)]
-    codes = torch.stack(rows) if own else rows[0]
-    outputs = module(codes)
-    assert outputs.shape[-2:] == (9, 3 * EMBEDDING_WIDTH)
-    outputs = outputs.reshape(members, 9, -1)
-    for member in range(members):
-        tables = torch.split(module.weight[member], sizes)
-        looked_up = [
-            torch.nn.functional.embedding(rows[own * member][:, feature], table)
-            for feature, table in enumerate(tables)
-        ]
-        assert torch.equal(outputs[member], torch.cat(looked_up, dim=1))
-
-
 SHAPES = {
     "full": FULL,
     "bins only": Shape(4, [], 2, [6], continuous=4, bins=3),
     "codes only": Shape(0, [5, 3], 2, [6]),
     "numbers only": Shape(4, [], 1, [6, 5]),
     "logistic": Shape(4, [5], 2, []),
+    "heads": HEADED,
+    "heads of a textbook network": dataclasses.replace(FULL, heads=4),
+    "heads without layers": Shape(4, [5], 2, [], heads=3),
+    "scales of one head": Shape(4, [5], 2, [6], is_scaled=True),
+    "frequencies only": Shape(4, [], 2, [6], continuous=4, frequencies=[0.1, 1.0]),
 }
 
 
@@ -239,15 +231,125 @@ def test_members_compute_what_each_computes_alone(shape: Shape) -> None:
     parts = [make_rows(rows, shape).select(torch.arange(7)) for rows in (7, 8, 9)]
     shared = model(parts[0].numeric, parts[0].codes)
     own = model(torch.stack([p.numeric for p in parts]), torch.stack([p.codes for p in parts]))
-    assert shared.shape == own.shape == (3, 7, shape.labels)
+    assert shared.shape == own.shape == (3 * shape.heads, 7, shape.labels)
     for index, part in enumerate(parts):
         alone = make_model(shape, (index,)).eval()
+        heads = slice(index * shape.heads, (index + 1) * shape.heads)
         for logits, rows in ((shared, parts[0]), (own, part)):
             wanted = alone(rows.numeric, rows.codes)
-            assert wanted.shape == (1, 7, shape.labels)
-            torch.testing.assert_close(logits[index], wanted[0])
+            assert wanted.shape == (shape.heads, 7, shape.labels)
+            torch.testing.assert_close(logits[heads], wanted, rtol=1e-4, atol=1e-5)
             one_batch = alone(rows.numeric[None], rows.codes[None])
             torch.testing.assert_close(one_batch, wanted)
+
+
+def trunk_inputs(model: MultilayerPerceptron, member: int, rows: Dataset) -> torch.Tensor:
+    """Return the inputs of a network's first layer before any head scales them, (B, D)."""
+    numbers = rows.numeric[:, : model.shape.continuous]
+    assert model.bins is not None
+    assert model.periodic is not None
+    assert model.embedding is not None
+    frequency, phase = model.periodic.frequency[member], model.periodic.phase[member]
+    waves = torch.cos(numbers[:, :, None] * frequency + phase)
+    periodic = [
+        waves[:, feature] @ model.periodic.weight[member, feature]
+        + model.periodic.bias[member, feature]
+        for feature in range(model.shape.continuous)
+    ]
+    tables = torch.split(model.embedding.weight[member], model.shape.cardinalities)
+    looked_up = [table[rows.codes[:, feature]] for feature, table in enumerate(tables)]
+    return torch.cat([rows.numeric, model.bins(numbers), *periodic, *looked_up], dim=1)
+
+
+def test_heads_are_networks_that_share_a_trunk() -> None:
+    """Written out by hand: a head scales the inputs, and has its own last layer."""
+    model = make_model(HEADED, (0, 1)).eval()
+    with torch.no_grad():  # away from where they start
+        for number, parameter in enumerate(model.parameters()):
+            random = torch.Generator().manual_seed(number)
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=random))
+    rows = make_rows(8, HEADED)
+    logits = model(rows.numeric, rows.codes)
+    assert model.scale is not None
+    for member in range(2):
+        inputs = trunk_inputs(model, member, rows)
+        assert inputs.shape == (8, HEADED.inputs)
+        for head in range(member * HEADED.heads, (member + 1) * HEADED.heads):
+            x = inputs * model.scale.weight[head]
+            for layer in model.hidden:
+                assert isinstance(layer, MemberLinear)
+                x = torch.nn.functional.gelu(x @ layer.weight[member].T + layer.bias[member])
+            wanted = x @ model.output.weight[head].T + model.output.bias[head]
+            torch.testing.assert_close(logits[head], wanted, rtol=1e-4, atol=1e-4)
+    assert len({round(float(one), 4) for one in logits[:, 0, 0]}) == 6
+
+
+def test_heads_of_a_textbook_network_are_its_copies_with_other_signs() -> None:
+    """Without learned scales each is a network of torch's own layers."""
+    shape = Shape(4, [], 2, [8, 5], heads=3)
+    model = make_model(shape).eval()
+    rows = make_rows(9, shape)
+    logits = model(rows.numeric, rows.codes)
+    assert model.scale is not None
+    for head in range(3):
+        x = rows.numeric * model.scale.weight[head]
+        for layer in model.hidden:
+            assert isinstance(layer, MemberLinear)
+            x = torch.nn.functional.linear(x, layer.weight[0], layer.bias[0]).relu()
+        wanted = torch.nn.functional.linear(x, model.output.weight[head], model.output.bias[head])
+        torch.testing.assert_close(logits[head], wanted)
+
+
+# ------------------------------------------------------------------------------------- dropout
+
+
+def drop(share: float, rows: torch.Tensor) -> torch.Tensor:
+    """Leave out so much of rows."""
+    model = build_model(Shape(3, [], 1, [4], dropout=0.5), [0])
+    model.dropout.fill_(share)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return model._drop(rows)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 0.9])
+def test_dropout_leaves_out_a_share_and_keeps_the_mean(share: float) -> None:
+    """The share is rounded to a 256th; whatever is kept is divided by what is kept of all."""
+    rounded = round(share * 256) / 256
+    dropped = drop(share, torch.ones(3, 1001, 67))
+    left_out = (dropped == 0).float().mean(dim=(1, 2))
+    error = 5 * math.sqrt(rounded * (1 - rounded) / (1001 * 67))
+    assert (left_out - rounded).abs().max() < error
+    torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([1 / (1 - rounded)]))
+    torch.testing.assert_close(dropped.mean(), torch.tensor(1.0), rtol=0.05, atol=0)
+    # each unit by itself: neither a row nor a unit goes as a whole
+    assert (dropped == 0).any(dim=2).float().mean() > 0.4
+    together = ((dropped[..., 1:] == 0) & (dropped[..., :-1] == 0)).float().mean()
+    assert together == pytest.approx(rounded**2, abs=0.005)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (1, 8, 8)])
+def test_dropout_of_nothing_is_exact(shape: tuple[int, ...]) -> None:
+    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(drop(0.0, rows), rows)
+
+
+def test_dropout_of_nearly_all_is_finite() -> None:
+    dropped = drop(0.9999, torch.ones(1, 300, 300))
+    assert dropped.isfinite().all()
+    assert dropped.any()
+
+
+def test_dropout_is_what_the_buffer_says_by_then() -> None:
+    model = build_model(Shape(4, [], 2, [64], dropout=0.5), [0]).train()
+    rows = make_rows(20, model.shape)
+    kept = model.eval()(rows.numeric, rows.codes)
+    model.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        assert not torch.allclose(model(rows.numeric, rows.codes), kept)
+    model.dropout.fill_(0)
+    torch.testing.assert_close(model(rows.numeric, rows.codes), kept)
 
 
 def test_members_drop_units_of_their_own() -> None:
@@ -274,17 +376,28 @@ def test_a_member_is_the_memory_of_the_whole(shape: Shape) -> None:
     assert own.keys() == whole.keys()
     before = {name: parameter.detach().clone() for name, parameter in whole.items()}
     for name, parameter in own.items():
-        assert parameter.data_ptr() == whole[name][1].data_ptr()
+        each = len(parameter)  # one, or its heads
+        assert each in {1, shape.heads}
+        assert parameter.data_ptr() == whole[name][each].data_ptr()
         assert parameter.requires_grad
         assert parameter.is_leaf
         with torch.no_grad():
             parameter.add_(1)
-        assert torch.equal(whole[name][1], before[name][1] + 1)
-        assert torch.equal(whole[name][::2], before[name][::2])
-    shared = dict(alone.named_buffers())
+        of_members = whole[name].detach().unflatten(0, (3, each))
+        were = before[name].unflatten(0, (3, each))
+        assert torch.equal(of_members[1], were[1] + 1)
+        assert torch.equal(of_members[::2], were[::2])
+    its = dict(alone.named_buffers())
     for name, buffer in model.named_buffers():
-        assert buffer.data_ptr() == shared[name].data_ptr()
-        assert buffer.device.type == "cpu"
+        assert torch.equal(its[name], buffer)
+        assert its[name].device.type == buffer.device.type == "cpu"
+        assert (its[name].data_ptr() == buffer.data_ptr()) == (name != "dropout")
+
+
+def test_members_that_take_turns_fade_their_own_dropout() -> None:
+    first, second = make_model(seeds=(0, 1)).alone()
+    first.dropout.fill_(0.1)
+    assert second.dropout.item() == pytest.approx(FULL.dropout)
 
 
 def test_members_alone_are_all_of_them() -> None:
@@ -305,35 +418,40 @@ def test_members_alone_are_all_of_them() -> None:
 # ------------------------------------------------------------------------------------- the scores
 
 
+@pytest.mark.parametrize("shape", [FULL, HEADED], ids=["full", "heads"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rows", [1, 7, SCORING_ROWS, SCORING_ROWS + 3])
-def test_score_of_a_row_is_its_own(rows: int, precision: str) -> None:
+def test_score_of_a_row_is_its_own(rows: int, precision: str, shape: Shape) -> None:
     """Bit for bit the same, whatever rows come with it and wherever it stands among them.
 
     Whatever networks it is scored with, too.
     """
     seeds = (0, 5, 9)
-    model = make_model(seeds=seeds)
-    data = make_rows(rows)
+    model = make_model(shape, seeds)
+    data = make_rows(rows, shape)
     scores = score_rows(model, data, precision)
-    assert scores.shape == (3, rows, 3)
+    assert scores.shape == (3 * shape.heads, rows, 3)
     assert scores.dtype == torch.float32
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(0))
     assert torch.equal(score_rows(model, data.select(order), precision), scores[:, order])
     for row in {0, rows // 2, rows - 1}:
         alone = score_rows(model, data.select(torch.tensor([row])), precision)
         assert torch.equal(alone[:, 0], scores[:, row])
-    for index, seed in enumerate(seeds):
-        single = score_rows(make_model(seeds=[seed]), data, precision)
-        assert torch.equal(single[0], scores[index])
-        assert torch.equal(score_rows(model.member(index), data, precision)[0], scores[index])
+    for seed, own in zip(seeds, scores.split(shape.heads), strict=True):
+        assert torch.equal(score_rows(make_model(shape, [seed]), data, precision), own)
+    for member, own in zip(model.alone(), scores.split(shape.heads), strict=True):
+        assert torch.equal(score_rows(member, data, precision), own)
 
 
+@pytest.mark.parametrize("hidden", [[], [7]])
+@pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("labels", [1, 3, 5, 12])
-def test_score_of_a_row_is_its_own_for_any_number_of_inputs(labels: int) -> None:
+def test_score_of_a_row_is_its_own_for_any_number_of_inputs(
+    labels: int, heads: int, hidden: list[int]
+) -> None:
     """Where a library of matrix products sums four inputs at a time, what is left over counts."""
     for numeric in (1, 6, 7, 9, 30, 31, 101):
-        shape = Shape(numeric, [], labels, [])
+        shape = Shape(numeric, [], labels, hidden, heads=heads)
         model, data = make_model(shape), make_rows(60, shape)
         scores = score_rows(model, data, "float32")
         order = torch.arange(60).flip(0)
@@ -341,6 +459,7 @@ def test_score_of_a_row_is_its_own_for_any_number_of_inputs(labels: int) -> None
 
 
 def test_no_rows() -> None:
+    assert score_rows(make_model(HEADED), make_rows(0), "float32").shape == (3, 0, 3)
     assert score_rows(make_model(), make_rows(0), "float32").shape == (1, 0, 3)
     assert score_rows(make_model(seeds=(0, 1)), make_rows(0), "float32").shape == (2, 0, 3)
 
@@ -352,23 +471,33 @@ def test_scoring_leaves_out_dropout(seeds: Sequence[int]) -> None:
     assert torch.equal(score_rows(model, data, "float32"), score_rows(model, data, "float32"))
 
 
-def test_bfloat16_does_not_tie_the_scores() -> None:
+@pytest.mark.parametrize(("shape", "error"), [(FULL, 0.05), (HEADED, 0.15)], ids=["full", "heads"])
+def test_bfloat16_does_not_tie_the_scores(shape: Shape, error: float) -> None:
     """The last layer is float32: three digits would make most scores equal in a ranking."""
-    model, data = make_model(), make_rows(2000)
+    model, data = make_model(shape), make_rows(2000, shape)
     low, full = (score_rows(model, data, precision) for precision in ("bfloat16", "float32"))
-    torch.testing.assert_close(low, full, rtol=0, atol=0.05)
+    torch.testing.assert_close(low, full, rtol=0, atol=error)
+    assert not torch.equal(low, full)
     distinct = [len(set(scores[0, :, 0].tolist())) for scores in (low, full)]
     assert distinct[0] > 0.99 * distinct[1]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_every_activation_learns(activation: str) -> None:
-    model = build_model(Shape(3, [], 2, [4], activation), [0, 1])
-    data = make_rows(8, Shape(3, [], 2, [4]))
-    torch.autograd.backward(model(data.numeric, data.codes).square().sum())
-    for parameter in model.parameters():
-        assert parameter.grad is not None
-        assert parameter.grad.flatten(1).any(dim=1).all()
+@pytest.mark.parametrize("shape", [Shape(3, [], 2, [4]), HEADED], ids=["smallest", "heads"])
+def test_every_activation_learns(activation: str, precision: str, shape: Shape) -> None:
+    """Every parameter of every member and head has a gradient."""
+    model = make_model(dataclasses.replace(shape, activation=activation), (0, 1))
+    data = make_rows(30, shape)
+    with autocast(torch.device("cpu"), precision):
+        logits = model(data.numeric, data.codes)
+    assert logits.dtype == torch.float32
+    torch.autograd.backward(logits.square().sum())
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.dtype == torch.float32
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.flatten(1).any(dim=1).all(), name
 
 
 def test_parts_that_are_left_out() -> None:
@@ -388,10 +517,11 @@ def test_embeddings_are_apart() -> None:
     torch.testing.assert_close(one[0, 0], model.output(chosen))
 
 
-def test_shape_is_plain_data() -> None:
-    assert Shape(**FULL.to_dict()) == FULL
-    first = make_model(seeds=(0, 1))
-    second = MultilayerPerceptron(Shape(**FULL.to_dict()), members=2)
+@pytest.mark.parametrize("shape", [FULL, HEADED], ids=["full", "heads"])
+def test_shape_is_plain_data(shape: Shape) -> None:
+    assert Shape(**shape.to_dict()) == shape
+    first = make_model(shape, (0, 1))
+    second = MultilayerPerceptron(Shape(**shape.to_dict()), members=2)
     second.load_state_dict(first.state_dict())
-    data = make_rows(5)
+    data = make_rows(5, shape)
     assert torch.equal(score_rows(first, data, "float32"), score_rows(second, data, "float32"))

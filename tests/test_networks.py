@@ -11,26 +11,30 @@ import pytest
 import torch
 from small_runs import LABELS, Silent, load_sections, make_columns, write_csv
 
+from imbalance_cli.embeddings import CATEGORY_WIDTH, PERIODIC_WIDTH
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.links import inverse_link
-from imbalance_cli.model import build_model
+from imbalance_cli.model import SCORING_ROWS, build_model
 from imbalance_cli.sampling import balanced_rates
 from imbalance_cli.workflows import networks
 from imbalance_cli.workflows.networks import (
+    Networks,
     make_loss,
     plan_networks,
+    recipe_of,
     refuse_too_many,
     start_model,
 )
 from imbalance_cli.workflows.preparing import Prepared, count_targets, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from imbalance_cli.config import Config
     from imbalance_cli.losses import Loss
+    from imbalance_cli.model import MultilayerPerceptron
 
 POSITIVES, KNOWN = [40, 10, 4], [200, 190, 180]  # of each label's 200 rows
 
@@ -221,24 +225,34 @@ def prepare_table(
     return config, prepare(config, Silent(), folds=config.training.folds)
 
 
+def plan(config: Config, prepared: Prepared, name: str = "") -> Networks:
+    """Plan by the recipe of the config."""
+    return plan_networks(config, recipe_of(config, prepared), prepared, name=name)
+
+
+def start(config: Config, prepared: Prepared, plans: Sequence[Networks]) -> MultilayerPerceptron:
+    """Build by the recipe of the config."""
+    return start_model(recipe_of(config, prepared), prepared, plans, config.training.seed)
+
+
 def test_members_of_every_fold_have_the_same_seeds_and_its_rows(tmp_path: Path) -> None:
     training = {"folds": 3, "seed": 7, "sampler": "balanced"}
     config, prepared = prepare_table(
         tmp_path,
         make_columns(300),
         training=training,
-        model={"members": 2},
+        model={"members": 2, "sharing": "none"},
         loss={"name": "bce"},
     )
-    plan = plan_networks(config, prepared, name="plain")
-    assert plan.folds == [0, 0, 1, 1, 2, 2]
-    assert [member.seed for member in plan.members] == [7, 8] * 3
-    assert [member.name for member in plan.members][:3] == [
+    planned = plan(config, prepared, name="plain")
+    assert planned.folds == [0, 0, 1, 1, 2, 2]
+    assert [member.seed for member in planned.members] == [7, 8] * 3
+    assert [member.name for member in planned.members][:3] == [
         "plain, fold 1, seed 7",
         "plain, fold 1, seed 8",
         "plain, fold 2, seed 7",
     ]
-    for member, number in zip(plan.members, plan.folds, strict=True):
+    for member, number in zip(planned.members, planned.folds, strict=True):
         fold = prepared.folds[number]
         assert np.array_equal(member.train.numpy(), fold.train)
         assert np.array_equal(member.valid.numpy(), fold.valid)
@@ -247,16 +261,66 @@ def test_members_of_every_fold_have_the_same_seeds_and_its_rows(tmp_path: Path) 
             member.rates,
             balanced_rates(torch.from_numpy(prepared.targets.take(fold.train).dense())),
         )
-    assert plan.starts.shape == (6, 3)
+    assert planned.starts.shape == (6, 3)
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_members_on_a_trunk_are_one_network_per_fold(tmp_path: Path, folds: int | None) -> None:
+    config, prepared = prepare_table(
+        tmp_path, make_columns(300), model={"members": 5}, training={"folds": folds}
+    )
+    planned = plan(config, prepared)
+    assert planned.folds == list(range(folds or 1))
+    assert [member.name for member in planned.members] == (
+        [""] if folds is None else ["fold 1", "fold 2", "fold 3"]
+    )
+    model = start(config, prepared, [planned])
+    assert (model.members, model.shape.heads) == (folds or 1, 5)
+    for number, start_of_fold in enumerate(planned.starts):
+        for head in range(5 * number, 5 * number + 5):
+            torch.testing.assert_close(model.output.bias[head].detach(), start_of_fold.float())
+
+
+@pytest.mark.parametrize("recipe", ["tabular", "plain"])
+@pytest.mark.parametrize("embedding", ["auto", "none", "piecewise_linear", "periodic", "both"])
+def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding: str) -> None:
+    model = {"recipe": recipe, "numeric_embedding": embedding}
+    config, prepared = prepare_table(tmp_path, make_columns(300), model=model)
+    chosen = recipe_of(config, prepared)
+    built = start(config, prepared, [plan(config, prepared)])
+    assert built.members == chosen.networks
+    shape = built.shape
+    assert (shape.heads, shape.bins, shape.frequencies) == (
+        chosen.heads,
+        chosen.bins,
+        chosen.frequencies,
+    )
+    assert shape.is_scaled == chosen.is_scaled
+    assert (shape.hidden, shape.activation) == (chosen.hidden, chosen.activation)
+    assert float(built.dropout) == pytest.approx(chosen.dropout)
+    if built.bins is not None:
+        numbers = prepared.rows.select(torch.from_numpy(prepared.folds[0].train)).numeric
+        assert torch.equal(built.bins.edges[:, 0], numbers[:, : shape.continuous].amin(dim=0))
+
+
+def test_a_table_without_numbers_has_no_embedding_of_them(tmp_path: Path) -> None:
+    columns = {name: make_columns(300)[name] for name in ("colour", "city", *LABELS)}
+    for recipe in ("tabular", "plain"):
+        config, prepared = prepare_table(tmp_path, columns, model={"recipe": recipe})
+        built = start(config, prepared, [plan(config, prepared)])
+        assert (built.shape.bins, built.shape.frequencies) == (0, [])
+        config, prepared = prepare_table(tmp_path, columns, model={"numeric_embedding": "periodic"})
+        with pytest.raises(ConfigError, match="no feature is a number"):
+            recipe_of(config, prepared)
 
 
 def test_one_plain_member_has_no_name_and_no_rates(tmp_path: Path) -> None:
     config, prepared = prepare_table(tmp_path, make_columns(300))
-    plan = plan_networks(config, prepared)
-    [member] = plan.members
+    planned = plan(config, prepared)
+    [member] = planned.members
     assert member.name == ""
     assert member.rates is None
-    assert plan.folds == [0]
+    assert planned.folds == [0]
     assert np.array_equal(prepared.folds[0].held_out, prepared.data.split.valid)
     assert not prepared.is_cross_fitted
 
@@ -275,12 +339,12 @@ def test_networks_start_where_their_probability_is_the_prevalence(
         training={"sampler": sampler, "folds": 2},
         weighting={"allow_double_counting": True},
     )
-    plan = plan_networks(config, prepared)
-    for member, start in zip(plan.members, plan.starts, strict=True):
+    planned = plan(config, prepared)
+    for member, own_start in zip(planned.members, planned.starts, strict=True):
         cells = prepared.data.targets.take(member.train.numpy()).dense()
         positives, known = (cells == 1).sum(axis=0), (~np.isnan(cells)).sum(axis=0)
         wanted = torch.from_numpy((positives + 0.5) / (known + 1))
-        torch.testing.assert_close(inverse_link(start, member.loss), wanted, rtol=1e-4, atol=0)
+        torch.testing.assert_close(inverse_link(own_start, member.loss), wanted, rtol=1e-4, atol=0)
 
 
 def weights_by_hand(prepared: Prepared) -> list[list[float]]:
@@ -294,8 +358,7 @@ def weights_by_hand(prepared: Prepared) -> list[list[float]]:
 
 def test_weights_of_a_fold_are_of_its_training_rows_alone(tmp_path: Path) -> None:
     config, prepared = prepare_table(tmp_path, make_columns(300), training={"folds": 3})
-    plan = plan_networks(config, prepared)
-    weights = [pos_weight(member.loss) for member in plan.members]
+    weights = [pos_weight(member.loss) for member in plan(config, prepared).members]
     for mine, wanted in zip(weights, weights_by_hand(prepared), strict=True):
         assert mine == pytest.approx(wanted, rel=1e-6)
     assert len({tuple(mine) for mine in weights}) > 1
@@ -304,7 +367,7 @@ def test_weights_of_a_fold_are_of_its_training_rows_alone(tmp_path: Path) -> Non
         others = np.append(fold.valid, fold.held_out)
         cells[others] = 1 - cells[others]
         turned = dataclasses.replace(prepared, targets=as_targets(cells))
-        again = plan_networks(config, turned).members
+        again = plan(config, turned).members
         assert pos_weight(again[number].loss) == weights[number]
         assert any(pos_weight(m.loss) != w for m, w in zip(again, weights, strict=True))
 
@@ -316,25 +379,30 @@ def pos_weight(loss: Loss) -> list[float]:
     return weights
 
 
-def test_label_that_cannot_be_learned_scores_its_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sharing", ["trunk", "none"])
+def test_label_that_cannot_be_learned_scores_its_start(tmp_path: Path, sharing: str) -> None:
     columns = make_columns(300) | {"y_rare": ["0"] * 300}
-    config, prepared = prepare_table(tmp_path, columns, model={"members": 2})
+    model_of = {"members": 2, "sharing": sharing}
+    config, prepared = prepare_table(tmp_path, columns, model=model_of)
     assert prepared.learnable == [True, True, False]
     assert prepared.rows.columns(slice(2, 3)).isnan().all()
-    model = start_model(config, prepared, [plan_networks(config, prepared)])
+    model = start(config, prepared, [plan(config, prepared)])
     assert (model.output.weight[:, 2] == 0).all()
     assert (model.output.weight[:, :2] != 0).any()
+    assert len(model.output.weight) == 2
     rows = prepared.rows.select(torch.arange(300))
     logits = model.eval()(rows.numeric, rows.codes)
     assert (logits[:, :, 2] == model.output.bias[0, 2]).all()
 
 
-def test_several_models_are_built_side_by_side(tmp_path: Path) -> None:
-    config, prepared = prepare_table(tmp_path, make_columns(300), model={"members": 2})
-    one = plan_networks(config, prepared)
-    both = start_model(config, prepared, [one, one])
-    alone = start_model(config, prepared, [one])
-    assert both.members == 4
+@pytest.mark.parametrize(("sharing", "networks"), [("trunk", 2), ("none", 4)])
+def test_several_models_are_built_side_by_side(tmp_path: Path, sharing: str, networks: int) -> None:
+    model = {"members": 2, "sharing": sharing}
+    config, prepared = prepare_table(tmp_path, make_columns(300), model=model)
+    one = plan(config, prepared)
+    both = start(config, prepared, [one, one])
+    alone = start(config, prepared, [one])
+    assert both.members == networks
     for name, parameter in both.named_parameters():
         mine = dict(alone.named_parameters())[name]
         assert torch.equal(parameter, torch.cat([mine, mine]))
@@ -345,26 +413,36 @@ def test_several_models_are_built_side_by_side(tmp_path: Path) -> None:
 
 def need(config: Config, prepared: Prepared) -> int:
     """Return the bytes that one network takes while it trains."""
-    plan = plan_networks(config, prepared)
-    model = build_model(networks._shape(config, prepared), [0], plan.starts[:1])
+    recipe = recipe_of(config, prepared)
+    model = build_model(networks._shape(recipe, prepared), [0], plan(config, prepared).starts[:1])
     return 4 * 5 * sum(parameter.numel() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize(("folds", "models"), [(None, 1), (3, 1), (3, 4)])
+@pytest.mark.parametrize("model_of", [{"recipe": "plain"}, {"sharing": "none", "members": 1}])
 def test_more_networks_than_the_memory_holds_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int | None, models: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folds: int | None,
+    models: int,
+    model_of: dict[str, object],
 ) -> None:
-    config, prepared = prepare_table(tmp_path, make_columns(300), training={"folds": folds})
+    config, prepared = prepare_table(
+        tmp_path, make_columns(300), training={"folds": folds}, model=model_of
+    )
     each = need(config, prepared) * (folds or 1) * models
-    rows = 4096  # scored at a time, which is more than a batch here
-    shape = networks._shape(config, prepared)
-    inputs = shape.numeric + shape.continuous * shape.bins + 8 * len(shape.cardinalities)
+    rows = SCORING_ROWS  # which is more than a batch here
+    shape = networks._shape(recipe_of(config, prepared), prepared)
+    per_number = shape.bins + (PERIODIC_WIDTH if shape.frequencies else 0)
+    inputs = shape.numeric + shape.continuous * per_number
+    inputs += CATEGORY_WIDTH * len(shape.cardinalities)
     batch = rows * (inputs + sum(shape.hidden) + shape.labels) * 4 * 4
 
     def fill(members: int, free: int) -> Any:  # noqa: ANN401  an error or nothing
         monkeypatch.setattr(networks, "available_memory", lambda _device: free + batch)
         model = config.model.model_copy(update={"members": members})
-        refuse_too_many(config.model_copy(update={"model": model}), prepared, models)
+        changed = config.model_copy(update={"model": model})
+        refuse_too_many(recipe_of(changed, prepared), prepared, models)
 
     fill(5, 5 * each)
     with pytest.raises(ConfigError, match=r"^model\.members: ") as caught:
@@ -375,19 +453,45 @@ def test_more_networks_than_the_memory_holds_are_refused(
     assert str(caught.value.hint).endswith(" 5 would fit")
     total = 10**8 * (folds or 1) * models
     assert caught.value.message.startswith(f"model.members: {total:,} networks of ")
-    assert f"need {10**8 * each / 1e9:,.1f} GB to train" in caught.value.message
+    assert f"training takes {10**8 * each / 1e9:,.1f} GB, and " in caught.value.message
     with pytest.raises(ConfigError) as caught:
         fill(1, each - 1)
     assert "narrower model.hidden" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("sharing", "seen", "hint"),
+    [
+        ("none", "100,000,000 networks", " would fit"),
+        ("trunk", "1 network", "fewer model.members"),
+    ],
+)
 def test_planning_asks_for_the_memory_before_it_takes_any(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharing: str, seen: str, hint: str
 ) -> None:
-    config, prepared = prepare_table(tmp_path, make_columns(300), model={"members": 10**8})
+    model = {"members": 10**8, "sharing": sharing}
+    config, prepared = prepare_table(tmp_path, make_columns(300), model=model)
     monkeypatch.setattr(networks, "available_memory", lambda _device: 10**9)
-    with pytest.raises(ConfigError, match=r"model\.members: 100,000,000 networks"):
-        plan_networks(config, prepared)
+    with pytest.raises(ConfigError, match=rf"model\.members: {seen} of ") as caught:
+        plan(config, prepared)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_batch_is_kept_for_each_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one network on the CPU, whose batches need more than its parameters."""
+    bytes_of = []
+    for heads in (2, 8):
+        config, prepared = prepare_table(tmp_path, make_columns(300), model={"members": heads})
+        recipe = recipe_of(config, prepared)
+        shape = networks._shape(recipe, prepared)
+        bytes_of.append(networks._bytes_of_a_batch(recipe, prepared, shape))
+        needed = need(config, prepared) + bytes_of[-1]
+        monkeypatch.setattr(networks, "available_memory", lambda _device, free=needed: free)
+        refuse_too_many(recipe, prepared, models=1)
+        monkeypatch.setattr(networks, "available_memory", lambda _device, free=needed - 1: free)
+        with pytest.raises(ConfigError, match=r"model\.members: 1 network of "):
+            refuse_too_many(recipe, prepared, models=1)
+    assert bytes_of[1] == 4 * bytes_of[0]
 
 
 @pytest.mark.parametrize(

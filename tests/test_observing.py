@@ -92,9 +92,8 @@ def test_everything_that_may_take_long_is_told(
 
 
 def test_members_of_folds_and_seeds(table: Path, tmp_path: Path) -> None:
-    config = load_sections(
-        tmp_path, table, training={"folds": 3, "epochs": 1}, model={"members": 2}
-    )
+    model = {"members": 2, "sharing": "none"}
+    config = load_sections(tmp_path, table, training={"folds": 3, "epochs": 1}, model=model)
     diary = Diary()
     workflows.fit(config, tmp_path / "run", diary, overwrite=False)
     [start] = diary.all("started")
@@ -105,6 +104,24 @@ def test_members_of_folds_and_seeds(table: Path, tmp_path: Path) -> None:
     ]
     [epoch] = diary.all("epoch")
     assert len(epoch.members) == len(start.members)
+
+
+def test_the_recipe_is_told(table: Path, tmp_path: Path) -> None:
+    """With nothing left to choose, so that epochs that the config leaves to it are known."""
+    ways: list[tuple[dict[str, object], int | None]] = [
+        ({"epochs": 2}, 2),
+        ({"epochs": "auto", "batch_size": 2000}, None),
+    ]
+    for given, wanted in ways:
+        config = load_sections(tmp_path, table, training=given, model={"members": 3})
+        diary = Diary()
+        workflows.fit(config, tmp_path / "run", diary, overwrite=True)
+        [start] = diary.all("started")
+        assert (start.recipe.heads, start.recipe.networks) == (3, 1)
+        assert start.epochs == start.recipe.epochs == (wanted or start.recipe.epochs)
+        assert len(start.members) == 1
+        assert len(diary.all("epoch")) == start.epochs
+        assert start.config == config
 
 
 def test_a_comparison(table: Path, tmp_path: Path) -> None:

@@ -19,9 +19,15 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 TRAINING = {"device": "cuda", "precision": "float32"}
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
-    "plain": {},
+    "default": {},
+    "plain": {"model": {"recipe": "plain"}},
     "streamed": {"data": {"in_memory": False}},
-    "members and folds": {"model": {"members": 2}, "training": {"folds": 2}},
+    "heads and folds": {"model": {"members": 2}, "training": {"folds": 2}},
+    "networks and folds": {
+        "model": {"members": 2, "sharing": "none"},
+        "training": {"folds": 2},
+    },
+    "both embeddings": {"model": {"numeric_embedding": "both"}},
     "balanced": {"training": {"sampler": "balanced"}, "weighting": {"strategy": "none"}},
     "bfloat16": {"training": {"precision": "bfloat16"}},
     "focal": {"loss": {"name": "focal"}},

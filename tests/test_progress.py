@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_runs import make_columns, write_config, write_csv
+from small_runs import TABULAR, make_columns, write_config, write_csv
 
 from imbalance_cli.cli import progress, stage_clock
 from imbalance_cli.cli.progress import (
@@ -33,8 +33,9 @@ ROWS = {"train": 17466, "valid": 3743, "test": 0}
 
 def make_start(epochs: int = 100) -> Start:
     """Return the start of a fit of one member."""
-    config = Config.model_validate({"data": {"train": "t.csv"}, "training": {"epochs": epochs}})
-    return Start("fit", Path("run"), config, ROWS, None, (Origin(None, 0, 0),))
+    config = Config.model_validate({"data": {"train": "t.csv"}})
+    recipe = dataclasses.replace(TABULAR, epochs=epochs)
+    return Start("fit", Path("run"), config, recipe, ROWS, None, (Origin(None, 0, 0),))
 
 
 def make_result(epoch: int = 3, *, rate: float = 71_234.0, going: int = 1) -> EpochResult:

@@ -80,7 +80,7 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         "Thresholds were chosen for F1.",
         "Over 3 epochs of one network; the weights of epoch 2 were kept.",
         "imbtrain 0.1.0",
-        "learning_rate: 0.001",
+        "recipe: tabular",
     ):
         assert said in text
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from small_runs import PLAIN, TABULAR
 
 from imbalance_cli import steps
-from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.losses import (
     Loss,
@@ -22,16 +23,19 @@ from imbalance_cli.losses import (
     weighted_bce,
 )
 from imbalance_cli.model import MultilayerPerceptron, Shape, build_model
-from imbalance_cli.optimization import build_optimizer
+from imbalance_cli.optimization import Optimizer
 from imbalance_cli.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from imbalance_cli.recipes import Recipe
+
 ROWS, LABELS, BATCH, EPOCHS = 500, 3, 64, 3  # the last batch of an epoch is smaller
 SHAPE = Shape(
     numeric=5, cardinalities=[4, 6], labels=LABELS, hidden=[16], dropout=0.3, continuous=5, bins=4
 )
+HEADED = dataclasses.replace(SHAPE, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
 PREVALENCE = torch.tensor([0.1, 0.2, 0.4])
 POSITIVES = PREVALENCE * ROWS
 LOSSES = {
@@ -60,15 +64,21 @@ def make_rows(*, weighted: bool) -> Dataset:
 
 
 def learn(
-    rows: Dataset, loss: Loss, *, members: int = 1, precision: str = "float32"
+    rows: Dataset,
+    loss: Loss,
+    *,
+    members: int = 1,
+    precision: str = "float32",
+    shape: Shape = SHAPE,
+    recipe: Recipe = PLAIN,
 ) -> tuple[MultilayerPerceptron, list[torch.Tensor]]:
     """Return the networks after some epochs, and each epoch's losses."""
     torch.manual_seed(5)  # of dropout
-    model = build_model(SHAPE, list(range(members))).cuda()
-    settings = TrainingSection(epochs=EPOCHS, learning_rate=0.01)
-    optimizer, schedule = build_optimizer(model, settings, -(-len(rows) // BATCH))
+    model = build_model(shape, list(range(members))).cuda()
+    recipe = dataclasses.replace(recipe, learning_rate=0.01, dropout=shape.dropout)
+    optimizer = Optimizer(model, recipe, EPOCHS * -(-len(rows) // BATCH))
     stacked = stack_losses([loss] * members, LABELS).to(torch.device("cuda"))
-    passes = Steps(model, stacked, optimizer, schedule, precision=precision)
+    passes = Steps(model, stacked, optimizer, precision=precision)
     return model, [passes.epoch(batches(rows, members)) for _ in range(EPOCHS)]
 
 
@@ -84,17 +94,32 @@ def batches(rows: Dataset, members: int = 1) -> Iterator[Dataset]:
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("members", "precision"), [(1, "float32"), (1, "bfloat16"), (3, "auto")])
+@pytest.mark.parametrize(
+    ("shape", "recipe"), [(SHAPE, PLAIN), (HEADED, TABULAR)], ids=["plain", "heads"]
+)
 def test_graphs_take_the_steps_that_are_launched(
-    monkeypatch: pytest.MonkeyPatch, name: str, members: int, precision: str, *, weighted: bool
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    members: int,
+    precision: str,
+    shape: Shape,
+    recipe: Recipe,
+    *,
+    weighted: bool,
 ) -> None:
+    """Also where rates, decays and dropout change from step to step."""
     rows = make_rows(weighted=weighted)
-    replayed, losses = learn(rows, LOSSES[name], members=members, precision=precision)
+    replayed, losses = learn(
+        rows, LOSSES[name], members=members, precision=precision, shape=shape, recipe=recipe
+    )
     monkeypatch.setattr(steps, "MOST_GRAPHS", 0)
-    launched, wanted = learn(rows, LOSSES[name], members=members, precision=precision)
+    launched, wanted = learn(
+        rows, LOSSES[name], members=members, precision=precision, shape=shape, recipe=recipe
+    )
     tolerance = 1e-5 if precision == "float32" else 1e-2
     torch.testing.assert_close(losses, wanted, rtol=tolerance, atol=0)
     others = dict(launched.named_parameters())
-    start = dict(build_model(SHAPE, list(range(members))).cuda().named_parameters())
+    start = dict(build_model(shape, list(range(members))).cuda().named_parameters())
     for parameter_name, parameter in replayed.named_parameters():
         way = (parameter - start[parameter_name]).norm()
         assert way > 0
@@ -104,9 +129,8 @@ def test_graphs_take_the_steps_that_are_launched(
 def test_each_size_of_batch_has_a_graph() -> None:
     rows = make_rows(weighted=False)
     model = build_model(SHAPE, [0]).cuda()
-    optimizer, schedule = build_optimizer(model, TrainingSection(epochs=2), 8)
     loss = stack_losses([bce()], LABELS)
-    passes = Steps(model, loss, optimizer, schedule, precision="float32")
+    passes = Steps(model, loss, Optimizer(model, PLAIN, 2 * 8), precision="float32")
     recorded = []
     record = torch.cuda.CUDAGraph.replay
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from small_runs import PLAIN, TABULAR
 
 from imbalance_cli import stored_rows
-from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.labels.targets import ALL, DenseTargets
 from imbalance_cli.losses import bce
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROWS = SCORING_ROWS + 900
+    from imbalance_cli.recipes import Recipe
+
+ROWS = 5000  # and so scored in blocks
 CPU = torch.device("cpu")
+SHAPE = Shape(3, [5], 2, [8])
+HEADED = dataclasses.replace(SHAPE, continuous=2, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +101,14 @@ def test_a_part_of_a_part(rows: Dataset, cache: RowCache) -> None:
     assert_same(next(part.blocks(5)), rows.select(torch.tensor([53, 51])))
 
 
-def test_scores_are_those_in_memory_to_the_bit(rows: Dataset, cache: RowCache) -> None:
-    model = build_model(Shape(3, [5], 2, [8]), [0, 1])
+@pytest.mark.parametrize("shape", [SHAPE, HEADED], ids=["plain", "heads"])
+def test_scores_are_those_in_memory_to_the_bit(
+    rows: Dataset, cache: RowCache, shape: Shape
+) -> None:
+    assert ROWS > SCORING_ROWS
+    model = build_model(shape, [0, 1])
     stored = score_rows(model, on_disk(rows, cache), "float32")
-    assert stored.shape == (2, ROWS, 2)
+    assert stored.shape == (2 * shape.heads, ROWS, 2)
     assert torch.equal(stored, score_rows(model, rows, "float32"))
 
 
@@ -118,13 +127,43 @@ def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache:
     assert torch.equal(torch.cat([batch.numeric[:, 2] for batch in again()]).long(), orders[0])
 
 
+KINDS = pytest.mark.parametrize(
+    ("shape", "recipe"), [(SHAPE, PLAIN), (HEADED, TABULAR)], ids=["plain", "heads"]
+)
+
+
+@KINDS
 @pytest.mark.parametrize("together", [False, True])
-def test_members_learn_from_stored_rows(rows: Dataset, cache: RowCache, *, together: bool) -> None:
-    model = build_model(Shape(3, [5], 2, [8]), [0, 1])
+def test_members_learn_from_stored_rows(
+    rows: Dataset, cache: RowCache, shape: Shape, recipe: Recipe, *, together: bool
+) -> None:
+    model = build_model(shape, [0, 1])
     learned, valid = torch.arange(0, 4000), torch.arange(4000, ROWS)
     members = [Member(learned, valid, bce(), seed) for seed in (0, 1)]
-    settings = TrainingSection(epochs=2, device="cpu", learning_rate=0.01)
+    recipe = dataclasses.replace(recipe, epochs=2, learning_rate=0.01)
     stored = on_disk(rows, cache)
-    results = list(train(model, stored, members, settings, together=together))
+    results = list(train(model, stored, members, recipe, together=together))
     assert len(results) == 2
     assert results[-1].loss < results[0].loss
+
+
+@KINDS
+def test_one_batch_of_all_rows_is_learned_as_in_memory(
+    rows: Dataset, cache: RowCache, shape: Shape, recipe: Recipe
+) -> None:
+    """With missing targets and weights; only the order in which rows are summed differs."""
+    shape = dataclasses.replace(shape, activation="gelu")
+    recipe = dataclasses.replace(
+        recipe, epochs=3, batch_size=64, learning_rate=0.01, schedule="constant"
+    )
+    member = Member(torch.arange(64), torch.arange(64, ROWS), bce(), 0)
+    models, results = [], []
+    for kept in (rows, on_disk(rows, cache)):
+        models.append(build_model(shape, [0]))
+        results.append(list(train(models[-1], kept, [member], recipe)))
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+        assert ours.score == pytest.approx(theirs.score, rel=1e-5)
+    others = dict(models[1].named_parameters())
+    for name, parameter in models[0].named_parameters():
+        torch.testing.assert_close(parameter, others[name], rtol=1e-3, atol=1e-4)

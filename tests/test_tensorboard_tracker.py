@@ -10,7 +10,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from small_runs import LABELS, history, make_columns, refuse, succeed, write_config, write_csv
+from small_runs import (
+    LABELS,
+    TABULAR,
+    history,
+    make_columns,
+    refuse,
+    succeed,
+    write_config,
+    write_csv,
+)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 if TYPE_CHECKING:
@@ -52,7 +61,7 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
     place = logs / "run"
     for tag, column in (
         ("train/loss", "loss"),
-        ("valid/average_precision", "score"),
+        (f"valid/{TABULAR.monitor}", "score"),
         ("train/learning_rate", "learning_rate"),
         ("train/rows_per_second", "rows_per_second"),
     ):
@@ -77,14 +86,15 @@ def test_a_fit(config: Path, tmp_path: Path) -> None:
 
 def test_members_are_runs_below(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = ("--set", "training.folds=2", "--set", "model.members=2")
-    succeed("fit", config, "--run-dir", run, "--tensorboard", tmp_path / "tb", *settings)
+    settings = ("training.folds=2", "model.members=2", "model.sharing=none")
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    succeed("fit", config, "--run-dir", run, "--tensorboard", tmp_path / "tb", *arguments)
     names = [f"fold_{fold}_seed_{seed}" for fold in range(2) for seed in range(2)]
     place = tmp_path / "tb" / "run"
     assert sorted(path.name for path in place.iterdir() if path.is_dir()) == names
     for m, name in enumerate(names):
         wanted = history(run, "score", m)
-        assert scalars(place / name, "valid/average_precision") == pytest.approx(wanted, rel=1e-6)
+        assert scalars(place / name, f"valid/{TABULAR.monitor}") == pytest.approx(wanted, rel=1e-6)
     mean = sum(history(run, "loss", m)[3] for m in range(4)) / 4
     assert scalars(place, "train/loss")[3] == pytest.approx(mean, rel=1e-6)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
-from small_runs import make_columns, refuse, succeed, write_config, write_csv
+from small_runs import TABULAR, make_columns, refuse, succeed, write_config, write_csv
 
 from imbalance_cli.config import Config
 from imbalance_cli.errors import DependencyError, ImbtrainError, OutputError
@@ -46,6 +46,7 @@ def make_start(path: Path, origins: Sequence[Origin], folds: int | None = None) 
         command="compare" if names else "fit",
         directory=path / "run",
         config=make_config(),
+        recipe=TABULAR,
         rows={"train": 10},
         folds=folds,
         members=tuple(origins),

@@ -17,7 +17,6 @@ from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.training import MemberResult
 from imbalance_cli.workflows.fitting import TrainingRecord
-from imbalance_cli.workflows.networks import MOST_BINNED, _choose_bins
 from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ def test_an_observer_is_told_all_of_it(table: Path, tmp_path: Path) -> None:
 
 def test_an_observer_is_told_of_all_members_of_all_folds(table: Path, tmp_path: Path) -> None:
     notes = Notes()
-    config = load(table, model={"members": 2}, training={"folds": 3, "epochs": 2})
+    model = {"members": 2, "sharing": "none"}
+    config = load(table, model=model, training={"folds": 3, "epochs": 2})
     evaluation = workflows.fit(config, tmp_path / "run", notes, overwrite=False)
     assert [result.epoch for result in notes.epochs] == [1, 2]
     assert all(len(result.members) == 6 for result in notes.epochs)
@@ -152,7 +152,8 @@ def test_labels_without_a_positive_in_a_part_are_named(tmp_path: Path) -> None:
 def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> None:
     notes = Notes()
     training = {"epochs": 60, "patience": 3, "learning_rate": 0.05}
-    workflows.fit(load(table, training=training), tmp_path / "run", notes, overwrite=False)
+    config = load(table, training=training, model={"recipe": "plain"})
+    workflows.fit(config, tmp_path / "run", notes, overwrite=False)
     last = notes.epochs[-1]
     [member] = last.members
     assert last.epoch == member.epoch == member.best_epoch + 3 < 60
@@ -230,21 +231,6 @@ def test_counting_targets() -> None:
         ("a", 2, 1, 0),
         ("b", 0, 1, 2),
     ]
-
-
-@pytest.mark.parametrize(
-    ("embedding", "continuous", "bins"),
-    [
-        ("auto", 5, 16),
-        ("auto", 0, 0),
-        ("auto", MOST_BINNED + 1, 0),
-        ("piecewise_linear", MOST_BINNED + 1, 16),
-        ("piecewise_linear", 0, 0),
-        ("none", 5, 0),
-    ],
-)
-def test_which_numbers_are_binned(embedding: str, continuous: int, bins: int) -> None:
-    assert _choose_bins(embedding, continuous) == bins
 
 
 @pytest.mark.parametrize(

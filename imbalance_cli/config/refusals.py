@@ -69,6 +69,7 @@ def wrong_values(
     lines = [
         f"{_dotted(path)}{stands[path]}: {' or '.join(dict.fromkeys(found))}"
         for path, found in problems.items()
+        if not any(other[:-1] == path for other in problems)  # its wrong items say it all
     ]
     count = f"{len(lines)} values are wrong: " if len(lines) > 1 else ""
     told = [f"{_dotted(p)}: {h}" if len(hints) > 1 else h for p, h in hints.items()]
@@ -77,7 +78,7 @@ def wrong_values(
 
 def _key_path(loc: KeyPath) -> KeyPath:
     """Drop what pydantic adds to the section, key and item for the members of a union."""
-    return loc[:3] if isinstance(loc[-1], int) else loc[:2]
+    return (*loc[:2], loc[-1]) if isinstance(loc[-1], int) else loc[:2]
 
 
 def _place(path: KeyPath, places: Mapping[KeyPath, str]) -> str:

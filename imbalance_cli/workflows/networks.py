@@ -13,7 +13,7 @@ import torch
 
 from imbalance_cli import losses
 from imbalance_cli.device import available_memory
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, number_of
 from imbalance_cli.labels.targets import row_blocks
 from imbalance_cli.links import link
 from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build_model
@@ -292,9 +292,8 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
         return
     most = free // each // (folds * models)
     raise ConfigError(
-        f"model.members: {members:,} networks of {parameters:,} numbers need "
-        f"{members * each / 1e9:,.1f} GB to train, and {free / 1e9:,.1f} GB of memory are free for "
-        "them",
+        f"model.members: {number_of(members, 'network')} of {parameters:,} numbers: training takes "
+        f"{members * each / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
         hint=f"model.members (--seeds): at most {most:,} would fit"
         if most
         else "fewer folds, fewer model.members, or narrower model.hidden",
