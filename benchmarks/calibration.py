@@ -142,7 +142,7 @@ def odds_of_table(path: Path, seed: int, options: argparse.Namespace) -> Odds | 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
         run = Path(folder) / "run"
         parts = {"train": frame[train], "valid": frame[valid], "test": frame[test]}
-        fit_frames(config, **parts, run_dir=run)
+        fit_frames(config, parts["train"], valid=parts["valid"], test=parts["test"], run_dir=run)
         predictor = Predictor.load(run, torch.device("cpu"))
     held_out = []
     for part in ("valid", "test"):

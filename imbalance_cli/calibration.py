@@ -177,7 +177,8 @@ def _fit_labels(
     elif not known.all():
         counts = known.double()
     losses = _losses(u, y)
-    for kind, least in AUTOMATIC.items() if method == "auto" else ((method, 0),):
+    plan: dict[str, int] = AUTOMATIC if method == "auto" else {method: 0}
+    for kind, least in plan.items():
         enough = (y if counts is None else counts * y).sum(dim=1) >= least
         if not enough.any():
             return
