@@ -43,7 +43,6 @@ from imbalance_cli.workflows import Observers, fit
 
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric")
 GOALS = {"weighted_bce": 1.25, "focal": 1.25, "asymmetric": 1.25}
-FITTING: tuple[Method, ...] = ("temperature", "platt", "quadratic")
 FEW = 60  # validation positives
 ROWS, UNSEEN, FEATURES, PREVALENCE = 100_000, 100_000, 6, 0.01
 
@@ -161,8 +160,8 @@ def cut(numbers: np.ndarray, y: np.ndarray, first: float, seed: int) -> list[np.
     return parts
 
 
-def compare_methods(options: argparse.Namespace) -> list[str]:
-    """Return a table of the methods, of the fits of every table and seed."""
+def fit_tables(options: argparse.Namespace) -> list[Odds]:
+    """Return what every table's networks say, one of each seed."""
     fits = []
     for path in sorted(options.tables.glob("*.csv*")):
         for seed in range(options.seeds):
@@ -170,19 +169,26 @@ def compare_methods(options: argparse.Namespace) -> list[str]:
             if odds is not None:
                 fits.append(odds)
                 print(f"{path.name}, seed {seed}: {odds.positives} positives", file=sys.stderr)
+    return fits
+
+
+def compare_methods(fits: list[Odds]) -> list[str]:
+    """Return a table of the methods; `quadratic` is gated by itself."""
     lines = [
         "| method | kept | changed | log loss | of it | made worse | by most | few | many |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
+    kinds: tuple[Method, ...] = ("temperature", "platt")
     gates: list[tuple[Method, float | None]] = [("auto", None)]
-    gates += [(method, least) for method in FITTING for least in (None, 1.0, 2.0)]
+    gates += [(method, least) for method in kinds for least in (None, 1.0, 2.0)]
+    gates += [("quadratic", 1.0), ("quadratic", 2.0)]
     for method, least in gates:
         before, change = np.array([odds.change(method, least) for odds in fits]).T
         share, is_few = change / before, np.array([odds.positives < FEW for odds in fits])
         shown = "by itself" if method == "auto" else "always" if least is None else f"{least:g} SE"
         lines.append(
             f"| {method} | {shown} | {np.mean(change != 0):.0%} | {change.mean():+.5f} "
-            f"| {share.mean():+.2%} | {np.mean(change > 0):.0%} | {max(share.max(), 0):+.1%} "
+            f"| {share.mean():+.2%} | {np.mean(change > 0):.0%} | {max(0.0, share.max()):+.1%} "
             f"| {show_mean(share[is_few])} | {show_mean(share[~is_few])} |"
         )
     few = sum(odds.positives < FEW for odds in fits)
@@ -203,7 +209,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="instead of the default")
     options = parser.parse_args()
     if options.tables is not None:
-        print("\n".join(compare_methods(options)))
+        print("\n".join(compare_methods(fit_tables(options))))
         return
     lines = [
         "| loss | ECE | of that of bce | goal | | link alone | sigmoid |",

@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 def text_columns(rows: pd.DataFrame) -> list[str]:
     """Return the names of the columns that are not numbers."""
-    return [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
+    return [str(name) for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
 
 
 def read_parts(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
@@ -167,9 +167,9 @@ def main() -> None:
         rows = {part: rows[part].fillna(absent) for part in PARTS}
     scores = {part: np.empty(targets[part].shape) for part in ("valid", "test")}
     seconds = 0.0
-    for column, label in enumerate(targets["train"]):
+    for column, label in enumerate(map(str, targets["train"])):
         known = {part: targets[part][label].notna() for part in PARTS}
-        y = {part: targets[part].loc[known[part], label] for part in PARTS}
+        y = {part: targets[part][label][known[part]] for part in PARTS}
         began = time.perf_counter()
         if y["train"].nunique() < 2:  # noqa: PLR2004  there is nothing to tell apart
             share = y["train"].mean() if len(y["train"]) else 0.0
@@ -188,7 +188,7 @@ def main() -> None:
         seconds += time.perf_counter() - began
         for part, score in scores.items():
             score[:, column] = predict(rows[part])
-    np.savez(folder / "scores.npz", seconds=seconds, **scores)
+    np.savez(folder / "scores.npz", seconds=seconds, valid=scores["valid"], test=scores["test"])
 
 
 if __name__ == "__main__":

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    f1_score,
-    log_loss,
-    precision_recall_curve,
-    roc_auc_score,
-)
+from sklearn import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +40,7 @@ def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
     """
     if not targets.any():
         return 0.5
-    precision, recall, thresholds = precision_recall_curve(targets, probabilities)
+    precision, recall, thresholds = metrics.precision_recall_curve(targets, probabilities)
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
     return float(thresholds[np.argmax(f1[:-1])])
 
@@ -70,11 +63,11 @@ def score(
             continue
         labels.append(
             [
-                average_precision_score(y, p),
-                roc_auc_score(y, p),
-                f1_score(y, called, zero_division=0),
-                brier_score_loss(y, p),
-                log_loss(y, p),
+                metrics.average_precision_score(y, p),
+                metrics.roc_auc_score(y, p),
+                metrics.f1_score(y, called, zero_division=0),
+                metrics.brier_score_loss(y, p),
+                metrics.log_loss(y, p),
                 calibration_error(y, p),
             ]
         )
@@ -162,20 +155,21 @@ def single_label_goals(means: pd.DataFrame) -> list[str]:
     """
     if not _has_both(means):
         return []
-    mean, median = means.groupby("contestant").mean(), means.groupby("contestant").median()
-    ours, theirs = mean.loc[OURS], mean.loc[YARDSTICK]
-    ranks = mean_ranks(means, "log_loss", list(mean.index))
-    bound = theirs["average_precision"] + 0.005
-    largest, _ = means["rows"].idxmax()
-    training = median.loc[YARDSTICK, "training_seconds"]
+    of = means.groupby("contestant").mean().to_dict()
+    median = means.groupby("contestant").median().to_dict()
+    ranks = mean_ranks(means, "log_loss", list(of["log_loss"]))
+    precision, log_loss, f1 = of["average_precision"], of["log_loss"], of["f1"]
+    training = 8 * median["training_seconds"][YARDSTICK]
+    largest = str(by_contestant(means, "rows")[OURS].idxmax())
+    seconds = by_contestant(means, "seconds")[OURS].loc[largest]
     return [
-        _at_least("mean average precision", ours["average_precision"], bound),
-        _at_most("mean log loss", ours["log_loss"], theirs["log_loss"]),
+        _at_least("mean average precision", precision[OURS], precision[YARDSTICK] + 0.005),
+        _at_most("mean log loss", log_loss[OURS], log_loss[YARDSTICK]),
         _at_most("mean rank by log loss, first", ranks[OURS], ranks.drop(OURS).min()),
-        _at_least("mean F1", ours["f1"], theirs["f1"]),
-        _at_most("mean ECE", ours["ece"], 0.012),
-        _at_most("median s, 8 x CatBoost's training", median.loc[OURS, "seconds"], 8 * training),
-        _at_most(f"s on the largest table, {largest}", means.loc[(largest, OURS), "seconds"], 30),
+        _at_least("mean F1", f1[OURS], f1[YARDSTICK]),
+        _at_most("mean ECE", of["ece"][OURS], 0.012),
+        _at_most("median s, 8 x CatBoost's training", median["seconds"][OURS], training),
+        _at_most(f"s on the largest table, {largest}", seconds, 30),
     ]
 
 

@@ -259,7 +259,7 @@ class MultilayerPerceptron(nn.Module):
             each = len(parameter) // self.members  # its heads, or itself
             state[name] = parameter.detach()[start * each : stop * each]
         part.load_state_dict(state, assign=True)
-        part.dropout = self.dropout.clone()  # each of those that take turns fades its own
+        part.dropout = self.dropout.clone()  # each is at its own place in its schedule
         return part.requires_grad_()
 
     def member(self, index: int) -> MultilayerPerceptron:

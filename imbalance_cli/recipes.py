@@ -16,12 +16,14 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
-HEADS = 8
-FREQUENCIES = [0.1] * 8 + [1.0] * 8
+HEADS = 4
+FREQUENCIES = [0.3] * 16
 BINS = 16
 MOST_BINNED = 256  # a plain network has bins of no more numbers than these, since they widen it
-STEPS = 600  # of a tabular network, where that is neither too few epochs nor too many
+MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
+STEPS_PER_ROOT = 15  # of a tabular network, times the root of its rows, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
+MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
 TABULAR_BATCH = 256
 BATCHES_PER_EPOCH = 64  # of a plain network, between the two sizes of a batch
 SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
@@ -85,13 +87,14 @@ class Recipe:
     is_scaled: bool
 
 
-def choose_recipe(config: Config, *, rows: int, numbers: int) -> Recipe:
+def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Recipe:
     """Return the recipe of a config, its `auto` values chosen.
 
     Args:
         config: names the recipe, and every value that is not to be `auto`.
         rows: the most that a network learns from.
         numbers: how many features are numbers.
+        labels: L.
 
     Raises:
         ConfigError: an embedding of numbers is asked for, and no feature is a number.
@@ -106,7 +109,7 @@ def choose_recipe(config: Config, *, rows: int, numbers: int) -> Recipe:
     given = model.model_dump() | training.model_dump()
     chosen = {key: given[key] for key in GIVEN if given[key] != "auto" or key == "precision"}
     size = chosen.get("batch_size", _choose_batch_size(rows) if is_plain else TABULAR_BATCH)
-    recipe = _plain(size, numbers) if is_plain else _tabular(size, rows)
+    recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, labels)
     members = recipe.heads if model.members == "auto" else model.members
     is_shared = model.sharing == "trunk" or (model.sharing == "auto" and not is_plain)
     heads, networks = (members, 1) if is_shared else (1, members)
@@ -116,23 +119,24 @@ def choose_recipe(config: Config, *, rows: int, numbers: int) -> Recipe:
     return dataclasses.replace(recipe, heads=heads, networks=networks, **chosen)
 
 
-def _tabular(batch_size: int, rows: int) -> Recipe:
-    steps_per_epoch = max(math.ceil(rows / batch_size), 1)
+def _tabular(batch_size: int, rows: int, labels: int) -> Recipe:
+    batches = max(math.ceil(rows / batch_size), 1)
+    epochs = round(STEPS_PER_ROOT * math.sqrt(rows) / batches)
     return Recipe(
         hidden=[128, 128],
         activation="relu",
         dropout=0.15,
         bins=0,
         frequencies=FREQUENCIES,
-        heads=HEADS,
+        heads=max(min(HEADS, MOST_CELLS // labels), 1),
         networks=1,
-        epochs=min(max(round(STEPS / steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS),
+        epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
         batch_size=batch_size,
         learning_rate=0.04,
         beta2=0.95,
         weight_decay=0.02,
         schedule="coslog4",
-        monitor="calibrated_log_loss",
+        monitor="calibrated_log_loss" if labels <= MOST_CALIBRATED else "log_loss",
         patience=None,
         precision="auto",
         is_scaled=True,

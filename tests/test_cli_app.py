@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from conftest import RunCommand, WriteFile
 
-IMBTRAIN = [sys.executable, "-m", "imbalance_cli.cli.app"]
+IMBTRAIN = [sys.executable, "-m", "imbalance_cli"]
 
 
 def test_version_and_help(imbtrain: RunCommand) -> None:
@@ -36,6 +36,20 @@ def test_version_and_help(imbtrain: RunCommand) -> None:
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith(b"Usage: imbtrain [OPTIONS] COMMAND")
     assert imbtrain("weights", "--help").out.startswith(b"Usage: imbtrain weights [OPTIONS]")
+
+
+def test_the_package_runs_as_the_command_does(imbtrain: RunCommand, write: WriteFile) -> None:
+    path = write("a.csv", "y\n1\n0\n")
+    for arguments in (["--help"], ["weights", "--help"], ["weights", path], ["weights", "b.csv"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "imbalance_cli", *arguments], capture_output=True, check=False
+        )
+        ours = imbtrain(*arguments)
+        assert (done.returncode, done.stdout, done.stderr.decode()) == (
+            ours.code,
+            ours.out,
+            ours.err,
+        )
 
 
 def test_a_wrong_argument_points_to_the_help(imbtrain: RunCommand) -> None:

@@ -17,7 +17,10 @@ from sklearn import metrics
 from small_runs import LABELS, make_columns, refuse, succeed, write_config, write_csv
 
 FOLDS = 3
-LOSSES = "weighted_bce,focal,asymmetric,logit_adjusted,distribution_balanced,balanced_sampler"
+LOSSES = (
+    "weighted_bce,focal,asymmetric,logit_adjusted,distribution_balanced,balanced_sampler,"
+    "boosted_trees"
+)
 
 
 class Compared:
@@ -38,7 +41,7 @@ class Compared:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
-    """Compare seven candidates on a table with three labels, two of them with missing cells."""
+    """Compare seven networks and boosted trees on three labels, two of them with missing cells."""
     return Compared(tmp_path_factory.mktemp("compare"))
 
 
@@ -246,6 +249,8 @@ def test_a_diverging_candidate_is_named(compared: Compared, tmp_path: Path) -> N
         (["--folds", "400"], "400 folds, and label 'y_rare' has", "at most"),
         (["--set", "weighting.from=w.csv"], "compare makes the weights", ""),
         (["--set", "data.time=age"], "train on the past", ""),
+        (["--losses", "boosted_tree"], "'boosted_tree' should be", "'boosted_trees'"),
+        (["--set", "report.peer=boosted_trees"], "a candidate of its own", "leave it out"),
         (["--set", "training.sampler=balanced"], "candidate of its own", "balanced_sampler"),
         (["--set", "loss.gamma=11"], "should be less than or equal to 10", ""),
         (["--seeds", "100000000"], "GB of memory are free", "would fit"),
@@ -306,3 +311,44 @@ def test_a_comparison_is_not_overwritten_by_its_own_model(compared: Compared) ->
         hint="another --run-dir",
     )
     assert (compared.run / "comparison.json").exists()
+
+
+def test_boosted_trees_stand_beside_the_networks(compared: Compared) -> None:
+    *networks, trees = compared.document["candidates"]
+    assert (trees["name"], trees["is_yardstick"], trees["sampler"]) == ("boosted_trees", True, None)
+    assert not any(network["is_yardstick"] for network in networks)
+    assert all(candidate["seconds"] > 0 for candidate in [*networks, trees])
+    sentences = [s for s in compared.document["conclusions"] if "boosted_trees" in s]
+    assert any(s.startswith("The network (bce) ") for s in sentences)
+    held_out = compared.predictions["boosted_trees/y_often_probability"]
+    assert held_out.is_between(0, 1).all()
+    assert held_out.n_unique() > 10
+
+
+def test_a_yardstick_is_not_to_be_chosen(compared: Compared, tmp_path: Path) -> None:
+    refuse(
+        *("fit", "--from-compare", compared.run, "--choose", "boosted_trees"),
+        *("--run-dir", tmp_path / "chosen"),
+        says="boosted_trees is a yardstick and not a model to choose",
+        hint="report.peer=boosted_trees",
+    )
+    assert not (tmp_path / "chosen").exists()
+
+
+def test_of_many_labels_trees_are_trained_only_if_asked_for(
+    compared: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imbalance_cli.workflows.comparing.MOST_WITH_TREES", 2)
+    monkeypatch.setattr("imbalance_cli.workflows.comparing.DEFAULT_LOSSES", ("boosted_trees",))
+    monkeypatch.setattr("imbalance_cli.config.candidates.DEFAULT_LOSSES", ("boosted_trees",))
+    arguments = ("compare", compared.config, "--folds", 2, "--overwrite", "--format", "json")
+    left_out = succeed(*arguments, "--run-dir", tmp_path / "run")
+    assert [c["name"] for c in left_out.document["candidates"]] == ["bce"]
+    assert "note: boosted_trees are left out: 3 labels would take as many models" in left_out.err
+    asked = succeed(*arguments, "--run-dir", tmp_path / "run", "--losses", "boosted_trees")
+    assert [c["name"] for c in asked.document["candidates"]] == ["bce", "boosted_trees"]
+    # three epochs of the small network leave it improving, and so nothing is said of it
+    assert asked.document["candidates"][0]["still_improving"]
+    assert any("raise training.epochs" in s for s in asked.document["conclusions"])
+    macro = asked.document["candidates"][1]["macro"]
+    assert {compared["verdict"] for compared in macro.values()} <= {"unclear", None}

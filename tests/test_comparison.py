@@ -721,3 +721,83 @@ def test_no_weight_at_all_compares_nothing() -> None:
     comparison = compare(candidates, y, weights=torch.zeros(50))
     assert comparison.rows == 0
     assert {compared.value for compared in comparison.candidates[1].macro.values()} == {None}
+
+
+# ----------------------------------------------------------- a yardstick, and training cut short
+
+
+def beside_trees(noise: float, of_trees: float, **changes: object) -> Comparison:
+    """Compare a network with trees, each with so much noise of its own; changes are to the first.
+
+    There is a second network, which is clearly better than the first.
+    """
+    (first, second, last), y = simulate(2000, 1, [noise, 0.05, of_trees], seed=3)
+    network = dataclasses.replace(first, seconds=1234.5, **changes)  # type: ignore[arg-type]
+    trees = dataclasses.replace(last, name="boosted_trees", is_yardstick=True, seconds=2.345)
+    return compare([network, second, trees], y)
+
+
+TIMES = "it trained for 1,234 s against 2.3 s of processor time."
+
+
+@pytest.mark.parametrize(
+    ("noise", "of_trees", "says"),
+    [
+        (0.3, 3.0, "The network (bce) beats boosted_trees by 0."),
+        (3.0, 0.3, "The network (bce) is beaten by boosted_trees by 0."),
+        (0.5, 0.5, "The network (bce) differs from boosted_trees by "),
+    ],
+)
+def test_a_sentence_says_whether_the_network_beats_the_trees(
+    noise: float, of_trees: float, says: str
+) -> None:
+    comparison = beside_trees(noise, of_trees)
+    (sentence,) = [s for s in comparison.conclusions if s.startswith("The network")]
+    assert sentence.startswith(says)
+    assert sentence.endswith(
+        f" in average precision{', a tie' if noise == of_trees else ''}; {TIMES}"
+    )
+    gap = comparison.candidates[2].macro["average_precision"]
+    assert gap.difference is not None
+    assert all(f"{abs(end):.3f}" in sentence for end in interval(gap))
+    # the trees are no correction, but are counted among the comparisons
+    assert not any("boosted_trees" in s for s in comparison.conclusions if s != sentence)
+    assert any("allows for 2 comparisons" in s for s in comparison.conclusions)
+    assert len(sentence) <= 190
+
+
+def test_trees_alone_beside_the_baseline() -> None:
+    (network, trees), y = simulate(600, 1, [0.3, 0.3], seed=3)
+    trees = dataclasses.replace(trees, name="boosted_trees", is_yardstick=True)
+    comparison = compare([network, trees], y, resampling=Resampling(0))
+    first, *rest = comparison.conclusions
+    assert first.startswith("The network (bce) differs from boosted_trees by ")
+    assert first.endswith(" in average precision, no verdict.")  # nobody took the time
+    assert rest == ["No intervals were asked for: these differences may be chance."]
+
+
+@pytest.mark.parametrize("improving", [["bce"], ["loss_1"], ["boosted_trees"], []])
+def test_no_winner_among_candidates_that_were_still_improving(improving: list[str]) -> None:
+    named, y = simulate(3000, 1, [1.0, 0.05, 3.0, 0.05], seed=5)
+    named[3] = dataclasses.replace(named[3], name="boosted_trees", is_yardstick=True)
+    candidates = [dataclasses.replace(c, still_improving=c.name in improving) for c in named]
+    comparison = compare(candidates, y, resampling=Resampling(60))
+    found = {c.name: c.macro["average_precision"].verdict for c in comparison.candidates[1:]}
+    labels = {
+        c.name: c.labels[0].metrics["average_precision"].verdict for c in comparison.candidates[1:]
+    }
+    wanted = {"loss_1": "better", "loss_2": "worse", "boosted_trees": "better"}
+    held_back = wanted if improving == ["bce"] else improving
+    wanted |= dict.fromkeys(held_back, "unclear")
+    assert found == labels == wanted
+    text = "\n".join(comparison.conclusions)
+    assert ("raise training.epochs" in text) == bool(improving)
+    if improving:
+        (name,) = improving
+        assert (
+            f"No verdict on {name}, which was still improving at the last epoch in most folds"
+        ) in text
+    for name, verdict in wanted.items():
+        beats = f"{name} beats bce by" in text or f"is beaten by {name} by" in text
+        assert beats == (verdict == "better"), name
+    assert ("Average precision, clearly worse: loss_2." in text) == (wanted["loss_2"] == "worse")

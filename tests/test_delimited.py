@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from imbalance_cli.errors import ImbtrainError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import delimited, delimiters, open_source
-from imbalance_cli.readers.delimited import DelimitedSource, _Look
+from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.records import RecordBlock
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_block_boundaries_change_no_count(text: Text, suffix: str, block: int, s
     }
     with (
         TemporaryDirectory() as directory,
-        mock.patch.object(delimited, "BLOCK", block),
+        mock.patch.multiple(delimited, BLOCK=block, COUNTED_BLOCK=block),
         mock.patch.object(delimited, "SMALL", max(small, 1)),
     ):
         path = Path(directory) / f"t{suffix}"
@@ -178,7 +178,7 @@ def test_an_error_names_the_line_where_the_record_begins(
     assert 0 <= int(line.removeprefix("line ")) - 2 - newlines <= len(before)  # and blank lines
     with (
         TemporaryDirectory() as directory,
-        mock.patch.object(delimited, "BLOCK", block),
+        mock.patch.multiple(delimited, BLOCK=block, COUNTED_BLOCK=block),
         mock.patch.object(delimited, "SMALL", max(small, 1)),
     ):
         path = Path(directory) / "t.csv"
@@ -480,24 +480,39 @@ def test_the_line_of_a_text_is_found_once_a_block() -> None:
     st.sampled_from(["y", "y,a", "a,y", "a,y,b"]),
     st.integers(1, 4),
 )
-def test_a_scan_counts_as_the_exact_reader_does(text: str, header: str, part: int) -> None:
-    def count() -> tuple[int, dict[str | None, int]] | str:
+def test_fast_counts_are_those_of_the_exact_reader(text: str, header: str, block: int) -> None:
+    def count() -> tuple[int, list[tuple[str, int]], dict[str, str]] | str:
         try:
             tally = DelimitedSource(str(path), ",").tally(["y"])
         except SourceError as error:
             return error.message
-        texts: Counter[str | None] = Counter()
-        for cell, number in tally.columns["y"].counts.items():
-            word = cell.strip()  # the scan reads the labels as whole numbers
-            texts[str(int(word)) if word.isascii() and word.isdigit() else word] += number
-        return tally.rows, {cell: number for cell, number in texts.items() if number}
+        cells = tally.columns["y"]
+        return tally.rows, list(cells.counts.items()), cells.places
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
         path.write_text(f"{header}\n{text}", newline="")
         exact = count()
-        with mock.patch.object(delimited, "SMALL", 4), mock.patch.object(delimiters, "PART", part):
+        with (
+            mock.patch.multiple(delimited, SMALL=4, COUNTED_BLOCK=block),
+            mock.patch.object(delimited, "digit_width", return_value=None),  # which notes no line
+        ):
             assert count() == exact
+
+
+@given(
+    st.lists(st.sampled_from([*'01,"\n aé', "\r", "\r\n", "\0"]), min_size=1).map("".join),
+    st.integers(1, 3),
+    st.integers(1, 9),
+)
+def test_delimiters_are_counted_alike_wherever_a_block_is_cut(
+    text: str, columns: int, part: int
+) -> None:
+    names = [f"c{i}" for i in range(columns)]
+    block = RecordBlock(text.encode() + b"\n", 2, names, ",", "t.csv")
+    whole = outcome(lambda: list(map(list, block.frame(names).rows())))
+    with mock.patch.object(delimiters, "PART", part):
+        assert outcome(lambda: list(map(list, block.frame(names).rows()))) == whole
 
 
 def test_a_header_that_never_ends_is_refused_with_flat_memory(write: WriteFile) -> None:
@@ -574,14 +589,7 @@ def test_upper_case_suffixes(write: WriteFile) -> None:
 def test_counting_stops_at_a_column_that_is_no_label(write: WriteFile) -> None:
     lines = "".join(f"1,{i}\n" for i in range(1000))
     path = write("x.csv", "a,b\n" + lines)
-    with mock.patch.object(delimited, "BLOCK", 100), mock.patch.object(delimited, "SMALL", 100):
+    with mock.patch.multiple(delimited, COUNTED_BLOCK=100, SMALL=100):
         tally = open_source(path).tally(["a", "b"])
     assert tally.overflow
     assert 0 < tally.rows < 1000
-
-
-def test_what_a_look_raises_is_raised_where_it_is_asked_for(tmp_path: Path) -> None:
-    look = _Look(tmp_path / "gone.csv", 0, b",")
-    look.start()
-    with pytest.raises(FileNotFoundError):
-        look.finish()

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_cli.readers import digits
-from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
+from imbalance_cli.readers.digits import count_ones, digit_width
 
 
 def render(matrix: np.ndarray, delimiter: str, end: str) -> bytes:
@@ -50,25 +46,6 @@ def test_one_changed_byte_is_a_doubt_or_another_digit(
     if counted is not None:
         rows = [list(map(int, row)) for row in csv.reader(io.StringIO(block.decode()))]
         assert counted == (len(matrix), np.sum(rows, axis=0).tolist())
-
-
-@given(MATRICES, ENDS, st.integers(0, 1), st.integers(1, 9000), st.integers(0, 9))
-def test_a_mapped_file_counts_the_same_in_every_window(
-    matrix: np.ndarray,
-    end: str,
-    cut: int,
-    window: int,
-    first: int,
-) -> None:
-    block = render(matrix, ",", end)
-    width, columns = len(block) // len(matrix), matrix.shape[1]
-    if end == "\n":
-        block = block[: len(block) - cut]  # the last row may do without its newline
-    with TemporaryDirectory() as directory, mock.patch.object(digits, "MAPPED_BYTES", window):
-        path = Path(directory) / "d.csv"
-        path.write_bytes(b"h" * first + block)
-        counted = count_mapped(path, first, width, columns, b",")
-    assert counted == (len(matrix), matrix.sum(axis=0).tolist())
 
 
 @pytest.mark.parametrize(

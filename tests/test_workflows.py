@@ -15,6 +15,8 @@ from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
+from imbalance_cli.training import MemberResult
+from imbalance_cli.workflows.fitting import TrainingRecord
 from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
@@ -229,3 +231,32 @@ def test_counting_targets() -> None:
         ("a", 2, 1, 0),
         ("b", 0, 1, 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("scores", "best", "improves"),
+    [
+        ([0.5, 0.6, 0.65, 0.66], 4, True),  # the last of four epochs brought a sixteenth
+        ([0.5, 0.6, 0.66, 0.6601], 4, False),  # a last touch, as at the end of a schedule
+        ([0.5, 0.6, 0.66, 0.65], 3, False),
+        ([0.20, 0.15, 0.13, 0.12], 4, True),  # of a score that is better when lower
+        ([0.11, 0.08, 0.12], 2, False),
+        ([0.5], 1, True),  # one epoch has nothing to have stopped at
+        ([0.5, 0.5], 2, False),
+    ],
+)
+def test_whether_a_network_was_still_improving(
+    scores: list[float], best: int, *, improves: bool
+) -> None:
+    result = MemberResult(0.1, scores[-1], best, scores[best - 1], epoch=len(scores))
+    others = MemberResult(0.1, 0.6, 2, 0.6, epoch=3)
+    record = TrainingRecord((result, result, others), [scores, scores, [0.5, 0.6, 0.6]], 3.0)
+    assert record.is_still_improving == improves
+    assert not TrainingRecord((result, others), [scores, [0.5, 0.6, 0.6]], 3.0).is_still_improving
+
+
+def test_the_time_of_training_is_shared_out_by_epochs() -> None:
+    results = tuple(MemberResult(0.1, 0.5, 1, 0.5, epoch=n) for n in (1, 3))
+    record = TrainingRecord(results, [[0.5], [0.5, 0.4, 0.3]], 8.0)
+    assert record.part(0, 1).seconds == 2.0
+    assert record.part(1, 2) == TrainingRecord(results[1:], [[0.5, 0.4, 0.3]], 6.0)

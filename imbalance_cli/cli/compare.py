@@ -31,8 +31,8 @@ def compare(
         typer.Option(
             metavar="NAME,...",
             help="bce, weighted_bce, focal, class_balanced, asymmetric, logit_adjusted, "
-            "distribution_balanced, balanced_sampler; bce is always among them.  [default: all "
-            "but class_balanced and distribution_balanced]",
+            "distribution_balanced, balanced_sampler, boosted_trees; bce is always among them.  "
+            "[default: all but class_balanced and distribution_balanced]",
             show_default=False,
         ),
     ] = None,
@@ -71,7 +71,7 @@ def compare(
     """Train candidate losses on the same folds and say what the held-out rows say of them.
 
     The config gives everything but loss.name, weighting.strategy and training.sampler, which are
-    what is tried.
+    what is tried. Boosted trees stand beside the networks, as a yardstick.
     """
     from imbalance_cli import workflows
     from imbalance_cli.cli.observers import open_observers

@@ -94,11 +94,14 @@ def show_report(
         page: the file that shows more of it, which the table names, if there is one.
         held_out: whether the rows are a part of what the run was made from, as test.
     """
+    from imbalance_cli import workflows
     from imbalance_cli.report import documents
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
 
+    peer = workflows.read_peer(run) if held_out else None
     if output_format == "table":
-        from imbalance_cli import workflows
+        from rich.text import Text
+
         from imbalance_cli.report.terminal import draw_report
 
         report = draw_report(
@@ -109,6 +112,8 @@ def show_report(
             decisions=workflows.read_decisions(run),
         )
         draw(report)
+        if peer is not None:
+            draw(Text(peer["conclusion"]))
         if page is not None:
             sys.stdout.write(f"report: {page}\n")
         return
@@ -116,7 +121,7 @@ def show_report(
     if output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:
-        write_result(documents.to_json(evaluation, str(run)), None)
+        write_result(documents.to_json(evaluation, str(run), peer), None)
 
 
 def read_sort(sort: str | None) -> str | None:

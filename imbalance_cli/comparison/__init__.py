@@ -1,7 +1,7 @@
 """Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
 
 from imbalance_cli.comparison.comparing import compare_candidates
-from imbalance_cli.comparison.conclusions import conclude
+from imbalance_cli.comparison.conclusions import conclude, measure
 from imbalance_cli.comparison.results import (
     LOWER_IS_BETTER,
     METRICS,
@@ -22,4 +22,5 @@ __all__ = [
     "LabelComparison",
     "compare_candidates",
     "conclude",
+    "measure",
 ]

@@ -57,7 +57,8 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
 
     The standard error of a difference is that of a paired bootstrap over rows, or, where it is
     larger, that of the differences of the folds: which rows there were is one chance among two, and
-    each fold is a training of its own. Interval and verdict both rest on it.
+    each fold is a training of its own. Interval and verdict both rest on it. Where one of the two
+    was still improving when training ended, the verdict is unclear: with more epochs it may differ.
 
     Args:
         candidates: predictions for the same rows; the baseline is one of them.
@@ -88,7 +89,9 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
     for i, candidate in enumerate(candidates):
         own = Values(points[i], draws[i], trainings[i])
         against = None if i == base else Values(points[base], draws[base], trainings[base])
-        *tables, macro = _table(own, against, limits, resampling.confidence)
+        settled = not (candidate.still_improving or candidates[base].still_improving)
+        reach = limits if settled else [math.inf] * len(limits)
+        *tables, macro = _table(own, against, reach, resampling.confidence)
         found = zip(labels, support, positives, learnable, tables, strict=True)
         entries.append(
             CandidateComparison(
@@ -96,6 +99,9 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
                 loss=candidate.loss,
                 strategy=candidate.strategy,
                 sampler=candidate.sampler,
+                seconds=candidate.seconds,
+                still_improving=candidate.still_improving,
+                is_yardstick=candidate.is_yardstick,
                 macro=macro,
                 labels=[LabelComparison(*numbers) for numbers in found],
             )
@@ -137,7 +143,7 @@ def _table(
     Args:
         own: those of the candidate.
         against: those of the baseline; None for the baseline itself.
-        limits: (L + 1,) standard errors.
+        limits: (L + 1,) standard errors; infinite where no verdict is to be given.
         confidence: of the intervals.
     """
     value = own.points

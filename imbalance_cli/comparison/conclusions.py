@@ -9,9 +9,12 @@ from imbalance_cli.comparison.results import LOWER_IS_BETTER
 from imbalance_cli.comparison.verdicts import standard_errors
 
 if TYPE_CHECKING:
-    from imbalance_cli.comparison.results import Compared, Comparison
+    from collections.abc import Sequence
+
+    from imbalance_cli.comparison.results import CandidateComparison, Compared, Comparison
 
 MOST_PLACES = 6
+LONG = 10  # seconds, from which on they are shown whole
 NAMED = 3  # candidates that a sentence lists before it says how many more
 
 
@@ -22,41 +25,90 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
         comparison: its numbers.
         of: what the candidates are.
     """
-    found = {candidate.name: candidate.macro for candidate in comparison.candidates}
-    baseline = found.pop(comparison.baseline)
-    if not found:
-        return [f"{comparison.baseline} is the only candidate: there is nothing to compare."]
-    if baseline["average_precision"].value is None:
+    baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
+    others = [c for c in comparison.candidates if c is not baseline]
+    if not others:
+        return [f"{baseline.name} is the only candidate: there is nothing to compare."]
+    if baseline.macro["average_precision"].value is None:
         return ["No learned label has positives and negatives: there is nothing to compare."]
-    loss = next(c for c in comparison.candidates if c.name == comparison.baseline).loss
-    rival = "tuned thresholds" if of == "correction" and loss == "bce" else comparison.baseline
+    settled = [c for c in others if not (c.still_improving or baseline.still_improving)]
+    found = {c.name: c.macro for c in settled if not c.is_yardstick}
+    rival = baseline.name
+    if of == "correction" and baseline.loss == "bce":
+        rival = "tuned thresholds"
     sentences = [
-        *_verdicts("average_precision", "Average precision", found, comparison.baseline, of),
-        *_verdicts("f1", "F1", found, rival, of),
-        *_verdicts("log_loss", "Log loss (lower is better)", found, comparison.baseline, of),
+        *_verdicts("average_precision", "Average precision", found, baseline.name, of, len(others)),
+        *_verdicts("f1", "F1", found, rival, of, len(others)),
+        *_verdicts("log_loss", "Log loss (lower is better)", found, baseline.name, of, len(others)),
+        *(measure(baseline, c) for c in others if c.is_yardstick),
+        *_unsettled(comparison.candidates),
     ]
-    if all(macro["average_precision"].verdict is None for macro in found.values()):
+    if all(c.macro["average_precision"].verdict is None for c in others):
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
-    least = f"{standard_errors(len(found)):.2f} standard errors"
-    allowed = f"{len(found)} comparisons" if len(found) > 1 else "one comparison"
     made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
     again = (
         "they do not cover training again with other seeds"
         if comparison.folds is None
         else "wider where folds, each trained anew, differ more"
     )
-    return [
-        *sentences,
-        f"Beats, worse: by over {least}, which allows for {allowed}.",
-        f"Intervals: {made}; {again}.",
-    ]
+    if settled:
+        least = f"{standard_errors(len(others)):.2f} standard errors"
+        allowed = f"{len(others)} comparisons" if len(others) > 1 else "one comparison"
+        sentences.append(f"Beats, worse: by over {least}, which allows for {allowed}.")
+    return [*sentences, f"Intervals: {made}; {again}."]
+
+
+def measure(network: CandidateComparison, yardstick: CandidateComparison) -> str:
+    """Return whether a network beats a yardstick, in average precision and in processor time.
+
+    Args:
+        network: that the differences of the yardstick are to.
+        yardstick: what it is measured by.
+    """
+    called, name = f"The network ({network.name})", yardstick.name
+    ranking, over = yardstick.macro["average_precision"], "in average precision"
+    if ranking.difference is None:
+        return f"{called} and {name}: no average precision to compare."
+    if ranking.verdict == "worse":
+        first = f"{called} beats {name} by {_amount(ranking, -1, '')} {over}"
+    elif ranking.verdict == "better":
+        first = f"{called} is beaten by {name} by {_amount(ranking, 1, '')} {over}"
+    else:
+        settled = not (network.still_improving or yardstick.still_improving)
+        verdict = "a tie" if ranking.verdict == "unclear" and settled else "no verdict"
+        first = f"{called} differs from {name} by {_amount(ranking, -1, '+')} {over}, {verdict}"
+    if network.seconds is None or yardstick.seconds is None:
+        return f"{first}."
+    times = f"{_seconds(network.seconds)} s against {_seconds(yardstick.seconds)} s"
+    return f"{first}; it trained for {times} of processor time."
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= LONG else f"{seconds:.2g}"
+
+
+def _unsettled(candidates: Sequence[CandidateComparison]) -> list[str]:
+    """Return who was still improving when training ended, in a sentence, if anybody was."""
+    names = [c.name for c in candidates if c.still_improving]
+    if not names:
+        return []
+    were = "was" if len(names) == 1 else "were"
+    ended = f"which {were} still improving at the last epoch in most folds"
+    return [f"No verdict on {_names(names)}, {ended}: raise training.epochs."]
 
 
 def _verdicts(
-    metric: str, title: str, found: dict[str, dict[str, Compared]], rival: str, of: str
+    metric: str,
+    title: str,
+    found: dict[str, dict[str, Compared]],
+    rival: str,
+    of: str,
+    comparisons: int,
 ) -> list[str]:
     """Return which candidates beat the rival on a metric, if any, and which are worse."""
+    if not found:
+        return []
     sign = -1 if metric in LOWER_IS_BETTER else 1
     results = {name: macro[metric] for name, macro in found.items()}
     ranked = sorted(results, key=lambda name: sign * _difference(results[name]), reverse=True)
@@ -72,7 +124,9 @@ def _verdicts(
         if results[best].verdict is None:  # nothing was resampled
             first = f"the {called} {of}, {best}, is {amount} from {rival}"
         elif results[best].verdict == "unclear" and _leaves_zero_out(results[best]):
-            several = f"{len(found)} comparisons give" if len(found) > 1 else "one comparison gives"
+            several = (
+                f"{comparisons} comparisons give" if comparisons > 1 else "one comparison gives"
+            )
             first += f", as {several} by chance"
     sentences = [f"{title}: {first}."]
     if better and also:

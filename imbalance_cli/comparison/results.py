@@ -25,17 +25,23 @@ class Candidate:
         name: what it is called.
         loss: the name of its loss.
         strategy: the strategy of its weights; None where it takes none.
-        sampler: how its batches were drawn.
+        sampler: how its batches were drawn; None where it draws none.
         probabilities: (N, L) float64, calibrated, out of fold.
         decisions: (N, L) bool, at thresholds that were chosen on other folds.
+        seconds: of processor time that training took; None where that is not known.
+        still_improving: whether training ended before it had stopped improving.
+        is_yardstick: whether it is there to measure the networks by, and no model to choose.
     """
 
     name: str
     loss: str
     strategy: str | None
-    sampler: str
+    sampler: str | None
     probabilities: torch.Tensor
     decisions: torch.Tensor
+    seconds: float | None = None
+    still_improving: bool = False
+    is_yardstick: bool = False
 
     def select(self, rows: torch.Tensor) -> Candidate:
         """Return the candidate with what it said of some rows, by their numbers."""
@@ -56,7 +62,8 @@ class Compared:
         difference_low: end of the interval of the difference.
         difference_high: the other end.
         verdict: better or worse only where the difference is more standard errors from zero than
-            the number of comparisons explains; None where there is no interval.
+            the number of comparisons explains, and both had stopped improving when training ended;
+            None where there is no interval.
     """
 
     value: float | None
@@ -94,7 +101,10 @@ class CandidateComparison:
     name: str
     loss: str
     strategy: str | None
-    sampler: str
+    sampler: str | None
+    seconds: float | None
+    still_improving: bool
+    is_yardstick: bool
     macro: dict[str, Compared]
     labels: list[LabelComparison]
 

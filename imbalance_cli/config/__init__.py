@@ -2,6 +2,7 @@
 
 from imbalance_cli.config.candidates import (
     BASELINE,
+    BOOSTED_TREES,
     DEFAULT_LOSSES,
     DEFAULT_STRATEGIES,
     LOSSES,
@@ -25,6 +26,7 @@ from imbalance_cli.config.weighting import resolve_weighting
 
 __all__ = [
     "BASELINE",
+    "BOOSTED_TREES",
     "DEFAULT_LOSSES",
     "DEFAULT_STRATEGIES",
     "DEVICES",

@@ -1,4 +1,7 @@
-"""The configs that `compare` tries: one base, with every loss, strategy and sampler in turn."""
+"""The configs that `compare` tries: one base, with every loss, strategy and sampler in turn.
+
+Boosted trees stand beside them: a name that is asked for as a loss is, without a config of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from imbalance_cli.config.sections import (
     LOSS_PARAMETERS,
     LossName,
     LossSection,
+    Peer,
     StrategyName,
     WeightingSection,
 )
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 
 BASELINE = "bce"
 BALANCED_SAMPLER = "balanced_sampler"
-LOSSES = (*get_args(LossName), BALANCED_SAMPLER)
+BOOSTED_TREES: Peer = "boosted_trees"
+LOSSES = (*get_args(LossName), BALANCED_SAMPLER, BOOSTED_TREES)
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 DEFAULT_LOSSES = (
     BASELINE,
@@ -31,6 +36,7 @@ DEFAULT_LOSSES = (
     "asymmetric",
     "logit_adjusted",
     BALANCED_SAMPLER,
+    BOOSTED_TREES,
 )
 DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
 
@@ -46,7 +52,7 @@ class CandidateConfig:
 def list_candidates(
     base: Config, losses: Sequence[str], strategies: Sequence[str]
 ) -> list[CandidateConfig]:
-    """Return the configs to try, the baseline first.
+    """Return the configs of networks to try, the baseline first.
 
     Args:
         base: everything but the loss, the weighting and the sampler; parameters of losses and of
@@ -76,6 +82,11 @@ def list_candidates(
             "training.sampler: compare tries it as a candidate of its own",
             hint=f"leave it out; --losses {BALANCED_SAMPLER} says so",
         )
+    if base.report.peer is not None:
+        raise ConfigError(
+            f"report.peer: compare tries {base.report.peer} as a candidate of its own",
+            hint=f"leave it out; --losses {base.report.peer} says so",
+        )
     if strategies and losses and "weighted_bce" not in losses:
         raise ConfigError(
             "--strategies are candidates of weighted_bce, which --losses leaves out",
@@ -91,7 +102,7 @@ def list_candidates(
             ]
         elif loss == BALANCED_SAMPLER:
             candidates.append(_change(base, loss, BASELINE, sampler="balanced"))
-        else:
+        elif loss != BOOSTED_TREES:
             strategy = "effective" if loss == "class_balanced" else "none"
             candidates.append(_change(base, loss, loss, strategy=strategy))
     return candidates

@@ -53,7 +53,7 @@ DESCRIPTIONS = {
     "weighting.beta": "Of strategy effective; nearer to 1 is nearer to ratio.",
     "weighting.from": "A file that imbtrain weights wrote, or -, in place of a strategy.",
     "weighting.allow_double_counting": "Allow two keys that each make up for the imbalance.",
-    "loss.name": "weighted_bce weighs positives by pos_weight; compare tries the others.",
+    "loss.name": "auto: weighted_bce where weighting is given, else bce; compare tries them all.",
     "loss.gamma": "How much focal, class_balanced and distribution_balanced turn away from easy "
     "cells.",
     "loss.alpha": "The weight of positives in focal; negatives weigh 1 - alpha.",
@@ -96,6 +96,8 @@ DESCRIPTIONS = {
     "report.plots": "Whether curves are drawn into the run.",
     "report.top_k": "How many rows precision_at_k is of: as many as can be looked at.",
     "report.at_precision": "The precision that recall_at_precision asks for.",
+    "report.peer": "Another kind of model, trained on the same rows and reported beside the "
+    "network; boosted_trees is scikit-learn's HistGradientBoostingClassifier, one a label.",
     "output.directory": "Where runs go.",
     "output.name": "What the run is called; null: the time it began.",
 }

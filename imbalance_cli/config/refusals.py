@@ -171,6 +171,7 @@ def _refuse_streaming(config: Config, name: str) -> None:
     others = {
         f"training.folds is {training.folds}": training.folds is not None,
         "training.sampler is balanced": training.sampler == "balanced",
+        f"report.peer is {config.report.peer}": config.report.peer is not None,
     }
     for other, is_given in others.items():
         if is_given:

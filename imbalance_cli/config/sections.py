@@ -171,7 +171,7 @@ class WeightingSection(Section):
 class LossSection(Section):
     """The loss and its parameters."""
 
-    name: LossName = "weighted_bce"
+    name: LossName | Auto = "auto"
     gamma: Exponent = 2.0
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     gamma_positive: Exponent = 1.0
@@ -236,6 +236,9 @@ class ThresholdsSection(Section):
     target: Positive | None = None
 
 
+Peer = Literal["boosted_trees"]
+
+
 class ReportSection(Section):
     """What the report holds beside the point estimates."""
 
@@ -253,6 +256,7 @@ class ReportSection(Section):
     plots: bool = True
     top_k: Count = 100
     at_precision: Annotated[float, Field(gt=0, le=1)] = 0.5
+    peer: Peer | None = None
 
 
 class OutputSection(Section):

@@ -15,10 +15,12 @@ CORRECTS_PRIOR = ("logit_adjusted", "distribution_balanced")
 
 
 def resolve_weighting(config: Config, name: str) -> Config:
-    """Return a config that says which weights its loss takes.
+    """Return a config that says which loss it has, and which weights that takes.
 
-    `weighted_bce` takes those of its strategy, `class_balanced` effective numbers, `bce` none, and
-    the others none unless a strategy or a file of weights is asked for.
+    `auto` is `weighted_bce` where weights are asked for, and else `bce`: thresholds and calibration
+    make up for the imbalance, and weights cost average precision (benchmarks/RESULTS.md).
+    `weighted_bce` takes the weights of its strategy, `class_balanced` effective numbers, `bce`
+    none, and the others none unless a strategy or a file of weights is asked for.
 
     Raises:
         ConfigError: the keys contradict each other, or count the imbalance twice.
@@ -33,6 +35,9 @@ def resolve_weighting(config: Config, name: str) -> Config:
     given = ["from"] if weighting.from_ is not None else asked
     if "strategy" in asked and weighting.strategy == "none":
         given = []  # what else is asked for then says nothing, and is refused as such
+    if loss == "auto":
+        loss = "weighted_bce" if given else "bce"
+        config = config.model_copy(update={"loss": config.loss.model_copy(update={"name": loss})})
     if loss == "bce" and given:
         raise ConfigError(
             f"{name}: loss.name bce takes no weights, and weighting.{given[0]} asks for them",

@@ -1,24 +1,21 @@
 """CSV and TSV, from a file, a compressed file or stdin.
 
-Labels are counted in one of four ways that agree to the cell (a property test holds them together):
-as a matrix of 0/1 digits, by where the separators stand, by polars, or record by record. The last
-one is exact about lines and reports what is wrong; the others are fast and hand over at the first
-doubt.
+Labels are counted block by block in one of three ways that agree to the cell (a property test holds
+them together): as a matrix of 0/1 digits, by where the separators stand, or record by record. The
+last one is exact about lines and reports what is wrong; the others are fast, take a thread for each
+processor, and leave it a block at the first doubt.
 """
 
 from __future__ import annotations
 
 import collections
 import functools
-import io
-import itertools
-import threading
+import os
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError, shorten
-from imbalance_cli.readers.digits import count_mapped, count_ones, digit_width
+from imbalance_cli.readers.digits import digit_width
 from imbalance_cli.readers.records import (
     BYTE_ORDER_MARK,
     NULL_HINT,
@@ -26,16 +23,20 @@ from imbalance_cli.readers.records import (
     first_null,
     parse_records,
 )
-from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.source import Batch, Source, Tally
 from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
 from imbalance_cli.readers.text_formats import is_svmlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
-SMALL = 64 * 2**10  # below this, loading polars costs more than reading the records one by one
+    from imbalance_cli.readers.fields import FieldCounts
+
+SMALL = 64 * 2**10  # below this, loading numpy costs more than reading the records one by one
 BLOCK = 16 * 2**20
-SAMPLED_ROWS = 100
+COUNTED_BLOCK = 2**20  # so that what is made of it stays in the processor's cache
+MOST_THREADS = 4  # reading the file keeps up with no more
 LONGEST_HEADER = 16 * 2**20
 LONGEST_SHOWN = 60  # characters of a name in an error
 ZIP_MARK = b"PK\x03\x04"
@@ -61,13 +62,10 @@ class DelimitedSource(Source):
             weakref.finalize(self, stream.close)
         self._read = read_bytes(stream, self.name)
         header, self._body = self._read_header()
-        self._body_offset = len(header)
         self._first_line = 1 + header.count(b"\n")
         self.columns = self._parse_header(header)
         self._positions = {column: i for i, column in enumerate(self.columns)}
-        is_big = len(self._body) + len(header) >= SMALL
-        is_file = isinstance(getattr(stream, "raw", None), io.FileIO) and Path(name).is_file()
-        self._scannable = Path(name) if is_big and is_file and name != STDIN else None
+        self._is_big = len(self._body) + len(header) >= SMALL
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
@@ -75,23 +73,16 @@ class DelimitedSource(Source):
         Raises:
             SourceError: a record cannot be read, or there is none.
         """
-        width = digit_width(self._body[: self._body.find(b"\n") + 1], len(self.columns))
-        if self._scannable:
-            scanned = self._scan_digits(self._scannable, width, columns) if width else None
-            if not scanned and self._have_numbers(columns):
-                scanned = self._count_fields(self._scannable, columns) or self._scan(
-                    self._scannable, columns
-                )
-            if scanned:
-                return scanned
         tally = Tally.empty(columns)
-        for block in self._blocks():
-            if len(block.data) < SMALL:
+        line = self._first_line
+        for data, counted in self._counted_blocks(columns):
+            block = RecordBlock(data, line, self.columns, self.delimiter, self.name)
+            if counted is None:
                 self._tally_records(block, tally)
-            elif not (width and self._tally_digits(block, width, tally)):
-                frame = block.frame(columns)
-                for column, text, row in tally_frame(frame, tally):
-                    tally.columns[column].places[text] = block.place(row, frame.height)
+                line += data.count(b"\n")
+            else:
+                _add_fields(block, counted, tally)
+                line += counted.lines
             if tally.overflow:
                 break
         self._check_rows(tally.rows)
@@ -160,16 +151,49 @@ class DelimitedSource(Source):
             )
         return columns
 
-    def _blocks(self) -> Iterator[RecordBlock]:
+    def _raw_blocks(self, size: int) -> Iterator[bytes]:
         pending = [self._body]
 
         def read(size: int) -> bytes:
             return (pending.pop() if pending else b"") + self._read(size)
 
+        return record_blocks(read, size, self.name)
+
+    def _blocks(self) -> Iterator[RecordBlock]:
         line = self._first_line
-        for data in record_blocks(read, BLOCK, self.name):
+        for data in self._raw_blocks(BLOCK):
             yield RecordBlock(data, line, self.columns, self.delimiter, self.name)
             line += data.count(b"\n")
+
+    def _counted_blocks(self, columns: Sequence[str]) -> Iterator[tuple[bytes, FieldCounts | None]]:
+        """Yield blocks and what was counted in them, None where the records have to be read."""
+        if not self._is_big:
+            for data in self._raw_blocks(BLOCK):
+                yield data, None
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        from imbalance_cli.readers.fields import count_block, keep_freed_memory
+
+        numbers = [self._positions[column] for column in columns]
+        count = functools.partial(
+            count_block,
+            columns=len(self.columns),
+            counted=numbers,
+            delimiter=self.delimiter.encode(),
+            digit_width=digit_width(self._body[: self._body.find(b"\n") + 1], len(self.columns)),
+        )
+        threads = min(os.cpu_count() or 1, MOST_THREADS)
+        keep_freed_memory()
+        with ThreadPoolExecutor(threads) as pool:
+            begun: collections.deque[tuple[bytes, Future[FieldCounts | None]]] = collections.deque()
+            for data in self._raw_blocks(COUNTED_BLOCK):
+                begun.append((data, pool.submit(count, data)))
+                if len(begun) > 2 * threads:
+                    first, future = begun.popleft()
+                    yield first, future.result()
+            for first, future in begun:
+                yield first, future.result()
 
     def _tally_records(self, block: RecordBlock, tally: Tally) -> None:
         records = list(block.records())
@@ -179,158 +203,16 @@ class DelimitedSource(Source):
                 column_tally.places[text] = f"line {records[cells.index(text)][0]}"
         tally.rows += len(records)
 
-    def _tally_digits(self, block: RecordBlock, width: int, tally: Tally) -> bool:
-        counted = count_ones(block.data, width, len(self.columns), self.delimiter.encode())
-        if counted is None:
-            return False
-        self._add_ones(tally, *counted)
-        return True
 
-    def _scan_digits(self, path: Path, width: int, columns: Sequence[str]) -> Tally | None:
-        """Count a mapped file of 0/1 digits, or return None at the first doubt."""
-        delimiter = self.delimiter.encode()
-        counted = count_mapped(path, self._body_offset, width, len(self.columns), delimiter)
-        if counted is None:
-            return None
-        tally = Tally.empty(columns)
-        self._add_ones(tally, *counted)
-        return tally
-
-    def _add_ones(self, tally: Tally, rows: int, ones: Sequence[int]) -> None:
-        for column, column_tally in tally.columns.items():
-            positives = ones[self._positions[column]]
-            counts = {"0": rows - positives, "1": positives}
-            column_tally.add({text: count for text, count in counts.items() if count})
-        tally.rows += rows
-
-    def _count_fields(self, path: Path, columns: Sequence[str]) -> Tally | None:
-        """Count cells 0, 1 and blank where no quote is, or return None at the first doubt."""
-        if len(self.columns) == 1:  # whose blank lines are no rows
-            return None
-        from imbalance_cli.readers.fields import count_fields
-
-        numbers = [self._positions[column] for column in columns]
-        delimiter = self.delimiter.encode()
-        counted = count_fields(path, self._body_offset, len(self.columns), numbers, delimiter)
-        if counted is None:
-            return None
-        tally = Tally.empty(columns)
-        tally.rows, cells = counted
-        for column, own in zip(columns, cells.tolist(), strict=True):
-            counts = dict(zip(("0", "1", ""), own, strict=True))
-            tally.columns[column].add({text: n for text, n in counts.items() if n})
-        return tally
-
-    def _scan(self, path: Path, columns: Sequence[str]) -> Tally | None:
-        """Count cells 0, 1 and blank by polars' streaming scan, or return None at the first doubt.
-
-        A row that is too short has a blank in the last column; one that is too long, which polars
-        would cut off, makes too many delimiters. Both are doubts.
-        """
-        delimiter = self.delimiter.encode()
-        look = _Look(path, self._body_offset, delimiter)
-        look.start()
-        found = self._scan_statistics(path, columns)
-        delimiters = look.finish()
-        if delimiters is None or not found or found["last_blanks"] or not found["rows"]:
-            return None
-        wanted = found["rows"] * (len(self.columns) - 1)
-        if delimiters != wanted:
-            from imbalance_cli.readers.delimiters import count_outside_quotes, file_parts
-
-            parts = file_parts(path, self._body_offset)
-            if count_outside_quotes(parts, delimiter) != wanted:
-                return None
-        tally = Tally.empty(columns)
-        tally.rows = found["rows"]
-        for i, column in enumerate(columns):
-            low, high, blanks = (found[f"{i}_{s}"] for s in ("min", "max", "null_count"))
-            if low is not None and (low < 0 or high > 1):
-                return None
-            ones = found[f"{i}_sum"]
-            cells_by_text = {"0": tally.rows - blanks - ones, "1": ones, "": blanks}
-            tally.columns[column].add({text: n for text, n in cells_by_text.items() if n})
-        return tally
-
-    def _have_numbers(self, labels: Sequence[str]) -> bool:
-        """Say whether the labels hold whole numbers and blanks in the first rows."""
-        head = self._body[: self._body.rfind(b"\n") + 1]
-        indices = [self._positions[label] for label in labels]
-        rows = parse_records(head, self._first_line, self.delimiter, self.name)
-        try:
-            for _, cells in itertools.islice(rows, SAMPLED_ROWS):
-                for i in indices:
-                    int(cells[i] or 0)
-        except (ValueError, IndexError, SourceError):
-            return False
-        return True
-
-    def _scan_statistics(self, path: Path, columns: Sequence[str]) -> dict[str, int] | None:
-        """Return polars' statistics of the columns read as small integers, None if they are not."""
-        import polars as pl
-
-        cells = dict.fromkeys(self.columns, pl.String)
-        table = pl.scan_csv(
-            path,
-            schema=cells | dict.fromkeys(columns, pl.Int8),
-            separator=self.delimiter,
-            has_header=False,
-            skip_lines=self._first_line - 1,
-            extra_columns="raise",
-            glob=False,
-        )
-        statistics = [
-            getattr(pl.col(column), statistic)().alias(f"{i}_{statistic}")
-            for i, column in enumerate(columns)
-            for statistic in ("sum", "null_count", "min", "max")
-        ]
-        query = table.select(
-            pl.len().alias("rows"),
-            pl.col(self.columns[-1]).null_count().alias("last_blanks"),
-            *statistics,
-        )
-        try:
-            return query.collect(engine="streaming").row(0, named=True)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return None
-
-
-class _Look(threading.Thread):
-    """Looks at every byte of a file while polars scans it, which leaves a core idle for long.
-
-    Args:
-        path: the file.
-        first: the byte to begin with.
-        delimiter: what is counted.
-    """
-
-    def __init__(self, path: Path, first: int, delimiter: bytes) -> None:
-        super().__init__(daemon=True)
-        self._arguments = path, first, delimiter
-        self._count: int | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """Count, as `count_in_text` does."""
-        try:
-            # numpy is imported here, beside polars
-            from imbalance_cli.readers.delimiters import count_in_text, file_parts
-
-            path, first, delimiter = self._arguments
-            self._count = count_in_text(file_parts(path, first), delimiter)
-        except BaseException as error:  # noqa: BLE001  raised by the thread that asks
-            self._error = error
-
-    def finish(self) -> int | None:
-        """Return the number of delimiters, or None where the exact reader has to judge.
-
-        Raises:
-            BaseException: whatever looking raised.
-        """
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._count
+def _add_fields(block: RecordBlock, counted: FieldCounts, tally: Tally) -> None:
+    for column_tally, texts, firsts in zip(
+        tally.columns.values(), counted.texts, counted.firsts, strict=True
+    ):
+        for text in column_tally.add(texts):
+            if text in firsts:
+                line = block.first_line + block.data.count(b"\n", 0, firsts[text])
+                column_tally.places[text] = f"line {line}"
+    tally.rows += counted.rows
 
 
 def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:

@@ -14,21 +14,11 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 PART = 2**18  # bytes at a time, so that what is compared stays in the processor's cache
-
-
-def file_parts(path: Path, first: int) -> Iterator[bytearray]:
-    """Yield a file from byte `first` on in parts, each read over the one before it."""
-    part = bytearray(PART)  # one for all: fresh memory for each would take as long as reading it
-    with path.open("rb", buffering=0) as file:
-        file.seek(first)
-        while size := file.readinto(part):
-            yield part if size == PART else part[:size]
 
 
 def block_parts(block: bytes) -> Iterator[bytes]:
@@ -66,17 +56,6 @@ def count_in_text(parts: Iterable[bytes | bytearray], delimiter: bytes) -> int |
             held = marked[-1:] if marked.endswith((b'"', b"\r")) else b""
             quotes += count_byte(marked, b'"') - held.count(b'"')
     return None if is_cut or (quotes + held.count(b'"')) % 2 else count
-
-
-def count_outside_quotes(parts: Iterable[bytes | bytearray], delimiter: bytes) -> int:
-    """Count the delimiters that stand outside quotes."""
-    count, quoted = 0, False
-    for part in parts:
-        cells = np.frombuffer(part, np.uint8)
-        inside = _inside(cells) ^ quoted
-        count += int(np.count_nonzero((cells == ord(delimiter)) & ~inside))
-        quoted = bool(inside[-1])
-    return count
 
 
 def rows_have_width(block: bytes, delimiter: bytes, columns: int) -> bool:

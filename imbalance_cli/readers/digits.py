@@ -5,16 +5,8 @@ Shapes: N rows, W bytes a row (a digit and a separator a column), C columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from imbalance_cli.readers.streams import mapped_windows
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ZERO, NEWLINE = b"0\n"
+ZERO = ord("0")
 ROWS_A_SUM = 255  # so many ones fit the 8-bit sum that the processor adds fastest
-MAPPED_BYTES = 4 * 2**20  # a window that stays in the processor's cache
 
 
 def digit_width(record: bytes, columns: int) -> int | None:
@@ -24,35 +16,8 @@ def digit_width(record: bytes, columns: int) -> int | None:
     return len(record) if is_digits and record.endswith(b"\n") else None
 
 
-def count_mapped(
-    path: Path, first: int, width: int, columns: int, delimiter: bytes
-) -> tuple[int, list[int]] | None:
-    """Count the ones in each column of a mapped file of digits; memory stays flat.
-
-    Args:
-        path: the file.
-        first: where the records begin.
-        width: W.
-        columns: C.
-        delimiter: the byte between two cells.
-
-    Returns:
-        N and the ones in each of the C columns, or None if anything else is in the file.
-    """
-    rows, ones = 0, [0] * columns
-    size = (MAPPED_BYTES // (ROWS_A_SUM * width) or 1) * ROWS_A_SUM * width
-    for window in mapped_windows(path, first, size):
-        whole = window if window[-1] == NEWLINE else bytes(window) + b"\n"
-        counted = count_ones(whole, width, columns, delimiter)
-        if counted is None:
-            return None
-        rows += counted[0]
-        ones = [total + more for total, more in zip(ones, counted[1], strict=True)]
-    return rows, ones
-
-
 def count_ones(
-    block: bytes | memoryview, width: int, columns: int, delimiter: bytes
+    block: bytes, width: int, columns: int, delimiter: bytes
 ) -> tuple[int, list[int]] | None:
     """Count the ones in each column of a block of 0/1 digits.
 

@@ -224,7 +224,7 @@ def _blocks(
     read: Callable[[int], bytes], size: int, last_end: Callable[[bytes], int], name: str, hint: str
 ) -> Iterator[bytes]:
     rest = b""
-    while chunk := read(size):
+    while chunk := read(max(size, len(rest) // 2)):  # more of a long record, each time looked over
         data = rest + chunk if rest else chunk
         end = last_end(data)
         rest = data[end:]

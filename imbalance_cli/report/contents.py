@@ -61,6 +61,7 @@ class RunReport:
         chosen: why each of them has, by name; empty where all have.
         training: a network each; empty where the run was not trained by `fit`.
         together: None for one label.
+        peer: what another kind of model came to on the same rows; None without one.
     """
 
     run: str
@@ -73,6 +74,7 @@ class RunReport:
     chosen: Mapping[str, Sequence[str]]
     training: Sequence[Training]
     together: Together | None
+    peer: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

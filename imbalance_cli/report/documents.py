@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.evaluation import (
     METRICS,
@@ -18,12 +18,17 @@ from imbalance_cli.evaluation import (
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.untuned import Untuned
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PEER = ("name", "conclusion", "thresholds", "models")
 INTERVALS = ("macro_intervals", "micro_intervals", "weighted_intervals", "multilabel_intervals")
 
 
-def to_json(evaluation: Evaluation, run: str) -> bytes:
-    """Return {"run", "splits": {part: {...}}}; what is undefined is null."""
-    return encode_document({"run": run, "splits": {evaluation.part: evaluation.to_dict()}})
+def to_json(evaluation: Evaluation, run: str, peer: Mapping[str, Any] | None = None) -> bytes:
+    """Return {"run", "splits": {part: {...}}}, and "peer" if there is one; undefined is null."""
+    document = {"run": run, "splits": {evaluation.part: evaluation.to_dict()}}
+    return encode_document(document if peer is None else document | {"peer": peer})
 
 
 def from_json(content: bytes) -> Evaluation:
@@ -38,6 +43,16 @@ def from_json(content: bytes) -> Evaluation:
     for key in INTERVALS:
         document[key] = {name: Interval(**ends) for name, ends in document.get(key, {}).items()}
     return Evaluation(part=part, labels=labels, levels=levels, **document)
+
+
+def peer_from_json(content: bytes) -> dict[str, Any] | None:
+    """Return the peer that `to_json` was given.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such document.
+    """
+    peer = json.loads(content).get("peer")
+    return None if peer is None else {key: peer[key] for key in PEER}
 
 
 def _read_label(label: dict[str, Any]) -> LabelEvaluation:

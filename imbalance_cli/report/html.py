@@ -11,6 +11,8 @@ from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.label_table import write_breakable, write_table
 from imbalance_cli.report.names import escape_name, show_name
 from imbalance_cli.report.page_template import render_page
+from imbalance_cli.report.peer_rows import HEADINGS as PEER_HEADINGS
+from imbalance_cli.report.peer_rows import list_peer_rows
 from imbalance_cli.report.provenance import (
     data_of,
     describe_data,
@@ -85,6 +87,9 @@ def to_html(report: RunReport) -> bytes:
         title=write_title(report),
         lede=write_lede(report),
         sections=_sections(figures, single=len(evaluation.labels) == 1),
+        peer=report.peer,
+        peer_headings=PEER_HEADINGS,
+        peer_rows=[] if report.peer is None else list_peer_rows(report.peer),
         lead=write_lead(evaluation),
         findings=report.findings,
         reading=write_reading(evaluation),

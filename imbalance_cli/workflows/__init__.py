@@ -11,6 +11,7 @@ from imbalance_cli.workflows.reporting import (
     draw_report,
     read_decisions,
     read_evaluation,
+    read_peer,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "predict",
     "read_decisions",
     "read_evaluation",
+    "read_peer",
 ]

@@ -21,16 +21,17 @@ from imbalance_cli.artifacts import (
     load_run,
 )
 from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
-from imbalance_cli.config import BASELINE, Config, list_candidates
+from imbalance_cli.config import BASELINE, BOOSTED_TREES, DEFAULT_LOSSES, Config, list_candidates
 from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.report import comparison as drawing
-from imbalance_cli.scored_rows import KeptLogOdds, KeptRows
+from imbalance_cli.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.thresholds import describe_unreached
+from imbalance_cli.workflows.deciding import choose_decisions, decide
 from imbalance_cli.workflows.fitting import (
+    TrainingRecord,
     choose_held_out,
-    decide,
     default_directory,
     describe,
     make_predictor,
@@ -40,6 +41,7 @@ from imbalance_cli.workflows.fitting import (
 )
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, refuse_too_many, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
+from imbalance_cli.workflows.peer import train_peer
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
@@ -59,13 +61,13 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.scored_rows import Scores
-    from imbalance_cli.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared
 
 HELD_OUT = "held_out"
 RAW_SCORES = "held_out_scores"
+MOST_WITH_TREES = 100  # labels, of more of which boosted trees are trained only if asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Trained:
         name: what it is called.
         config: that it was trained by.
         networks: where its members came from.
-        results: the last result of each.
+        record: of their training.
         predictor: its model, without calibration and thresholds yet.
         scores: what it says of the held-out rows, fold after fold.
     """
@@ -84,7 +86,7 @@ class Trained:
     name: str
     config: Config
     networks: Networks
-    results: Sequence[MemberResult]
+    record: TrainingRecord
     predictor: Predictor
     scores: Scores
 
@@ -117,6 +119,7 @@ def compare(
     prepared = prepare(config, observer, folds=config.training.folds)
     recipe = recipe_of(config, prepared)
     refuse_too_many(recipe, prepared, models=len(candidates))
+    with_trees = _are_trees_wanted(losses, prepared, observer)
     plans = [plan_networks(c.config, recipe, prepared, name=c.name) for c in candidates]
     model = start_model(recipe, prepared, plans, config.training.seed)
 
@@ -135,7 +138,7 @@ def compare(
         )
     )
     members = [member for plan in plans for member in plan.members]
-    results = train_networks(
+    record = train_networks(
         model,
         prepared,
         members,
@@ -145,8 +148,10 @@ def compare(
         observer=observer,
     )
 
-    trained = _take_apart(candidates, plans, model, results, prepared)
+    trained = _take_apart(candidates, plans, model, record, prepared)
     judged = [_judge(one, prepared) for one in trained]
+    if with_trees:
+        judged.append(_judge_trees(config, prepared, observer))
     groups = prepared.data.groups
     comparison = compare_candidates(
         judged,
@@ -184,6 +189,14 @@ def choose(
         ImbtrainError: the comparison has no such candidate, or a place cannot be used.
     """
     document, tensors = load_run(comparison, "comparison")
+    if name == BOOSTED_TREES:
+        networks = ", ".join(candidate["name"] for candidate in document["candidates"])
+        raise RunError(
+            f"{comparison}: {name} is a yardstick and not a model to choose: compare keeps what it "
+            "scored, and runs are of networks",
+            hint=f"--choose one of {networks}; with --set report.peer={name} imbtrain fit reports "
+            "both",
+        )
     found = {candidate["name"]: candidate for candidate in document["candidates"]}
     if name not in found:
         raise RunError(
@@ -233,11 +246,23 @@ def choose(
     return evaluation, path
 
 
+def _are_trees_wanted(losses: Sequence[str], prepared: Prepared, observer: Observer) -> bool:
+    """Whether boosted trees are among the candidates: where they are asked for, or by default."""
+    labels = len(prepared.labels)
+    if not losses and labels > MOST_WITH_TREES:
+        observer.noted(
+            f"{BOOSTED_TREES} are left out: {labels:,} labels would take as many models a fold; "
+            f"--losses with {BOOSTED_TREES} among them trains these"
+        )
+        return False
+    return BOOSTED_TREES in (losses or DEFAULT_LOSSES)
+
+
 def _take_apart(
     candidates: Sequence[CandidateConfig],
     plans: Sequence[Networks],
     model: MultilayerPerceptron,
-    results: Sequence[MemberResult],
+    record: TrainingRecord,
     prepared: Prepared,
 ) -> list[Trained]:
     """Return each candidate with its own members and their scores."""
@@ -247,7 +272,7 @@ def _take_apart(
         networks = model.part(start, stop)
         predictor = make_predictor(networks, prepared, plan, candidate.config)
         scores = score_held_out(predictor, prepared, plan)
-        own = results[start:stop]
+        own = record.part(start, stop)
         name, config = candidate.name, candidate.config
         trained.append(Trained(name, config, plan, own, predictor, scores))
         start = stop
@@ -256,7 +281,7 @@ def _take_apart(
 
 def _judge(one: Trained, prepared: Prepared) -> Candidate:
     """Return a candidate with what it says of the held-out rows."""
-    probabilities, decisions = _decide_across_folds(one, prepared)
+    probabilities, decisions = _decide_across_folds(one.scores.log_odds(), one.config, prepared)
     strategy = one.config.weighting.strategy
     return Candidate(
         name=one.name,
@@ -265,15 +290,37 @@ def _judge(one: Trained, prepared: Prepared) -> Candidate:
         sampler=one.config.training.sampler,
         probabilities=probabilities,
         decisions=decisions,
+        seconds=one.record.seconds,
+        still_improving=one.record.is_still_improving,
     )
 
 
-def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor, torch.Tensor]:
+def _judge_trees(config: Config, prepared: Prepared, observer: Observer) -> Candidate:
+    """Train boosted trees, and return them with what they say of the held-out rows."""
+    trees = train_peer(config, prepared, observer.stage)
+    odds = trees.log_odds_held_out(prepared.folds)
+    probabilities, decisions = _decide_across_folds(odds, config, prepared)
+    return Candidate(
+        name=BOOSTED_TREES,
+        loss=BASELINE,
+        strategy=None,
+        sampler=None,
+        probabilities=probabilities,
+        decisions=decisions,
+        seconds=trees.seconds,
+        still_improving=trees.is_still_improving,
+        is_yardstick=True,
+    )
+
+
+def _decide_across_folds(
+    odds: torch.Tensor, config: Config, prepared: Prepared
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return probabilities and decisions, (N, L), by calibration and thresholds of other folds.
 
     So neither the calibration nor the threshold of a row was fitted to its target.
     """
-    targets, odds = prepared.targets.take(prepared.held_out), one.scores.log_odds()
+    targets = prepared.targets.take(prepared.held_out)
     weights = prepared.weights_of(prepared.held_out)
     fold = _fold_of_row(prepared)
     probabilities = torch.empty_like(odds)
@@ -282,11 +329,11 @@ def _decide_across_folds(one: Trained, prepared: Prepared) -> tuple[torch.Tensor
         here, others = fold == number, fold != number
         its_weights = None if weights is None else weights[others]
         others_odds, others_targets = KeptLogOdds(odds[others]), targets.take(others.numpy())
-        decided, _ = decide(
-            one.predictor, others_odds, others_targets, one.config, weights=its_weights
+        calibration, chosen = choose_decisions(
+            others_odds, others_targets, config, weights=its_weights
         )
-        probabilities[here] = decided.probabilities_of_odds(odds[here])
-        decisions[here] = probabilities[here] >= decided.thresholds
+        probabilities[here] = calibrate(odds[here], calibration)
+        decisions[here] = probabilities[here] >= chosen.values
     return probabilities, decisions
 
 
@@ -322,7 +369,7 @@ def _save(
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
             observer.warned(f"{one.name}: {sentence}")
         held_out = choose_held_out(predictor, prepared, one.scores)
-        members = describe(one.networks, one.results)
+        members = describe(one.networks, one.record.results)
         documents.append(
             {
                 "name": one.name,

@@ -7,47 +7,86 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
-import operator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from imbalance_cli.artifacts import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
-from imbalance_cli.calibration import Calibration, fit_calibration
+from imbalance_cli.calibration import Calibration
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.losses import stack_losses
 from imbalance_cli.predictor import Predictor
-from imbalance_cli.scored_rows import CalibratedRows, Scores, calibrate
+from imbalance_cli.processes import train_on_cores
+from imbalance_cli.scored_rows import CalibratedRows, Scores
 from imbalance_cli.scoring import score, stack_members
-from imbalance_cli.stages import follow, tell_nobody
-from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds, describe_unreached
-from imbalance_cli.training import EpochResult, MemberResult, train
+from imbalance_cli.thresholds import describe_unreached
+from imbalance_cli.training import EpochResult, MemberResult
 from imbalance_cli.weight_files import read_pos_weight
+from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
+from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.labels.targets import Targets
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
-    from imbalance_cli.scored_rows import LogOdds
-    from imbalance_cli.stages import Tell
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared
 
 
-MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
+ENOUGH = 0.01  # of what all epochs after the first gained, for one epoch to be no mere last touch
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRecord:
+    """What training came to.
+
+    Attributes:
+        results: (M,) the last of each member.
+        scores: (M,) those of each member, epoch after epoch.
+        seconds: of processor time.
+    """
+
+    results: tuple[MemberResult, ...]
+    scores: list[list[float]]
+    seconds: float
+
+    def part(self, start: int, stop: int) -> TrainingRecord:
+        """Return the record of some members; the time is shared out by their epochs."""
+        epochs = [len(scores) for scores in self.scores]
+        share = sum(epochs[start:stop]) / max(sum(epochs), 1)
+        results, scores = self.results[start:stop], self.scores[start:stop]
+        return TrainingRecord(results, scores, self.seconds * share)
+
+    @property
+    def is_still_improving(self) -> bool:
+        """Whether most members were, when their training ended."""
+        ended = map(_improves_at_the_end, self.results, self.scores)
+        return 2 * sum(ended) > len(self.scores)
+
+
+def _improves_at_the_end(result: MemberResult, scores: Sequence[float]) -> bool:
+    """Whether the last epoch is the best one, by more than the end of any schedule brings.
+
+    A learning rate that falls to 0 makes the last epochs the best ones by ever less. So the last
+    one must have brought ENOUGH of all that was gained since the first.
+    """
+    *before, last = scores
+    if result.best_epoch != len(scores) or not before:
+        return not before
+    gained = last - before[0]  # above 0 where a higher score is better
+    nearest = max(before) if gained > 0 else min(before)
+    return bool(gained) and (last - nearest) / gained > ENOUGH
 
 
 def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
@@ -63,6 +102,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     prepared = prepare(
         config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
     )
+    refuse_peer(config, prepared)
     source = config.weighting.from_
     given = None if source is None else read_pos_weight(source, prepared.labels)
     recipe = recipe_of(config, prepared)
@@ -82,7 +122,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
             members=list_origins([(None, networks)]),
         )
     )
-    results = train_networks(
+    record = train_networks(
         model,
         prepared,
         networks.members,
@@ -103,7 +143,13 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         observer.warned(sentence)
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
-    members, data = describe(networks, results), describe_data(prepared)
+    members, data = describe(networks, record.results), describe_data(prepared)
+    peer = None
+    if config.report.peer is not None:
+        trees = train_peer(config, prepared, observer.stage)
+        peer = measure_by_peer(
+            config, prepared, trees, held_out, thresholds, seconds=record.seconds
+        )
     evaluation = report_run(
         run,
         predictor,
@@ -113,6 +159,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         members,
         warn=observer.warned,
         data=data,
+        peer=peer,
         tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
@@ -146,13 +193,15 @@ def train_networks(
     checkpoint_every: int,
     run: RunDirectory,
     observer: Observer,
-) -> tuple[MemberResult, ...]:
-    """Train, writing history and checkpoints as it goes, and return each member's last result."""
+) -> TrainingRecord:
+    """Train, writing history and checkpoints as it goes."""
     numbers = [field.name for field in dataclasses.fields(MemberResult) if field.name != "epoch"]
     run.append_lines(HISTORY, [",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS])])
     results: tuple[MemberResult, ...] = ()
-    saved_epoch = 0
-    for result in train(model, prepared.rows, members, recipe):
+    scores: list[list[float]] = [[] for _ in members]
+    seconds, saved_epoch = 0.0, 0
+    for progress in train_on_cores(model, prepared.rows, members, recipe):
+        result, seconds = progress
         run.append_lines(HISTORY, _history_lines(result, numbers))
         due = not saved_epoch or result.epoch - saved_epoch >= checkpoint_every
         if result.is_best and due:
@@ -161,7 +210,10 @@ def train_networks(
             saved_epoch = result.epoch
         observer.epoch(result)
         results = result.members
-    return results
+        for member, so_far in zip(results, scores, strict=True):
+            if member.epoch == result.epoch:
+                so_far.append(member.score)
+    return TrainingRecord(results, scores, seconds)
 
 
 OF_ALL_MEMBERS = ("learning_rate", "rows_per_second")
@@ -207,62 +259,6 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
         scored = [score(predictor.model.member(m), rows, predictor.precision) for m in own]
         parts.append((stack_members(scored), predictor.of_members(own).link_loss))
     return Scores(parts)
-
-
-def decide(
-    predictor: Predictor,
-    scores: LogOdds,
-    targets: Targets,
-    config: Config,
-    *,
-    weights: torch.Tensor | None,
-    tell: Tell = tell_nobody,
-) -> tuple[Predictor, Thresholds]:
-    """Fit calibration and thresholds on held-out rows, some labels at a time where there are many.
-
-    Args:
-        predictor: of the networks.
-        scores: log-odds of the rows, (N, L).
-        targets: (N, L).
-        config: the method and the objective.
-        weights: (N,) sample weights, or None.
-        tell: is told how many labels are done.
-    """
-    steps, pools, thresholds = [], [], []
-
-    def blocks(stage: str) -> Iterator[slice]:
-        return follow(
-            _label_slices(targets), tell, stage, _width, total=targets.shape[1], unit="labels"
-        )
-
-    for labels in blocks("calibrating"):
-        odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
-        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)
-        steps.append(step)
-        pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
-    pool = functools.reduce(operator.add, pools)
-    for labels, step in zip(blocks("choosing thresholds of"), steps, strict=True):
-        cells = torch.from_numpy(targets.dense(labels))
-        probabilities = calibrate(scores.log_odds(labels), step)
-        thresholds.append(
-            choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
-        )
-    chosen = Thresholds.concatenate(thresholds)
-    calibration = Calibration.concatenate(steps)
-    fitted = dataclasses.replace(predictor, calibration=calibration, thresholds=chosen.values)
-    return fitted, chosen
-
-
-def _label_slices(targets: Targets) -> Iterator[slice]:
-    """Yield neighbouring labels, as many at a time as have MOST_CELLS."""
-    rows, labels = targets.shape
-    width = max(MOST_CELLS // max(rows, 1), 1)
-    for first in range(0, labels, width):
-        yield slice(first, min(first + width, labels))
-
-
-def _width(labels: slice) -> int:
-    return int(labels.stop - labels.start)
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:

@@ -102,7 +102,12 @@ def plan_networks(
 def recipe_of(config: Config, prepared: Prepared) -> Recipe:
     """Return the recipe of a config for these rows."""
     rows = max(len(fold.train) for fold in prepared.folds)
-    return choose_recipe(config, rows=rows, numbers=prepared.preprocessing.continuous)
+    return choose_recipe(
+        config,
+        rows=rows,
+        numbers=prepared.preprocessing.continuous,
+        labels=len(prepared.labels),
+    )
 
 
 def _draw_rates(targets: Targets, weights: torch.Tensor | None) -> torch.Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -109,6 +109,7 @@ def read_report(directory: Path) -> RunReport:
         chosen={name: reasons for name, reasons in chosen.items() if reasons},
         training=list(_read_history(directory)),
         together=_count_together(predictions, together) if len(together) > 1 else None,
+        peer=read_peer(directory),
     )
 
 
@@ -142,9 +143,25 @@ def read_evaluation(directory: Path) -> Evaluation:
     Raises:
         RunError: it is not there, or was written by another version.
     """
+    return _read_metrics(directory, documents.from_json)
+
+
+def read_peer(directory: Path) -> Mapping[str, Any] | None:
+    """Return what another kind of model came to beside the network of a run; None without one.
+
+    Raises:
+        RunError: as of `read_evaluation`.
+    """
+    return _read_metrics(directory, documents.peer_from_json)
+
+
+Read = TypeVar("Read")
+
+
+def _read_metrics(directory: Path, read: Callable[[bytes], Read]) -> Read:
     content = read_file(directory, METRICS_JSON)
     try:
-        return documents.from_json(content)
+        return read(content)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{directory / METRICS_JSON}: not as this imbtrain writes it: {error}",

@@ -82,6 +82,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     *,
     warn: Callable[[str], None],
     data: dict[str, Any] | None = None,
+    peer: dict[str, Any] | None = None,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
@@ -95,6 +96,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
         members: where each came from.
         warn: is told of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
+        peer: what another kind of model came to on the same rows, as `measure_by_peer` has it.
         tell: is told how far it is.
     """
     evaluation = predictor.evaluate(
@@ -109,7 +111,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     )
     write_predictions(run, predictor, held_out, tell)
     run.write_tensors(MODEL, predictor.tensors())
-    run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path)))
+    run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path), peer))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
     run.finish(document | {"data": data, "versions": versions()})

@@ -1,0 +1,95 @@
+"""Calibration and thresholds, which are chosen on held-out rows.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbalance_cli.calibration import Calibration, fit_calibration
+from imbalance_cli.scored_rows import calibrate
+from imbalance_cli.stages import follow, tell_nobody
+from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.predictor import Predictor
+    from imbalance_cli.scored_rows import LogOdds
+    from imbalance_cli.stages import Tell
+
+MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
+
+
+def decide(
+    predictor: Predictor,
+    scores: LogOdds,
+    targets: Targets,
+    config: Config,
+    *,
+    weights: torch.Tensor | None,
+    tell: Tell = tell_nobody,
+) -> tuple[Predictor, Thresholds]:
+    """Fit calibration and thresholds of networks, as `choose_decisions` does."""
+    calibration, chosen = choose_decisions(scores, targets, config, weights=weights, tell=tell)
+    fitted = dataclasses.replace(predictor, calibration=calibration, thresholds=chosen.values)
+    return fitted, chosen
+
+
+def choose_decisions(
+    scores: LogOdds,
+    targets: Targets,
+    config: Config,
+    *,
+    weights: torch.Tensor | None,
+    tell: Tell = tell_nobody,
+) -> tuple[Calibration, Thresholds]:
+    """Fit calibration and thresholds on held-out rows, some labels at a time where there are many.
+
+    Args:
+        scores: log-odds of the rows, (N, L).
+        targets: (N, L).
+        config: the method and the objective.
+        weights: (N,) sample weights, or None.
+        tell: is told how many labels are done.
+    """
+    steps, pools, thresholds = [], [], []
+
+    def blocks(stage: str) -> Iterator[slice]:
+        return follow(
+            _label_slices(targets), tell, stage, _width, total=targets.shape[1], unit="labels"
+        )
+
+    for labels in blocks("calibrating"):
+        odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
+        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
+        steps.append(step)
+        pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
+    pool = functools.reduce(operator.add, pools)
+    for labels, step in zip(blocks("choosing thresholds of"), steps, strict=True):
+        cells = torch.from_numpy(targets.dense(labels))
+        probabilities = calibrate(scores.log_odds(labels), step)
+        thresholds.append(
+            choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
+        )
+    return Calibration.concatenate(steps), Thresholds.concatenate(thresholds)
+
+
+def _label_slices(targets: Targets) -> Iterator[slice]:
+    """Yield neighbouring labels, as many at a time as have MOST_CELLS."""
+    rows, labels = targets.shape
+    width = max(MOST_CELLS // max(rows, 1), 1)
+    for first in range(0, labels, width):
+        yield slice(first, min(first + width, labels))
+
+
+def _width(labels: slice) -> int:
+    return int(labels.stop - labels.start)

@@ -1,0 +1,123 @@
+"""Boosted trees on the rows of the networks: trained, calibrated and cut at thresholds as they are.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbalance_cli.boosted_trees import TrainedTrees, read_columns, train_trees
+from imbalance_cli.comparison import Candidate, compare_candidates, measure
+from imbalance_cli.config import BOOSTED_TREES
+from imbalance_cli.errors import ConfigError
+from imbalance_cli.evaluation import Resampling
+from imbalance_cli.scored_rows import KeptLogOdds, calibrate
+from imbalance_cli.stored_rows import StoredRows
+from imbalance_cli.workflows.deciding import choose_decisions
+
+if TYPE_CHECKING:
+    from imbalance_cli.config import Config
+    from imbalance_cli.stages import Tell
+    from imbalance_cli.thresholds import Thresholds
+    from imbalance_cli.workflows.preparing import Prepared
+    from imbalance_cli.workflows.saving import HeldOut
+
+
+def refuse_peer(config: Config, prepared: Prepared) -> None:
+    """Raise where a peer is asked for, and cannot be had.
+
+    Raises:
+        ConfigError: the rows are streamed.
+    """
+    if config.report.peer is not None and isinstance(prepared.rows, StoredRows):
+        raise ConfigError(
+            f"report.peer is {config.report.peer}, which needs all rows in memory, and they are "
+            "streamed from disk",
+            hint="leave report.peer out, or data.in_memory: true where they fit",
+        )
+
+
+def train_peer(config: Config, prepared: Prepared, tell: Tell) -> TrainedTrees:
+    """Train boosted trees on the folds of the networks."""
+    learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+    weights = prepared.rows.weights
+    return train_trees(
+        read_columns(prepared.preprocessing, prepared.data.table, learned),
+        prepared.targets,
+        prepared.folds,
+        weights=None if weights is None else weights.cpu().numpy(),
+        seed=config.training.seed,
+        tell=tell,
+    )
+
+
+def measure_by_peer(
+    config: Config,
+    prepared: Prepared,
+    trees: TrainedTrees,
+    held_out: HeldOut,
+    thresholds: Thresholds,
+    *,
+    seconds: float,
+) -> dict[str, Any]:
+    """Compare a fitted model with its peer on the rows that its report is of, as plain data.
+
+    Args:
+        config: of the calibration, the thresholds and the intervals.
+        prepared: the rows.
+        trees: the peer.
+        held_out: what the report of the network is of.
+        thresholds: of the network.
+        seconds: of processor time that training the network took.
+    """
+    weights = prepared.weights_of(prepared.held_out)
+    odds = trees.log_odds_held_out(prepared.folds)
+    targets = prepared.targets.take(prepared.held_out)
+    calibration, chosen = choose_decisions(KeptLogOdds(odds), targets, config, weights=weights)
+    if held_out.part == "test":
+        odds = trees.mean_log_odds(held_out.rows)
+    probabilities = calibrate(odds, calibration)
+    peer = Candidate(
+        name=BOOSTED_TREES,
+        loss="bce",
+        strategy=None,
+        sampler=None,
+        probabilities=probabilities,
+        decisions=probabilities >= chosen.values,
+        seconds=trees.seconds,
+        still_improving=trees.is_still_improving,
+        is_yardstick=True,
+    )
+    own = held_out.probabilities
+    network = dataclasses.replace(
+        peer,
+        name=config.loss.name,
+        loss=config.loss.name,
+        sampler=config.training.sampler,
+        probabilities=own,
+        decisions=own >= thresholds.values,
+        seconds=seconds,
+        still_improving=False,
+        is_yardstick=False,
+    )
+    comparison = compare_candidates(
+        [network, peer],
+        held_out.targets,
+        prepared.labels,
+        learnable=prepared.learnable,
+        groups=held_out.groups,
+        baseline=network.name,
+        weights=held_out.weights,
+        resampling=Resampling(config.report.bootstrap, config.report.confidence),
+    )
+    first, second = comparison.candidates
+    return {
+        "name": BOOSTED_TREES,
+        "conclusion": measure(first, second),
+        "thresholds": [float(value) for value in chosen.values],
+        "models": [dataclasses.asdict(candidate) for candidate in (first, second)],
+    }
