@@ -166,7 +166,8 @@ def test_epochs_are_a_budget_of_steps() -> None:
 
 def test_epochs_change_where_a_batch_is_full() -> None:
     """With one row more there is one step more in an epoch, and so there are fewer epochs."""
-    per_epoch = 10  # such that the budget is neither the fewest epochs nor the most
+    wanted = MOST_EPOCHS - 4  # so many that one step more makes a difference
+    per_epoch = math.ceil(STEPS_PER_ROOT**2 * TABULAR_BATCH / wanted**2)
     full = per_epoch * TABULAR_BATCH
     before, after = (choose({}, rows=rows).epochs for rows in (full, full + 1))
     assert FEWEST_EPOCHS < after < before < MOST_EPOCHS
