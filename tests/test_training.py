@@ -390,6 +390,7 @@ class Descent(Optimizer):
 
 def cell_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return LOSS of every cell as torch computes it; 0 where a target is missing."""
+    targets = targets.expand_as(logits)
     cells = torch.nn.functional.binary_cross_entropy_with_logits(
         logits, targets.nan_to_num(), pos_weight=LOSS.pos_weight, reduction="none"
     )
