@@ -73,7 +73,7 @@ def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
     shape = Shape(numeric=FEATURES, cardinalities=[], labels=LABELS, hidden=[HIDDEN, HIDDEN])
     model = build_model(shape, seeds=[0]).to(device)
     config = Config.model_validate({"data": {"train": "-"}, "model": {"recipe": "plain"}})
-    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES)
+    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES, labels=LABELS)
     recipe = dataclasses.replace(recipe, dropout=0.0, schedule="constant")
     loss = stack_losses([weighted_bce(torch.full((LABELS,), POS_WEIGHT))], LABELS).to(device)
     optimizer = Optimizer(model, recipe, steps=-(-len(rows) // BATCH))

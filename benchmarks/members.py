@@ -56,7 +56,7 @@ def seconds_to_train(rows: Dataset, seeds: list[int]) -> float:
     loss = weighted_bce(torch.full((LABELS,), 9.0, device=device))
     members = [Member(order[cut:], order[:cut], loss, seed) for seed in seeds]
     config = Config.model_validate({"data": {"train": "-"}, "model": {"recipe": "plain"}})
-    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES)
+    recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES, labels=LABELS)
     recipe = dataclasses.replace(recipe, epochs=EPOCHS, batch_size=BATCH, patience=None)
     began = time.perf_counter()
     for _ in train(model, rows, members, recipe):

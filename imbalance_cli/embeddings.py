@@ -33,11 +33,20 @@ class PiecewiseLinear(nn.Module):
         super().__init__()
         self.register_buffer("edges", torch.zeros(features, bins + 1))
 
-    def fit(self, numbers: torch.Tensor) -> None:
-        """Put the edges at the quantiles of training rows, (N, F)."""
+    def fit(self, numbers: torch.Tensor, power: float = 1.0) -> None:
+        """Put the edges at quantiles of training rows.
+
+        Args:
+            numbers: (N, F).
+            power: a value that n rows have counts n ** power times: below 1, one that most rows
+                have leaves bins to the others.
+        """
         bins = self.edges.shape[1] - 1
-        rows = torch.arange(bins + 1, device=numbers.device) * (len(numbers) - 1) // bins
-        self.edges.copy_(numbers.sort(dim=0).values[rows].T)
+        for edges, column in zip(self.edges, numbers.T, strict=True):
+            values, counts = column.unique(return_counts=True)
+            ends = counts.double().pow(power).cumsum(dim=0)
+            ranks = torch.arange(bins + 1, dtype=ends.dtype) * (ends[-1] - 1) / bins
+            edges.copy_(values[torch.searchsorted(ends, ranks, right=True)])
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return (..., F * T) numbers in [0, 1] of (..., F); bins of no width give 0."""
@@ -45,6 +54,36 @@ class PiecewiseLinear(nn.Module):
         width = high - low
         reach = (numbers[..., None] - low) / width.where(width > 0, torch.inf)
         return reach.clamp(0, 1).flatten(start_dim=-2)
+
+
+class LearnedBins(nn.Module):
+    """E learned linear outputs of each number's bins.
+
+    Args:
+        members: M.
+        features: F.
+        bins: T.
+        outputs: E.
+    """
+
+    def __init__(self, members: int, features: int, bins: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, features, bins, outputs))
+        self.bias = nn.Parameter(torch.empty(members, features, outputs))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a network's part."""
+        bound = self.weight.shape[2] ** -0.5
+        nn.init.uniform_(self.weight.detach()[member], -bound, bound, random)
+        nn.init.zeros_(self.bias.detach()[member])
+
+    def forward(self, reach: torch.Tensor) -> torch.Tensor:
+        """Return (M, B, F * E) of what `PiecewiseLinear` returns, (1 or M, B, F * T)."""
+        cells = reach.unflatten(-1, self.weight.shape[1:3])
+        outputs = torch.einsum(
+            "mbft,mfte->mbfe", cells.expand(len(self.weight), -1, -1, -1), self.weight
+        )
+        return (outputs + self.bias[:, None]).flatten(start_dim=-2)
 
 
 class Periodic(nn.Module):

@@ -25,6 +25,7 @@ from imbalance_cli.embeddings import (
     CATEGORY_WIDTH,
     PERIODIC_WIDTH,
     Categories,
+    LearnedBins,
     Periodic,
     PiecewiseLinear,
 )
@@ -60,7 +61,8 @@ class Shape:
         activation: one of ACTIVATIONS.
         dropout: the share of hidden units left out in training.
         continuous: how many of the F are numbers rather than 0/1; they come first.
-        bins: of each number's piecewise linear embedding; 0 for none.
+        bins: T of each number's piecewise linear embedding; 0 for none.
+        bin_outputs: of what is learned of a number's bins; 0 takes the bins as they are.
         frequencies: the standard deviation of each frequency of a number's periodic embedding at
             the start; empty for none.
         heads: K.
@@ -76,6 +78,7 @@ class Shape:
     dropout: float = 0.0
     continuous: int = 0
     bins: int = 0
+    bin_outputs: int = 0
     frequencies: list[float] = dataclasses.field(default_factory=list)
     heads: int = 1
     is_scaled: bool = False
@@ -83,7 +86,7 @@ class Shape:
     @property
     def inputs(self) -> int:
         """D."""
-        per_number = self.bins + (PERIODIC_WIDTH if self.frequencies else 0)
+        per_number = (self.bin_outputs or self.bins) + (PERIODIC_WIDTH if self.frequencies else 0)
         categories = CATEGORY_WIDTH * len(self.cardinalities)
         return self.numeric + self.continuous * per_number + categories
 
@@ -174,6 +177,11 @@ class MultilayerPerceptron(nn.Module):
         super().__init__()
         self.shape, self.members = shape, members
         self.bins = PiecewiseLinear(shape.continuous, shape.bins) if shape.bins else None
+        self.learned_bins = (
+            LearnedBins(members, shape.continuous, shape.bins, shape.bin_outputs)
+            if shape.bins and shape.bin_outputs
+            else None
+        )
         self.periodic = (
             Periodic(members, shape.continuous, shape.frequencies) if shape.frequencies else None
         )
@@ -225,7 +233,10 @@ class MultilayerPerceptron(nn.Module):
         """Return the inputs of the first layer, (1, B, D) or (M, B, D)."""
         numbers = numeric[..., : self.shape.continuous]
         inputs = [numeric]
-        inputs += [embed(numbers) for embed in (self.bins, self.periodic) if embed is not None]
+        if self.bins is not None:
+            reach = self.bins(numbers)
+            inputs.append(reach if self.learned_bins is None else self.learned_bins(reach))
+        inputs += [self.periodic(numbers)] if self.periodic is not None else []
         inputs += [self.embedding(codes)] if self.embedding is not None else []
         members = max(len(part) for part in inputs)
         return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
 
-RATES = {"scale": 6.0, "periodic": 0.1, "embedding": 1.0}
+RATES = {"scale": 6.0, "periodic": 0.1, "learned_bins": 1.0, "embedding": 1.0}
 """Of the learning rate, by layer: Holzmueller et al. 2024, appendix A."""
 BIAS_RATE = 0.1
+LARGEST = torch.finfo(torch.float32).max  # what is larger cannot be put into a tensor
 
 
 class Optimizer:
@@ -58,8 +59,9 @@ class Optimizer:
         fade = flat_cosine(self._progress) if self._recipe.is_scaled else 1.0
         rate = self.learning_rate
         for group in self._groups:
-            group.rate.fill_(rate * group.share)
-            group.kept.fill_(1 - rate * self._recipe.weight_decay * fade * group.decays)
+            kept = 1 - rate * self._recipe.weight_decay * fade * group.decays
+            group.rate.fill_(min(rate * group.share, LARGEST))
+            group.kept.fill_(max(kept, -LARGEST))
         self._model.dropout.fill_(self._recipe.dropout * fade)
 
     def zero_grad(self) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 HEADS = 4
 FREQUENCIES = [0.3] * 16
-BINS = 16
+BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
+PLAIN_BINS = 16
 MOST_BINNED = 256  # a plain network has bins of no more numbers than these, since they widen it
 MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_ROOT = 15  # of a tabular network, times the root of its rows, within ...
@@ -52,6 +53,8 @@ class Recipe:
         activation: between two layers.
         dropout: the share of hidden units left out.
         bins: of each number's piecewise linear embedding; 0 for none.
+        bin_outputs: that are learned of a number's bins; 0 takes the bins as they are.
+        bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
         heads: of each network, on its hidden layers.
         networks: independent ones per fold.
@@ -72,6 +75,8 @@ class Recipe:
     activation: str
     dropout: float
     bins: int
+    bin_outputs: int
+    bin_power: float
     frequencies: list[float]
     heads: int
     networks: int
@@ -114,7 +119,8 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     is_shared = model.sharing == "trunk" or (model.sharing == "auto" and not is_plain)
     heads, networks = (members, 1) if is_shared else (1, members)
     if embedding != "auto":
-        chosen["bins"] = BINS if embedding in {"piecewise_linear", "both"} else 0
+        bins = PLAIN_BINS if is_plain else BINS
+        chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0
         chosen["frequencies"] = FREQUENCIES if embedding in {"periodic", "both"} else []
     return dataclasses.replace(recipe, heads=heads, networks=networks, **chosen)
 
@@ -126,8 +132,10 @@ def _tabular(batch_size: int, rows: int, labels: int) -> Recipe:
         hidden=[128, 128],
         activation="relu",
         dropout=0.15,
-        bins=0,
-        frequencies=FREQUENCIES,
+        bins=BINS,
+        bin_outputs=BIN_OUTPUTS,
+        bin_power=BIN_POWER,
+        frequencies=[],
         heads=max(min(HEADS, MOST_CELLS // labels), 1),
         networks=1,
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
@@ -148,7 +156,9 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         hidden=[256, 256],
         activation="relu",
         dropout=0.1,
-        bins=BINS if numbers <= MOST_BINNED else 0,
+        bins=PLAIN_BINS if numbers <= MOST_BINNED else 0,
+        bin_outputs=0,
+        bin_power=1.0,
         frequencies=[],
         heads=1,
         networks=1,

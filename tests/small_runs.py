@@ -35,7 +35,7 @@ DRAWN = {"plots": True}
 
 def _choose(name: str) -> Recipe:
     config = Config.model_validate({"data": {"train": "t.csv"}, "model": {"recipe": name}})
-    return choose_recipe(config, rows=500, numbers=5)
+    return choose_recipe(config, rows=500, numbers=5, labels=3)
 
 
 TABULAR, PLAIN = _choose("tabular"), _choose("plain")

@@ -156,7 +156,7 @@ def test_layers_of_unit_variance() -> None:
     model = build_model(HEADED, [0])
     first = model.hidden[0]
     assert isinstance(first, MemberLinear)
-    spreads = [float(layer.weight.std()) for layer in (first, model.output)]
+    spreads = [float(layer.weight.detach().std()) for layer in (first, model.output)]
     assert spreads == pytest.approx([HEADED.inputs**-0.5, 1 / 3], rel=0.3)
 
 
@@ -281,7 +281,7 @@ def test_heads_are_networks_that_share_a_trunk() -> None:
                 x = torch.nn.functional.gelu(x @ layer.weight[member].T + layer.bias[member])
             wanted = x @ model.output.weight[head].T + model.output.bias[head]
             torch.testing.assert_close(logits[head], wanted, rtol=1e-4, atol=1e-4)
-    assert len({round(float(one), 4) for one in logits[:, 0, 0]}) == 6
+    assert len({round(float(one), 4) for one in logits[:, 0, 0].detach()}) == 6
 
 
 def test_heads_of_a_textbook_network_are_its_copies_with_other_signs() -> None:

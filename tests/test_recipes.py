@@ -21,8 +21,10 @@ from imbalance_cli.recipes import (
     GIVEN,
     HEADS,
     MOST_BINNED,
+    MOST_CALIBRATED,
+    MOST_CELLS,
     MOST_EPOCHS,
-    STEPS,
+    STEPS_PER_ROOT,
     TABULAR_BATCH,
     Recipe,
     choose_recipe,
@@ -42,11 +44,12 @@ def choose(
     *,
     rows: int = 500,
     numbers: int = 5,
+    labels: int = 3,
 ) -> Recipe:
     """Return the recipe of a config."""
     sections: dict[str, Any] = {"data": {"train": "t.csv"}, "model": model}
     config = Config.model_validate(sections | {"training": training or {}})
-    return choose_recipe(config, rows=rows, numbers=numbers)
+    return choose_recipe(config, rows=rows, numbers=numbers, labels=labels)
 
 
 # ------------------------------------------------------------------------------- what is chosen
@@ -139,48 +142,73 @@ def test_no_patience_is_a_value_of_its_own() -> None:
 # ----------------------------------------------------------------------------- a budget of steps
 
 
-def steps_of(recipe: Recipe, rows: int) -> int:
-    """Return the steps of all epochs."""
-    return recipe.epochs * math.ceil(rows / recipe.batch_size)
+def budget(rows: int) -> float:
+    """Return the steps that a tabular network takes of so many rows."""
+    return STEPS_PER_ROOT * math.sqrt(rows)
 
 
 def test_epochs_are_a_budget_of_steps() -> None:
     """Where that is neither too few epochs nor too many; give or take half an epoch."""
     seen = set()
-    for rows in range(1, 60 * TABULAR_BATCH, 97):
-        recipe = choose({}, rows=rows)
-        seen.add(recipe.epochs)
-        each = math.ceil(rows / TABULAR_BATCH)
-        if FEWEST_EPOCHS < recipe.epochs < MOST_EPOCHS:
-            assert abs(steps_of(recipe, rows) - STEPS) <= each / 2
-        elif recipe.epochs == FEWEST_EPOCHS:
-            assert each * (FEWEST_EPOCHS + 0.5) >= STEPS
+    for rows in (*range(1, 40 * TABULAR_BATCH, 97), *range(10**4, 10**6, 9973)):
+        epochs = choose({}, rows=rows).epochs
+        seen.add(epochs)
+        per_epoch = math.ceil(rows / TABULAR_BATCH)
+        if FEWEST_EPOCHS < epochs < MOST_EPOCHS:
+            assert abs(epochs * per_epoch - budget(rows)) <= per_epoch / 2
+        elif epochs == FEWEST_EPOCHS:
+            assert budget(rows) <= per_epoch * (FEWEST_EPOCHS + 0.5)
         else:
-            assert recipe.epochs == MOST_EPOCHS
-            assert each * (MOST_EPOCHS - 0.5) <= STEPS
+            assert epochs == MOST_EPOCHS
+            assert budget(rows) >= per_epoch * (MOST_EPOCHS - 0.5)
     assert {FEWEST_EPOCHS, MOST_EPOCHS} < seen
 
 
 def test_epochs_change_where_a_batch_is_full() -> None:
-    """With one row more there is one step more."""
-    per_epoch = STEPS // MOST_EPOCHS + 1
+    """With one row more there is one step more in an epoch, and so there are fewer epochs."""
+    wanted = MOST_EPOCHS - 4  # so many that one step more makes a difference
+    per_epoch = math.ceil(STEPS_PER_ROOT**2 * TABULAR_BATCH / wanted**2)
     full = per_epoch * TABULAR_BATCH
-    assert choose({}, rows=full).epochs == round(STEPS / per_epoch) < MOST_EPOCHS
-    assert choose({}, rows=full + 1).epochs == round(STEPS / (per_epoch + 1))
-    assert choose({}, rows=full - TABULAR_BATCH + 1).epochs == round(STEPS / per_epoch)
+    before, after = (choose({}, rows=rows).epochs for rows in (full, full + 1))
+    assert FEWEST_EPOCHS < after < before < MOST_EPOCHS
+    assert before == round(budget(full) / per_epoch)
+    assert after == round(budget(full + 1) / (per_epoch + 1))
 
 
-@pytest.mark.parametrize("rows", [0, 1, TABULAR_BATCH, 10**9])
-def test_epochs_have_a_least_and_a_most(rows: int) -> None:
-    wanted = FEWEST_EPOCHS if rows == 10**9 else MOST_EPOCHS
-    assert choose({}, rows=rows).epochs == wanted
+@pytest.mark.parametrize(("rows", "wanted"), [(0, FEWEST_EPOCHS), (10**9, FEWEST_EPOCHS)])
+def test_epochs_have_a_least(rows: int, wanted: int) -> None:
+    assert choose({}, rows=rows).epochs == wanted >= 1
+
+
+def test_epochs_have_a_most() -> None:
+    assert choose({}, rows=TABULAR_BATCH).epochs == MOST_EPOCHS
 
 
 def test_the_budget_is_of_steps_with_the_batch_that_is_given() -> None:
     size = TABULAR_BATCH // 4
-    rows = size * (STEPS // MOST_EPOCHS + 5)
-    assert choose({}, {"batch_size": size}, rows=rows).epochs == round(STEPS / (rows / size))
-    assert choose({}, rows=rows).epochs != choose({}, {"batch_size": size}, rows=rows).epochs
+    rows = 20 * size
+    chosen = choose({}, {"batch_size": size}, rows=rows).epochs
+    assert chosen == round(budget(rows) / 20) != choose({}, rows=rows).epochs
+
+
+# ------------------------------------------------------------------------------------- many labels
+
+
+def test_more_labels_have_fewer_heads() -> None:
+    """Never none; and the members that are given are kept."""
+    for labels in (1, MOST_CELLS // HEADS, MOST_CELLS // HEADS + 1, MOST_CELLS, 10**6):
+        recipe = choose({}, labels=labels)
+        assert recipe.heads == max(min(HEADS, MOST_CELLS // labels), 1)
+        assert recipe.heads == 1 or recipe.heads * labels <= MOST_CELLS
+        assert choose({"members": 5}, labels=labels).heads == 5
+        assert choose({"recipe": "plain"}, labels=labels) == PLAIN
+
+
+def test_temperatures_of_very_many_labels_are_not_fitted_in_each_epoch() -> None:
+    assert choose({}, labels=MOST_CALIBRATED).monitor == "calibrated_log_loss"
+    assert choose({}, labels=MOST_CALIBRATED + 1).monitor == "log_loss"
+    given = {"monitor": "calibrated_log_loss"}
+    assert choose({}, given, labels=MOST_CALIBRATED + 1).monitor == "calibrated_log_loss"
 
 
 @pytest.mark.parametrize(

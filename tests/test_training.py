@@ -390,6 +390,7 @@ class Descent(Optimizer):
 
 def cell_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return LOSS of every cell as torch computes it; 0 where a target is missing."""
+    targets = targets.expand_as(logits)
     cells = torch.nn.functional.binary_cross_entropy_with_logits(
         logits, targets.nan_to_num(), pos_weight=LOSS.pos_weight, reduction="none"
     )
@@ -422,7 +423,9 @@ def test_the_gradient_is_of_the_mean_of_the_heads_losses(*, weighted: bool) -> N
     model = build_model(SMOOTH_HEADED, [0, 1])
     stacked = stack_losses([LOSS, LOSS], 2)
     steps = Steps(model, stacked, Descent(model, FAST, 1), precision="float32")
-    losses = steps.epoch(iter([dataclasses.replace(TRAIN, weights=weights)]))
+    tensors = dataclasses.replace(TRAIN, weights=weights).tensors()
+    batch = Dataset(*(tensor.expand(2, *tensor.shape) for tensor in tensors))
+    losses = steps.epoch(iter([batch]))
     start = build_model(SMOOTH_HEADED, [0, 1])
     with torch.no_grad():
         wanted = mean_of_losses(start(TRAIN.numeric, TRAIN.codes))

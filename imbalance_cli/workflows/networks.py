@@ -241,7 +241,7 @@ def start_model(
         rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))
         # of blocks, since selected rows come with all their targets
         numbers = [block.numeric[:, : shape.continuous] for block in rows.blocks(SCORING_ROWS)]
-        model.bins.fit(torch.cat(numbers).cpu())
+        model.bins.fit(torch.cat(numbers).cpu(), recipe.bin_power)
     with torch.no_grad():
         model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
     return model.to(prepared.device)
@@ -259,6 +259,7 @@ def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
         dropout=recipe.dropout,
         continuous=preprocessing.continuous,
         bins=recipe.bins if has_numbers else 0,
+        bin_outputs=recipe.bin_outputs if has_numbers else 0,
         frequencies=list(recipe.frequencies) if has_numbers else [],
         heads=recipe.heads,
         is_scaled=recipe.is_scaled,
