@@ -47,7 +47,7 @@ def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
 
 def has_both_classes(targets: np.ndarray) -> np.ndarray:
     """Return (L,) whether a label has a 0 and a 1 among the targets (N, L)."""
-    return (targets == 0).any(axis=0) & (targets == 1).any(axis=0)
+    return np.asarray((targets == 0).any(axis=0) & (targets == 1).any(axis=0))
 
 
 def score(
