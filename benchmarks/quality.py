@@ -15,7 +15,7 @@ and with one setting changed for the variants; their decisions are those of the 
 at their defaults, stop early by the validation part (CatBoost and LightGBM after 50 rounds without
 a lower log loss), and their thresholds maximise F1 on it; of several labels each has its own model.
 All metrics are computed by the same code from the probabilities of the test part; those of several
-labels are means over the labels that have both classes there.
+labels are means over the labels that have both classes there and in the training part.
 
 With --cache FILE results are kept, one JSON object a line, and a result that is there is not
 computed again: its key is the contestant with the version of its library (of ours: a checksum of
@@ -218,7 +218,8 @@ def run_ours(contestant: str, job: Job) -> dict[str, float]:
     history = pd.read_csv(run / "history.csv")  # a row an epoch and member, the rate is of all
     training = float((len(job.targets["train"]) / history["rows_per_second"]).sum())
     times = {"seconds": seconds, "training_seconds": training}
-    return score(job.targets["test"], called["probability"], called["decision"]) | times
+    parts = job.targets["train"], job.targets["test"]
+    return score(*parts, called["probability"], called["decision"]) | times
 
 
 def run_other(contestant: str, job: Job) -> dict[str, float]:
@@ -233,7 +234,8 @@ def run_other(contestant: str, job: Job) -> dict[str, float]:
         known = ~np.isnan(y)
         thresholds.append(best_threshold(y[known], p[known]))
     times = {"seconds": seconds, "training_seconds": training}
-    return score(job.targets["test"], test, test >= np.array(thresholds)) | times
+    parts = job.targets["train"], job.targets["test"]
+    return score(*parts, test, test >= np.array(thresholds)) | times
 
 
 def installed_version(contestant: str, settings: list[str]) -> str | None:

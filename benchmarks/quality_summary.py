@@ -45,22 +45,27 @@ def best_threshold(targets: np.ndarray, probabilities: np.ndarray) -> float:
     return float(thresholds[np.argmax(f1[:-1])])
 
 
-def score(
-    targets: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray
-) -> dict[str, float]:
-    """Return the metrics of (N, L) predictions, averaged over the labels with both classes.
+def has_both_classes(targets: np.ndarray) -> np.ndarray:
+    """Return (L,) whether a label has a 0 and a 1 among the targets (N, L)."""
+    return np.asarray((targets == 0).any(axis=0) & (targets == 1).any(axis=0))
 
-    Targets are 0, 1 or NaN, which counts nowhere.
+
+def score(
+    train: np.ndarray, targets: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray
+) -> dict[str, float]:
+    """Return the metrics of (N, L) predictions, means over the labels that can be learnt and told.
+
+    These have both classes in the training targets `train`, which may have other rows, and in
+    `targets`. Targets are 0, 1 or NaN, which counts nowhere.
 
     Raises:
-        ValueError: a row whose target is known has no probability, or no label has both classes.
+        ValueError: a row whose target is known has no probability, or there is no such label.
     """
     labels = []
-    for y, p, called in zip(targets.T, probabilities.T, decisions.T, strict=True):
-        known = ~np.isnan(y)
-        y, p, called = y[known].astype(int), p[known], called[known]  # noqa: PLW2901  known rows
-        if len(np.unique(y)) < 2:  # noqa: PLR2004
-            continue
+    for label in np.flatnonzero(has_both_classes(train) & has_both_classes(targets)):
+        known = ~np.isnan(targets[:, label])
+        y, p = targets[known, label].astype(int), probabilities[known, label]
+        called = decisions[known, label]
         labels.append(
             [
                 metrics.average_precision_score(y, p),
@@ -72,7 +77,7 @@ def score(
             ]
         )
     if not labels:
-        raise ValueError("no label has both classes in the test part")
+        raise ValueError("no label has both classes in the training and the test part")
     return {
         **dict(zip(METRICS, np.mean(labels, axis=0).tolist(), strict=True)),
         "labels": len(labels),

@@ -132,7 +132,7 @@ def test_metrics_are_means_over_labels_with_both_classes(summary: ModuleType) ->
     nan = np.nan
     targets = np.array([[0, 0, 1], [1, 0, nan], [0, 0, 0], [1, 0, nan]], float)
     probabilities = np.array([[0.1, 0.2, 0.9], [0.8, 0.2, nan], [0.6, 0.2, 0.3], [0.5, 0.2, nan]])
-    scored = summary.score(targets, probabilities, probabilities >= 0.5)
+    scored = summary.score(targets, targets, probabilities, probabilities >= 0.5)
     assert scored["labels"] == 2
     # the first label ranks 1, 0, 1, 0: precision 1 at the first positive, 2/3 at the second
     assert scored["average_precision"] == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
@@ -143,7 +143,9 @@ def test_metrics_are_means_over_labels_with_both_classes(summary: ModuleType) ->
     logs = [-np.log([0.9, 0.8, 0.4, 0.5]).mean(), -np.log([0.9, 0.7]).mean()]
     assert scored["log_loss"] == pytest.approx(np.mean(logs))
     with pytest.raises(ValueError, match="both classes"):
-        summary.score(targets[:, [1]], probabilities[:, [1]], probabilities[:, [1]] > 0)
+        summary.score(targets, targets[:, [1, 1, 1]], probabilities, probabilities > 0)
+    with pytest.raises(ValueError, match="both classes"):
+        summary.score(targets[:, [1, 1, 1]], targets, probabilities, probabilities > 0)
 
 
 def test_calibration_error_of_known_bins(summary: ModuleType) -> None:
