@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import polars as pl
 import torch
 
 from imbalance_cli.features.preprocessing import feature_cells
@@ -134,7 +135,7 @@ def _encode(
     names = {text: code for code, text in enumerate(feature.categories)}
     cells = parse_texts(feature_cells(table, feature.column))
     others = len(names)
-    codes = cells.replace_strict(names, default=others, return_dtype=float)
+    codes = cells.replace_strict(names, default=others, return_dtype=pl.Float64)
     values: NDArray[np.float64] = codes.set(cells.is_null(), math.nan).to_numpy().copy()
     if len(names) > MOST_CATEGORIES:
         known = values[learned][~np.isnan(values[learned])].astype(np.intp)

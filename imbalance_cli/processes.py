@@ -307,8 +307,10 @@ class _Unpickler(pickle.Unpickler):
         if name not in self._mapped:
             kind, mapped = name
             tensor = mapped.tensor(is_shared=kind == "parameter")
-            kinds = {"parameter": nn.Parameter, "tensor": torch.Tensor, "array": torch.Tensor.numpy}
-            self._mapped[name] = tensor if kind == "tensor" else kinds[kind](tensor)
+            value: object = tensor
+            if kind != "tensor":
+                value = nn.Parameter(tensor) if kind == "parameter" else tensor.numpy()
+            self._mapped[name] = value
         return self._mapped[name]
 
 

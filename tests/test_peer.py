@@ -82,6 +82,10 @@ def test_one_line_under_the_report_and_a_row_in_the_page(fitted: FittedRun) -> N
     said = peer_of(fitted.path)["conclusion"]
     assert said.startswith("The network (weighted_bce) ")
     assert "boosted_trees" in said
+    assert (
+        said.endswith("Raise training.epochs.")
+        == peer_of(fitted.path)["models"][0]["still_improving"]
+    )
     table = succeed("report", fitted.path, "--format", "table").text
     lines = table.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("The network"))

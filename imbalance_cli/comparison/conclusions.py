@@ -77,6 +77,10 @@ def measure(network: CandidateComparison, yardstick: CandidateComparison) -> str
     else:
         settled = not (network.still_improving or yardstick.still_improving)
         verdict = "a tie" if ranking.verdict == "unclear" and settled else "no verdict"
+        if network.still_improving:
+            verdict += ", since it still improved at its last epoch"
+        elif yardstick.still_improving:
+            verdict += f", since {name} still improved in the last round"
         first = f"{called} differs from {name} by {_amount(ranking, -1, '+')} {over}, {verdict}"
     if network.seconds is None or yardstick.seconds is None:
         return f"{first}."
@@ -89,8 +93,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _unsettled(candidates: Sequence[CandidateComparison]) -> list[str]:
-    """Return who was still improving when training ended, in a sentence, if anybody was."""
-    names = [c.name for c in candidates if c.still_improving]
+    """Return which networks were still improving when training ended, in a sentence, if any."""
+    names = [c.name for c in candidates if c.still_improving and not c.is_yardstick]
     if not names:
         return []
     were = "was" if len(names) == 1 else "were"

@@ -148,7 +148,13 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
     if config.report.peer is not None:
         trees = train_peer(config, prepared, observer.stage)
         peer = measure_by_peer(
-            config, prepared, trees, held_out, thresholds, seconds=record.seconds
+            config,
+            prepared,
+            trees,
+            held_out,
+            thresholds,
+            seconds=record.seconds,
+            still_improving=record.is_still_improving,
         )
     evaluation = report_run(
         run,

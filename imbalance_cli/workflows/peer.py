@@ -63,6 +63,7 @@ def measure_by_peer(
     thresholds: Thresholds,
     *,
     seconds: float,
+    still_improving: bool,
 ) -> dict[str, Any]:
     """Compare a fitted model with its peer on the rows that its report is of, as plain data.
 
@@ -73,6 +74,7 @@ def measure_by_peer(
         held_out: what the report of the network is of.
         thresholds: of the network.
         seconds: of processor time that training the network took.
+        still_improving: whether the network was when its training ended.
     """
     weights = prepared.weights_of(prepared.held_out)
     odds = trees.log_odds_held_out(prepared.folds)
@@ -101,7 +103,7 @@ def measure_by_peer(
         probabilities=own,
         decisions=own >= thresholds.values,
         seconds=seconds,
-        still_improving=False,
+        still_improving=still_improving,
         is_yardstick=False,
     )
     comparison = compare_candidates(
@@ -115,9 +117,10 @@ def measure_by_peer(
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
     )
     first, second = comparison.candidates
+    advice = " Raise training.epochs." if still_improving else ""
     return {
         "name": BOOSTED_TREES,
-        "conclusion": measure(first, second),
+        "conclusion": measure(first, second) + advice,
         "thresholds": [float(value) for value in chosen.values],
         "models": [dataclasses.asdict(candidate) for candidate in (first, second)],
     }
