@@ -92,7 +92,7 @@ def test_saved_config_is_the_config(multi_run: FittedRun) -> None:
 
 def test_run_json(multi_run: FittedRun) -> None:
     document = multi_run.document
-    assert document["format_version"] == 3
+    assert document["format_version"] == 4
     assert [entry["label"] for entry in document["labels"]] == LABELS
     assert document["loss"] == "weighted_bce"
     [trained] = document["trained"]

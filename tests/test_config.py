@@ -10,7 +10,7 @@ import pytest
 
 from imbalance_cli.calibration import Method
 from imbalance_cli.config import MONITORS, Config, WeightingSection, load_config
-from imbalance_cli.config.sections import CalibrationSection, LossSection
+from imbalance_cli.config.sections import CalibrationSection, LossName
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.training import MONITORS as TRAINING_MONITORS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conftest import WriteFile
 
 SMALLEST = "data: {train: a.csv}\n"
-LOSSES = get_args(LossSection.model_fields["name"].annotation)
+LOSSES = get_args(LossName)
 LOSS_KEYS = {
     "gamma": ["focal", "class_balanced", "distribution_balanced"],
     "alpha": ["focal"],
@@ -51,8 +51,8 @@ def test_defaults_of_the_smallest_config(write: WriteFile) -> None:
     assert config.data.train == ["a.csv"]
     assert config.data.labels == []
     assert config.split.strategy == "auto"
-    assert config.weighting == WeightingSection()
-    assert config.loss.name == "weighted_bce"
+    assert config.weighting == WeightingSection(strategy="none")
+    assert config.loss.name == "bce"
     assert config.model.recipe == "tabular"
     assert config.model.hidden == "auto"
     assert config.training.patience == "auto"
@@ -128,6 +128,25 @@ def test_weights_of_each_loss_that_are_not_asked_for(
     wanted = {"weighted_bce": "ratio", "class_balanced": "effective"}.get(loss, "none")
     assert config.weighting == WeightingSection.model_validate({"strategy": wanted})
     assert config.weighting.gives_weights == (loss not in PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "loss"),
+    [
+        ("{}", "bce"),
+        ("{strategy: none}", "bce"),
+        ("{strategy: sqrt}", "weighted_bce"),
+        ("{cap: 5.0}", "weighted_bce"),
+        ("{from: w.json}", "weighted_bce"),
+    ],
+)
+def test_the_loss_is_weighted_where_weights_are_asked_for(
+    write: WriteFile, weighting: str, loss: str
+) -> None:
+    config = load(write, SMALLEST + f"weighting: {weighting}\n")
+    assert config.loss.name == loss
+    assert config.weighting.gives_weights == (loss == "weighted_bce")
+    assert load(write, SMALLEST + f"weighting: {weighting}\nloss: {{name: auto}}\n") == config
 
 
 @pytest.mark.parametrize("strategy", ["ratio", "sqrt", "effective", "balanced", "none"])

@@ -14,6 +14,7 @@ from imbalance_cli.embeddings import (
     CATEGORY_WIDTH,
     PERIODIC_WIDTH,
     Categories,
+    LearnedBins,
     Periodic,
     PiecewiseLinear,
 )
@@ -21,7 +22,7 @@ from imbalance_cli.embeddings import (
 SCALES = [0.1, 0.5, 2.0, 8.0]
 
 
-def draw(layer: Categories | Periodic, members: int) -> None:
+def draw(layer: Categories | LearnedBins | Periodic, members: int) -> None:
     """Start each member by a seed of its own."""
     for member in range(members):
         layer.draw(member, torch.Generator().manual_seed(member))
@@ -62,6 +63,39 @@ def test_piecewise_linear(seed: int, rows: int, bins: int, *, ties: bool) -> Non
     for feature in range(2):
         wanted = reference_bins(new[:, feature], module.edges[feature].numpy())
         np.testing.assert_allclose(result[:, feature], wanted, atol=1e-5)
+
+
+def test_a_common_value_leaves_bins_to_the_others() -> None:
+    """With a power of 0 each value counts once, however many rows have it."""
+    x = torch.cat([torch.zeros(900), torch.arange(1.0, 9.0)])[:, None]
+    for power, wanted in ((1.0, [0, 0, 0, 0, 8]), (0.0, [0, 2, 4, 6, 8])):
+        module = PiecewiseLinear(1, 4)
+        module.fit(x, power)
+        assert module.edges[0].tolist() == wanted
+    module.fit(x, 0.3)  # 900 rows count as 7.7 of the 15.7
+    assert module.edges[0].tolist() == [0, 0, 0, 4, 8]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_learned_bins_are_linear_in_the_bins_of_a_number(*, own: bool) -> None:
+    """Of rows that all members share, and of rows of their own; each member apart."""
+    module = LearnedBins(3, 2, 4, 5)
+    draw(module, 3)
+    assert not module.bias.any()
+    with torch.no_grad():
+        module.bias.copy_(random_numbers(3, 2, 5))
+    reach = random_numbers(3 if own else 1, 9, 8, seed=1)
+    outputs = module(reach)
+    assert outputs.shape == (3, 9, 2 * 5)
+    for member in range(3):
+        cells = reach[member * own]
+        for feature in range(2):
+            weight, bias = module.weight[member, feature], module.bias[member, feature]
+            wanted = cells[:, 4 * feature : 4 * feature + 4] @ weight + bias
+            found = outputs[member, :, 5 * feature : 5 * feature + 5]
+            torch.testing.assert_close(found, wanted)
+    assert 0.4 < module.weight.detach().abs().max() <= 0.5  # of 4 inputs
+    assert not torch.equal(module.weight[0], module.weight[1])
 
 
 # ---------------------------------------------------------------------------------------- periodic

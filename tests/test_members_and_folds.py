@@ -31,7 +31,7 @@ from small_runs import (
 
 from imbalance_cli.calibration import PRIOR_PRECISION
 from imbalance_cli.config import load_config
-from imbalance_cli.config.sections import LossSection, WeightingSection
+from imbalance_cli.config.sections import LossName, WeightingSection
 from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.workflows import networks
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CPU = torch.device("cpu")
-LOSSES = get_args(LossSection.model_fields["name"].annotation)
+LOSSES = get_args(LossName)
 STRATEGIES = get_args(WeightingSection.model_fields["strategy"].annotation)
 TAKES = {"bce": ("none",), "class_balanced": ("effective",)}  # of the strategies; else all
 COMBINATIONS = [
@@ -627,7 +627,7 @@ def test_run_of_the_older_format_is_refused_by_name(single_run: FittedRun, tmp_p
     whole = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     document["checksum"] = hashlib.sha256(whole).hexdigest()
     (path / "run.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    says = f"{path}/run.json: format version 1, and this imbtrain reads 3"
+    says = f"{path}/run.json: format version 1, and this imbtrain reads 4"
     refuse("evaluate", path, single_run.table, says=says)
     refuse("predict", path, single_run.table, says=says)
 

@@ -220,6 +220,7 @@ SHAPES = {
     "heads of a textbook network": dataclasses.replace(FULL, heads=4),
     "heads without layers": Shape(4, [5], 2, [], heads=3),
     "scales of one head": Shape(4, [5], 2, [6], is_scaled=True),
+    "learned bins": Shape(4, [], 2, [6], continuous=4, bins=3, bin_outputs=2, heads=2),
     "frequencies only": Shape(4, [], 2, [6], continuous=4, frequencies=[0.1, 1.0]),
 }
 

@@ -433,7 +433,7 @@ def test_more_networks_than_the_memory_holds_are_refused(
     each = need(config, prepared) * (folds or 1) * models
     rows = SCORING_ROWS  # which is more than a batch here
     shape = networks._shape(recipe_of(config, prepared), prepared)
-    per_number = shape.bins + (PERIODIC_WIDTH if shape.frequencies else 0)
+    per_number = (shape.bin_outputs or shape.bins) + (PERIODIC_WIDTH if shape.frequencies else 0)
     inputs = shape.numeric + shape.continuous * per_number
     inputs += CATEGORY_WIDTH * len(shape.cardinalities)
     batch = rows * (inputs + sum(shape.hidden) + shape.labels) * 4 * 4

@@ -27,6 +27,8 @@ SCALED = Shape(
     hidden=[6, 5],
     dropout=0.25,
     continuous=2,
+    bins=4,
+    bin_outputs=2,
     frequencies=[0.1, 1.0, 2.0],
     heads=3,
     is_scaled=True,
@@ -134,7 +136,7 @@ def test_a_scaled_recipe_is_adamw_with_the_rate_and_decay_of_each_layer() -> Non
     model, other = (build_model(SCALED, [0, 1]) for _ in range(2))
     names = dict(other.named_parameters())
     layers = {name.partition(".")[0] for name in names}
-    assert layers == {"scale", "periodic", "embedding", "hidden", "output"}
+    assert layers == {"scale", "periodic", "learned_bins", "embedding", "hidden", "output"}
     groups: list[dict[str, Any]] = [
         {"params": [parameter], "rate": wanted_rate(name, parameter), "decays": not is_bias(name)}
         for name, parameter in names.items()

@@ -15,6 +15,7 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.model import ACTIVATIONS
 from imbalance_cli.optimization import SCHEDULES
 from imbalance_cli.recipes import (
+    BIN_OUTPUTS,
     BINS,
     FEWEST_EPOCHS,
     FREQUENCIES,
@@ -24,6 +25,7 @@ from imbalance_cli.recipes import (
     MOST_CALIBRATED,
     MOST_CELLS,
     MOST_EPOCHS,
+    PLAIN_BINS,
     STEPS_PER_ROOT,
     TABULAR_BATCH,
     Recipe,
@@ -76,7 +78,7 @@ def test_the_default_is_tabular() -> None:
 def test_tabular_is_heads_on_a_trunk_that_are_trained_to_the_end() -> None:
     recipe = choose({"recipe": "tabular"})
     assert (recipe.heads, recipe.networks) == (HEADS, 1)
-    assert (recipe.bins, recipe.frequencies) == (0, FREQUENCIES)
+    assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, [])
     assert recipe.is_scaled
     assert recipe.patience is None
 
@@ -85,7 +87,8 @@ def test_plain_is_one_network_of_a_textbook() -> None:
     recipe = choose({"recipe": "plain"})
     assert recipe == PLAIN
     assert (recipe.heads, recipe.networks) == (1, 1)
-    assert (recipe.bins, recipe.frequencies) == (BINS, [])
+    assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (PLAIN_BINS, 0, [])
+    assert recipe.bin_power == 1  # so that edges are quantiles
     assert not recipe.is_scaled
     assert recipe.patience is not None
     assert recipe.beta2 == 0.999  # as torch has it
@@ -252,18 +255,22 @@ def test_members_are_heads_or_independent_networks(
 
 
 @pytest.mark.parametrize(
-    ("embedding", "bins", "frequencies"),
+    ("embedding", "has_bins", "frequencies"),
     [
-        ("none", 0, []),
-        ("piecewise_linear", BINS, []),
-        ("periodic", 0, FREQUENCIES),
-        ("both", BINS, FREQUENCIES),
+        ("none", False, []),
+        ("piecewise_linear", True, []),
+        ("periodic", False, FREQUENCIES),
+        ("both", True, FREQUENCIES),
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_embeddings_that_are_asked_for(
-    name: str, embedding: str, bins: int, frequencies: list[float]
+    name: str,
+    embedding: str,
+    has_bins: bool,  # noqa: FBT001  a parameter of pytest
+    frequencies: list[float],
 ) -> None:
+    bins = {"tabular": BINS, "plain": PLAIN_BINS}[name] if has_bins else 0
     for numbers in (1, MOST_BINNED + 1):
         recipe = choose({"recipe": name, "numeric_embedding": embedding}, numbers=numbers)
         assert (recipe.bins, recipe.frequencies) == (bins, frequencies)
@@ -271,7 +278,7 @@ def test_embeddings_that_are_asked_for(
 
 def test_which_numbers_a_plain_network_bins() -> None:
     """Not so many that the bins would be most of the network."""
-    assert choose({"recipe": "plain"}, numbers=MOST_BINNED).bins == BINS
+    assert choose({"recipe": "plain"}, numbers=MOST_BINNED).bins == PLAIN_BINS
     assert choose({"recipe": "plain"}, numbers=MOST_BINNED + 1).bins == 0
 
 

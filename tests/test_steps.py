@@ -35,7 +35,7 @@ ROWS, LABELS, BATCH, EPOCHS = 500, 3, 64, 3  # the last batch of an epoch is sma
 SHAPE = Shape(
     numeric=5, cardinalities=[4, 6], labels=LABELS, hidden=[16], dropout=0.3, continuous=5, bins=4
 )
-HEADED = dataclasses.replace(SHAPE, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
+HEADED = dataclasses.replace(SHAPE, bin_outputs=2, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
 PREVALENCE = torch.tensor([0.1, 0.2, 0.4])
 POSITIVES = PREVALENCE * ROWS
 LOSSES = {
