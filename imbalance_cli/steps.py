@@ -89,7 +89,7 @@ class Steps:
         divisor = known.clamp(min=1) if weights is None else known.where(known > 0, 1.0)
         self._optimizer.zero_grad()
         slopes = slopes / divisor[:, None, None]
-        # its gradient is the slopes; torch.autograd.backward, given them, imports sympy, half a second
+        # whose gradient is the slopes; torch.autograd.backward, if it is given them, imports sympy
         torch.dot(logits.flatten(), slopes.flatten()).backward()
         self._optimizer.step()
         self._total += total

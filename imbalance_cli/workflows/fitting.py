@@ -49,10 +49,20 @@ MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at o
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
-def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
+def fit(
+    config: Config, directory: Path, observer: Observer, *, overwrite: bool, draw: bool = True
+) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
     Nothing is written before all that training needs was found to be right.
+
+    Args:
+        config: what to do.
+        directory: of the run.
+        observer: is told how it goes.
+        overwrite: whether a run that is there may be replaced.
+        draw: whether the page and the plots are drawn, where the config asks for them; whoever
+            says no shows the evaluation first, and then calls `draw_report`.
 
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
@@ -105,6 +115,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         warn=observer.warned,
         data=data,
         tell=observer.stage,
+        draw=draw,
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation
