@@ -88,7 +88,7 @@ class Steps:
         # of the mean over the heads of each one's mean loss, and never of the loss of their mean
         heads = self._model.shape.heads
         slopes = slopes / (heads * divisor[:, None, None])
-        # its gradient is the slopes; torch.autograd.backward, given them, imports sympy: 0.5 s
+        # whose gradient is the slopes; torch.autograd.backward, if it is given them, imports sympy
         torch.dot(logits.flatten(), slopes.flatten()).backward()
         self._optimizer.step()
         self._total += total.unflatten(0, (-1, heads)).mean(dim=1)

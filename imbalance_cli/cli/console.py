@@ -115,13 +115,19 @@ def show_report(
         if peer is not None:
             draw(Text(peer["conclusion"]))
         if page is not None:
-            sys.stdout.write(f"report: {page}\n")
+            name_page(page)
+        sys.stdout.flush()
         return
     evaluation = evaluation if sort is None else sort_evaluation(evaluation, sort)
     if output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:
         write_result(documents.to_json(evaluation, str(run), peer), None)
+
+
+def name_page(page: Path) -> None:
+    """Write where the page of a run is, under its table."""
+    sys.stdout.write(f"report: {page}\n")
 
 
 def read_sort(sort: str | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, read_sort, show_report
+from imbalance_cli.cli.console import default_format, name_page, read_sort, show_report
 from imbalance_cli.cli.options import (
     Debug,
     LogFormat,
@@ -63,6 +63,7 @@ def fit(
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
     progress = choose_progress(quiet=quiet, log_format=log_format)
+    draw_last = False
     if from_compare is not None and choose is not None:
         _refuse_trackers(tensorboard, mlflow)
         with progress:
@@ -72,11 +73,21 @@ def fit(
     else:
         settings = load_config(config or "-", overrides or ())
         directory = run_dir or workflows.default_directory(settings)
+        draw_last = settings.report.plots and mlflow is None  # which is sent the page
         with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
-            evaluation = workflows.fit(settings, directory, observer, overwrite=overwrite)
+            evaluation = workflows.fit(
+                settings, directory, observer, overwrite=overwrite, draw=not draw_last
+            )
+    shown = output_format or default_format()
+    try:
+        show_report(evaluation, directory, shown, sort=sort)
+    finally:  # also where nobody reads it to its end
+        if draw_last:
+            with progress:
+                workflows.draw_report(directory, progress.warned)
     page = directory / REPORT
-    shown = page if page.exists() else None  # report.plots: false draws none
-    show_report(evaluation, directory, output_format or default_format(), sort=sort, page=shown)
+    if shown == "table" and page.exists():  # report.plots: false draws none
+        name_page(page)
 
 
 def _check_arguments(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,19 +16,17 @@ from imbalance_cli.report.svg import DARKEST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.artist import Artist
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.transforms import Transform
 
     from imbalance_cli.report.figures import Figure
-    from imbalance_cli.report.scene import Scene, Shape
+    from imbalance_cli.report.scene import Scene
 
 POINTS_PER_INCH = 72
 SCALE = 2.0  # pixels a point
 COLOURS_KEPT = 128  # of the palette of the file; a figure has a dozen and what lies between them
-ALIGNMENT: dict[str, Literal["left", "center", "right"]] = {
-    "start": "left",
-    "middle": "center",
-    "end": "right",
-}
+BEFORE_ANCHOR = {"start": 0.0, "middle": 0.5, "end": 1.0}  # the share of a text's width
+RING_WIDTH = 1.2
 AREA = 0.22  # opacity
 
 
@@ -38,28 +36,26 @@ def to_png(figure: Figure, heading: str) -> bytes:
 
 
 def _paint(scene: Scene) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  half a second
-    from matplotlib.figure import Figure as Canvas  # noqa: PLC0415  pyplot looks for a display
+    # the renderer alone: a figure of matplotlib imports axes of every kind, half a second of them
+    from matplotlib.backends.backend_agg import RendererAgg  # noqa: PLC0415
     from matplotlib.transforms import Affine2D  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
-    size = scene.width / POINTS_PER_INCH, scene.height / POINTS_PER_INCH
-    canvas = Canvas(size, dpi=POINTS_PER_INCH * SCALE, facecolor=COLOURS["paper"].light)
-    words = "".join(shape.text for shape in scene.shapes if isinstance(shape, Text))
-    families = choose_families(words)
-    place = Affine2D().scale(SCALE, -SCALE).translate(0, scene.height * SCALE)
-    for order, shape in enumerate(scene.shapes):
-        artist = _artist(shape, families)
-        artist.set_zorder(order)
-        canvas.add_artist(artist)
-        artist.set_transform(place)  # add_artist sets the canvas's own
-    painter = FigureCanvasAgg(canvas)
+    height = scene.height * SCALE
+    renderer = RendererAgg(scene.width * SCALE, height, POINTS_PER_INCH * SCALE)  # type: ignore[no-untyped-call]
+    place = Affine2D().scale(SCALE, -SCALE).translate(0, height)
+    families = choose_families("".join(s.text for s in scene.shapes if isinstance(s, Text)))
+    paper = Block("paper", 0, 0, scene.width, scene.height, 1 / DARKEST)
     with warnings.catch_warnings():
         # what no font has is drawn as boxes, and told once for all figures (fonts.py)
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        painter.draw()  # type: ignore[no-untyped-call]
+        for shape in (paper, *scene.shapes):
+            if isinstance(shape, Text):
+                _write(renderer, shape, families)
+            else:
+                _draw(renderer, shape, place)
     content = io.BytesIO()
-    pixels = np.asarray(painter.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    pixels = np.asarray(renderer.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     picture = Image.fromarray(pixels)
     # a third of the bytes and half of the time that all of its colours take
     picture = picture.quantize(COLOURS_KEPT, method=Image.Quantize.FASTOCTREE)
@@ -67,40 +63,45 @@ def _paint(scene: Scene) -> bytes:
     return content.getvalue()
 
 
-def _artist(shape: Shape, families: Sequence[str]) -> Artist:
-    from matplotlib import lines, patches, text  # noqa: PLC0415
+def _draw(renderer: RendererAgg, shape: Path | Block | Ring, place: Transform) -> None:
+    from matplotlib.colors import to_rgba  # noqa: PLC0415
+    from matplotlib.path import Path as Outline  # noqa: PLC0415
+    from matplotlib.transforms import Affine2D  # noqa: PLC0415
 
-    colour, paper = COLOURS[shape.role].light, COLOURS["paper"].light
+    edge, paper = COLOURS[shape.role].light, COLOURS["paper"].light
+    fill = None
+    context = renderer.new_gc()  # type: ignore[no-untyped-call]
     match shape:
-        case Path(points=points, width=width) if shape.area:
-            fill = (colour, AREA)
-            return patches.Polygon(
-                points, closed=False, facecolor=fill, edgecolor=colour, linewidth=width
-            )
-        case Path(points=points, width=width):
-            x, y = zip(*points, strict=True)
-            line = lines.Line2D(x, y, color=colour, linewidth=width, solid_joinstyle="round")
-            if shape.dashed:
-                line.set_linestyle((0, (4 / width, 3 / width)))
-            return line
+        case Path():
+            outline, width = Outline(shape.points), shape.width
+            if shape.area:
+                fill = to_rgba(edge, AREA)
+            elif shape.dashed:
+                context.set_dashes(0, [4, 3])
+            else:
+                context.set_capstyle("projecting")
         case Block():
-            corner, fill = (shape.x, shape.y), (colour, DARKEST * shape.shade)
-            return patches.Rectangle(corner, shape.width, shape.height, facecolor=fill, linewidth=0)
+            outline, width = Outline.unit_rectangle(), 0.0
+            fill = to_rgba(edge, DARKEST * shape.shade)
+            place = Affine2D().scale(shape.width, shape.height).translate(shape.x, shape.y) + place
         case Ring():
-            inner, edge = (paper, colour) if shape.hollow else (colour, paper)
-            return patches.Circle(
-                (shape.x, shape.y), shape.radius, facecolor=inner, edgecolor=edge, linewidth=1.2
-            )
-        case Text():
-            return text.Text(
-                shape.x,
-                shape.y,
-                shape.text,
-                color=colour,
-                fontfamily=list(families),
-                fontsize=shape.size,
-                fontweight="bold" if shape.bold else "normal",
-                horizontalalignment=ALIGNMENT[shape.anchor],
-                verticalalignment="baseline",
-                parse_math=False,
-            )
+            outline, width = Outline.unit_circle(), RING_WIDTH
+            edge, inner = (edge, paper) if shape.hollow else (paper, edge)
+            fill = to_rgba(inner)
+            place = Affine2D().scale(shape.radius).translate(shape.x, shape.y) + place
+    context.set_foreground(edge)
+    context.set_linewidth(width)
+    renderer.draw_path(context, outline, place, fill)  # type: ignore[no-untyped-call]
+
+
+def _write(renderer: RendererAgg, text: Text, families: Sequence[str]) -> None:
+    from matplotlib.font_manager import FontProperties  # noqa: PLC0415
+
+    font = FontProperties(
+        family=list(families), size=text.size, weight="bold" if text.bold else "normal"
+    )
+    context = renderer.new_gc()  # type: ignore[no-untyped-call]
+    context.set_foreground(COLOURS[text.role].light)
+    width, _, _ = renderer.get_text_width_height_descent(text.text, font, ismath=False)  # type: ignore[no-untyped-call]
+    x = text.x * SCALE - BEFORE_ANCHOR[text.anchor] * width
+    renderer.draw_text(context, x, text.y * SCALE, text.text, font, 0)  # type: ignore[no-untyped-call]

@@ -1,19 +1,34 @@
 """fit, compare, evaluate, predict and report: the only place that puts the rooms together."""
 
-from imbalance_cli.workflows.applying import evaluate, predict
-from imbalance_cli.workflows.comparing import choose, compare
-from imbalance_cli.workflows.comparing_runs import compare_runs
-from imbalance_cli.workflows.drawing_runs import draw_runs
-from imbalance_cli.workflows.fitting import default_directory, describe_flattery, fit
-from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
-from imbalance_cli.workflows.reporting import (
-    draw_page,
-    draw_report,
-    read_decisions,
-    read_evaluation,
-    read_peer,
-)
+from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imbalance_cli.workflows.applying import evaluate, predict
+    from imbalance_cli.workflows.comparing import choose, compare
+    from imbalance_cli.workflows.comparing_runs import compare_runs
+    from imbalance_cli.workflows.drawing_runs import draw_runs
+    from imbalance_cli.workflows.fitting import default_directory, describe_flattery, fit
+    from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
+    from imbalance_cli.workflows.reporting import (
+        draw_page,
+        draw_report,
+        read_decisions,
+        read_evaluation,
+        read_peer,
+    )
+
+_HOMES = {
+    "applying": ("evaluate", "predict"),
+    "comparing": ("choose", "compare"),
+    "comparing_runs": ("compare_runs",),
+    "drawing_runs": ("draw_runs",),
+    "fitting": ("default_directory", "describe_flattery", "fit"),
+    "observing": ("Finish", "Observer", "Observers", "Start"),
+    "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation", "read_peer"),
+}
 __all__ = [
     "Finish",
     "Observer",
@@ -34,3 +49,11 @@ __all__ = [
     "read_evaluation",
     "read_peer",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a workflow when it is first asked for: each needs a hundred modules of its own."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

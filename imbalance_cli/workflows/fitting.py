@@ -89,10 +89,20 @@ def _improves_at_the_end(result: MemberResult, scores: Sequence[float]) -> bool:
     return bool(gained) and (last - nearest) / gained > ENOUGH
 
 
-def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool) -> Evaluation:
+def fit(
+    config: Config, directory: Path, observer: Observer, *, overwrite: bool, draw: bool = True
+) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
     Nothing is written before all that training needs was found to be right.
+
+    Args:
+        config: what to do.
+        directory: of the run.
+        observer: is told how it goes.
+        overwrite: whether a run that is there may be replaced.
+        draw: whether the page and the plots are drawn, where the config asks for them; whoever
+            says no shows the evaluation first, and then calls `draw_report`.
 
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
@@ -167,6 +177,7 @@ def fit(config: Config, directory: Path, observer: Observer, *, overwrite: bool)
         data=data,
         peer=peer,
         tell=observer.stage,
+        draw=draw,
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation

@@ -84,6 +84,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     data: dict[str, Any] | None = None,
     peer: dict[str, Any] | None = None,
     tell: Tell = tell_nobody,
+    draw: bool = True,
 ) -> Evaluation:
     """Evaluate a model on held-out rows, write all of its run, and return the evaluation.
 
@@ -98,6 +99,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
         data: what it was trained on, as `describe_data` has it; None where that is not known.
         peer: what another kind of model came to on the same rows, as `measure_by_peer` has it.
         tell: is told how far it is.
+        draw: whether its page and plots are drawn too, where the config asks for them.
     """
     evaluation = predictor.evaluate(
         held_out.scored,
@@ -115,7 +117,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
     run.finish(document | {"data": data, "versions": versions()})
-    if config.report.plots:
+    if draw and config.report.plots:
         draw_report(run.path, warn)
     return evaluation
 
