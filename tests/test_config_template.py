@@ -118,7 +118,7 @@ def test_what_is_commented_out_is_the_default() -> None:
         for line in text.splitlines()
     ]
     document = yaml.safe_load("\n".join(lines))
-    assert Config.model_validate(document) == plain
+    assert load("\n".join(lines)) == plain
     fields = {name: field.annotation for name, field in Config.model_fields.items()}
     for section, values in document.items():
         assert len(values) == len(getattr(fields[section], "model_fields", {}))
