@@ -61,7 +61,8 @@ class Shape:
         activation: one of ACTIVATIONS.
         dropout: the share of hidden units left out in training.
         continuous: how many of the F are numbers rather than 0/1; they come first.
-        bins: T of each number's piecewise linear embedding; 0 for none.
+        binned: which of the numbers have a piecewise linear embedding.
+        bins: T of each of them.
         bin_outputs: of what is learned of a number's bins; 0 takes the bins as they are.
         frequencies: the standard deviation of each frequency of a number's periodic embedding at
             the start; empty for none.
@@ -77,6 +78,7 @@ class Shape:
     activation: str = "relu"
     dropout: float = 0.0
     continuous: int = 0
+    binned: list[int] = dataclasses.field(default_factory=list)
     bins: int = 0
     bin_outputs: int = 0
     frequencies: list[float] = dataclasses.field(default_factory=list)
@@ -86,9 +88,10 @@ class Shape:
     @property
     def inputs(self) -> int:
         """D."""
-        per_number = (self.bin_outputs or self.bins) + (PERIODIC_WIDTH if self.frequencies else 0)
+        bins = len(self.binned) * (self.bin_outputs or self.bins)
+        waves = self.continuous * PERIODIC_WIDTH if self.frequencies else 0
         categories = CATEGORY_WIDTH * len(self.cardinalities)
-        return self.numeric + self.continuous * per_number + categories
+        return self.numeric + bins + waves + categories
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shape as plain data."""
@@ -176,10 +179,11 @@ class MultilayerPerceptron(nn.Module):
     def __init__(self, shape: Shape, members: int = 1) -> None:
         super().__init__()
         self.shape, self.members = shape, members
-        self.bins = PiecewiseLinear(shape.continuous, shape.bins) if shape.bins else None
+        binned = len(shape.binned)
+        self.bins = PiecewiseLinear(binned, shape.bins) if binned else None
         self.learned_bins = (
-            LearnedBins(members, shape.continuous, shape.bins, shape.bin_outputs)
-            if shape.bins and shape.bin_outputs
+            LearnedBins(members, binned, shape.bins, shape.bin_outputs)
+            if binned and shape.bin_outputs
             else None
         )
         self.periodic = (
@@ -234,7 +238,7 @@ class MultilayerPerceptron(nn.Module):
         numbers = numeric[..., : self.shape.continuous]
         inputs = [numeric]
         if self.bins is not None:
-            reach = self.bins(numbers)
+            reach = self.bins(numbers[..., self.shape.binned])
             inputs.append(reach if self.learned_bins is None else self.learned_bins(reach))
         inputs += [self.periodic(numbers)] if self.periodic is not None else []
         inputs += [self.embedding(codes)] if self.embedding is not None else []

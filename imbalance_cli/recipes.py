@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 HEADS = 4
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
+MOSTLY_ONE_VALUE = 0.5
 PLAIN_BINS = 16
-MOST_BINNED = 256  # a plain network has bins of no more numbers than these, since they widen it
+MOST_EMBEDDED = 256  # `auto` embeds no more numbers than these: it would take longer than all else
 MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_ROOT = 15  # of a tabular network, times the root of its rows, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
@@ -52,7 +53,8 @@ class Recipe:
         hidden: the width of each hidden layer.
         activation: between two layers.
         dropout: the share of hidden units left out.
-        bins: of each number's piecewise linear embedding; 0 for none.
+        bins: of a number's piecewise linear embedding; 0 for none.
+        bin_share: a number has one if so large a share of the rows have the same value.
         bin_outputs: that are learned of a number's bins; 0 takes the bins as they are.
         bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
@@ -75,6 +77,7 @@ class Recipe:
     activation: str
     dropout: float
     bins: int
+    bin_share: float
     bin_outputs: int
     bin_power: float
     frequencies: list[float]
@@ -114,28 +117,30 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     given = model.model_dump() | training.model_dump()
     chosen = {key: given[key] for key in GIVEN if given[key] != "auto" or key == "precision"}
     size = chosen.get("batch_size", _choose_batch_size(rows) if is_plain else TABULAR_BATCH)
-    recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, labels)
+    recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, numbers, labels)
     members = recipe.heads if model.members == "auto" else model.members
     is_shared = model.sharing == "trunk" or (model.sharing == "auto" and not is_plain)
     heads, networks = (members, 1) if is_shared else (1, members)
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
         chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0
+        chosen["bin_share"] = 0.0
         chosen["frequencies"] = FREQUENCIES if embedding in {"periodic", "both"} else []
     return dataclasses.replace(recipe, heads=heads, networks=networks, **chosen)
 
 
-def _tabular(batch_size: int, rows: int, labels: int) -> Recipe:
+def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
     batches = max(math.ceil(rows / batch_size), 1)
     epochs = round(STEPS_PER_ROOT * math.sqrt(rows) / batches)
     return Recipe(
         hidden=[128, 128],
         activation="relu",
         dropout=0.15,
-        bins=BINS,
+        bins=BINS if numbers <= MOST_EMBEDDED else 0,
+        bin_share=MOSTLY_ONE_VALUE,
         bin_outputs=BIN_OUTPUTS,
         bin_power=BIN_POWER,
-        frequencies=[],
+        frequencies=FREQUENCIES if numbers <= MOST_EMBEDDED else [],
         heads=max(min(HEADS, MOST_CELLS // labels), 1),
         networks=1,
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
@@ -156,7 +161,8 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         hidden=[256, 256],
         activation="relu",
         dropout=0.1,
-        bins=PLAIN_BINS if numbers <= MOST_BINNED else 0,
+        bins=PLAIN_BINS if numbers <= MOST_EMBEDDED else 0,
+        bin_share=0.0,
         bin_outputs=0,
         bin_power=1.0,
         frequencies=[],

@@ -21,9 +21,9 @@ from imbalance_cli.recipes import (
     FREQUENCIES,
     GIVEN,
     HEADS,
-    MOST_BINNED,
     MOST_CALIBRATED,
     MOST_CELLS,
+    MOST_EMBEDDED,
     MOST_EPOCHS,
     PLAIN_BINS,
     STEPS_PER_ROOT,
@@ -271,15 +271,15 @@ def test_embeddings_that_are_asked_for(
     frequencies: list[float],
 ) -> None:
     bins = {"tabular": BINS, "plain": PLAIN_BINS}[name] if has_bins else 0
-    for numbers in (1, MOST_BINNED + 1):
+    for numbers in (1, MOST_EMBEDDED + 1):
         recipe = choose({"recipe": name, "numeric_embedding": embedding}, numbers=numbers)
         assert (recipe.bins, recipe.frequencies) == (bins, frequencies)
 
 
 def test_which_numbers_a_plain_network_bins() -> None:
     """Not so many that the bins would be most of the network."""
-    assert choose({"recipe": "plain"}, numbers=MOST_BINNED).bins == PLAIN_BINS
-    assert choose({"recipe": "plain"}, numbers=MOST_BINNED + 1).bins == 0
+    assert choose({"recipe": "plain"}, numbers=MOST_EMBEDDED).bins == PLAIN_BINS
+    assert choose({"recipe": "plain"}, numbers=MOST_EMBEDDED + 1).bins == 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -227,27 +227,40 @@ def start_model(
         networks: all that the model is of.
         seed: of which stored rows the bins are quantiles of.
     """
-    shape = _shape(recipe, prepared)
+    numbers = _training_numbers(prepared, seed) if recipe.bins else torch.empty(0, 0)
+    binned = [
+        feature
+        for feature, column in enumerate(numbers.T)
+        if column.unique(return_counts=True)[1].max() >= recipe.bin_share * len(column)
+    ]
     members = [member for plan in networks for member in plan.members]
     starts = torch.cat([plan.starts for plan in networks])
+    shape = _shape(recipe, prepared, binned)
     model = build_model(shape, [member.seed for member in members], starts)
     if model.bins is not None:
-        learned = prepared.folds[0].train
-        if prepared.is_cross_fitted:
-            learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
-        if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
-            random = np.random.default_rng(seed)
-            learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
-        rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))
-        # of blocks, since selected rows come with all their targets
-        numbers = [block.numeric[:, : shape.continuous] for block in rows.blocks(SCORING_ROWS)]
-        model.bins.fit(torch.cat(numbers).cpu(), recipe.bin_power)
+        model.bins.fit(numbers[:, binned], recipe.bin_power)
     with torch.no_grad():
         model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
     return model.to(prepared.device)
 
 
-def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
+def _training_numbers(prepared: Prepared, seed: int) -> torch.Tensor:
+    """Return the numbers of the rows that any network learns from, (N, F); of stored rows some."""
+    learned = prepared.folds[0].train
+    if prepared.is_cross_fitted:
+        learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+    if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
+        random = np.random.default_rng(seed)
+        learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
+    rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))
+    # of blocks, since selected rows come with all their targets
+    continuous = prepared.preprocessing.continuous
+    blocks = rows.blocks(SCORING_ROWS)
+    return torch.cat([block.numeric[:, :continuous] for block in blocks]).cpu()
+
+
+def _shape(recipe: Recipe, prepared: Prepared, binned: Sequence[int]) -> Shape:
+    """Return the shape of a network, of whose numbers some have bins."""
     preprocessing = prepared.preprocessing
     has_numbers = preprocessing.continuous > 0
     return Shape(
@@ -258,8 +271,9 @@ def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
         activation=recipe.activation,
         dropout=recipe.dropout,
         continuous=preprocessing.continuous,
-        bins=recipe.bins if has_numbers else 0,
-        bin_outputs=recipe.bin_outputs if has_numbers else 0,
+        binned=list(binned),
+        bins=recipe.bins,
+        bin_outputs=recipe.bin_outputs,
         frequencies=list(recipe.frequencies) if has_numbers else [],
         heads=recipe.heads,
         is_scaled=recipe.is_scaled,
@@ -277,8 +291,9 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
     Raises:
         ConfigError: it says how many would fit.
     """
+    every = range(prepared.preprocessing.continuous if recipe.bins else 0)
     with torch.device("meta"):
-        network = MultilayerPerceptron(_shape(recipe, prepared))
+        network = MultilayerPerceptron(_shape(recipe, prepared, every))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     free = available_memory(prepared.device)
     each = parameters * BYTES * COPIES
