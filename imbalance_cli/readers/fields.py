@@ -103,7 +103,7 @@ def count_fields(
         lines, separators = len(kinds) // columns, marks
     else:
         lines = int(np.count_nonzero(kinds == NEWLINE))
-        is_separator = _find_separators(block, cells, marks, mark)
+        is_separator = _find_separators(block, cells, marks, kinds, mark)
         if is_separator is None or not _is_grid(kinds[is_separator], columns, mark):
             return None
         separators = marks[is_separator]
@@ -139,16 +139,19 @@ def _is_grid(kinds: NDArray[np.uint8], columns: int, mark: int) -> bool:
 
 
 def _find_separators(
-    block: bytes, cells: NDArray[np.uint8], marks: NDArray[np.intp], mark: int
+    block: bytes,
+    cells: NDArray[np.uint8],
+    marks: NDArray[np.intp],
+    kinds: NDArray[np.uint8],
+    mark: int,
 ) -> NDArray[np.bool_] | None:
     """Say which marks, (M,), separate cells, or return None where the exact reader has to judge."""
-    kinds = cells[marks]
     if not kinds.all() or not (kinds.max() < NOT_ASCII or _is_text(block)):
         return None
     returns = marks[kinds == RETURN]
     if (cells[returns + 1] != NEWLINE).any():
         return None
-    is_separator = (kinds == NEWLINE) | (kinds == mark)
+    is_separator: NDArray[np.bool_] = (kinds == NEWLINE) | (kinds == mark)
     is_quote = kinds == QUOTE
     if is_quote.any():
         quotes = marks[is_quote]
@@ -160,7 +163,8 @@ def _find_separators(
         is_closed = (after == mark) | (after == NEWLINE) | (after == RETURN) | (after == QUOTE)
         if len(quotes) % 2 or not (is_open.all() and is_closed.all()):
             return None
-        is_separator &= ~np.logical_xor.accumulate(is_quote)
+        inside: NDArray[np.bool_] = np.logical_xor.accumulate(is_quote)
+        is_separator &= ~inside
     return is_separator
 
 
