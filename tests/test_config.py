@@ -162,7 +162,7 @@ def test_losses_that_take_any_weights(write: WriteFile, loss: str, strategy: str
     ("text", "beside"),
     [
         ("loss: {name: focal}\nweighting: {strategy: ratio}\ntraining: {sampler: balanced}", 0),
-        ("training: {sampler: balanced}", 1),
+        ("loss: {name: weighted_bce}\ntraining: {sampler: balanced}", 1),
         ("weighting: {from: w.json}\ntraining: {sampler: balanced}", 2),
         ("loss: {name: class_balanced}\ntraining: {sampler: balanced}", 3),
         ("loss: {name: logit_adjusted}\ntraining: {sampler: balanced}", 4),
@@ -698,7 +698,8 @@ def test_a_default_that_does_nothing_yet_may_be_written_out(write: WriteFile) ->
         assert key in saved
     load(write, saved)
     load(write, saved, "loss.name=bce", "weighting.strategy=none")
-    load(write, saved, "weighting.strategy=effective", "weighting.beta=0.9")
+    weighted = ("loss.name=weighted_bce", "weighting.strategy=effective", "weighting.beta=0.9")
+    load(write, saved, *weighted)
     load(write, saved, "thresholds.objective=cost", "thresholds.false_negative_cost=9.0")
 
 

@@ -36,6 +36,7 @@ FULL = Shape(
     hidden=[17, 9],
     dropout=0.3,
     continuous=2,
+    binned=[0, 1],
     bins=4,
 )
 HEADED = dataclasses.replace(
@@ -56,7 +57,7 @@ def make_rows(rows: int, shape: Shape = FULL) -> Dataset:
 def make_model(shape: Shape = FULL, seeds: Sequence[int] = (0,)) -> MultilayerPerceptron:
     model = build_model(shape, seeds)
     if model.bins is not None:
-        model.bins.fit(make_rows(200, shape).numeric[:, : shape.continuous])
+        model.bins.fit(make_rows(200, shape).numeric[:, shape.binned])
     return model
 
 
@@ -212,7 +213,7 @@ def test_linear_layers_take_rows_of_each_member() -> None:
 
 SHAPES = {
     "full": FULL,
-    "bins only": Shape(4, [], 2, [6], continuous=4, bins=3),
+    "bins only": Shape(4, [], 2, [6], continuous=4, binned=[0, 1, 2, 3], bins=3),
     "codes only": Shape(0, [5, 3], 2, [6]),
     "numbers only": Shape(4, [], 1, [6, 5]),
     "logistic": Shape(4, [5], 2, []),
@@ -220,7 +221,9 @@ SHAPES = {
     "heads of a textbook network": dataclasses.replace(FULL, heads=4),
     "heads without layers": Shape(4, [5], 2, [], heads=3),
     "scales of one head": Shape(4, [5], 2, [6], is_scaled=True),
-    "learned bins": Shape(4, [], 2, [6], continuous=4, bins=3, bin_outputs=2, heads=2),
+    "learned bins": Shape(
+        4, [], 2, [6], continuous=4, binned=[0, 2], bins=3, bin_outputs=2, heads=2
+    ),
     "frequencies only": Shape(4, [], 2, [6], continuous=4, frequencies=[0.1, 1.0]),
 }
 

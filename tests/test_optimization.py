@@ -27,6 +27,7 @@ SCALED = Shape(
     hidden=[6, 5],
     dropout=0.25,
     continuous=2,
+    binned=[0, 1],
     bins=4,
     bin_outputs=2,
     frequencies=[0.1, 1.0, 2.0],

@@ -24,6 +24,7 @@ from imbalance_cli.recipes import (
     MOST_CALIBRATED,
     MOST_CELLS,
     MOST_EMBEDDED,
+    MOSTLY_ONE_VALUE,
     MOST_EPOCHS,
     PLAIN_BINS,
     STEPS_PER_ROOT,
@@ -78,7 +79,8 @@ def test_the_default_is_tabular() -> None:
 def test_tabular_is_heads_on_a_trunk_that_are_trained_to_the_end() -> None:
     recipe = choose({"recipe": "tabular"})
     assert (recipe.heads, recipe.networks) == (HEADS, 1)
-    assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, [])
+    assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, FREQUENCIES)
+    assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
     assert recipe.patience is None
 

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
 ROWS, LABELS, BATCH, EPOCHS = 500, 3, 64, 3  # the last batch of an epoch is smaller
 SHAPE = Shape(
-    numeric=5, cardinalities=[4, 6], labels=LABELS, hidden=[16], dropout=0.3, continuous=5, bins=4
+    numeric=5,
+    cardinalities=[4, 6],
+    labels=LABELS,
+    hidden=[16],
+    dropout=0.3,
+    continuous=5,
+    binned=[0, 1, 2, 3, 4],
+    bins=4,
 )
 HEADED = dataclasses.replace(SHAPE, bin_outputs=2, frequencies=[0.1, 1.0], heads=3, is_scaled=True)
 PREVALENCE = torch.tensor([0.1, 0.2, 0.4])

@@ -16,6 +16,7 @@ from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.training import MemberResult
+from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.fitting import TrainingRecord
 from imbalance_cli.workflows.preparing import count_targets
 
@@ -158,7 +159,7 @@ def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> Non
     [member] = last.members
     assert last.epoch == member.epoch == member.best_epoch + 3 < 60
     assert not member.is_training
-    predictor, _ = workflows.applying.load_predictor(tmp_path / "run", "cpu")
+    predictor, _ = load_predictor(tmp_path / "run", "cpu")
     saved = torch.nn.utils.parameters_to_vector(predictor.model.parameters())
     assert saved.isfinite().all()
 
@@ -202,7 +203,7 @@ def test_starting_scores_stand_for_the_prevalence(table: Path, tmp_path: Path) -
 def test_the_undone_weights_change_the_scale_and_not_the_order(table: Path, tmp_path: Path) -> None:
     values = {}
     for method in ("analytic", "none"):
-        config = load(table, calibration={"method": method})
+        config = load(table, calibration={"method": method}, model={"recipe": "plain"})
         values[method] = workflows.fit(config, tmp_path / method, Notes(), overwrite=False)
     for undone, plain in zip(values["analytic"].labels, values["none"].labels, strict=True):
         assert undone.average_precision.value == plain.average_precision.value

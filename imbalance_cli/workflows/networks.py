@@ -259,8 +259,10 @@ def _training_numbers(prepared: Prepared, seed: int) -> torch.Tensor:
     return torch.cat([block.numeric[:, :continuous] for block in blocks]).cpu()
 
 
-def _shape(recipe: Recipe, prepared: Prepared, binned: Sequence[int]) -> Shape:
-    """Return the shape of a network, of whose numbers some have bins."""
+def _shape(recipe: Recipe, prepared: Prepared, binned: Sequence[int] | None = None) -> Shape:
+    """Return the shape of a network, of whose numbers some have bins, or None for all."""
+    if binned is None:
+        binned = range(prepared.preprocessing.continuous if recipe.bins else 0)
     preprocessing = prepared.preprocessing
     has_numbers = preprocessing.continuous > 0
     return Shape(
@@ -272,7 +274,7 @@ def _shape(recipe: Recipe, prepared: Prepared, binned: Sequence[int]) -> Shape:
         dropout=recipe.dropout,
         continuous=preprocessing.continuous,
         binned=list(binned),
-        bins=recipe.bins,
+        bins=recipe.bins if binned else 0,
         bin_outputs=recipe.bin_outputs,
         frequencies=list(recipe.frequencies) if has_numbers else [],
         heads=recipe.heads,
@@ -291,9 +293,8 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
     Raises:
         ConfigError: it says how many would fit.
     """
-    every = range(prepared.preprocessing.continuous if recipe.bins else 0)
     with torch.device("meta"):
-        network = MultilayerPerceptron(_shape(recipe, prepared, every))
+        network = MultilayerPerceptron(_shape(recipe, prepared))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     free = available_memory(prepared.device)
     each = parameters * BYTES * COPIES
