@@ -29,11 +29,15 @@ from small_runs import (
     write_csv,
 )
 
+from imbalance_cli import workflows
+from imbalance_cli.cli.app import main
 from imbalance_cli.config import load_config
 from imbalance_cli.evaluation import METRICS
 from imbalance_cli.training import LOWER_IS_BETTER
+from imbalance_cli.workflows import draw_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from small_runs import FittedRun
@@ -84,6 +88,50 @@ def test_run_directory_is_complete(kind: str, request: pytest.FixtureRequest) ->
     ]
     for path in (path for path in run.path.rglob("*") if path.is_file()):
         assert not path.read_bytes().startswith((b"\x80", b"PK")), f"{path} is a pickle or a zip"
+
+
+@pytest.mark.parametrize("plots", ["true", "false"])
+def test_fit_loads_nothing_that_it_does_not_need(plots: str, config: Path, tmp_path: Path) -> None:
+    """All of these are loaded by a call of torch, scipy or matplotlib that has a cheaper one."""
+    program = (
+        "import sys; from imbalance_cli.cli.app import main; code = main()\n"
+        "sys.stderr.write(','.join(sys.modules)); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, "fit", str(config), "--quiet"]
+    command += ["--run-dir", str(tmp_path / "run"), "--set", f"report.plots={plots}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    loaded = set(done.stderr.split(","))
+    heavy = {"torch._dynamo", "sympy", "scipy.stats", "scipy.optimize", "sklearn", "pandas"}
+    heavy |= {"matplotlib.figure"}
+    if plots == "false":
+        heavy |= {"matplotlib", "jinja2", "imbalance_cli.comparison"}
+    assert "torch" in loaded
+    assert not heavy & loaded
+
+
+@pytest.mark.parametrize("shown", ["csv", "table"])
+def test_report_is_shown_before_the_page_is_drawn(
+    shown: str,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = []
+
+    def draw(run: Path, warn: Callable[[str], None]) -> Path:
+        before.append(capfd.readouterr().out)
+        assert not (run / "report.html").exists()
+        return draw_report(run, warn)
+
+    monkeypatch.setattr(workflows, "draw_report", draw)
+    run = tmp_path / "run"
+    assert main(["fit", str(config), "--run-dir", str(run), "--format", shown]) == 0
+    [report] = before
+    assert "y_rare" in report
+    after = capfd.readouterr().out
+    assert after == (f"report: {run / 'report.html'}\n" if shown == "table" else "")
+    assert (run / "report.html").exists()
 
 
 def test_saved_config_is_the_config(multi_run: FittedRun) -> None:

@@ -22,7 +22,6 @@ from imbalance_cli.report import documents
 from imbalance_cli.stages import tell_nobody
 from imbalance_cli.thresholds import Thresholds
 from imbalance_cli.workflows.predictions import write_predictions
-from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,6 +117,8 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     document = describe_model(predictor, thresholds, config, members)
     run.finish(document | {"data": data, "versions": versions()})
     if draw and config.report.plots:
+        from imbalance_cli.workflows.reporting import draw_report  # noqa: PLC0415  jinja2 and curves
+
         draw_report(run.path, warn)
     return evaluation
 
