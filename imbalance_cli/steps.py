@@ -89,7 +89,7 @@ class Steps:
         heads = self._model.shape.heads
         slopes = slopes / (heads * divisor[:, None, None])
         # whose gradient is the slopes; torch.autograd.backward, if it is given them, imports sympy
-        torch.dot(logits.flatten(), slopes.flatten()).backward()
+        torch.dot(logits.flatten(), slopes.to(logits.dtype).flatten()).backward()
         self._optimizer.step()
         self._total += total.unflatten(0, (-1, heads)).mean(dim=1)
         self._cells += known[::heads]
