@@ -231,7 +231,8 @@ class MultilayerPerceptron(nn.Module):
         for layer in self.hidden:
             rows = self.activation(layer(rows))
             rows = self._drop(rows) if self.training and self.shape.dropout else rows
-        return rows.expand(self.members, -1, -1).reshape(-1, rows_of_head, rows.shape[-1])
+        heads = self.members * self.shape.heads
+        return rows.expand(self.members, -1, -1).reshape(heads, rows_of_head, rows.shape[-1])
 
     def _embed(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return the inputs of the first layer, (1, B, D) or (M, B, D)."""

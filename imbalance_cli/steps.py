@@ -96,7 +96,7 @@ class Steps:
 
     def _of_heads(self, columns: torch.Tensor) -> torch.Tensor:
         """Return columns of rows, (B, n) or (M, B, n), for each head, (M * K, B, n)."""
-        own = columns.reshape(self._model.members, -1, columns.shape[-1])
+        own = columns.reshape(self._model.members, *columns.shape[-2:])
         heads = self._model.shape.heads
         return own if heads == 1 else own.repeat_interleave(heads, dim=0)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from small_runs import PLAIN
 
 from imbalance_cli import processes as module
-from imbalance_cli.config import TrainingSection
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.losses import focal, weighted_bce
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from imbalance_cli.model import MultilayerPerceptron
 
 SHAPE = Shape(numeric=60, cardinalities=[4], labels=2, hidden=[300], dropout=0.2)
-SETTINGS = TrainingSection(epochs=4, batch_size=64, learning_rate=0.01, patience=1, device="cpu")
+SETTINGS = dataclasses.replace(
+    PLAIN, epochs=4, batch_size=64, learning_rate=0.01, patience=1, precision="float32"
+)
 
 
 def make_rows(rows: int) -> Dataset:
@@ -93,7 +95,7 @@ def test_members_that_stop_early_wait_for_nobody() -> None:
     """Patience ends one process before the other, whichever trains the longer."""
     for numbers in ([0, 1, 2, 3], [3, 2, 1, 0]):
         members = make_members(numbers)
-        settings = SETTINGS.model_copy(update={"epochs": 12})
+        settings = dataclasses.replace(SETTINGS, epochs=12)
         *_, last = train(start(members), ROWS, members, settings)
         *_, found = train_on_cores(start(members), ROWS, members, settings, processes=2)
         assert found.result.members == last.members
@@ -140,5 +142,5 @@ def test_as_many_processes_as_are_worth_it(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(module, "available_memory", lambda _: free)
-    settings = SETTINGS.model_copy(update={"epochs": epochs})
+    settings = dataclasses.replace(SETTINGS, epochs=epochs)
     assert module._choose_processes(make_members(range(3)), settings) == wanted
