@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         draw_report,
         read_decisions,
         read_evaluation,
-        read_peer,
     )
 
 _HOMES = {
@@ -29,7 +28,7 @@ _HOMES = {
     "fitting": ("default_directory", "describe_flattery", "fit"),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
-    "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation", "read_peer"),
+    "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation"),
 }
 __all__ = [
     "Finish",
@@ -50,7 +49,6 @@ __all__ = [
     "predict",
     "read_decisions",
     "read_evaluation",
-    "read_peer",
     "refuse_peer",
     "train_peer",
 ]
