@@ -46,13 +46,13 @@ def main() -> None:
     print(f"A `fit` of {ROWS:,} rows x {FEATURES} numbers and a category, one label, one epoch\n")
     print("| process | CPU s | of the imports | goal | |")
     print("|---|---:|---:|---|---|")
-    for title, taken in seconds.items():
-        pairs = zip(taken, seconds[YARDSTICK], strict=True)
+    for title, spent in seconds.items():
+        pairs = zip(spent, seconds[YARDSTICK], strict=True)
         ratio = statistics.median(ours / imports for ours, imports in pairs)
         verdict = " | "
         if title == OURS:
             verdict = f"at most {GOAL} | {'met' if ratio <= GOAL else 'missed'}"
-        print(f"| {title} | {statistics.median(taken):.2f} | {ratio:.2f} | {verdict} |")
+        print(f"| {title} | {statistics.median(spent):.2f} | {ratio:.2f} | {verdict} |")
     names = ("torch", "polars", "scikit-learn")
     print(f"\nPython {platform.python_version()}, ", end="")
     print(", ".join(f"{name} {version(name)}" for name in names), end="; ")

@@ -34,6 +34,7 @@ from imbalance_cli.metrics import Confusion
 from imbalance_cli.scored_rows import CalibratedRows
 from imbalance_cli.thresholds import choose_thresholds
 from imbalance_cli.workflows import fitting
+from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Observers
 from imbalance_cli.workflows.preparing import prepare
@@ -80,7 +81,7 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
     predictor = fitting.make_predictor(model, prepared, networks, config)
     scores = fitting.score_held_out(predictor, prepared, networks)
     known = prepared.targets.take(prepared.held_out)
-    predictor, _ = fitting.decide(predictor, scores, known, config, weights=None)
+    predictor, _ = decide(predictor, scores, known, config, weights=None)
     valid = CalibratedRows(scores, known, predictor.calibration)
     test = fitting.choose_held_out(predictor, prepared, scores)
     learned = torch.tensor(prepared.learnable)

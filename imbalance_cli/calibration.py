@@ -62,8 +62,9 @@ class Calibration:
     def identity(cls, labels: int, device: torch.device | None = None) -> Calibration:
         """Return the calibration that changes nothing."""
         numbers = torch.tensor([*IDENTITY, 0.0, 0.0], dtype=torch.float64, device=device)
-        columns = numbers[:, None].repeat(1, labels)
-        return cls(*columns, torch.zeros(labels, dtype=torch.bool, device=device))
+        intercept, slope, curvature, low, high = numbers[:, None].repeat(1, labels)
+        fitted = torch.zeros(labels, dtype=torch.bool, device=device)
+        return cls(intercept, slope, curvature, low, high, fitted)
 
     def apply(self, log_odds: torch.Tensor) -> torch.Tensor:
         """Return calibrated log-odds, (N, L) float64, of log-odds (N, L), in the same order."""

@@ -79,7 +79,7 @@ class LearnedBins(nn.Module):
 
     def forward(self, reach: torch.Tensor) -> torch.Tensor:
         """Return (M, B, F * E) of what `PiecewiseLinear` returns, (1 or M, B, F * T)."""
-        cells = reach.unflatten(-1, self.weight.shape[1:3])
+        cells = reach.reshape(*reach.shape[:-1], *self.weight.shape[1:3])
         outputs = torch.einsum(
             "mbft,mfte->mbfe", cells.expand(len(self.weight), -1, -1, -1), self.weight
         )

@@ -159,8 +159,13 @@ class HeadScales(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return (M, K * B, D), head after head, of rows (1, B, D) or (M, B, D)."""
-        scales = self.weight.unflatten(0, (-1, self._heads))
-        return (rows[:, None] * scales[:, :, None]).flatten(1, 2)
+        scales = self.weight.reshape(-1, self._heads, self.weight.shape[-1])
+        scaled: torch.Tensor = rows[:, None] * scales[:, :, None]
+        return scaled.flatten(1, 2)
+
+
+DRAWN = (MemberLinear, HeadScales, Periodic, LearnedBins, Categories)
+"""The layers that start at random, each a network at a time."""
 
 
 class MultilayerPerceptron(nn.Module):
@@ -212,8 +217,8 @@ class MultilayerPerceptron(nn.Module):
             for layer in self.modules():
                 if layer is self.output:
                     for head in range(member * heads, (member + 1) * heads):
-                        layer.draw(head, random)
-                elif hasattr(layer, "draw") and layer is not self:
+                        self.output.draw(head, random)
+                elif isinstance(layer, DRAWN):
                     layer.draw(member, random)
 
     def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:

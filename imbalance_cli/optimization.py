@@ -99,7 +99,7 @@ class _Group:
                 parameter.mul_(self.kept)
         adamw(
             list(self.parameters),
-            [parameter.grad for parameter in self.parameters],
+            [p.grad for p in self.parameters if p.grad is not None],
             self._first,
             self._second,
             [],

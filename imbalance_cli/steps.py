@@ -89,9 +89,10 @@ class Steps:
         heads = self._model.shape.heads
         slopes = slopes / (heads * divisor[:, None, None])
         # whose gradient is the slopes; torch.autograd.backward, if it is given them, imports sympy
-        torch.dot(logits.flatten(), slopes.to(logits.dtype).flatten()).backward()
+        total_slope = torch.dot(logits.flatten(), slopes.to(logits.dtype).flatten())
+        total_slope.backward()  # type: ignore[no-untyped-call]  # torch has no types
         self._optimizer.step()
-        self._total += total.unflatten(0, (-1, heads)).mean(dim=1)
+        self._total += total.reshape(-1, heads).mean(dim=1)
         self._cells += known[::heads]
 
     def _of_heads(self, columns: torch.Tensor) -> torch.Tensor:

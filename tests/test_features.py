@@ -179,7 +179,7 @@ def test_two_indices_of_training_rows_are_one_column() -> None:
     [([], 3), ([None], 4), (["rare"], 4), (["rare", None], 5), (["rare", "scarce"], 4)],
 )
 def test_only_indices_of_training_rows_have_a_column(more: list[str | None], columns: int) -> None:
-    fitted = fit(make_table(word=["a", "b", "c"] * 4 + more))
+    fitted = fit(make_table(word=[*["a", "b", "c"] * 4, *more]))
     [feature] = fitted.categorical
     assert (feature.has_missing, feature.has_other) == (None in more, "rare" in more)
     rows = fitted.transform(make_table(word=["a", "b", "c", "unseen", None])).numeric

@@ -45,7 +45,7 @@ def peer_of(run: Path) -> dict[str, Any]:
 def read_part(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return numbers, NaN where blank, and targets, of rows with a known one."""
     frame = pl.read_csv(path, null_values="").filter(pl.col("y_some").is_not_null())
-    return frame.select(FEATURES).cast(float).to_numpy(), frame["y_some"].to_numpy()
+    return frame.select(FEATURES).cast(pl.Float64).to_numpy(), frame["y_some"].to_numpy()
 
 
 def test_the_peer_is_trained_stopped_and_scored_as_the_network_is(fitted: FittedRun) -> None:

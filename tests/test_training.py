@@ -414,10 +414,10 @@ def test_the_gradient_is_of_the_mean_of_the_heads_losses(*, weighted: bool) -> N
 
     def mean_of_losses(logits: torch.Tensor) -> torch.Tensor:
         of_heads = (cell_losses(logits, TRAIN.targets) * mass).sum(dim=(1, 2)) / mass.sum()
-        return of_heads.unflatten(0, (2, 3)).mean(dim=1)
+        return of_heads.reshape(2, 3).mean(dim=1)
 
     def loss_of_mean(logits: torch.Tensor) -> torch.Tensor:
-        mean = logits.sigmoid().unflatten(0, (2, 3)).mean(dim=1).logit()
+        mean = logits.sigmoid().reshape(2, 3, *logits.shape[1:]).mean(dim=1).logit()
         return (cell_losses(mean, TRAIN.targets) * mass).sum(dim=(1, 2)) / mass.sum()
 
     model = build_model(SMOOTH_HEADED, [0, 1])

@@ -70,7 +70,7 @@ def _draw(renderer: RendererAgg, shape: Path | Block | Ring, place: Transform) -
 
     edge, paper = COLOURS[shape.role].light, COLOURS["paper"].light
     fill = None
-    context = renderer.new_gc()  # type: ignore[no-untyped-call]
+    context = renderer.new_gc()
     match shape:
         case Path():
             outline, width = Outline(shape.points), shape.width
@@ -100,7 +100,7 @@ def _write(renderer: RendererAgg, text: Text, families: Sequence[str]) -> None:
     font = FontProperties(
         family=list(families), size=text.size, weight="bold" if text.bold else "normal"
     )
-    context = renderer.new_gc()  # type: ignore[no-untyped-call]
+    context = renderer.new_gc()
     context.set_foreground(COLOURS[text.role].light)
     width, _, _ = renderer.get_text_width_height_descent(text.text, font, ismath=False)  # type: ignore[no-untyped-call]
     x = text.x * SCALE - BEFORE_ANCHOR[text.anchor] * width

@@ -70,7 +70,7 @@ def choose_decisions(
 
     for labels in blocks("calibrating"):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
-        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)  # type: ignore[arg-type]
+        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)
         steps.append(step)
         pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
     pool = functools.reduce(operator.add, pools)
