@@ -22,7 +22,7 @@ Method = Literal["auto", "analytic", "temperature", "platt", "quadratic", "none"
 POWERS = {"temperature": (1,), "platt": (0, 1), "quadratic": (0, 1, 2)}
 """The powers of the log-odds whose coefficients a step fits; the others stay as they are."""
 
-AUTOMATIC = {"platt": 0, "quadratic": 150}
+AUTOMATIC = {"temperature": 0, "platt": 0, "quadratic": 150}
 """What `auto` tries in turn, and the effective number of positives from which on it does."""
 
 IDENTITY = (0.0, 1.0, 0.0)  # the coefficients of the powers 0, 1 and 2
@@ -130,9 +130,10 @@ def fit_calibration(
 ) -> Calibration:
     """Fit the calibration of each label on validation rows.
 
-    `auto` keeps a label's Platt step only where it lowers the log loss by more than the standard
-    error of that difference, and replaces it by a quadratic where that lowers it by as much again
-    and positives are many. `quadratic` is kept by the same rule, against the inverse link;
+    `auto` keeps a label's temperature wherever it brings scores nearer to each other, since the
+    epoch was chosen after one; a Platt step only where it lowers the log loss by more than the
+    standard error of that difference, and a quadratic where that lowers it by as much again and
+    positives are many. `quadratic` is kept by the same rule, against the inverse link;
     `temperature` and `platt` are kept wherever both classes are there. No step is kept that would
     turn the order of any scores around.
 
@@ -188,7 +189,9 @@ def _fit_labels(
         steps = _fit_steps(u, y, counts, kind)
         after = _losses(steps.apply(u.T).T, y)
         kept = steps.rises()
-        if method in {"auto", "quadratic"}:
+        if method == "auto" and kind == "temperature":
+            kept &= steps.slope < 1
+        elif method in {"auto", "quadratic"}:
             mean, error = _mean_and_error(losses - after, counts)
             kept &= mean > LEAST_GAIN * error
         losses[kept] = after[kept]

@@ -115,6 +115,18 @@ def test_auto_fits_where_it_helps_and_only_there() -> None:
     assert after[1] < before[1]
 
 
+def test_auto_brings_scores_nearer_without_proof_and_never_apart() -> None:
+    """A temperature below 1 is kept whatever it gains; one above is no step at all."""
+    steep, y_steep = simulate(60, 0.6, 0.0, seed=3)
+    ours, alone = (fit_calibration(steep, y_steep, method) for method in ("auto", "temperature"))
+    assert 0 < float(alone.slope) < 1
+    assert torch.equal(ours.slope, alone.slope)
+    assert not ours.intercept.any()
+    flat, y_flat = simulate(2000, 1.0, 0.0, seed=8)
+    assert float(fit_calibration(flat, y_flat, "temperature").slope) > 1
+    assert not fit_calibration(flat, y_flat, "auto").fitted.any()
+
+
 def test_auto_takes_a_quadratic_where_it_helps_again_and_positives_are_many() -> None:
     straight, y_straight = simulate(20_000, 0.5, 0.3, seed=1)
     curved, y_curved = simulate(20_000, 0.8, -0.3, seed=2, curvature=0.04)
@@ -267,7 +279,8 @@ def test_labels_together_are_labels_one_by_one(
     weights = draw_weights(300) if is_weighted else None
     together = fit_calibration(u, y, "auto", weights)
     alone = [fit_calibration(u[:, [i]], y[:, [i]], "auto", weights) for i in range(12)]
-    assert 0 < together.fitted.sum() < len(together.fitted)
+    has_platt = together.intercept != 0
+    assert 0 < has_platt.sum() < len(has_platt)  # the others have a temperature
     for name in NAMES:
         wanted = torch.cat([getattr(step, name) for step in alone])
         torch.testing.assert_close(getattr(together, name), wanted, rtol=1e-9, atol=1e-9)
@@ -363,7 +376,7 @@ def test_few_heavy_rows_do_not_prove_that_a_step_helps() -> None:
     weights = torch.full((2000,), 1e-4)
     weights[:25] = 1.0
     assert fit_calibration(u, y, "platt", weights).fitted.all()
-    assert not fit_calibration(u, y, "auto", weights).fitted.any()
+    assert not fit_calibration(u, y, "auto", weights).intercept.any()  # at most a temperature
 
 
 def test_a_class_of_weight_zero_is_not_there() -> None:
