@@ -124,7 +124,8 @@ def test_report_is_shown_before_the_page_is_drawn(
 
     monkeypatch.setattr(workflows, "draw_report", draw)
     run = tmp_path / "run"
-    assert main(["fit", str(config), "--run-dir", str(run), "--format", shown]) == 0
+    arguments = ["--run-dir", str(run), "--set", "report.plots=true", "--format", shown]
+    assert main(["fit", str(config), *arguments]) == 0
     [report] = before
     assert "y_rare" in report
     after = capfd.readouterr().out
