@@ -15,6 +15,7 @@ from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
+from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.networks import MOST_BINNED, _choose_bins
 from imbalance_cli.workflows.preparing import count_targets
 
@@ -155,7 +156,7 @@ def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> Non
     [member] = last.members
     assert last.epoch == member.epoch == member.best_epoch + 3 < 60
     assert not member.is_training
-    predictor, _ = workflows.applying.load_predictor(tmp_path / "run", "cpu")
+    predictor, _ = load_predictor(tmp_path / "run", "cpu")
     saved = torch.nn.utils.parameters_to_vector(predictor.model.parameters())
     assert saved.isfinite().all()
 
