@@ -158,8 +158,9 @@ def split_rows(targets: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def write_parts(table: Table, seed: int, folder: Path, options: argparse.Namespace) -> Job:
-    """Write the parts of a table, cells as they stand."""
+    """Write the parts of a table, cells as they stand, without columns of no value at all."""
     cells = pd.read_csv(table.path, dtype=str, keep_default_na=False)
+    cells = cells.loc[:, (cells != "").any()]
     targets = cells[table.labels].replace("", "nan").astype(float).to_numpy()
     parts = split_rows(targets, seed)
     for name, rows in parts.items():

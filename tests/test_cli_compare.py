@@ -140,7 +140,7 @@ def test_csv_and_json_say_the_same(compared: Compared) -> None:
 def test_a_chosen_candidate_is_the_run_that_fit_would_have_made(
     compared: Compared, name: str, settings: list[str], tmp_path: Path
 ) -> None:
-    settings = [*settings, f"training.folds={FOLDS}", "model.members=2"]
+    settings = [*settings, f"training.folds={FOLDS}", "model.members=2", "model.sharing=none"]
     overrides = [part for setting in settings for part in ("--set", setting)]
     fitted, chosen = tmp_path / "fitted", tmp_path / "chosen"
     outcome = succeed("fit", compared.config, "--run-dir", fitted, "--format", "json", *overrides)

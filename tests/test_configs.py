@@ -8,7 +8,7 @@ import pytest
 from config_data import WRITERS
 from small_runs import succeed
 
-from imbalance_cli.config import LOSSES, STRATEGIES, load_config
+from imbalance_cli.config import BOOSTED_TREES, LOSSES, STRATEGIES, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.y*ml"))
@@ -74,7 +74,7 @@ def test_every_loss_and_strategy_trains_on_the_data_that_is_shipped(
     for macro in candidates.values():
         assert macro["average_precision"]["value"] > 0
         assert macro["log_loss"]["value"] < 1
-    for candidate in candidates:
+    for candidate in candidates.keys() - {BOOSTED_TREES}:  # a yardstick
         chosen = tmp_path / "chosen"
         succeed(
             *("fit", "--from-compare", run, "--choose", candidate),
