@@ -19,6 +19,8 @@ import polars as pl
 import torch
 
 from imbalance_cli.features.preprocessing import feature_cells
+from imbalance_cli.links import mean_log_odds
+from imbalance_cli.losses import bce
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.stages import follow
 
@@ -106,10 +108,7 @@ class TrainedTrees:
     def mean_log_odds(self, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return the log-odds of the mean probability over the folds, (n, L), of some rows."""
         odds = torch.stack([trees.log_odds(self.columns, rows) for trees in self.folds])
-        if len(odds) == 1:
-            return odds[0]
-        sides = [torch.nn.functional.logsigmoid(side).logsumexp(dim=0) for side in (odds, -odds)]
-        return sides[0] - sides[1]
+        return mean_log_odds(odds, bce())
 
 
 def read_columns(preprocessing: Preprocessing, table: Table, learned: NDArray[np.intp]) -> Columns:
@@ -165,7 +164,7 @@ def train_trees(
         folds: what is learned from, and what stops it.
         weights: (N,) sample weights; None for alike.
         seed: of the rows that bins of numbers are chosen by, where there are many.
-        tell: is told how many labels are done, of all folds.
+        tell: receives how many labels are done, of all folds.
     """
     import sklearn.ensemble  # noqa: F401, PLC0415  so that its import is no part of the time
 

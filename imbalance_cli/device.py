@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import sys
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,9 +13,6 @@ from imbalance_cli.free_memory import free_memory
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-
-MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of malloc.h
-LARGEST_KEPT, MOST_KEPT = 2**25, 2**28  # bytes; glibc takes no more than the first
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,17 +71,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep large blocks that are freed, on Linux with glibc.
-
-    A training step frees and takes the same megabytes every time; given back to the system, they
-    cost a page fault for every 4 KB, which is a sixth of the step.
-    """
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-        mallopt(TRIM_THRESHOLD, MOST_KEPT)
 
 
 def available_memory(device: torch.device) -> int:

@@ -154,7 +154,7 @@ class _Job(NamedTuple):
 
 
 class _Process:
-    """Another process, which trains an epoch whenever it is told to.
+    """Another process, which trains an epoch at each request.
 
     Args:
         job: what it trains.
@@ -178,7 +178,7 @@ class _Process:
 
     def go_on(self) -> None:
         """Let it train an epoch."""
-        with contextlib.suppress(BrokenPipeError):  # its end is told by what it answers
+        with contextlib.suppress(BrokenPipeError):  # `receive` reports its end
             self._into.write(b".")
             self._into.flush()
 

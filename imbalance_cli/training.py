@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.allocation import keep_freed_memory
 from imbalance_cli.calibration import fit_calibration
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.device import generator, keep_freed_memory
+from imbalance_cli.device import generator
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses

@@ -1,4 +1,4 @@
-"""Several processes train what one would, to the bit; what goes wrong in one is told by the first.
+"""Several processes train what one would, to the bit; the first raises an error of any.
 
 Shapes: M members.
 """

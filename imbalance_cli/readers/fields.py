@@ -26,7 +26,6 @@ LONGEST_CELL = 32  # bytes of a label; a text this long is rarely one
 WORD = 8  # bytes that are compared as one number
 NOT_ASCII = 128
 LONGEST_BLOCK = 16 * 2**20  # of bytes; a longer one holds a record that is
-KEPT = 8 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +44,6 @@ class FieldCounts:
     lines: int
     texts: list[dict[str, int]]
     firsts: list[dict[str, int]]
-
-
-def keep_freed_memory() -> None:
-    """Have the memory of one block kept for the next one, where glibc would give it back.
-
-    It gives back what is larger than anything that was freed before. To fetch it anew, page by
-    page, costs half as much as counting does.
-    """
-    np.empty(KEPT, np.uint8)
 
 
 def count_block(
@@ -189,7 +179,7 @@ def _count_texts(
     if longest > LONGEST_CELL:
         return None
     width = 1 << (longest - 1).bit_length()
-    # a cell is told from a longer one by the separator after it, which stands in for what it lacks
+    # the separator after a cell fills it up, and so a longer cell differs from it
     padded = np.empty((len(starts), width), np.uint8)
     for i in range(width):
         padded[:, i] = cells[np.minimum(starts + i, ends) if i else starts]

@@ -59,7 +59,7 @@ def choose_decisions(
         targets: (N, L).
         config: the method and the objective.
         weights: (N,) sample weights, or None.
-        tell: is told how many labels are done.
+        tell: receives how many labels are done.
     """
     steps, pools, thresholds = [], [], []
 

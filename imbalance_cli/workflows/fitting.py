@@ -99,7 +99,7 @@ def fit(
     Args:
         config: what to do.
         directory: of the run.
-        observer: is told how it goes.
+        observer: receives the progress.
         overwrite: whether a run that is there may be replaced.
         draw: whether the page and the plots are drawn, where the config asks for them; whoever
             says no shows the evaluation first, and then calls `draw_report`.

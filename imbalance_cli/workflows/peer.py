@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def refuse_peer(config: Config, prepared: Prepared) -> None:
-    """Raise where a peer is asked for, and cannot be had.
+    """Raise where the peer that a config asks for cannot be trained.
 
     Raises:
         ConfigError: the rows are streamed.
     """
-    if config.report.peer is not None and isinstance(prepared.rows, StoredRows):
+    if isinstance(prepared.rows, StoredRows):
         raise ConfigError(
             f"report.peer is {config.report.peer}, which needs all rows in memory, and they are "
             "streamed from disk",
