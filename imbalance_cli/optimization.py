@@ -150,6 +150,9 @@ def _coslog4(progress: float) -> float:
     return (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress))) / 2
 
 
+CYCLE_ENDS = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
+"""Of the schedules that fall to 0 several times, before they end, as shares of the whole."""
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": _cosine,
     "coslog4": _coslog4,

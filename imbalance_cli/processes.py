@@ -1,13 +1,12 @@
 """Networks that are trained in several processes at a time, one thread each.
 
-On the CPU the networks of several folds, candidates or seeds take turns, and the layers of most are
-too small to gain from a second thread. So each is trained in one thread, and where there are cores
-for it, a part of them in further processes. A network's numbers are those of the network trained
-alone in one thread, to the bit, however many processes there are.
+On the CPU the networks of one model, of several folds, candidates or seeds take turns, and the
+layers of most are too small to gain from a second thread. So each is trained in one thread, and
+where there are cores for it, a part of them in further processes. A network's numbers are those of
+the network trained alone in one thread, to the bit, however many processes there are.
 
-Processes start with a plain command rather than by `multiprocessing`, which would run the caller's
-script again. What is large is never sent: rows are mapped from files that all processes read, and
-parameters from files that each process trains its own part of, in place.
+Processes are forks of this one, so they start at once and share the rows; the parameters, which
+each trains its own part of, lie in memory that all of them write to.
 
 Shapes: M members.
 """
@@ -15,40 +14,37 @@ Shapes: M members.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
+import mmap
+import multiprocessing
 import os
-import pickle  # between processes that this one started; never in a file that is read later
-import subprocess
+import signal
 import sys
-import tempfile
 import time
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
+import warnings
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
 
-import numpy as np
 import torch
 from torch import nn
 
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.device import available_memory, one_thread
-from imbalance_cli.errors import TrainingError, explain_write
+from imbalance_cli.errors import TrainingError
 from imbalance_cli.sparse_rows import SparseRows
 from imbalance_cli.training import EpochResult, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
 
     from imbalance_cli.dataset import Rows
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import Member
 
-MAPPED_BYTES = 2**16  # arrays of so many are mapped, smaller ones are sent
-PROCESS_BYTES = 2**29  # that a process takes: torch, and what a few batches make
-WORTH_A_PROCESS = (
-    500_000  # rows x epochs of all networks: some ten seconds, and a start takes three
-)
-COMMAND = "from imbalance_cli.processes import serve; serve()"
+PROCESS_BYTES = 2**28  # that a process takes: what a few batches make, and what it does not share
+WORTH_A_PROCESS = 20_000  # rows x epochs of all networks: some tenths of a second
 
 
 class Progress(NamedTuple):
@@ -79,7 +75,6 @@ def train_on_cores(
 
     Raises:
         TrainingError: as of `train`, or a process ended early.
-        OutputError: there is no room for the files that processes share.
     """
     is_kept = isinstance(rows, (Dataset, SparseRows))
     if rows.device.type != "cpu" or len(members) == 1 or not is_kept:
@@ -88,23 +83,21 @@ def train_on_cores(
             yield Progress(result, time.process_time() - began)
         return
     number = processes or _choose_processes(members, recipe)
+    cuts = [round(i * len(members) / number) for i in range(number + 1)]
     with one_thread(), contextlib.ExitStack() as stack:
-        cuts = [round(i * len(members) / number) for i in range(number + 1)]
-        others: list[_Process] = []
         if number > 1:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imbtrain-")))
-            stack.enter_context(_mapped_parameters(model, folder))
-            for first, end in itertools.pairwise(cuts[1:]):
-                job = _Job(model, rows, members[first:end], recipe, slice(first, end))
-                others.append(stack.enter_context(_Process(job, folder)))
-        yield from _take_part(
-            train(model.part(0, cuts[1]), rows, members[: cuts[1]], recipe), others
-        )
+            stack.enter_context(_shared_parameters(model))
+        parts = [
+            train(model.part(first, end), rows, members[first:end], recipe)
+            for first, end in itertools.pairwise(cuts)
+        ]
+        others = [stack.enter_context(_Process(part)) for part in parts[1:]]
+        yield from _take_part(parts[0], others)
 
 
 def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
     work = recipe.epochs * sum(len(member.train) for member in members)
-    if work < WORTH_A_PROCESS:
+    if work < WORTH_A_PROCESS or sys.platform != "linux":  # elsewhere forks are unsafe, or none
         return 1
     room = 1 + available_memory(torch.device("cpu")) // PROCESS_BYTES
     return min(torch.get_num_threads(), len(members), room)
@@ -143,44 +136,29 @@ def _join(latest: Sequence[EpochResult], active: Sequence[EpochResult]) -> Epoch
     )
 
 
-class _Job(NamedTuple):
-    """What a process is to do: train some members of a model that it shares."""
-
-    model: MultilayerPerceptron
-    rows: Rows
-    members: Sequence[Member]
-    recipe: Recipe
-    part: slice
-
-
 class _Process:
-    """Another process, which trains an epoch at each request.
+    """A fork of this process, which trains an epoch at each request.
 
     Args:
-        job: what it trains.
-        folder: where the arrays are that it maps.
+        own: what it trains, not begun yet.
     """
 
-    def __init__(self, job: _Job, folder: Path) -> None:
+    def __init__(self, own: Iterator[EpochResult]) -> None:
         self.seconds = 0.0  # of its processor
-        paths = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(  # noqa: S603  this Python, with a command of our own
-            # -P: what lies in the working directory is not imported in place of a library
-            [sys.executable, "-P", "-c", COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for the caller, whose end then ends this one
-        )
-        self._into, self._out = _not_none(self._process.stdin), _not_none(self._process.stdout)
-        with explain_write(folder):
-            _Pickler(self._into, folder).dump(job)
+        self._pipe, theirs = multiprocessing.Pipe()
+        with warnings.catch_warnings():
+            # of threads beside it: those of torch and polars sleep, and the fork starts none
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._id = os.fork()
+        if not self._id:
+            self._pipe.close()
+            _serve(own, theirs)
+        theirs.close()
 
     def go_on(self) -> None:
         """Let it train an epoch."""
         with contextlib.suppress(BrokenPipeError):  # `receive` reports its end
-            self._into.write(b".")
-            self._into.flush()
+            self._pipe.send(None)
 
     def receive(self) -> EpochResult | None:
         """Return what its epoch came to; None where it has nothing left to train.
@@ -189,11 +167,13 @@ class _Process:
             TrainingError: it ended, or what it raised.
         """
         try:
-            answer, self.seconds = pickle.load(self._out)  # noqa: S301  written by `serve`
-        except EOFError:
-            code = self._process.wait()
+            answer, self.seconds = self._pipe.recv()
+        except (EOFError, ConnectionResetError):
+            _, status = os.waitpid(self._id, 0)
+            self._id = 0
             raise TrainingError(
-                f"a process that trained some of the networks ended early, with code {code}",
+                "a process that trained some of the networks ended early, with code "
+                f"{os.waitstatus_to_exitcode(status)}",
                 hint="OMP_NUM_THREADS=1 trains all of them in one process, with less memory",
             ) from None
         if isinstance(answer, Exception):
@@ -205,116 +185,38 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._into, self._out):
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+        if self._id:
+            os.kill(self._id, signal.SIGKILL)
+            os.waitpid(self._id, 0)
+        self._pipe.close()
 
 
-def serve() -> None:
-    """Train the members of a job that is read from stdin, an epoch for every byte after it."""
-    torch.set_num_threads(1)
-    source = sys.stdin.buffer
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no answer
-        job: _Job = _Unpickler(source).load()
-        own = train(
-            job.model.part(job.part.start, job.part.stop), job.rows, job.members, job.recipe
-        )
-        answer: EpochResult | Exception | None
-        while source.read(1):
+def _serve(own: Iterator[EpochResult], requests: Connection) -> NoReturn:
+    """Train an epoch at each request, and end this process when there are no more."""
+    os.setsid()  # Ctrl-C is for the other process, whose end then ends this one
+    gc.freeze()  # what is garbage is the other's to finalise
+    answer: EpochResult | Exception | None
+    try:
+        while True:
+            requests.recv()
             try:
                 answer = next(own, None)
-            except Exception as error:  # noqa: BLE001  it is raised where the job comes from
+            except Exception as error:  # noqa: BLE001  it is raised where the request comes from
                 answer = error
-            pickle.dump((answer, time.process_time()), answers)
-            answers.flush()
+            requests.send((answer, time.process_time()))
+    finally:  # an EOFError says that nobody asks any more; no cleaning up of what is the other's
+        os._exit(0)
 
 
 @contextlib.contextmanager
-def _mapped_parameters(model: nn.Module, folder: Path) -> Iterator[None]:
-    """Map the parameters of a model from files, in place; afterwards their memory is its own."""
-    parameters = [parameter for parameter in model.parameters() if parameter.numel()]
-    for number, parameter in enumerate(parameters):
-        mapped = _Mapped.write(parameter.detach().numpy(), folder / f"parameter-{number}")
-        parameter.data = mapped.tensor(is_shared=True)
-        parameter.mapped = mapped  # type: ignore[attr-defined]
+def _shared_parameters(model: nn.Module) -> Iterator[None]:
+    """Share the memory of a model's parameters with processes to come; afterwards it is its own."""
+    for parameter in model.parameters():
+        memory = mmap.mmap(-1, max(parameter.nbytes, 1))
+        shared = torch.frombuffer(memory, dtype=parameter.dtype, count=max(parameter.numel(), 1))
+        parameter.data = shared[: parameter.numel()].view_as(parameter).copy_(parameter.detach())
     try:
         yield
     finally:
-        for parameter in parameters:
+        for parameter in model.parameters():
             parameter.data = parameter.data.clone()
-            del parameter.mapped  # type: ignore[attr-defined]
-
-
-class _Mapped(NamedTuple):
-    """An array in a file."""
-
-    path: str
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-    @classmethod
-    def write(cls, values: np.ndarray[Any, Any], path: Path) -> _Mapped:
-        """Write an array."""
-        with explain_write(path):
-            values.tofile(path)
-        return cls(str(path), torch.from_numpy(values[:0]).dtype, values.shape)
-
-    def tensor(self, *, is_shared: bool) -> torch.Tensor:
-        """Map it; where it is shared, what is written to it is seen by all."""
-        size = int(np.prod(self.shape))
-        mapped = torch.from_file(self.path, shared=is_shared, size=size, dtype=self.dtype)
-        return mapped.view(self.shape)
-
-
-class _Pickler(pickle.Pickler):
-    """Writes large arrays to files of a folder, each once."""
-
-    def __init__(self, stream: IO[bytes], folder: Path) -> None:
-        super().__init__(stream)
-        self._folder = folder
-        self._written: dict[int, tuple[object, _Mapped]] = {}
-
-    def persistent_id(self, value: object) -> tuple[str, _Mapped] | None:
-        """Return the file of an array, or None where it is to be sent."""
-        if isinstance(value, nn.Parameter) and hasattr(value, "mapped"):
-            return "parameter", value.mapped
-        if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-            array, kind = value.detach().numpy(), "tensor"
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            array, kind = value, "array"
-        else:
-            return None
-        if array.nbytes < MAPPED_BYTES:
-            return None
-        if id(value) not in self._written:
-            path = self._folder / f"{os.urandom(8).hex()}"
-            self._written[id(value)] = value, _Mapped.write(array, path)
-        return kind, self._written[id(value)][1]
-
-
-class _Unpickler(pickle.Unpickler):
-    """Maps what `_Pickler` wrote; what was one array is one again."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream)
-        self._mapped: dict[object, object] = {}
-
-    def persistent_load(self, name: tuple[str, _Mapped]) -> object:
-        """Return the array of a file."""
-        if name not in self._mapped:
-            kind, mapped = name
-            tensor = mapped.tensor(is_shared=kind == "parameter")
-            value: object = tensor
-            if kind != "tensor":
-                value = nn.Parameter(tensor) if kind == "parameter" else tensor.numpy()
-            self._mapped[name] = value
-        return self._mapped[name]
-
-
-def _not_none(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise AssertionError("it was asked for")
-    return stream

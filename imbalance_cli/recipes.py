@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from imbalance_cli.errors import ConfigError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
 HEADS = 4
+NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -67,7 +68,8 @@ class Recipe:
         weight_decay: at its highest.
         schedule: of the learning rate.
         monitor: the metric on validation rows that chooses the epoch.
-        patience: epochs without a better score until training stops; None for never.
+        patience: epochs without a better score until training stops; None for never; "cycle" where
+            a whole cycle of the schedule, but for the first, brought none.
         precision: of the forward pass.
         is_scaled: whether layers have learned scales and learning rates of their own, and dropout
             and weight decay fade, as RealMLP has it.
@@ -90,7 +92,7 @@ class Recipe:
     weight_decay: float
     schedule: str
     monitor: str
-    patience: int | None
+    patience: int | Literal["cycle"] | None
     precision: str
     is_scaled: bool
 
@@ -118,20 +120,26 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     chosen = {key: given[key] for key in GIVEN if given[key] != "auto" or key == "precision"}
     size = chosen.get("batch_size", _choose_batch_size(rows) if is_plain else TABULAR_BATCH)
     recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, numbers, labels)
-    members = recipe.heads if model.members == "auto" else model.members
-    is_shared = model.sharing == "trunk" or (model.sharing == "auto" and not is_plain)
-    heads, networks = (members, 1) if is_shared else (1, members)
+    if model.members != "auto" or model.sharing != "auto":
+        members = recipe.heads if model.members == "auto" else model.members
+        is_independent = model.sharing == "none" or (model.sharing == "auto" and is_plain)
+        heads, networks = (1, members) if is_independent else (members, 1)
+        chosen |= {"heads": heads, "networks": networks}
+    elif training.folds is not None:  # whose networks are averaged already
+        chosen["networks"] = 1
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
         chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0
         chosen["bin_share"] = 0.0
         chosen["frequencies"] = FREQUENCIES if embedding in {"periodic", "both"} else []
-    return dataclasses.replace(recipe, heads=heads, networks=networks, **chosen)
+    return dataclasses.replace(recipe, **chosen)
 
 
 def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
     batches = max(math.ceil(rows / batch_size), 1)
     epochs = round(STEPS_PER_ROOT * math.sqrt(rows) / batches)
+    heads = max(min(HEADS, MOST_CELLS // labels), 1)
+    networks = [number for most, number in NETWORKS if rows <= most] if heads == HEADS else []
     return Recipe(
         hidden=[128, 128],
         activation="relu",
@@ -141,8 +149,8 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         bin_outputs=BIN_OUTPUTS,
         bin_power=BIN_POWER,
         frequencies=FREQUENCIES if numbers <= MOST_EMBEDDED else [],
-        heads=max(min(HEADS, MOST_CELLS // labels), 1),
-        networks=1,
+        heads=heads,
+        networks=max(networks, default=1),
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
         batch_size=batch_size,
         learning_rate=0.04,
@@ -150,7 +158,7 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         weight_decay=0.02,
         schedule="coslog4",
         monitor="calibrated_log_loss" if labels <= MOST_CALIBRATED else "log_loss",
-        patience=None,
+        patience="cycle",
         precision="auto",
         is_scaled=True,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses
 from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
-from imbalance_cli.optimization import Optimizer
+from imbalance_cli.optimization import CYCLE_ENDS, Optimizer
 from imbalance_cli.sampling import draw_rows
 from imbalance_cli.scoring import label_blocks, score
 from imbalance_cli.steps import Steps
@@ -249,10 +250,7 @@ class _Group:
                     name: parameter.detach().clone()
                     for name, parameter in network.named_parameters()
                 }
-            patience = self.recipe.patience
-            goes_on = epoch < self.recipe.epochs and (
-                patience is None or epoch - best_epoch < patience
-            )
+            goes_on = epoch < self.recipe.epochs and not _is_over(self.recipe, epoch, best_epoch)
             self.results[m] = MemberResult(loss, value, best_epoch, best_score, goes_on, epoch)
 
     def _scores_of_labels(self, logits: torch.Tensor, labels: slice, m: int) -> torch.Tensor:
@@ -294,6 +292,16 @@ class _Group:
                 yield self.rows.select(batch[0])
             else:
                 yield _stack_rows(self.rows, batch)
+
+
+def _is_over(recipe: Recipe, epoch: int, best_epoch: int) -> bool:
+    """Return whether patience ends a network's training after this epoch."""
+    if recipe.patience is None:
+        return False
+    if recipe.patience != "cycle":
+        return epoch - best_epoch >= recipe.patience
+    ends = [round(share * recipe.epochs) for share in CYCLE_ENDS.get(recipe.schedule, ())]
+    return any(epoch == end and best_epoch <= start for start, end in itertools.pairwise(ends))
 
 
 def _order(member: Member, random: torch.Generator) -> torch.Tensor:

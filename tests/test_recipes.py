@@ -13,7 +13,7 @@ from imbalance_cli.config import Config
 from imbalance_cli.config.sections import ModelSection, TrainingSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.model import ACTIVATIONS
-from imbalance_cli.optimization import SCHEDULES
+from imbalance_cli.optimization import CYCLE_ENDS, SCHEDULES
 from imbalance_cli.recipes import (
     BIN_OUTPUTS,
     BINS,
@@ -76,13 +76,14 @@ def test_the_default_is_tabular() -> None:
     assert choose({}) == choose({"recipe": "tabular"}) == TABULAR
 
 
-def test_tabular_is_heads_on_a_trunk_that_are_trained_to_the_end() -> None:
+def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     recipe = choose({"recipe": "tabular"})
-    assert (recipe.heads, recipe.networks) == (HEADS, 1)
+    assert (recipe.heads, recipe.networks) == (HEADS, 4)
     assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, FREQUENCIES)
     assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
-    assert recipe.patience is None
+    assert recipe.patience == "cycle"
+    assert recipe.schedule in CYCLE_ENDS
 
 
 def test_plain_is_one_network_of_a_textbook() -> None:
@@ -142,6 +143,7 @@ def test_every_key_that_may_be_auto_is_of_a_recipe() -> None:
 def test_no_patience_is_a_value_of_its_own() -> None:
     assert choose({"recipe": "plain"}, {"patience": None}).patience is None
     assert choose({"recipe": "tabular"}, {"patience": 3}).patience == 3
+    assert choose({"recipe": "tabular"}, {"patience": None}).patience is None
 
 
 # ----------------------------------------------------------------------------- a budget of steps
@@ -234,7 +236,7 @@ def test_batches_of_a_plain_network(rows: int, size: int) -> None:
 @pytest.mark.parametrize(
     ("model", "heads", "networks"),
     [
-        ({}, HEADS, 1),
+        ({}, HEADS, 4),
         ({"members": 3}, 3, 1),
         ({"members": 1}, 1, 1),
         ({"sharing": "trunk"}, HEADS, 1),
@@ -251,6 +253,28 @@ def test_members_are_heads_or_independent_networks(
 ) -> None:
     recipe = choose(model)
     assert (recipe.heads, recipe.networks) == (heads, networks)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "folds", "networks"),
+    [
+        (1, 1, None, 4),
+        (20_000, 1, None, 4),
+        (20_001, 1, None, 2),
+        (200_000, 1, None, 2),
+        (200_001, 1, None, 1),
+        (500, 1, 2, 1),  # the networks of folds are averaged already
+        (500, MOST_CELLS // HEADS, None, 4),
+        (500, MOST_CELLS // HEADS + 1, None, 1),  # so many labels that not even heads are worth it
+    ],
+)
+def test_fewer_rows_are_learned_by_more_networks(
+    rows: int, labels: int, folds: int | None, networks: int
+) -> None:
+    recipe = choose({}, {"folds": folds}, rows=rows, labels=labels)
+    assert recipe.networks == networks
+    given = choose({"members": 3, "sharing": "none"}, {"folds": folds}, rows=rows, labels=labels)
+    assert given.networks == 3
 
 
 # ---------------------------------------------------------------------------- how numbers enter

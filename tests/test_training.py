@@ -258,6 +258,21 @@ def test_patience() -> None:
     assert len(all_of_them) == 9
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_patience_of_a_cycle(seed: int) -> None:
+    """After the second of four cycles, or the third, if it brought none that is better."""
+    settings = dataclasses.replace(FAST, epochs=30, learning_rate=0.3, schedule="coslog4")
+    members = [make_member(seed=seed)]
+    _, results = run(dataclasses.replace(settings, patience=None), members=members)
+    best_by = {result.epoch: result.members[0].best_epoch for result in results}
+    idle = [end for start, end in ((2, 6), (6, 14)) if best_by[end] <= start]
+    stopping = dataclasses.replace(settings, patience="cycle")
+    _, stopped = run(stopping, members=members)
+    assert stopped[-1].epoch == min(idle, default=30)
+    _, goes_on = run(dataclasses.replace(stopping, schedule="cosine"), members=members)
+    assert goes_on[-1].epoch == 30  # it has no cycles
+
+
 def test_high_learning_rate_diverges_with_a_hint() -> None:
     settings = dataclasses.replace(FAST, learning_rate=1e6, epochs=50, patience=None)
     with pytest.raises(TrainingError, match="training diverged in epoch") as caught:
