@@ -24,7 +24,7 @@ MOSTLY_ONE_VALUE = 0.5
 PLAIN_BINS = 16
 MOST_EMBEDDED = 256  # `auto` embeds no more numbers than these: it would take longer than all else
 MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
-STEPS_PER_ROOT = 15  # of a tabular network, times the root of its rows, within ...
+STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
 MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
 TABULAR_BATCH = 256
@@ -68,8 +68,8 @@ class Recipe:
         weight_decay: at its highest.
         schedule: of the learning rate.
         monitor: the metric on validation rows that chooses the epoch.
-        patience: epochs without a better score until training stops; None for never; "cycle" where
-            a whole cycle of the schedule, but for the first, brought none.
+        patience: epochs without a better score until training stops; None for never; "cycle" for
+            those of the schedule's last cycle but one.
         precision: of the forward pass.
         is_scaled: whether layers have learned scales and learning rates of their own, and dropout
             and weight decay fade, as RealMLP has it.
@@ -137,7 +137,7 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
 
 def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
     batches = max(math.ceil(rows / batch_size), 1)
-    epochs = round(STEPS_PER_ROOT * math.sqrt(rows) / batches)
+    epochs = round(STEPS_PER_CUBE_ROOT * math.cbrt(rows) / batches)
     heads = max(min(HEADS, MOST_CELLS // labels), 1)
     networks = [number for most, number in NETWORKS if rows <= most] if heads == HEADS else []
     return Recipe(

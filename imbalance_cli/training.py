@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from imbalance_cli.errors import TrainingError
 from imbalance_cli.links import mean_log_odds
 from imbalance_cli.losses import Loss, stack_losses
 from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
-from imbalance_cli.optimization import CYCLE_ENDS, Optimizer
+from imbalance_cli.optimization import LAST_BUT_ONE_CYCLE, Optimizer
 from imbalance_cli.sampling import draw_rows
 from imbalance_cli.scoring import label_blocks, score
 from imbalance_cli.steps import Steps
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
 LOWER_IS_BETTER = ("brier", "log_loss", "calibrated_log_loss")
 CPU = torch.device("cpu")
+FEWEST_OF_CYCLES = 15  # epochs of a schedule whose shortest cycle is a fifteenth
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
 
 
@@ -300,8 +300,11 @@ def _is_over(recipe: Recipe, epoch: int, best_epoch: int) -> bool:
         return False
     if recipe.patience != "cycle":
         return epoch - best_epoch >= recipe.patience
-    ends = [round(share * recipe.epochs) for share in CYCLE_ENDS.get(recipe.schedule, ())]
-    return any(epoch == end and best_epoch <= start for start, end in itertools.pairwise(ends))
+    # cycles that are shorter than an epoch say nothing
+    if recipe.schedule not in LAST_BUT_ONE_CYCLE or recipe.epochs < FEWEST_OF_CYCLES:
+        return False
+    start, end = (round(time * recipe.epochs) for time in LAST_BUT_ONE_CYCLE[recipe.schedule])
+    return epoch == end and best_epoch <= start
 
 
 def _order(member: Member, random: torch.Generator) -> torch.Tensor:

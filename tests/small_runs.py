@@ -172,7 +172,7 @@ def make_config(train: object, **sections: Mapping[str, object]) -> dict[str, di
     config: dict[str, dict[str, Any]] = {
         "data": {"train": str(train) if not isinstance(train, list) else train},
         "loss": {"name": "weighted_bce"},
-        "model": {"hidden": [8]},
+        "model": {"hidden": [8], "sharing": "trunk"},  # one network, for the sake of time
         "training": {"epochs": 3, "batch_size": 32, "device": "cpu"},
         "report": {"bootstrap": 10, "plots": False},  # drawing takes longer than such a training
     }

@@ -70,7 +70,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
         make_columns(300),
         loss={"name": "focal", "gamma": 1.5},
         weighting={"strategy": "sqrt"},
-        model={"recipe": "plain", "members": 3},
+        model={"recipe": "plain", "members": 3, "sharing": "none"},
         training={"epochs": 12, "patience": 2, "learning_rate": 0.05, "seed": 5},
         calibration={"method": "platt"},
         split={"seed": 3},

@@ -13,7 +13,7 @@ from imbalance_cli.config import Config
 from imbalance_cli.config.sections import ModelSection, TrainingSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.model import ACTIVATIONS
-from imbalance_cli.optimization import CYCLE_ENDS, SCHEDULES
+from imbalance_cli.optimization import LAST_BUT_ONE_CYCLE, SCHEDULES
 from imbalance_cli.recipes import (
     BIN_OUTPUTS,
     BINS,
@@ -27,7 +27,7 @@ from imbalance_cli.recipes import (
     MOST_EPOCHS,
     MOSTLY_ONE_VALUE,
     PLAIN_BINS,
-    STEPS_PER_ROOT,
+    STEPS_PER_CUBE_ROOT,
     TABULAR_BATCH,
     Recipe,
     choose_recipe,
@@ -83,7 +83,7 @@ def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
     assert recipe.patience == "cycle"
-    assert recipe.schedule in CYCLE_ENDS
+    assert recipe.schedule in LAST_BUT_ONE_CYCLE
 
 
 def test_plain_is_one_network_of_a_textbook() -> None:
@@ -151,7 +151,7 @@ def test_no_patience_is_a_value_of_its_own() -> None:
 
 def budget(rows: int) -> float:
     """Return the steps that a tabular network takes of so many rows."""
-    return STEPS_PER_ROOT * math.sqrt(rows)
+    return STEPS_PER_CUBE_ROOT * math.cbrt(rows)
 
 
 def test_epochs_are_a_budget_of_steps() -> None:
@@ -174,7 +174,7 @@ def test_epochs_are_a_budget_of_steps() -> None:
 def test_epochs_change_where_a_batch_is_full() -> None:
     """With one row more there is one step more in an epoch, and so there are fewer epochs."""
     wanted = MOST_EPOCHS - 4  # so many that one step more makes a difference
-    per_epoch = math.ceil(STEPS_PER_ROOT**2 * TABULAR_BATCH / wanted**2)
+    per_epoch = math.ceil((STEPS_PER_CUBE_ROOT * math.cbrt(TABULAR_BATCH) / wanted) ** 1.5)
     full = per_epoch * TABULAR_BATCH
     before, after = (choose({}, rows=rows).epochs for rows in (full, full + 1))
     assert FEWEST_EPOCHS < after < before < MOST_EPOCHS

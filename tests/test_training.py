@@ -258,19 +258,27 @@ def test_patience() -> None:
     assert len(all_of_them) == 9
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(6))
 def test_patience_of_a_cycle(seed: int) -> None:
-    """After the second of four cycles, or the third, if it brought none that is better."""
+    """Training ends with the third of four cycles, if that brought nothing better."""
     settings = dataclasses.replace(FAST, epochs=30, learning_rate=0.3, schedule="coslog4")
     members = [make_member(seed=seed)]
     _, results = run(dataclasses.replace(settings, patience=None), members=members)
-    best_by = {result.epoch: result.members[0].best_epoch for result in results}
-    idle = [end for start, end in ((2, 6), (6, 14)) if best_by[end] <= start]
+    is_idle = results[14 - 1].members[0].best_epoch <= 6
     stopping = dataclasses.replace(settings, patience="cycle")
     _, stopped = run(stopping, members=members)
-    assert stopped[-1].epoch == min(idle, default=30)
-    _, goes_on = run(dataclasses.replace(stopping, schedule="cosine"), members=members)
-    assert goes_on[-1].epoch == 30  # it has no cycles
+    assert stopped[-1].epoch == (14 if is_idle else 30)
+    if is_idle:
+        assert stopped[-1].members[0].best_epoch == results[14 - 1].members[0].best_epoch
+
+
+@pytest.mark.parametrize(("schedule", "epochs"), [("coslog4", 14), ("cosine", 30)])
+def test_patience_of_a_cycle_needs_cycles_of_an_epoch(schedule: str, epochs: int) -> None:
+    settings = dataclasses.replace(FAST, schedule=schedule, learning_rate=0.3, patience="cycle")
+    for seed in range(6):
+        member = make_member(seed=seed)
+        _, results = run(dataclasses.replace(settings, epochs=epochs), members=[member])
+        assert results[-1].epoch == epochs
 
 
 def test_high_learning_rate_diverges_with_a_hint() -> None:

@@ -66,7 +66,7 @@ DESCRIPTIONS = {
     "model.activation": "Between two layers.",
     "model.dropout": "The share of hidden units left out in a training step.",
     "model.numeric_embedding": "How a number enters the network.",
-    "model.members": "Networks whose probabilities are averaged.",
+    "model.members": "Networks whose probabilities are averaged; auto: by the training rows.",
     "model.sharing": "trunk: members share all but their last layers; none: they are independent.",
     "training.epochs": "Passes over the training rows; auto: by a budget of steps.",
     "training.batch_size": "Rows a step.",
@@ -74,7 +74,8 @@ DESCRIPTIONS = {
     "training.weight_decay": "How much weights shrink in a step, as in AdamW.",
     "training.schedule": "How the learning rate changes over the epochs.",
     "training.monitor": "The macro average on validation rows that chooses the epoch.",
-    "training.patience": "Epochs without a better score until training stops; null: never.",
+    "training.patience": "Epochs without a better score until training stops; null: never; auto: "
+    "those of the third of coslog4's four cycles, if none of them brings one.",
     "training.sampler": "balanced draws rows of rare labels more often, up to 50 times, "
     "and probabilities make up for it.",
     "training.folds": "Train one network a fold and average them; null: no cross-fitting.",
