@@ -40,7 +40,7 @@ import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,17 +60,13 @@ from quality_summary import (
 )
 from sklearn.model_selection import train_test_split
 
-from imbalance_cli.config.sections import LossName, LossSection
+from imbalance_cli.config.losses import LOSS_SPECS
 
 FEWEST = 10  # rows of a stratum, so that each part has two
 VARIANTS: dict[str, list[str]] = {
     OURS: [],
     f"{OURS}:plain": ["model.recipe=plain"],
-    **{
-        f"{OURS}:{name}": [f"loss.name={name}"]
-        for name in get_args(LossName)
-        if name != LossSection().name
-    },
+    **{f"{OURS}:{name}": [f"loss.name={name}"] for name in LOSS_SPECS},
 }
 PACKAGES = {"hist_gradient_boosting": "scikit-learn", "realmlp": "pytabkit", "tabm": "pytabkit"}
 INSTALL = "pip install 'imbtrain[quality]'"

@@ -339,8 +339,9 @@ def test_of_many_labels_trees_are_trained_only_if_asked_for(
     compared: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imbalance_cli.workflows.comparing.MOST_WITH_TREES", 2)
-    monkeypatch.setattr("imbalance_cli.workflows.comparing.DEFAULT_LOSSES", ("boosted_trees",))
-    monkeypatch.setattr("imbalance_cli.config.candidates.DEFAULT_LOSSES", ("boosted_trees",))
+    for module in ("workflows.comparing", "config.candidates"):
+        of_trees = f"imbalance_cli.{module}.compared_losses"
+        monkeypatch.setattr(of_trees, lambda **_: ["boosted_trees"])
     arguments = ("compare", compared.config, "--folds", 2, "--overwrite", "--format", "json")
     left_out = succeed(*arguments, "--run-dir", tmp_path / "run")
     assert [c["name"] for c in left_out.document["candidates"]] == ["bce"]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from imbalance_cli.config import Config
 from imbalance_cli.config.descriptions import DESCRIPTIONS
 from imbalance_cli.config.json_schema import make_json_schema
+from imbalance_cli.config.losses import LOSS_SPECS
 
 if TYPE_CHECKING:
     from conftest import RunCommand
@@ -107,7 +108,10 @@ def test_every_key_is_described_once() -> None:
         for name, section in SCHEMA["properties"].items()
         for key, value in section["properties"].items()
     }
-    assert described == DESCRIPTIONS
+    name = described["loss.name"]
+    assert name.startswith(DESCRIPTIONS["loss.name"])
+    assert all(f"{spec.name}: {spec.summary}" in name for spec in LOSS_SPECS.values())
+    assert described | {"loss.name": DESCRIPTIONS["loss.name"]} == DESCRIPTIONS
     assert all(section["description"] for section in SCHEMA["properties"].values())
 
 

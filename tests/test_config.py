@@ -10,7 +10,8 @@ import pytest
 
 from imbalance_cli.calibration import Method
 from imbalance_cli.config import MONITORS, Config, WeightingSection, load_config
-from imbalance_cli.config.sections import CalibrationSection, LossName
+from imbalance_cli.config.losses import LOSS_SPECS
+from imbalance_cli.config.sections import CalibrationSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.training import MONITORS as TRAINING_MONITORS
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from conftest import WriteFile
 
 SMALLEST = "data: {train: a.csv}\n"
-LOSSES = get_args(LossName)
+LOSSES = tuple(LOSS_SPECS)
 LOSS_KEYS = {
     "gamma": ["focal", "class_balanced", "distribution_balanced"],
     "alpha": ["focal"],

@@ -31,7 +31,8 @@ from small_runs import (
 
 from imbalance_cli.calibration import PRIOR_PRECISION
 from imbalance_cli.config import load_config
-from imbalance_cli.config.sections import LossName, WeightingSection
+from imbalance_cli.config.losses import LOSS_SPECS
+from imbalance_cli.config.sections import WeightingSection
 from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.workflows import networks
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CPU = torch.device("cpu")
-LOSSES = get_args(LossName)
+LOSSES = tuple(LOSS_SPECS)
 STRATEGIES = get_args(WeightingSection.model_fields["strategy"].annotation)
 TAKES = {"bce": ("none",), "class_balanced": ("effective",)}  # of the strategies; else all
 COMBINATIONS = [

@@ -419,7 +419,9 @@ def need(config: Config, prepared: Prepared) -> int:
 
 
 @pytest.mark.parametrize(("folds", "models"), [(None, 1), (3, 1), (3, 4)])
-@pytest.mark.parametrize("model_of", [{"recipe": "plain", "sharing": "auto"}, {"sharing": "none", "members": 1}])
+@pytest.mark.parametrize(
+    "model_of", [{"recipe": "plain", "sharing": "auto"}, {"sharing": "none", "members": 1}]
+)
 def test_more_networks_than_the_memory_holds_are_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

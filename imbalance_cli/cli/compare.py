@@ -20,6 +20,7 @@ from imbalance_cli.cli.options import (
     RunDir,
     TensorBoard,
 )
+from imbalance_cli.config.candidates import compared_losses
 
 DEFAULT_FOLDS = 5
 
@@ -30,9 +31,8 @@ def compare(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="bce, weighted_bce, focal, class_balanced, asymmetric, logit_adjusted, "
-            "distribution_balanced, balanced_sampler, boosted_trees; bce is always among them.  "
-            "[default: all but class_balanced and distribution_balanced]",
+            help=f"{', '.join(compared_losses())}; bce is always among them.  "
+            f"[default: {', '.join(compared_losses(by_default=True))}]",
             show_default=False,
         ),
     ] = None,

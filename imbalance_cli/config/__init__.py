@@ -3,11 +3,10 @@
 from imbalance_cli.config.candidates import (
     BASELINE,
     BOOSTED_TREES,
-    DEFAULT_LOSSES,
     DEFAULT_STRATEGIES,
-    LOSSES,
     STRATEGIES,
     CandidateConfig,
+    compared_losses,
     list_candidates,
 )
 from imbalance_cli.config.loading import load_config
@@ -27,10 +26,8 @@ from imbalance_cli.config.weighting import resolve_weighting
 __all__ = [
     "BASELINE",
     "BOOSTED_TREES",
-    "DEFAULT_LOSSES",
     "DEFAULT_STRATEGIES",
     "DEVICES",
-    "LOSSES",
     "MONITORS",
     "STRATEGIES",
     "CandidateConfig",
@@ -40,6 +37,7 @@ __all__ = [
     "ThresholdsSection",
     "TrainingSection",
     "WeightingSection",
+    "compared_losses",
     "list_candidates",
     "load_config",
     "refuse_few_replicates",

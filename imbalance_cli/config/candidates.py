@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, get_args
 
+from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.refusals import refuse_folds_in_time
 from imbalance_cli.config.sections import (
-    LOSS_PARAMETERS,
-    LossName,
     LossSection,
     Peer,
     StrategyName,
@@ -27,18 +26,15 @@ if TYPE_CHECKING:
 BASELINE = "bce"
 BALANCED_SAMPLER = "balanced_sampler"
 BOOSTED_TREES: Peer = "boosted_trees"
-LOSSES = (*get_args(LossName), BALANCED_SAMPLER, BOOSTED_TREES)
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
-DEFAULT_LOSSES = (
-    BASELINE,
-    "weighted_bce",
-    "focal",
-    "asymmetric",
-    "logit_adjusted",
-    BALANCED_SAMPLER,
-    BOOSTED_TREES,
-)
 DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
+
+
+def compared_losses(*, by_default: bool = False) -> list[str]:
+    """Return what --losses may name, or what it names unless it is given."""
+    specs = LOSS_SPECS.values()
+    losses = [spec.name for spec in specs if spec.is_compared or not by_default]
+    return [*losses, BALANCED_SAMPLER, BOOSTED_TREES]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +53,7 @@ def list_candidates(
     Args:
         base: everything but the loss, the weighting and the sampler; parameters of losses and of
             weights are read from it.
-        losses: of LOSSES; plain `bce` is always among them.
+        losses: of `compared_losses`; plain `bce` is always among them.
         strategies: of STRATEGIES, each a candidate of `weighted_bce`.
 
     Raises:
@@ -70,7 +66,7 @@ def list_candidates(
             "data.in_memory is false, and compare needs all rows in memory",
             hint="leave data.in_memory out",
         )
-    _check_names("--losses", losses, LOSSES)
+    _check_names("--losses", losses, compared_losses())
     _check_names("--strategies", strategies, STRATEGIES)
     if base.weighting.from_ is not None:
         raise ConfigError(
@@ -92,10 +88,11 @@ def list_candidates(
             "--strategies are candidates of weighted_bce, which --losses leaves out",
             hint=f"--losses {','.join([*losses, 'weighted_bce'])}",
         )
-    chosen = dict.fromkeys([BASELINE, *(losses or DEFAULT_LOSSES)])
+    chosen = dict.fromkeys([BASELINE, *(losses or compared_losses(by_default=True))])
     candidates = []
     for loss in chosen:
-        if loss == "weighted_bce":
+        takes = LOSS_SPECS[loss].weights if loss in LOSS_SPECS else None
+        if takes == "always":
             candidates += [
                 _change(base, f"{loss}:{strategy}", loss, strategy=strategy)
                 for strategy in dict.fromkeys(strategies or DEFAULT_STRATEGIES)
@@ -103,7 +100,7 @@ def list_candidates(
         elif loss == BALANCED_SAMPLER:
             candidates.append(_change(base, loss, BASELINE, sampler="balanced"))
         elif loss != BOOSTED_TREES:
-            strategy = "effective" if loss == "class_balanced" else "none"
+            strategy = "effective" if takes == "effective" else "none"
             candidates.append(_change(base, loss, loss, strategy=strategy))
     return candidates
 
@@ -112,7 +109,7 @@ def _change(
     base: Config, name: str, loss: str, *, strategy: str = "none", sampler: str = "shuffle"
 ) -> CandidateConfig:
     """Return the base with a loss and what goes with it; all that does not keeps its default."""
-    parameters = {key: getattr(base.loss, key) for key in LOSS_PARAMETERS.get(loss, ())}
+    parameters = {key: getattr(base.loss, key) for key in LOSS_SPECS[loss].keys}
     keys = [] if strategy == "none" else ["cap", "smoothing"]
     keys += ["beta"] if strategy == "effective" else []
     weights = {key: getattr(base.weighting, key) for key in keys}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
+from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.sections import DEVICES, Config
 from imbalance_cli.delimiter import PATTERN
 
@@ -61,7 +62,11 @@ def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
             member | OF_TEXTS[dotted] if member["type"] == "string" else member
             for member in value["anyOf"]
         ]
-    return {"description": DESCRIPTIONS[dotted], **value}
+    description = DESCRIPTIONS[dotted]
+    if dotted == "loss.name":
+        losses = "; ".join(f"{spec.name}: {spec.summary}" for spec in LOSS_SPECS.values())
+        description = f"{description} {losses}."
+    return {"description": description, **value}
 
 
 def _allow_one(value: dict[str, Any]) -> dict[str, Any]:

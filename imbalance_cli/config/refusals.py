@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.sections import LEAST_REPLICATES, LOSS_PARAMETERS, TARGETS, Config
+from imbalance_cli.config.losses import losses_with
+from imbalance_cli.config.sections import LEAST_REPLICATES, TARGETS, Config, LossSection
 from imbalance_cli.errors import ConfigError, nearest, number_of
 from imbalance_cli.yaml_text import KeyPath, cut, show_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
@@ -40,9 +41,6 @@ _GOES_WITH: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("thresholds", "false_positive_cost"): ("objective", ("cost",)),
     ("thresholds", "false_negative_cost"): ("objective", ("cost",)),
     ("thresholds", "target"): ("objective", tuple(TARGETS)),
-} | {
-    ("loss", key): ("name", tuple(name for name, keys in LOSS_PARAMETERS.items() if key in keys))
-    for key in dict.fromkeys(key for keys in LOSS_PARAMETERS.values() for key in keys)
 }
 
 
@@ -124,9 +122,15 @@ def refuse_contradictions(
         ConfigError: a key does nothing beside another one, folds would train on the future, or the
             parts leave nothing to train on.
     """
-    for section, key in _GOES_WITH:
+    keys_of_losses = {
+        ("loss", key): ("name", tuple(losses_with(key)))
+        for key in LossSection.model_fields
+        if key != "name"
+    }
+    for (section, key), (other, needed) in (_GOES_WITH | keys_of_losses).items():
         if not (for_any_loss and section in OF_A_LOSS):
-            _refuse_idle(config, section, key, places, name)
+            where = f"{name}: {section}.{key}{_place((section, key), places)}"
+            _refuse_idle(config, (section, key), other, needed, where)
     refuse_folds_in_time(config, name)
     _refuse_streaming(config, name)
     _refuse_second_split(config, places, name)
@@ -219,16 +223,15 @@ def _refuse_target(config: Config, places: Mapping[KeyPath, str], name: str) -> 
 
 
 def _refuse_idle(
-    config: Config, section: str, key: str, places: Mapping[KeyPath, str], name: str
+    config: Config, path: tuple[str, str], other: str, needed: Sequence[str], where: str
 ) -> None:
-    other, needed = _GOES_WITH[section, key]
+    section, key = path
     given = getattr(config, section)
     value, chosen = getattr(given, key), getattr(given, other)
     # a saved config writes every key out, so a default is no request
     if chosen not in needed and value != type(given).model_fields[key].default:
         raise ConfigError(
-            f"{name}: {section}.{key}{_place((section, key), places)}: {value} goes with "
-            f"{section}.{other} {' or '.join(needed)}, not {chosen}",
+            f"{where}: {value} goes with {section}.{other} {' or '.join(needed)}, not {chosen}",
             hint=f"{section}.{other}: {needed[0]}, or leave {section}.{key} out",
         )
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.delimiter import RULE, parse_delimiter
 
 if TYPE_CHECKING:
@@ -63,6 +64,23 @@ def _check_device(name: str) -> str:
     return name
 
 
+def _check_loss(name: object) -> object:
+    names = (*LOSS_SPECS, "auto")
+    if name not in names:
+        expected = {"expected": ", ".join(f"'{known}'" for known in names)}
+        raise PydanticCustomError("literal_error", "Input should be {expected}", expected)
+    return name
+
+
+def _list_losses(schema: dict[str, Any]) -> None:
+    """Put the names of the losses into the JSON schema of loss.name."""
+    del schema["type"]
+    schema["anyOf"] = [
+        {"enum": list(LOSS_SPECS), "type": "string"},
+        {"const": "auto", "type": "string"},
+    ]
+
+
 def _read_delimiter(text: str) -> str:
     try:
         return parse_delimiter(text)
@@ -83,23 +101,6 @@ Count = Annotated[int, Field(ge=1)]
 Auto = Literal["auto"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
 StrategyName = Literal["ratio", "sqrt", "effective", "balanced", "none"]
-LossName = Literal[
-    "bce",
-    "weighted_bce",
-    "focal",
-    "class_balanced",
-    "asymmetric",
-    "logit_adjusted",
-    "distribution_balanced",
-]
-LOSS_PARAMETERS = {
-    "focal": ("gamma", "alpha"),
-    "class_balanced": ("gamma",),
-    "asymmetric": ("gamma_positive", "gamma_negative", "margin"),
-    "logit_adjusted": ("tau",),
-    "distribution_balanced": ("gamma",),
-}
-"""Which keys of the loss section each loss reads."""
 TARGETS = {
     "recall_at_precision": "the least precision, up to 1",
     "precision_at_recall": "the least recall, up to 1",
@@ -171,7 +172,9 @@ class WeightingSection(Section):
 class LossSection(Section):
     """The loss and its parameters."""
 
-    name: LossName | Auto = "auto"
+    name: Annotated[str, BeforeValidator(_check_loss), Field(json_schema_extra=_list_losses)] = (
+        "auto"
+    )
     gamma: Exponent = 2.0
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     gamma_positive: Exponent = 1.0

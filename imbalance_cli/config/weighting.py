@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.sections import WeightingSection
 from imbalance_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from imbalance_cli.config.sections import Config
-
-CORRECTS_PRIOR = ("logit_adjusted", "distribution_balanced")
-"""Losses that make up for the imbalance by themselves."""
 
 
 def resolve_weighting(config: Config, name: str) -> Config:
@@ -19,8 +17,7 @@ def resolve_weighting(config: Config, name: str) -> Config:
 
     `auto` is `weighted_bce` where weights are asked for, and else `bce`: thresholds and calibration
     make up for the imbalance, and weights cost average precision (benchmarks/RESULTS.md).
-    `weighted_bce` takes the weights of its strategy, `class_balanced` effective numbers, `bce`
-    none, and the others none unless a strategy or a file of weights is asked for.
+    Which weights a loss takes is in its LossSpec.
 
     Raises:
         ConfigError: the keys contradict each other, or count the imbalance twice.
@@ -38,23 +35,24 @@ def resolve_weighting(config: Config, name: str) -> Config:
     if loss == "auto":
         loss = "weighted_bce" if given else "bce"
         config = config.model_copy(update={"loss": config.loss.model_copy(update={"name": loss})})
-    if loss == "bce" and given:
+    takes = LOSS_SPECS[loss].weights
+    if takes == "never" and given:
         raise ConfigError(
-            f"{name}: loss.name bce takes no weights, and weighting.{given[0]} asks for them",
+            f"{name}: loss.name {loss} takes no weights, and weighting.{given[0]} asks for them",
             hint=f"loss.name: weighted_bce, or leave weighting.{given[0]} out",
         )
-    if loss == "class_balanced":
+    if takes == "effective":
         if weighting.from_ is not None or (
             "strategy" in asked and weighting.strategy != "effective"
         ):
             raise ConfigError(
-                f"{name}: loss.name class_balanced weighs by effective numbers, and "
+                f"{name}: loss.name {loss} weighs by effective numbers, and "
                 f"weighting.{given[0] if given else 'strategy'} asks for other weights",
                 hint="loss.name: focal takes any weights; or leave "
                 f"weighting.{given[0] if given else 'strategy'} out",
             )
         weighting = weighting.model_copy(update={"strategy": "effective"})
-    elif loss != "weighted_bce" and weighting.from_ is None and "strategy" not in asked:
+    elif takes != "always" and weighting.from_ is None and "strategy" not in asked:
         if asked:
             raise ConfigError(
                 f"{name}: loss.name {loss} takes no weights unless asked to, and "
@@ -82,10 +80,11 @@ def _refuse_double_counting(config: Config, name: str) -> None:
     """Raise where two keys each make up for the whole imbalance, unless that is allowed."""
     if config.weighting.allow_double_counting:
         return
+    spec = LOSS_SPECS[config.loss.name]
     corrections = [
         (_name_weights(config), config.weighting.gives_weights),
-        ("loss.alpha", config.loss.alpha is not None and config.loss.name == "focal"),
-        (f"loss.name {config.loss.name}", config.loss.name in CORRECTS_PRIOR),
+        ("loss.alpha", config.loss.alpha is not None and "alpha" in spec.keys),
+        (f"loss.name {config.loss.name}", spec.corrects_prior),
         ("training.sampler balanced", config.training.sampler == "balanced"),
     ]
     found = [key for key, corrects in corrections if corrects]
@@ -100,14 +99,14 @@ def _name_weights(config: Config) -> str:
     """Return the key that weights come from, with its value."""
     if config.weighting.from_ is not None:
         return "weighting.from"
-    if config.loss.name == "class_balanced":
-        return "loss.name class_balanced"
+    if LOSS_SPECS[config.loss.name].weights == "effective":
+        return f"loss.name {config.loss.name}"
     return f"weighting.strategy {config.weighting.strategy}"
 
 
 def _without(found: list[str], config: Config) -> str:
     """Return how to leave one of two corrections out."""
-    keys = [key.split()[0] for key in found]
-    if keys[0] == "weighting.strategy" and config.loss.name == "weighted_bce":  # its default
+    keys, takes = [key.split()[0] for key in found], LOSS_SPECS[config.loss.name].weights
+    if keys[0] == "weighting.strategy" and takes == "always":  # its default
         return f"weighting.strategy: none, or leave {keys[1]} out"
     return f"leave {keys[0]} or {keys[1]} out"

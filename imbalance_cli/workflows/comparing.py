@@ -21,7 +21,7 @@ from imbalance_cli.artifacts import (
     load_run,
 )
 from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
-from imbalance_cli.config import BASELINE, BOOSTED_TREES, DEFAULT_LOSSES, Config, list_candidates
+from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
 from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.predictor import Predictor
@@ -105,7 +105,7 @@ def compare(
     Args:
         config: everything but the loss; training.folds and model.members say how often each
             candidate is trained.
-        losses: of config.LOSSES; none for the default ones.
+        losses: of config.compared_losses; none for the default ones.
         strategies: of the weights of weighted_bce; none for the default ones.
         directory: of the run.
         observer: who is told how it goes.
@@ -255,7 +255,7 @@ def _are_trees_wanted(losses: Sequence[str], prepared: Prepared, observer: Obser
             f"--losses with {BOOSTED_TREES} among them trains these"
         )
         return False
-    return BOOSTED_TREES in (losses or DEFAULT_LOSSES)
+    return BOOSTED_TREES in (losses or compared_losses(by_default=True))
 
 
 def _take_apart(

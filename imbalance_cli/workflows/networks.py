@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from imbalance_cli import losses
+from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, number_of
 from imbalance_cli.labels.targets import row_blocks
@@ -142,11 +143,10 @@ def make_loss(
         given: (L,) weights from a file, instead of the config's strategy.
         weights: of the rows, (N,).
     """
-    settings = config.loss
     pos_weight = None
     if given is not None:
         pos_weight = torch.tensor(given)
-    elif config.weighting.gives_weights or settings.name == "weighted_bce":
+    elif config.weighting.gives_weights or LOSS_SPECS[config.loss.name].weights == "always":
         w = config.weighting
         weighted = weigh(counts, Strategy(w.strategy, w.cap, w.smoothing, w.beta), "train")
         pos_weight = torch.tensor([label.pos_weight for label in weighted.labels])
@@ -167,27 +167,13 @@ def make_loss(
 
 
 def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None) -> losses.Loss:
-    settings = config.loss
-    match settings.name:
-        case "bce":
-            return losses.bce()
-        case "weighted_bce" if pos_weight is not None:
-            return losses.weighted_bce(pos_weight)
-        case "focal":
-            return losses.focal(settings.gamma, settings.alpha, pos_weight)
-        case "class_balanced":  # the weights are effective numbers: the config sees to it
-            return losses.focal(settings.gamma, None, pos_weight)
-        case "asymmetric":
-            exponents = settings.gamma_positive, settings.gamma_negative
-            return losses.asymmetric(*exponents, settings.margin, pos_weight)
-        case "logit_adjusted":
-            loss = losses.logit_adjusted(_prevalence(counts), settings.tau)
-        case _:
-            positives = torch.tensor([float(max(label.positives, 1)) for label in counts.labels])
-            known = torch.tensor([label.positives + label.negatives for label in counts.labels])
-            known = known.clamp(min=2).maximum(positives + 1)  # where there is nothing to learn
-            loss = losses.distribution_balanced(positives, known, settings.gamma)
-    return dataclasses.replace(loss, pos_weight=pos_weight)
+    positives = torch.tensor([float(label.positives) for label in counts.labels])
+    known = torch.tensor([float(label.positives + label.negatives) for label in counts.labels])
+    spec = LOSS_SPECS[config.loss.name]
+    loss = spec.build(losses, config.loss, positives.double(), known.double())
+    if pos_weight is not None and loss.pos_weight is not None:
+        pos_weight = loss.pos_weight * pos_weight
+    return loss if pos_weight is None else dataclasses.replace(loss, pos_weight=pos_weight)
 
 
 def _refuse_unusable(loss: losses.Loss, counts: Counts) -> None:
