@@ -34,12 +34,14 @@ from imbalance_cli.evaluation.label_numbers import Found
 from imbalance_cli.evaluation.resampling import draw_apart
 from imbalance_cli.metrics import (
     DEFAULT_LEVELS,
-    METRICS,
+    METRIC_SPECS,
     BandCounts,
     Bands,
     expected_calibration_error,
 )
 from imbalance_cli.metrics.bands import BINS
+
+METRICS = tuple(METRIC_SPECS)
 
 SHOWN = (
     "average_precision",

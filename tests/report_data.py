@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from selenium.webdriver.chrome.service import Service
 from imbalance_cli.comparison import Candidate, compare_candidates
 from imbalance_cli.config import Config
 from imbalance_cli.curves import Costs, compute_curves
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import LabelEvaluation, Resampling, evaluate_scores
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.contents import (
     ComparedRun,
     RunReport,
@@ -230,3 +232,9 @@ def open_page(browser: webdriver.Chrome, path: Path) -> None:
     for kind in ("browser", "performance"):
         browser.get_log(kind)  # type: ignore[no-untyped-call]
     browser.get(path.absolute().as_uri())
+
+
+def change_label(label: LabelEvaluation, **changes: object) -> LabelEvaluation:
+    """Return a label with other numbers: metrics by their names, and what it has beside them."""
+    metrics = {name: changes.pop(name) for name in METRIC_SPECS if name in changes}
+    return dataclasses.replace(label, metrics=label.metrics | metrics, **changes)  # type: ignore[arg-type]

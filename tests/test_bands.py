@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from imbalance_cli.metrics import (
-    METRICS,
+    METRIC_SPECS,
     BandCounts,
     BandRows,
     Bands,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+METRICS = tuple(METRIC_SPECS)
 
 NAN = math.nan
 LEVELS = Levels(top_k=3, at_precision=0.6)

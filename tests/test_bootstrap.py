@@ -18,7 +18,7 @@ from imbalance_cli.evaluation import Resampling
 from imbalance_cli.evaluation.resampling import JointDraws, draw_apart
 from imbalance_cli.metrics import (
     DEFAULT_LEVELS,
-    METRICS,
+    METRIC_SPECS,
     BandCounts,
     BandRows,
     Bands,
@@ -28,6 +28,8 @@ from imbalance_cli.metrics import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+METRICS = tuple(METRIC_SPECS)
 
 NAN = math.nan
 AREA = METRICS.index("roc_auc")

@@ -32,7 +32,7 @@ from small_runs import (
 from imbalance_cli import workflows
 from imbalance_cli.cli.app import main
 from imbalance_cli.config import load_config
-from imbalance_cli.evaluation import METRICS
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.training import LOWER_IS_BETTER
 from imbalance_cli.workflows import draw_report
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from small_runs import FittedRun
+
+METRICS = tuple(METRIC_SPECS)
 
 OTHERS = ["y_some", "y_rare"]
 

@@ -26,7 +26,7 @@ from small_runs import (
 
 from imbalance_cli import artifacts
 from imbalance_cli.cli.app import main
-from imbalance_cli.comparison import METRICS
+from imbalance_cli.metrics import compared_metrics
 from imbalance_cli.report.wording import show_interval
 from imbalance_cli.workflows import compare_runs
 from imbalance_cli.workflows.comparing_runs import (
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imbalance_cli.workflows.comparing_runs import SavedRun
+
+METRICS = compared_metrics()
 
 PLAIN = {"loss": {"name": "bce"}, "weighting": {"strategy": "none"}}
 KINDS = ("macro", *LABELS)

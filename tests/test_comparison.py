@@ -17,7 +17,6 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import foldnorm
 
 from imbalance_cli.comparison import (
-    METRICS,
     Candidate,
     CandidateComparison,
     Compared,
@@ -33,10 +32,12 @@ from imbalance_cli.comparison.bootstrap import (
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
 from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, Resampling, evaluate_scores
-from imbalance_cli.metrics import expected_calibration_error
+from imbalance_cli.metrics import compared_metrics, expected_calibration_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+METRICS = compared_metrics()
 
 NAN = math.nan
 NOTHING = Compared(None, None, None, None, None, None, None)

@@ -11,7 +11,6 @@ import torch
 
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation import (
-    METRICS,
     DenseRows,
     Estimate,
     Evaluation,
@@ -20,7 +19,9 @@ from imbalance_cli.evaluation import (
     evaluate_scores,
 )
 from imbalance_cli.evaluation.scored_rows import SelectedRows
-from imbalance_cli.metrics import MultilabelSums
+from imbalance_cli.metrics import METRIC_SPECS, MultilabelSums
+
+METRICS = tuple(METRIC_SPECS)
 
 NAN = math.nan
 
@@ -121,7 +122,7 @@ def test_a_label_that_was_not_learned_has_no_numbers() -> None:
     evaluation = evaluate(p, y, [False, False])
     for label in evaluation.labels:
         assert label.positives > 0
-        assert set(label.estimates().values()) == {Estimate(None)}
+        assert set(label.metrics.values()) == {Estimate(None)}
         assert label.threshold is None
     assert set(evaluation.macro.values()) == {None}
     assert set(evaluation.micro.values()) == {None}
@@ -150,7 +151,7 @@ def test_every_metric_has_an_interval_and_so_have_the_averages() -> None:
     y[:50, 1] = NAN
     evaluation = evaluate(p, y, [True, True, True], replicates=60)
     for entry in evaluation.labels:
-        for name, estimate in entry.estimates().items():
+        for name, estimate in entry.metrics.items():
             assert estimate.low is not None, name
             assert estimate.low <= estimate.value <= estimate.high, name  # type: ignore[operator]
     for averages, intervals in (
@@ -347,7 +348,7 @@ def test_too_few_for_an_interval() -> None:
     assert evaluation.labels[1].average_precision.low is not None
     for learnable in ([True, True], [True, False]):
         evaluation = evaluate(p, y, learnable)
-        assert {e.low for e in evaluation.labels[0].estimates().values()} == {None}
+        assert {e.low for e in evaluation.labels[0].metrics.values()} == {None}
     y[4, 0] = 1
     assert evaluate(p, y, [True, True]).labels[0].average_precision.low is not None
     assert evaluate(1 - p, 1 - y, [True, True]).labels[0].roc_auc.low is not None
@@ -357,7 +358,7 @@ def test_no_replicates_no_interval() -> None:
     p, y = simulate(60, 2, seed=6)
     for weights in (None, torch.rand(60)):
         evaluation = evaluate(p, y, [True, True], replicates=0, weights=weights)
-        assert {e.low for e in evaluation.labels[0].estimates().values()} == {None}
+        assert {e.low for e in evaluation.labels[0].metrics.values()} == {None}
         assert evaluation.labels[0].f1.value is not None
         assert not evaluation.macro_intervals
         assert not evaluation.micro_intervals
@@ -375,7 +376,7 @@ def test_each_undefined_metric_says_why() -> None:
     evaluation = evaluate(p, y, [True, True, True, False])
     negatives, missing, positives, unlearned = evaluation.labels
     for label in evaluation.labels:
-        for name, estimate in label.estimates().items():
+        for name, estimate in label.metrics.items():
             assert (estimate.value is None) == (name in label.undefined)
     assert negatives.undefined["f1"] == "no positives"
     assert positives.undefined["roc_auc"] == "no negatives"

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from imbalance_cli.evaluation import (
-    METRICS,
     DenseRows,
     Evaluation,
     Resampling,
@@ -16,6 +15,7 @@ from imbalance_cli.evaluation import (
     evaluate_scores,
 )
 from imbalance_cli.metrics import (
+    METRIC_SPECS,
     Confusion,
     Ranking,
     average_precision,
@@ -29,6 +29,8 @@ from imbalance_cli.metrics import (
     recall_at_precision,
     roc_auc,
 )
+
+METRICS = tuple(METRIC_SPECS)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

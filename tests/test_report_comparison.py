@@ -11,9 +11,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from imbalance_cli.comparison import METRICS, Candidate, Comparison, compare_candidates
+from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.evaluation import Resampling
+from imbalance_cli.metrics import compared_metrics
 from imbalance_cli.report.comparison import draw_comparison, to_csv, to_json
+
+METRICS = compared_metrics()
 
 NOISES = {"focal": 0.8, "bce": 0.7, "weighted_bce:effective": 0.1, "asymmetric": 2.5}
 

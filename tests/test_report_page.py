@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from report_data import NASTY, make_report
+from report_data import NASTY, change_label, make_report
 from scipy import stats
 
-from imbalance_cli.evaluation import ALIKE, METRICS, Estimate
+from imbalance_cli.evaluation import ALIKE, METRIC_SPECS, Estimate
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.ordering import keep_judged
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.summary import list_key_numbers, write_lead, write_table_note
 from imbalance_cli.report.wording import (
-    METRIC_WORDS,
     MULTILABEL_WORDS,
     show_interval,
     show_number,
@@ -121,7 +120,7 @@ def test_without_an_interval_nothing_is_said_to_be_better_or_worse_than_chance()
 def test_a_lone_positive_makes_no_label_the_best() -> None:
     nothing, *others = REPORT.evaluation.labels
     few = {"average_precision": "fewer than 5 rows of a class"}
-    lone = dataclasses.replace(nothing, average_precision=Estimate(1.0), without_interval=few)
+    lone = change_label(nothing, average_precision=Estimate(1.0), without_interval=few)
     evaluation = dataclasses.replace(REPORT.evaluation, labels=[lone, *others])
     best = max(others, key=lambda label: label.average_precision.value or 0.0)
     lead = write_lead(evaluation)
@@ -194,13 +193,12 @@ def test_table_holds_every_metric_of_every_label() -> None:
         )
         label = by_name[name]
         shown = [cell.split(" ")[0] for cell in cells]
-        for metric in METRICS:
+        for metric in METRIC_SPECS:
             assert show_number(getattr(label, metric).value) in shown
         assert show_share(label.prevalence) in cells
 
 
 def test_every_metric_has_its_words() -> None:
-    assert set(METRIC_WORDS) == set(METRICS)
     assert set(MULTILABEL_WORDS) == set(REPORT.evaluation.multilabel)
 
 
@@ -208,7 +206,7 @@ def test_one_label_has_a_list_of_its_metrics_instead() -> None:
     page = to_html(make_report(["alone"], rows=60)).decode()
     text = text_of(page)
     assert 'id="table"' not in page
-    for short, _ in METRIC_WORDS.values():
+    for short in (spec.heading for spec in METRIC_SPECS.values()):
         assert short in text
     assert "undefined here: fewer than 100 rows" in text
     label = make_report(["alone"], rows=60).evaluation.labels[0]
@@ -248,9 +246,9 @@ def test_no_intervals_no_history_no_data_leave_no_gap() -> None:
 
 
 def test_labels_that_were_not_learned_are_named() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    nothing: dict[str, Any] = dict.fromkeys(METRIC_SPECS, Estimate(None))
     first, *others = REPORT.evaluation.labels
-    first = dataclasses.replace(first, learnable=False, threshold=None, **nothing)
+    first = change_label(first, learnable=False, threshold=None, **nothing)
     evaluation = dataclasses.replace(REPORT.evaluation, labels=[first, *others])
     report = dataclasses.replace(REPORT, evaluation=evaluation, curves=REPORT.curves[1:])
     text = text_of(to_html(report).decode())
@@ -268,11 +266,11 @@ def test_rows_without_both_classes_say_what_is_left_out() -> None:
 
 
 def test_lead_says_when_nothing_can_be_said() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
-    nothing["undefined"] = dict.fromkeys(METRICS, "no positives")
+    nothing: dict[str, Any] = dict.fromkeys(METRIC_SPECS, Estimate(None))
+    nothing["undefined"] = dict.fromkeys(METRIC_SPECS, "no positives")
 
     def lead(report: RunReport, changes: dict[str, Any]) -> str:
-        labels = [dataclasses.replace(label, **changes) for label in report.evaluation.labels]
+        labels = [change_label(label, **changes) for label in report.evaluation.labels]
         evaluation = dataclasses.replace(report.evaluation, labels=labels)
         return text_of(to_html(dataclasses.replace(report, evaluation=evaluation)).decode())
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_data import change_label
 
 from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
 from imbalance_cli.report.chance import is_no_better_than_chance
@@ -35,7 +36,7 @@ def evaluate(labels: list[str], replicates: int = 20) -> Evaluation:
 
 
 def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
-    labels = [dataclasses.replace(label, **changes) for label in evaluation.labels]  # type: ignore[arg-type]
+    labels = [change_label(label, **changes) for label in evaluation.labels]
     return dataclasses.replace(evaluation, labels=labels)
 
 
@@ -83,7 +84,7 @@ def test_sentences_count_the_labels_that_the_page_filters(
 ) -> None:
     three = evaluate(["a", "b", "c"])
     labels = [
-        dataclasses.replace(
+        change_label(
             label,
             average_precision=Estimate(0.5, *sorted(ends[:2])),
             roc_auc=Estimate(0.5, *sorted(ends[2:])),

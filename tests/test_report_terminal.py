@@ -13,19 +13,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_data import change_label
 from rich.cells import cell_len
 from rich.console import Console
 
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report import documents
 from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
-from imbalance_cli.report.label_columns import COLUMNS
+from imbalance_cli.report.label_columns import list_columns
 from imbalance_cli.report.names import fold_name
-from imbalance_cli.report.ordering import SORTS, read_sort, sort_evaluation, value_of
+from imbalance_cli.report.ordering import list_sorts, read_sort, sort_evaluation, value_of
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.report.terminal import draw_report
-from imbalance_cli.report.wording import METRIC_WORDS
 
 
 def make_evaluation(
@@ -125,7 +126,7 @@ def test_rows_of_one_class_have_no_scale_of_bars() -> None:
     evaluation = make_evaluation(["a"], replicates=0)
     for prevalence, value in ((0.0, None), (1.0, 1.0)):
         [label] = evaluation.labels
-        alike = dataclasses.replace(label, prevalence=prevalence, average_precision=Estimate(value))
+        alike = change_label(label, prevalence=prevalence, average_precision=Estimate(value))
         degenerate = dataclasses.replace(evaluation, labels=[alike], replicates=20)
         assert "log-odds scale" not in "\n".join(draw(degenerate))
     assert Scale(0.2, 0.99).describe() == "log-odds scale, 20 % to 99 %"
@@ -223,19 +224,19 @@ def test_findings_stand_below_the_table() -> None:
 
 def test_a_bar_has_the_point_in_its_interval_and_no_skill_beside_it() -> None:
     evaluation = make_evaluation(["few", "many", "none"])
-    label = dataclasses.replace(
+    label = change_label(
         evaluation.labels[0], prevalence=0.01, average_precision=Estimate(0.3, 0.15, 0.5)
     )
     bar = draw_bar(label, Scale(0.001, 0.999))
     assert bar.plain == " ┊ ─●─    "
     assert bar.style == "green"
-    unclear = dataclasses.replace(label, average_precision=Estimate(0.3, 0.005, 0.5))
+    unclear = change_label(label, average_precision=Estimate(0.3, 0.005, 0.5))
     assert draw_bar(unclear, Scale(0.001, 0.999)).style == "yellow"
-    point = dataclasses.replace(label, average_precision=Estimate(0.3))
+    point = change_label(label, average_precision=Estimate(0.3))
     assert draw_bar(point, Scale(0.001, 0.999)).plain == " ┊  ●     "
-    nothing = dataclasses.replace(label, prevalence=None, average_precision=Estimate(None))
+    nothing = change_label(label, prevalence=None, average_precision=Estimate(None))
     assert draw_bar(nothing, Scale.of([nothing])).plain.isspace()
-    same = dataclasses.replace(label, prevalence=0.3, average_precision=Estimate(0.3))
+    same = change_label(label, prevalence=0.3, average_precision=Estimate(0.3))
     assert draw_bar(same, Scale.of([same])).plain == "●         "
 
 
@@ -244,9 +245,7 @@ def test_a_bar_has_the_point_in_its_interval_and_no_skill_beside_it() -> None:
 def test_every_share_has_a_cell(shares: list[float]) -> None:
     low, value, high, prevalence = *sorted(shares[:3]), shares[3]
     [label] = make_evaluation(["none"]).labels
-    label = dataclasses.replace(
-        label, prevalence=prevalence, average_precision=Estimate(value, low, high)
-    )
+    label = change_label(label, prevalence=prevalence, average_precision=Estimate(value, low, high))
     bar = draw_bar(label, Scale.of([label])).plain
     assert len(bar) == WIDTH
     assert bar.count("●") == 1
@@ -325,7 +324,7 @@ def test_of_many_labels_the_best_the_worst_and_the_rarest_are_shown() -> None:
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("name", SORTS)
+@pytest.mark.parametrize("name", list_sorts())
 def test_labels_can_be_sorted_by_what_they_have(name: str) -> None:
     evaluation = make_evaluation(["c", "a", "b", "none"])
     assert read_sort(name) == name
@@ -341,10 +340,10 @@ def test_labels_can_be_sorted_by_what_they_have(name: str) -> None:
 
 
 def test_labels_can_be_sorted_by_the_headings_of_the_tables() -> None:
-    for name, column in COLUMNS.items():
-        if name in SORTS:
+    for name, column in list_columns().items():
+        if name in list_sorts():
             assert read_sort(column.heading) == name
-    for name, (word, _) in METRIC_WORDS.items():
+    for name, word in ((spec.name, spec.heading) for spec in METRIC_SPECS.values()):
         assert read_sort(word) == name
         assert read_sort(word.upper()) == name
 

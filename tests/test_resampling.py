@@ -14,7 +14,7 @@ from imbalance_cli.evaluation import DenseRows, Resampling
 from imbalance_cli.evaluation.resampling import JointDraws, LabelSums, plan_joint_draws
 from imbalance_cli.metrics import (
     DEFAULT_LEVELS,
-    METRICS,
+    METRIC_SPECS,
     BandRows,
     Bands,
     Confusion,
@@ -23,6 +23,8 @@ from imbalance_cli.metrics import (
     PooledUnits,
     Units,
 )
+
+METRICS = tuple(METRIC_SPECS)
 
 
 @given(

@@ -114,7 +114,7 @@ def _compare(
     from imbalance_cli.report import ordering
     from imbalance_cli.report import run_comparison as drawing
 
-    sort = ordering.read_sort(sort, drawing.SORTS)
+    sort = ordering.read_sort(sort, drawing.list_sorts())
     if output is None:
         comparison = workflows.compare_runs(runs, warn, bootstrap=bootstrap)
     else:

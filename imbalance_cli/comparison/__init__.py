@@ -3,8 +3,6 @@
 from imbalance_cli.comparison.comparing import compare_candidates
 from imbalance_cli.comparison.conclusions import conclude, measure
 from imbalance_cli.comparison.results import (
-    LOWER_IS_BETTER,
-    METRICS,
     Candidate,
     CandidateComparison,
     Compared,
@@ -13,8 +11,6 @@ from imbalance_cli.comparison.results import (
 )
 
 __all__ = [
-    "LOWER_IS_BETTER",
-    "METRICS",
     "Candidate",
     "CandidateComparison",
     "Compared",

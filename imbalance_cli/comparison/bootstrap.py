@@ -19,20 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.comparison.results import METRICS
 from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, LEAST_FOR_INTERVAL, Resampling
 from imbalance_cli.metrics import (
+    DEFAULT_LEVELS,
+    METRIC_SPECS,
+    BandCounts,
     BandRows,
     Bands,
     Confusion,
-    Ranking,
     Units,
-    average_precision,
-    brier,
-    expected_calibration_error,
-    log_loss,
-    mean_gaps,
-    roc_auc,
+    compared_metrics,
 )
 
 if TYPE_CHECKING:
@@ -41,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.comparison.results import Candidate
+    from imbalance_cli.metrics import Replicates
 
-BINS = 10  # of the calibration error
 AT_ONCE = 256  # replicates
 
 
@@ -112,8 +108,8 @@ class RankedRows:
 
     Attributes:
         rows: what units add to the bands.
-        shift: (2, 1) by how much average precision and ROC AUC of the rows differ from those of
-            bands, where these are merged.
+        shift: (ranking metrics, 1) by how much those of the rows differ from those of bands, where
+            these are merged.
     """
 
     rows: BandRows
@@ -127,10 +123,10 @@ class RankedRows:
         bands = Bands.of(p, y, math.inf, weights)
         merged = bands.merged()
         rows = BandRows.of(merged, units, weights)
-        shift = torch.zeros(2, 1, dtype=torch.float64, device=p.device)
+        shift = torch.zeros(len(_ranking_metrics()), 1, dtype=torch.float64, device=p.device)
         if merged is not bands:
-            exact = BandRows.of(bands, units, weights).itself().ranked()
-            shift = exact - rows.itself().ranked()
+            exact = _rank(BandRows.of(bands, units, weights).itself())
+            shift = exact - _rank(rows.itself())
         return cls(rows, shift)
 
 
@@ -180,46 +176,61 @@ class LabelRows:
     def metrics(self, counts: NDArray[np.float64]) -> torch.Tensor:
         """Return (M, R) of units that count (U, R), NaN where one class has none."""
         drawn = self.all.rows.sum(counts)
-        ranked = [fold.rows.sum(counts).ranked() + fold.shift for fold in self.folds]
-        precision, area = torch.stack(ranked).nanmean(dim=0)
+        ranked = [_rank(fold.rows.sum(counts)) + fold.shift for fold in self.folds]
+        found = dict(zip(_ranking_metrics(), torch.stack(ranked).nanmean(dim=0), strict=True))
         positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
         true, false = torch.from_numpy(self.decided @ counts).to(positives.device)
         # sums of weights in another order may differ in rounding
         missed, left = (positives - true).clamp(min=0), (negatives - false).clamp(min=0)
+        others = [name for name in compared_metrics() if name not in found]
         confusion = Confusion(true, false, missed, left)
-        total = positives + negatives
-        values = torch.stack(
-            [
-                precision,
-                area,
-                confusion.f_beta(),
-                confusion.mcc(),
-                drawn.squares / total,
-                drawn.losses / total,
-                mean_gaps(drawn.gaps, debias=True),
-            ]
-        )
+        of_all = drawn.metrics(DEFAULT_LEVELS, confusion, others)
+        found |= dict(zip(others, of_all, strict=True))
+        values = torch.stack([found[name] for name in compared_metrics()])
         return values.where((positives > 0) & (negatives > 0), torch.nan)
 
 
 def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
     """Return (M, L + 1)."""
-    p, y, weights = candidate.probabilities, sample.targets, sample.weights
-    confusion = Confusion.of(candidate.decisions, y, weights)
-    rankings = [Ranking.of(p[rows], y[rows], sample.weights_of(rows)) for rows in sample.folds]
-    ranked = [torch.stack([average_precision(r), roc_auc(r)]) for r in rankings]
-    values = torch.stack(
-        [
-            *torch.stack(ranked).nanmean(dim=0),
-            confusion.f_beta(),
-            confusion.mcc(),
-            brier(p, y, weights),
-            log_loss(p, y, weights),
-            expected_calibration_error(p, y, BINS, weights, debias=True),
-        ]
-    )
+    labels = range(sample.targets.shape[1])
+    values = torch.stack([_label_values(candidate, sample, label) for label in labels], dim=1)
     average = values[:, sample.kept].mean(dim=1, keepdim=True)
     return torch.cat([values.where(sample.learnable, torch.nan), average], dim=1)
+
+
+def _label_values(candidate: Candidate, sample: Sample, label: int) -> torch.Tensor:
+    """Return the metrics of one label, (M,)."""
+    p, y = candidate.probabilities[:, label], sample.targets[:, label]
+    known = ~y.isnan()
+    if not known.any():
+        return p.new_full((len(compared_metrics()),), torch.nan)
+
+    def of(rows: torch.Tensor) -> Replicates:
+        weights = sample.weights_of(rows)
+        bands = Bands.of(p[rows], y[rows], math.inf, weights)
+        if weights is None:
+            return BandCounts.of(bands).itself()
+        return BandRows.of(bands, Units.of(len(rows)), weights).itself()
+
+    folds = [rows[known[rows]] for rows in sample.folds]
+    whole = of(known.nonzero()[:, 0])
+    ranked = [_rank(whole if len(folds) == 1 else of(rows)) for rows in folds if len(rows)]
+    found = dict(zip(_ranking_metrics(), torch.stack(ranked).nanmean(dim=0), strict=True))
+    confusion = Confusion.of(candidate.decisions[:, label, None], y[:, None], sample.weights)
+    others = [name for name in compared_metrics() if name not in found]
+    of_all = whole.metrics(DEFAULT_LEVELS, confusion, others)
+    found |= dict(zip(others, of_all, strict=True))
+    return torch.cat([found[name] for name in compared_metrics()])
+
+
+def _ranking_metrics() -> list[str]:
+    """Return the names of those that are means over folds."""
+    return [name for name in compared_metrics() if METRIC_SPECS[name].is_within_folds]
+
+
+def _rank(replicates: Replicates) -> torch.Tensor:
+    """Return the ranking metrics, (ranking metrics, R)."""
+    return replicates.metrics(DEFAULT_LEVELS, replicates.confusion(), _ranking_metrics())
 
 
 def fold_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
@@ -236,7 +247,7 @@ def fold_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
 def replicate_values(candidate: Candidate, sample: Sample, resampling: Resampling) -> torch.Tensor:
     """Return (R, M, L + 1): all metrics of every replicate."""
     kept, replicates = sample.kept, resampling.replicates
-    shape = (replicates, len(METRICS), len(kept) + 1)
+    shape = (replicates, len(compared_metrics()), len(kept) + 1)
     draws = torch.full(shape, torch.nan, dtype=torch.float64, device=kept.device)
     if not (replicates and sample.enough.any()):
         return draws

@@ -21,15 +21,13 @@ from imbalance_cli.comparison.bootstrap import (
 )
 from imbalance_cli.comparison.conclusions import conclude
 from imbalance_cli.comparison.results import (
-    LOWER_IS_BETTER,
-    METRICS,
     CandidateComparison,
     Compared,
     Comparison,
     LabelComparison,
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
-from imbalance_cli.metrics import simplify_weights
+from imbalance_cli.metrics import compared_metrics, lower_is_better, simplify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +111,7 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
         replicates=resampling.replicates,
         resampled="rows" if groups is None else "groups",
         folds=None if folds is None else len(sample.folds),
-        metrics=METRICS,
+        metrics=compared_metrics(),
         candidates=entries,
         conclusions=[],
     )
@@ -158,14 +156,14 @@ def _table(
         reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
         columns[3:] = [difference, difference - reach, difference + reach]
         real = difference.where(difference.abs() > ROUNDING, 0.0)
-        signs = [-1.0 if name in LOWER_IS_BETTER else 1.0 for name in METRICS]
+        signs = [-1.0 if lower_is_better(name) else 1.0 for name in compared_metrics()]
         gain = value.new_tensor(signs)[:, None] * (real / error).where(real != 0, 0.0)
         gain = gain.where(~error.isnan(), torch.nan)
     numbers, gains = torch.stack(columns, dim=-1).tolist(), gain.tolist()
     return [
         {
             name: _compared(numbers[m][j], judge(gains[m][j], limits[j]))
-            for m, name in enumerate(METRICS)
+            for m, name in enumerate(compared_metrics())
         }
         for j in range(value.shape[1])
     ]
@@ -187,7 +185,7 @@ def _interval(
     # one metric at a time: torch refuses the quantiles of more than 16 million numbers
     ends = [draws[:, m].nanquantile(quantiles, dim=0) for m in range(draws.shape[1])]
     low, high = torch.stack(ends, dim=1)
-    ece = METRICS.index("ece")
+    ece = compared_metrics().index("ece")
     reach = NormalDist().inv_cdf(1 - tail) * _spread(draws)[ece]
     low[ece], high[ece] = (value[ece] - reach).clamp(min=0), (value[ece] + reach).clamp(max=1)
     return low.minimum(value), high.maximum(value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from imbalance_cli.comparison.results import LOWER_IS_BETTER
 from imbalance_cli.comparison.verdicts import standard_errors
+from imbalance_cli.metrics import lower_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def _verdicts(
     """Return which candidates beat the rival on a metric, if any, and which are worse."""
     if not found:
         return []
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if lower_is_better(metric) else 1
     results = {name: macro[metric] for name, macro in found.items()}
     ranked = sorted(results, key=lambda name: sign * _difference(results[name]), reverse=True)
     better = [name for name in ranked if results[name].verdict == "better"]

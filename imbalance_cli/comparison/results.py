@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from imbalance_cli.comparison.verdicts import Verdict
 
-METRICS = ("average_precision", "roc_auc", "f1", "mcc", "brier", "log_loss", "ece")
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece"})
-
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
@@ -84,7 +81,7 @@ class LabelComparison:
         support: rows whose target is known.
         positives: of them.
         learnable: whether training had both classes; else there are no numbers.
-        metrics: by METRICS.
+        metrics: by name, those of `compared_metrics`.
     """
 
     label: str

@@ -11,14 +11,14 @@ from imbalance_cli.evaluation.results import (
     LabelEvaluation,
 )
 from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
-from imbalance_cli.metrics import METRICS, Levels
+from imbalance_cli.metrics import METRIC_SPECS, Levels
 
 __all__ = [
     "ALIKE",
     "BLOCKS",
     "JOINT_CELLS",
     "LEAST_FOR_INTERVAL",
-    "METRICS",
+    "METRIC_SPECS",
     "WITH_INTERVAL",
     "DenseRows",
     "Estimate",

@@ -31,7 +31,7 @@ from imbalance_cli.evaluation.results import Interval, finite
 from imbalance_cli.evaluation.scored_rows import label_slices, row_slices
 from imbalance_cli.metrics import (
     FIELDS,
-    METRICS,
+    METRIC_SPECS,
     Confusion,
     MultilabelSums,
     PooledRanking,
@@ -112,7 +112,9 @@ def average(
         bool(chosen),
         sample.levels.top_k,
     )
-    undefined = {f"micro.{name}": facts.explain(name) for name in METRICS if pooled[name] is None}
+    undefined = {
+        f"micro.{name}": facts.explain(name) for name in METRIC_SPECS if pooled[name] is None
+    }
     multilabel: dict[str, float | None] = {}
     multilabel_intervals: dict[str, Interval] = {}
     if len(numbers) > 1:
@@ -141,12 +143,12 @@ def _mean(
 ) -> tuple[dict[str, float | None], dict[str, int], dict[str, float | None]]:
     """Return the mean of each metric, over how many labels it is, and weighted by positives."""
     if not numbers:
-        nothing = dict.fromkeys(METRICS)
-        return nothing, dict.fromkeys(METRICS, 0), nothing
+        nothing = dict.fromkeys(METRIC_SPECS)
+        return nothing, dict.fromkeys(METRIC_SPECS, 0), nothing
     points = torch.stack([number.points for number in numbers], dim=1)
     confusion = Confusion.join([number.confusion for number in numbers])
     found = confusion.true_positives + confusion.false_negatives
-    rows = list(zip(METRICS, points, strict=True))
+    rows = list(zip(METRIC_SPECS, points, strict=True))
     return (
         {name: macro(values) for name, values in rows},
         {name: int((~values.isnan()).sum()) for name, values in rows},
@@ -176,7 +178,7 @@ def _mean_intervals(
 
 
 def _as_intervals(ends: torch.Tensor) -> dict[str, Interval]:
-    pairs = zip(METRICS, ends.tolist(), strict=True)
+    pairs = zip(METRIC_SPECS, ends.tolist(), strict=True)
     return {name: Interval(low, high) for name, (low, high) in pairs if not math.isnan(low)}
 
 
@@ -185,7 +187,7 @@ def _pool(
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     """Return each metric over all cells of the labels that are counted, and their intervals."""
     if not any(number.support for number in numbers):
-        return dict.fromkeys(METRICS), {}
+        return dict.fromkeys(METRIC_SPECS), {}
     confusion = Confusion.join([number.confusion for number in numbers]).total()
     if len(numbers) == 1:
         points, intervals = numbers[0].points, _as_intervals(numbers[0].ends)
@@ -197,7 +199,7 @@ def _pool(
     else:
         points, ends = _sum_pooled(rows, sample, counted, confusion)
         intervals = _as_intervals(ends)
-    pairs = zip(METRICS, points.tolist(), strict=True)
+    pairs = zip(METRIC_SPECS, points.tolist(), strict=True)
     return {name: finite(number) for name, number in pairs}, intervals
 
 

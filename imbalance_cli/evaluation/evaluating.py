@@ -5,7 +5,7 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,7 +23,7 @@ from imbalance_cli.evaluation.scored_rows import (
     SelectedRows,
     follow_labels,
 )
-from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels, Units, simplify_weights
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, simplify_weights
 from imbalance_cli.stages import tell_nobody
 
 if TYPE_CHECKING:
@@ -211,9 +211,9 @@ def _describe(
         learnable,
         sample.levels.top_k,
     )
-    estimates: dict[str, Any] = dict.fromkeys(METRICS, Estimate(None))
+    estimates = dict.fromkeys(METRIC_SPECS, Estimate(None))
     if learnable:
-        found = zip(METRICS, numbers.points.tolist(), numbers.ends.tolist(), strict=True)
+        found = zip(METRIC_SPECS, numbers.points.tolist(), numbers.ends.tolist(), strict=True)
         estimates = {
             name: Estimate(finite(point), *map(finite, ends)) for name, point, ends in found
         }
@@ -226,11 +226,13 @@ def _describe(
         prevalence=finite(float(confusion.prevalence())),
         learnable=learnable,
         threshold=threshold if learnable else None,
-        undefined={name: facts.explain(name) for name in METRICS if estimates[name].value is None},
+        undefined={
+            name: facts.explain(name) for name in METRIC_SPECS if estimates[name].value is None
+        },
         without_interval={
             name: why
             for name, estimate in estimates.items()
             if sample.resampling.replicates and estimate.value is not None and estimate.low is None
         },
-        **estimates,
+        metrics=estimates,
     )

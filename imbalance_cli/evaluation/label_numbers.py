@@ -14,7 +14,7 @@ import torch
 from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import draw_apart
 from imbalance_cli.metrics import (
-    METRICS,
+    METRIC_SPECS,
     BandCounts,
     BandRows,
     Bands,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imbalance_cli.metrics import Cases, Levels, Replicates
 
 COARSE_BANDS = 128  # of labels that are drawn for their averages alone
-ECE = METRICS.index("ece")
+ECE = list(METRIC_SPECS).index("ece")
 ROUNDING = 1e-12  # of gaps that are alike
 
 
@@ -105,7 +105,9 @@ def evaluate_label(
     """
     support, positives = int((~targets.isnan()).sum()), int((targets == 1).sum())
     if not support:
-        nothing = torch.full((len(METRICS),), torch.nan, dtype=torch.float64, device=targets.device)
+        nothing = torch.full(
+            (len(METRIC_SPECS),), torch.nan, dtype=torch.float64, device=targets.device
+        )
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
         return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
     bands = Bands.of(probabilities, targets, threshold, sample.weights)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from imbalance_cli.metrics import METRIC_SPECS
+
 LEAST_FOR_INTERVAL = 5  # positives, and negatives; of 2, one is nearly the whole range
 ALIKE = "all replicates are alike"
 
@@ -32,9 +34,10 @@ class Facts:
             return "one class in training"
         if not self.support:
             return "no known target"
-        if metric == "precision_at_k":
+        cases = METRIC_SPECS[metric].cases
+        if cases == "budget":
             return f"fewer than {self.top_k:,} rows"
-        if metric == "precision" and not self.is_decided:
+        if cases == "decided" and not self.is_decided:
             return "no row decided positive"
         return "no positives" if not self.positives else "no negatives"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import METRICS, Confusion, Inversion, Units
+from imbalance_cli.metrics import METRIC_SPECS, Confusion, Inversion, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -197,10 +197,10 @@ class LabelSums:
     """
 
     def __init__(self, replicates: int) -> None:
-        self._sums = torch.zeros(2, len(METRICS), replicates, dtype=torch.float64)
+        self._sums = torch.zeros(2, len(METRIC_SPECS), replicates, dtype=torch.float64)
         self._inversion: Inversion | None = None
         self._weight = 0.0
-        self._spread = torch.zeros(2, len(METRICS), dtype=torch.float64)
+        self._spread = torch.zeros(2, len(METRIC_SPECS), dtype=torch.float64)
 
     def add(
         self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, rarer: int

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from imbalance_cli.metrics import DEFAULT_LEVELS, METRICS, Levels
+from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
 from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class LabelEvaluation:
         prevalence: the share of positives, of the weight where rows are weighted.
         learnable: whether training had both classes; else it is left out of all averages.
         threshold: the probability from which a row is decided positive; None where not learnable.
+        metrics: by METRIC_SPECS; each is an attribute of its name, too.
         undefined: why a metric is None, by its name.
         untuned: what it would be at 0.5, and of the raw score.
         without_interval: why a metric that is defined has no interval, by its name.
@@ -57,41 +58,33 @@ class LabelEvaluation:
     prevalence: float | None
     learnable: bool
     threshold: float | None
-    average_precision: Estimate
-    roc_auc: Estimate
-    precision: Estimate
-    recall: Estimate
-    specificity: Estimate
-    f1: Estimate
-    f2: Estimate
-    mcc: Estimate
-    balanced_accuracy: Estimate
-    brier: Estimate
-    brier_skill: Estimate
-    log_loss: Estimate
-    ece: Estimate
-    precision_at_k: Estimate
-    recall_at_precision: Estimate
-    lift_at_1_percent: Estimate
+    metrics: dict[str, Estimate]
     undefined: dict[str, str]
     untuned: Untuned = dataclasses.field(default_factory=Untuned)
     without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def estimates(self) -> dict[str, Estimate]:
-        """Return the estimate of each of METRICS."""
-        return {name: getattr(self, name) for name in METRICS}
+    def __getattr__(self, name: str) -> Estimate:
+        """Return a metric.
+
+        Raises:
+            AttributeError: there is none of that name.
+        """
+        try:
+            found: Estimate = self.__dict__["metrics"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: numbers, and beside them their intervals."""
-        estimates = self.estimates()
         facts = {name: getattr(self, name) for name in FACTS}
         numbers = {
             name: dataclasses.asdict(estimate) if name in WITH_INTERVAL else estimate.value
-            for name, estimate in estimates.items()
+            for name, estimate in self.metrics.items()
         }
         intervals = {
             name: {"low": estimate.low, "high": estimate.high}
-            for name, estimate in estimates.items()
+            for name, estimate in self.metrics.items()
             if estimate.low is not None
         }
         beside = {
@@ -104,7 +97,7 @@ class LabelEvaluation:
     def to_row(self) -> dict[str, Any]:
         """Return one flat mapping, for tables; intervals become _low and _high."""
         row = {name: getattr(self, name) for name in FACTS}
-        for name, estimate in self.estimates().items():
+        for name, estimate in self.metrics.items():
             row |= {
                 name: estimate.value,
                 f"{name}_low": estimate.low,

@@ -41,13 +41,21 @@ from imbalance_cli.metrics.ranking import (
     recall_at_precision,
     roc_auc,
 )
-from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, METRICS, TOP_SHARE, Levels, Replicates
+from imbalance_cli.metrics.registry import (
+    METRIC_SPECS,
+    TOP_SHARE,
+    MetricSpec,
+    compared_metrics,
+    lower_is_better,
+    register_metric,
+)
+from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, Levels, Replicates
 from imbalance_cli.metrics.row_bootstrap import BandRows, Units
 
 __all__ = [
     "DEFAULT_LEVELS",
     "FIELDS",
-    "METRICS",
+    "METRIC_SPECS",
     "TOP_SHARE",
     "BandCounts",
     "BandRows",
@@ -56,6 +64,7 @@ __all__ = [
     "Confusion",
     "Inversion",
     "Levels",
+    "MetricSpec",
     "MultilabelSums",
     "PooledRanking",
     "PooledUnits",
@@ -67,16 +76,19 @@ __all__ = [
     "bound_ratios",
     "brier",
     "brier_skill",
+    "compared_metrics",
     "expected_calibration_error",
     "judge_rows",
     "lift",
     "log_loss",
+    "lower_is_better",
     "macro",
     "make_intervals",
     "mean_gaps",
     "precision_at_k",
     "reach_of",
     "recall_at_precision",
+    "register_metric",
     "roc_auc",
     "simplify_weights",
     "weighted_mean",

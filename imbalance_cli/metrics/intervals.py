@@ -24,7 +24,6 @@ range.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -32,71 +31,19 @@ import torch
 from scipy.special import stdtrit  # scipy.stats has it too, for a second of imports
 
 from imbalance_cli.metrics.proportions import bound_proportion
-from imbalance_cli.metrics.replicates import METRICS, TOP_SHARE
+from imbalance_cli.metrics.registry import METRIC_SPECS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from imbalance_cli.metrics.proportions import Cases
-
-    Transform = Callable[[torch.Tensor], torch.Tensor]
+    from imbalance_cli.metrics.registry import MetricSpec
 
 ROUNDING = 1e-12  # replicates that vary by less than this share are alike
 NEAREST = 0.01  # to an end of its range that a replicate counts, in shares of the value's distance
 
 
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """A scale on which a metric is nearer to normal.
-
-    Attributes:
-        to: it.
-        back: the inverse.
-        slope: of `to`.
-        ends: of the range of the metric.
-    """
-
-    to: Transform
-    back: Transform
-    slope: Transform
-    ends: tuple[float, float]
-
-
-LOG_ODDS = Scale(torch.logit, torch.sigmoid, lambda x: 1 / (x * (1 - x)), (0.0, 1.0))
-FISHER = Scale(torch.atanh, torch.tanh, lambda x: 1 / (1 - x**2), (-1.0, 1.0))
-LOG = Scale(torch.log, torch.exp, lambda x: 1 / x, (0.0, math.inf))
-LIFT = dataclasses.replace(LOG, ends=(0.0, 1 / TOP_SHARE))
-ITSELF = Scale(torch.clone, torch.clone, torch.ones_like, (0.0, 1.0))
-LOG_SHORTFALL = Scale(
-    lambda x: -torch.log(1 - x),
-    lambda z: 1 - torch.exp(-z),
-    lambda x: 1 / (1 - x),
-    (-math.inf, 1.0),
-)
-SCALES = {
-    "mcc": FISHER,
-    "brier_skill": LOG_SHORTFALL,
-    "log_loss": LOG,
-    "ece": ITSELF,
-    "lift_at_1_percent": LIFT,
-}
-"""Of the metrics whose scale is not LOG_ODDS."""
-PLACES = [
-    (scale, [i for i, name in enumerate(METRICS) if SCALES.get(name, LOG_ODDS) is scale])
-    for scale in (LOG_ODDS, FISHER, LOG, LIFT, ITSELF, LOG_SHORTFALL)
-]
-ENDS = [SCALES.get(name, LOG_ODDS).ends for name in METRICS]
-PROPORTIONS = (
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "f2",
-    "precision_at_k",
-    "recall_at_precision",
-)
 HALVES = ("recall", "specificity")  # of the balanced accuracy
-BETAS = {"f1": 1.0, "f2": 4.0}  # squared
 
 
 def make_intervals(
@@ -106,7 +53,7 @@ def make_intervals(
     confidence: float,
     cases: Cases | None = None,
 ) -> torch.Tensor:
-    """Return low and high of each of METRICS, (metrics, 2); NaN where the replicates do not vary.
+    """Return low and high of each metric, (metrics, 2); NaN where the replicates do not vary.
 
     A value at the end of its range (an F1 of 0) has no place on such a scale; its interval is of
     percentiles, and reaches at least as far as that of a proportion of 0 or 1. An interval is
@@ -124,7 +71,9 @@ def make_intervals(
     factor = values.new_tensor([reaches[each] for each in sizes])
     spread = _deviation(draws)
     low, high = torch.empty_like(values), torch.empty_like(values)
-    for scale, chosen in PLACES:
+    specs = list(METRIC_SPECS.values())
+    for scale in dict.fromkeys(spec.scale for spec in specs):
+        chosen = [i for i, spec in enumerate(specs) if spec.scale is scale]
         own, of_scale = values[chosen], draws[chosen]
         least, most = scale.ends
         below = own - (1 - NEAREST) * (own - least) if math.isfinite(least) else own - math.inf
@@ -139,16 +88,17 @@ def make_intervals(
     if at_end.any():
         tails = draws.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])
         low[at_end], high[at_end] = draws[at_end].nanquantile(tails, dim=1)
-    least_of_all, most_of_all = values.new_tensor(ENDS).T
+    least_of_all, most_of_all = values.new_tensor([spec.scale.ends for spec in specs]).T
     low = low.maximum(least_of_all).minimum(values)
     high = high.minimum(most_of_all).maximum(values)
     varies = (spread > ROUNDING * values.abs()) & ~values.isnan()
     ends = torch.stack([low, high], dim=1).where(varies[:, None], torch.nan)
     if cases is None:
         return ends
-    rows = zip(METRICS, values.tolist(), spread.tolist(), ends.tolist(), strict=True)
-    bounded = {row[0]: _bound(*row, cases, confidence) for row in rows}
-    halves = [(float(values[METRICS.index(name)]), *bounded[name]) for name in HALVES]
+    rows = zip(specs, values.tolist(), spread.tolist(), ends.tolist(), strict=True)
+    bounded = {row[0].name: _bound(*row, cases, confidence) for row in rows}
+    points = dict(zip(METRIC_SPECS, values.tolist(), strict=True))
+    halves = [(points[name], *bounded[name]) for name in HALVES]
     if not any(math.isnan(number) for half in halves for number in half):
         bounded["balanced_accuracy"] = _average(*halves)
     return ends.new_tensor(list(bounded.values()))
@@ -168,7 +118,7 @@ def reach_of(size: float, confidence: float, replicates: float = math.inf) -> fl
 
 
 def _bound(
-    name: str,
+    spec: MetricSpec,
     value: float,
     spread: float,
     ends: list[float],
@@ -176,20 +126,21 @@ def _bound(
     confidence: float,
 ) -> tuple[float, float]:
     """Return low and high of a metric as of a proportion, or as they are where it is none."""
-    (low, high), (least, most) = ends, SCALES.get(name, LOG_ODDS).ends
-    size = cases.of(name)
+    (low, high), (least, most) = ends, spec.scale.ends
+    size = getattr(cases, spec.cases)
     at_least, at_most = (abs(value - end) <= ROUNDING * max(abs(end), 1.0) for end in (least, most))
     if (at_least or at_most) and math.isfinite(most - least) and size > 0:
         shares = bound_proportion(float(at_most), 0.0, size, confidence)
-        if name in BETAS and at_least:  # the most that F can be at such a recall
-            shares = 0.0, (1 + BETAS[name]) * shares[1] / (BETAS[name] + shares[1])
+        if spec.beta is not None and at_least:  # the most that F can be at such a recall
+            weight = spec.beta**2
+            shares = 0.0, (1 + weight) * shares[1] / (weight + shares[1])
         below, above = (least + (most - least) * share for share in shares)
         below, above = min(below, value), max(above, value)
         return (min(below, low)), (max(above, high))
-    if name not in PROPORTIONS or not spread > ROUNDING * abs(value) or not 0 < value < 1:
+    if not spec.is_proportion or not spread > ROUNDING * abs(value) or not 0 < value < 1:
         return low, high
     below, above = bound_proportion(value, spread**2, size, confidence)
-    return (min(low, below) if name == "recall_at_precision" else below), above
+    return (min(low, below) if spec.is_best_of_many else below), above
 
 
 def _average(

@@ -68,7 +68,7 @@ class PooledRanking:
         return PooledRanking(self.scores, self.sums + other.sums)
 
     def metrics(self, levels: Levels, confusion: Confusion) -> torch.Tensor:
-        """Return each of METRICS, (metrics,), NaN where undefined.
+        """Return each metric, (metrics,), NaN where undefined.
 
         The calibration error's cuts, where they fall between two positives, divide what lies there
         evenly; all else is exact.

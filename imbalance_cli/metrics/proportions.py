@@ -35,18 +35,10 @@ class Cases:
     decided: float
     budget: float
 
-    def of(self, metric: str) -> float:
-        """Return how many a metric is of; those of the rarer class for one that is of both."""
-        if metric in {"recall", "recall_at_precision", "f1", "f2", "lift_at_1_percent"}:
-            return self.positives
-        own = {
-            "specificity": self.negatives,
-            "precision": self.decided,
-            "precision_at_k": self.budget,
-            "brier": self.rows,
-            "ece": self.rows,
-        }
-        return own.get(metric, min(self.positives, self.negatives))
+    @property
+    def rarer(self) -> float:
+        """Those of the rarer class, which a metric of both classes is of."""
+        return min(self.positives, self.negatives)
 
 
 def bound_proportion(

@@ -12,30 +12,13 @@ import torch
 
 from imbalance_cli.metrics.confusion import Confusion
 from imbalance_cli.metrics.probabilities import mean_gaps
+from imbalance_cli.metrics.registry import METRIC_SPECS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from imbalance_cli.metrics.bands import Bands
 
-METRICS = (
-    "average_precision",
-    "roc_auc",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "f2",
-    "mcc",
-    "balanced_accuracy",
-    "brier",
-    "brier_skill",
-    "log_loss",
-    "ece",
-    "precision_at_k",
-    "recall_at_precision",
-    "lift_at_1_percent",
-)
-"""Of each label, in the order of every report."""
-TOP_SHARE = 0.01  # of lift_at_1_percent
 ROUNDING = 1e-12  # of a precision that is compared with the one asked for
 
 
@@ -130,80 +113,109 @@ class Replicates:
         # sums of weights in another order may differ in rounding
         return Confusion(tp, fp, missed.clamp(min=0), left.clamp(min=0))
 
-    def ranked(self) -> torch.Tensor:
-        """Return average precision and ROC AUC, (2, R), NaN where they are undefined."""
-        true, false = prefixes(self.positives), prefixes(self.negatives)
-        precision = self._average_precision(true, true + false)
-        return torch.stack([precision, self._roc_auc(false, true[:, -1] * false[:, -1])])
-
-    def metrics(self, levels: Levels, confusion: Confusion | None = None) -> torch.Tensor:
-        """Return each of METRICS, (metrics, R), NaN where it is undefined.
+    def metrics(
+        self,
+        levels: Levels,
+        confusion: Confusion | None = None,
+        names: Iterable[str] | None = None,
+    ) -> torch.Tensor:
+        """Return metrics, (metrics, R), NaN where they are undefined.
 
         Args:
             levels: where some of them are taken.
             confusion: (R,), where bands do not end at the thresholds; None where they do.
+            names: of METRIC_SPECS; None for all.
         """
-        true, false = prefixes(self.positives), prefixes(self.negatives)
-        positives, negatives = true[:, -1], false[:, -1]
-        mass = true + false
-        total = mass[:, -1]
-        confusion = confusion or self.confusion()
-        share = positives / total
-        constant = share * (1 - share)
-        brier = self.squares / total
-        values = {
-            "average_precision": self._average_precision(true, mass),
-            "roc_auc": self._roc_auc(false, positives * negatives),
-            "precision": confusion.precision(),
-            "recall": confusion.recall(),
-            "specificity": confusion.specificity(),
-            "f1": confusion.f_beta(),
-            "f2": confusion.f_beta(2.0),
-            "mcc": confusion.mcc(),
-            "balanced_accuracy": confusion.balanced_accuracy(),
-            "brier": brier,
-            "brier_skill": (1 - brier / constant).where(constant > 0, torch.nan),
-            "log_loss": self.losses / total,
-            "ece": mean_gaps(self.gaps, debias=True),
-            "precision_at_k": self._precision_at_k(true, mass, levels.top_k),
-            "recall_at_precision": _recall_at_precision(true, mass, levels.at_precision),
-            "lift_at_1_percent": _lift(true, mass, TOP_SHARE),
-        }
-        return torch.stack([values[name] for name in METRICS])
+        terms = Terms.of(self, levels, confusion or self.confusion())
+        chosen = METRIC_SPECS if names is None else names
+        return torch.stack([METRIC_SPECS[name].compute(terms) for name in chosen])
 
-    def _average_precision(self, true: torch.Tensor, mass: torch.Tensor) -> torch.Tensor:
-        """Return (R,): the mean precision at each positive, as `average_precision` does.
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What metrics are computed of.
+
+    Attributes:
+        replicates: the bands.
+        levels: where the metrics of a budget or a demand are taken.
+        confusion: (R,) decisions.
+        true: (R, K + 1) weight of the positives through each band, from none to all.
+        false: (R, K + 1) the same of the negatives.
+        mass: (R, K + 1) of both.
+    """
+
+    replicates: Replicates
+    levels: Levels
+    confusion: Confusion
+    true: torch.Tensor
+    false: torch.Tensor
+    mass: torch.Tensor
+
+    @classmethod
+    def of(cls, replicates: Replicates, levels: Levels, confusion: Confusion) -> Terms:
+        """Sum the bands up."""
+        true, false = prefixes(replicates.positives), prefixes(replicates.negatives)
+        return cls(replicates, levels, confusion, true, false, true + false)
+
+    @property
+    def total(self) -> torch.Tensor:
+        """The weight of all rows, (R,)."""
+        return self.mass[:, -1]
+
+    def average_precision(self) -> torch.Tensor:
+        """Return the mean precision at each positive, (R,), as `average_precision` does.
 
         The positives of a band of several runs have the precision half way through it.
         """
-        part = torch.where(self.layout.is_run, 0.0, 0.5)
-        at = true[:, 1:] - part * self.positives
-        found = mass[:, 1:] - part * (self.positives + self.negatives)
+        own = self.replicates
+        part = torch.where(own.layout.is_run, 0.0, 0.5)
+        at = self.true[:, 1:] - part * own.positives
+        found = self.mass[:, 1:] - part * (own.positives + own.negatives)
         precision = at / found.clamp(min=torch.finfo(at.dtype).tiny)
-        return (self.positives * precision).sum(dim=1) / true[:, -1]
+        return (own.positives * precision).sum(dim=1) / self.true[:, -1]
 
-    def _roc_auc(self, false: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-        """Return (R,): of the pairs, the share in order, ties counting half."""
-        below = false[:, -1:] - false[:, 1:] + self.layout.concordance * self.negatives
-        return (self.positives * below).sum(dim=1) / pairs
+    def roc_auc(self) -> torch.Tensor:
+        """Return of the pairs the share in order, (R,), ties counting half."""
+        own, false = self.replicates, self.false
+        below = false[:, -1:] - false[:, 1:] + own.layout.concordance * own.negatives
+        return (own.positives * below).sum(dim=1) / (self.true[:, -1] * false[:, -1])
 
-    def _precision_at_k(self, true: torch.Tensor, mass: torch.Tensor, k: int) -> torch.Tensor:
+    def brier(self) -> torch.Tensor:
+        """Return the mean squared error of the probabilities, (R,)."""
+        return self.replicates.squares / self.total
+
+    def brier_skill(self) -> torch.Tensor:
+        """Return 1 less the Brier score over that of the prevalence, (R,)."""
+        share = self.true[:, -1] / self.total
+        constant = share * (1 - share)
+        return (1 - self.brier() / constant).where(constant > 0, torch.nan)
+
+    def log_loss(self) -> torch.Tensor:
+        """Return the mean negative log-likelihood, (R,)."""
+        return self.replicates.losses / self.total
+
+    def calibration_error(self) -> torch.Tensor:
+        """Return the expected calibration error, (R,), less what chance alone adds."""
+        return mean_gaps(self.replicates.gaps, debias=True)
+
+    def precision_at_k(self) -> torch.Tensor:
         """Return (R,): k counts rows, the share of positives is one of their weight."""
-        rows = mass if self.rows is None else prefixes(self.rows)
+        weights, k = self.replicates.rows, self.levels.top_k
+        rows = self.mass if weights is None else prefixes(weights)
         place = find_places(rows, torch.full_like(rows[:, :1], float(k)))
-        share = at_places(true, place) / at_places(mass, place)
+        share = at_places(self.true, place) / at_places(self.mass, place)
         return share[:, 0].where(rows[:, -1] >= k, torch.nan)
 
+    def recall_at_precision(self) -> torch.Tensor:
+        """Return the most recall at no less than the precision that is asked for, (R,)."""
+        reached = self.true >= self.levels.at_precision * self.mass * (1 - ROUNDING)
+        return self.true.where(reached, 0.0).amax(dim=1) / self.true[:, -1]
 
-def _lift(true: torch.Tensor, mass: torch.Tensor, share: float) -> torch.Tensor:
-    top = share * mass[:, -1:]
-    hits = at_places(true, find_places(mass, top))
-    return ((hits / top) / (true[:, -1:] / mass[:, -1:]))[:, 0]
-
-
-def _recall_at_precision(true: torch.Tensor, mass: torch.Tensor, precision: float) -> torch.Tensor:
-    reached = true >= precision * mass * (1 - ROUNDING)
-    return true.where(reached, 0.0).amax(dim=1) / true[:, -1]
+    def lift(self, share: float) -> torch.Tensor:
+        """Return precision among the highest share of the rows over the prevalence, (R,)."""
+        top = share * self.mass[:, -1:]
+        hits = at_places(self.true, find_places(self.mass, top))
+        return ((hits / top) / (self.true[:, -1:] / self.mass[:, -1:]))[:, 0]
 
 
 def prefixes(values: torch.Tensor) -> torch.Tensor:

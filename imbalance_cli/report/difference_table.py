@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from imbalance_cli.comparison import METRICS
+from imbalance_cli.metrics import METRIC_SPECS, compared_metrics
 from imbalance_cli.report.comparison import MARKS, show_signed
 from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_breakable, write_name
 from imbalance_cli.report.names import show_name
-from imbalance_cli.report.run_comparison import RANKING, SMALL
-from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED, show_interval
+from imbalance_cli.report.run_comparison import RANKING
+from imbalance_cli.report.wording import UNDEFINED, show_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,11 +56,11 @@ def write_averages(report: RunsReport) -> list[Scope]:
     """Return each metric over all labels: the macro average of each run, and micro beside it."""
     return [
         Scope(
-            METRIC_WORDS[metric][0],
-            METRIC_WORDS[metric][1],
+            METRIC_SPECS[metric].heading,
+            METRIC_SPECS[metric].meaning,
             Markup("".join(_average_rows(report, metric))),  # noqa: S704  escaped there
         )
-        for metric in METRICS
+        for metric in compared_metrics()
     ]
 
 
@@ -74,7 +74,7 @@ def write_differences(report: RunsReport, places: Mapping[str, str]) -> Differen
     comparison = report.comparison
     order = rank_labels(comparison)
     is_paged = len(order) > MOST_AT_ONCE
-    metrics = OF_MANY if is_paged else METRICS
+    metrics = OF_MANY if is_paged else compared_metrics()
     scales = {
         metric: _scale(
             run.labels[i].metrics[metric] for run in comparison.candidates for i in order
@@ -86,7 +86,7 @@ def write_differences(report: RunsReport, places: Mapping[str, str]) -> Differen
     )
     names = [show_name(run.name, HEADING) for run in report.runs]
     return DifferenceTable(
-        {metric: METRIC_WORDS[metric][0] for metric in metrics},
+        {metric: METRIC_SPECS[metric].heading for metric in metrics},
         [column for metric in metrics for column in _columns(metric, names, scales[metric])],
         Markup(body),  # noqa: S704  escaped in _label_row
         is_paged,
@@ -109,7 +109,7 @@ def rank_labels(comparison: Comparison) -> list[int]:
 
 
 def _columns(metric: str, names: Sequence[str], scale: float) -> Iterator[tuple[str, Column]]:
-    short, meaning = METRIC_WORDS[metric]
+    short, meaning = METRIC_SPECS[metric].heading, METRIC_SPECS[metric].meaning
     first, *others = names
     classes = f"m {metric}"
     for name in names:
@@ -177,7 +177,7 @@ def _value(compared: Compared, metric: str, *, with_interval: bool) -> str:
     if compared.value is None:
         return UNDEFINED
     interval = show_interval(compared.low, compared.high) if with_interval else ""
-    digits = 4 if metric in SMALL else 3
+    digits = METRIC_SPECS[metric].digits
     return f"{compared.value:.{digits}f}" + (f"<small>{interval}</small>" if interval else "")
 
 
@@ -187,7 +187,7 @@ def _difference(
     """Return two cells: the difference with its mark, and its drawing."""
     if compared.difference is None:
         return f"<td{classes}>{UNDEFINED}<td{classes}>"
-    digits = 4 if metric in SMALL else 3
+    digits = METRIC_SPECS[metric].digits
     low, high = compared.difference_low, compared.difference_high
     text = show_signed(compared.difference, digits)
     mark = MARKS.get(compared.verdict or "", "")

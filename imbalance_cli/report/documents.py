@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.evaluation import (
-    METRICS,
+    METRIC_SPECS,
     WITH_INTERVAL,
     Estimate,
     Evaluation,
@@ -57,13 +57,15 @@ def peer_from_json(content: bytes) -> dict[str, Any] | None:
 
 def _read_label(label: dict[str, Any]) -> LabelEvaluation:
     intervals = label.pop("intervals")
-    for name in METRICS:
-        value = label[name]["value"] if name in WITH_INTERVAL else label[name]
-        label[name] = Estimate(value, **intervals.get(name, {}))
+    metrics = {}
+    for name in METRIC_SPECS:
+        value = label.pop(name)
+        value = value["value"] if name in WITH_INTERVAL else value
+        metrics[name] = Estimate(value, **intervals.get(name, {}))
     untuned = Untuned(
         **{field.name: label.pop(field.name) for field in dataclasses.fields(Untuned)}
     )
-    return LabelEvaluation(**label, untuned=untuned)
+    return LabelEvaluation(**label, metrics=metrics, untuned=untuned)
 
 
 def to_csv(evaluation: Evaluation) -> bytes:

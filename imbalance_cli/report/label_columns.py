@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from imbalance_cli.evaluation import METRIC_SPECS
 from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
 from imbalance_cli.report.ordering import PREVALENCE
 
@@ -60,8 +61,9 @@ def show_interval(estimate: Estimate) -> str:
     return f"{estimate.low:.2f}-{estimate.high:.2f}"
 
 
-def _metric(heading: str, name: str) -> Column:
-    return Column(heading, lambda label: show_number(getattr(label, name).value), name)
+def _metric(name: str) -> Column:
+    heading = METRIC_SPECS[name].column
+    return Column(heading, lambda label: show_number(label.metrics[name].value), name)
 
 
 def _threshold(label: LabelEvaluation) -> str:
@@ -72,32 +74,32 @@ def _prevalence(label: LabelEvaluation) -> str:
     return UNDEFINED if label.prevalence is None else f"{100 * label.prevalence:.3g}%"
 
 
-COLUMNS = {
+PLAIN_COLUMNS = {
     "positives": Column("pos.", lambda label: f"{label.positives:,}"),
     "support": Column("rows", lambda label: f"{label.support:,}"),
     "missing": Column("miss.", lambda label: f"{label.missing:,}"),
     "prevalence": Column("prev.", _prevalence),
-    "average_precision": _metric("AP", "average_precision"),
     "bar": Column("┊ no skill", lambda _: " " * WIDTH, is_bar=True),
     "interval": Column("interval", lambda label: show_interval(label.average_precision)),
-    "roc_auc": _metric("AUC", "roc_auc"),
-    "f1": _metric("F1", "f1"),
-    "precision": _metric("prec", "precision"),
-    "recall": _metric("recall", "recall"),
     "threshold": Column("thresh", _threshold),
-    "ece": _metric("ECE", "ece"),
-    "mcc": _metric("MCC", "mcc"),
-    "brier_skill": _metric("Brier\nskill", "brier_skill"),
-    "specificity": _metric("spec.", "specificity"),
-    "f2": _metric("F2", "f2"),
-    "balanced_accuracy": _metric("bal.\nacc.", "balanced_accuracy"),
-    "precision_at_k": _metric("prec\nat k", "precision_at_k"),
-    "recall_at_precision": _metric("recall\nat p", "recall_at_precision"),
-    "lift_at_1_percent": _metric("lift\nat 1%", "lift_at_1_percent"),
-    "log_loss": _metric("log\nloss", "log_loss"),
-    "brier": _metric("Brier", "brier"),
 }
-"""In the order in which they stand, after the label; that of bars is yet to be drawn."""
+"""Those that are no metrics; that of bars is yet to be drawn."""
+
+ORDER = (
+    *("positives", "support", "missing", "prevalence", "average_precision", "bar", "interval"),
+    *("roc_auc", "f1", "precision", "recall", "threshold", "ece", "mcc", "brier_skill"),
+    *("specificity", "f2", "balanced_accuracy", "precision_at_k", "recall_at_precision"),
+    *("lift_at_1_percent", "log_loss", "brier"),
+)
+"""The order in which columns stand, after the label; other metrics follow."""
+
+
+def list_columns() -> dict[str, Column]:
+    """Return all columns, in the order in which they stand."""
+    metrics = {name: _metric(name) for name in METRIC_SPECS}
+    columns = PLAIN_COLUMNS | metrics
+    return {name: columns[name] for name in dict.fromkeys([*ORDER, *metrics])}
+
 
 BASE = (
     *("average_precision", "positives", "f1", "precision", "recall", "bar", "roc_auc", "threshold"),
@@ -122,28 +124,30 @@ def choose_columns(labels: Sequence[LabelEvaluation], room: int, sort: str) -> d
         sort: what the labels are sorted by, which is shown if at all possible.
     """
     taken = set()
+    columns = list_columns()
     for name in _by_importance(labels, sort):
-        needed = COLUMNS[name].width(labels) + 1
+        needed = columns[name].width(labels) + 1
         if needed > room:
             break
         taken.add(name)
         room -= needed
     bar = functools.partial(draw_bar, scale=Scale.of(labels))
-    drawn = COLUMNS | {"bar": dataclasses.replace(COLUMNS["bar"], cell=bar)}
+    drawn = columns | {"bar": dataclasses.replace(columns["bar"], cell=bar)}
     return {name: column for name, column in drawn.items() if name in taken}
 
 
 def room_for_names(labels: Sequence[LabelEvaluation], room: int, sort: str) -> int:
     """Return how many characters the columns of every report leave for the names of labels."""
     names = dict.fromkeys([*_shown_first(sort), *BASE])
-    return room - sum(COLUMNS[name].width(labels) + 1 for name in names)
+    columns = list_columns()
+    return room - sum(columns[name].width(labels) + 1 for name in names)
 
 
 def _shown_first(sort: str) -> list[str]:
-    return [sort] if sort in COLUMNS and sort != PREVALENCE else []
+    return [sort] if sort in list_columns() and sort != PREVALENCE else []
 
 
 def _by_importance(labels: Sequence[LabelEvaluation], sort: str) -> list[str]:
     has_missing = any(label.missing for label in labels)
-    names = dict.fromkeys([*_shown_first(sort), *BASE, *MORE])
+    names = dict.fromkeys([*_shown_first(sort), *BASE, *MORE, *METRIC_SPECS])
     return [name for name in names if name != "missing" or has_missing]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from imbalance_cli.evaluation import METRICS, Estimate
+from imbalance_cli.evaluation import METRIC_SPECS, Estimate
 from imbalance_cli.report.chance import is_no_better_than_chance
 from imbalance_cli.report.names import escape_name
 from imbalance_cli.report.wording import (
-    METRIC_WORDS,
     UNDEFINED,
     show_interval,
     show_number,
@@ -66,7 +65,7 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
         places: where in the page a label has figures, by its name.
     """
     rows = sorted(evaluation.labels, key=lambda label: -(label.prevalence or 0.0))
-    more = [name for name in METRICS if name not in ("average_precision", *FIRST, *LAST)]
+    more = [name for name in METRIC_SPECS if name not in ("average_precision", *FIRST, *LAST)]
     with_intervals = len(rows) <= MOST_AT_ONCE
     body = "".join(_row(label, places, more, with_intervals=with_intervals) for label in rows)
     columns = [
@@ -88,7 +87,7 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
 
 
 def _column(name: str, *, more: bool = False) -> Column:
-    return Column(*METRIC_WORDS[name], more=more)
+    return Column(METRIC_SPECS[name].heading, METRIC_SPECS[name].meaning, more=more)
 
 
 def _row(

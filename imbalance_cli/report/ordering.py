@@ -6,9 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, nearest
-from imbalance_cli.evaluation import METRICS
+from imbalance_cli.evaluation import METRIC_SPECS
+from imbalance_cli.metrics import lower_is_better
 from imbalance_cli.report.chance import are_alike
-from imbalance_cli.report.wording import METRIC_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,56 +17,59 @@ if TYPE_CHECKING:
 
 PREVALENCE, RANKING = "prevalence", "average_precision"
 COUNTS = ("support", "positives", "missing", PREVALENCE, "threshold")
-SORTS = (PREVALENCE, "label", *(name for name in COUNTS if name != PREVALENCE), *METRICS)
-"""What labels can be sorted by."""
-HEADINGS = {
-    **{"_".join(word.casefold().split()): name for name, (word, _) in METRIC_WORDS.items()},
-    "auc": "roc_auc",
-    "prec": "precision",
-    "spec.": "specificity",
-    "bal._acc.": "balanced_accuracy",
-    "prec_at_k": "precision_at_k",
-    "recall_at_p": "recall_at_precision",
-    "lift_at_1%": "lift_at_1_percent",
+SHORTER = {
     "thresh": "threshold",
     "pos.": "positives",
     "prev.": PREVALENCE,
     "rows": "support",
     "miss.": "missing",
 }
-"""What else the tables call these, in small letters."""
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece"})
+"""What a terminal calls these."""
 MOST_LABELS = 60  # that are all shown
 SHOWN = 20  # of each kind, where there are more
 
 
-def read_sort(name: str | None, known: Sequence[str] = SORTS) -> str | None:
+def list_sorts() -> tuple[str, ...]:
+    """Return what labels can be sorted by."""
+    counts = (name for name in COUNTS if name != PREVALENCE)
+    return (PREVALENCE, "label", *counts, *METRIC_SPECS)
+
+
+def read_sort(name: str | None, known: Sequence[str] | None = None) -> str | None:
     """Return what a name says that labels are to be sorted by, in any case; None for no name.
 
     Args:
         name: of --sort, or a heading of a table.
-        known: what they can be sorted by.
+        known: what they can be sorted by; None for all of `list_sorts`.
 
     Raises:
         ConfigError: it names nothing of that; the nearest is told.
     """
     if name is None:
         return None
-    found = "_".join(name.casefold().split())
-    found = HEADINGS.get(found, found)
+    known = known or list_sorts()
+    found = _as_key(name)
+    called = {_as_key(spec.heading): spec.name for spec in METRIC_SPECS.values()}
+    called |= {_as_key(spec.column): spec.name for spec in METRIC_SPECS.values()}
+    found = (called | SHORTER).get(found, found)
     if found not in known:
         raise ConfigError(
-            f"--sort: no metric {name!r}" + (" of several runs" if found in SORTS else ""),
+            f"--sort: no metric {name!r}" + (" of several runs" if found in list_sorts() else ""),
             hint=nearest(found, known) or f"--sort takes {', '.join(known)}",
         )
     return found
+
+
+def _as_key(heading: str) -> str:
+    """Return a heading in small letters, its words joined."""
+    return "_".join(heading.casefold().split())
 
 
 def sort_labels(labels: Sequence[LabelEvaluation], by: str) -> list[LabelEvaluation]:
     """Return the labels, the best or the most first, names by alphabet, what is undefined last."""
     if by == "label":
         return sorted(labels, key=lambda label: label.label)
-    sign = 1 if by in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(by) else -1
 
     def place(label: LabelEvaluation) -> tuple[bool, float]:
         value = value_of(label, by)
@@ -115,10 +118,10 @@ def keep_judged(labels: Sequence[LabelEvaluation], metric: str) -> list[LabelEva
 
 def ranking_of(by: str) -> str:
     """Return the metric that says which labels are best, where they are sorted by something."""
-    return by if by in METRICS else RANKING
+    return by if by in METRIC_SPECS else RANKING
 
 
 def value_of(label: LabelEvaluation, name: str) -> float | None:
     """Return a metric or a count of a label."""
-    number = getattr(label, name).value if name in METRICS else getattr(label, name)
+    number = getattr(label, name).value if name in METRIC_SPECS else getattr(label, name)
     return None if number is None else float(number)

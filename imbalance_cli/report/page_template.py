@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from imbalance_cli.comparison import METRICS
+from imbalance_cli.metrics import compared_metrics
 from imbalance_cli.report.palette import COLOURS
 from imbalance_cli.report.svg import figure_style
 
@@ -65,5 +65,5 @@ def _colours() -> str:
 
 def _one_metric() -> str:
     """Return the rule that a table of several metrics shows the columns of the chosen one alone."""
-    others = (f"table[data-metric={metric}] .m:not(.{metric})" for metric in METRICS)
+    others = (f"table[data-metric={metric}] .m:not(.{metric})" for metric in compared_metrics())
     return f"{','.join(others)}{{display:none}}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.comparison import show_signed
-from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED, show_interval
+from imbalance_cli.report.wording import UNDEFINED, show_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-METRICS = {"average_precision": 3, "roc_auc": 3, "f1": 3, "log_loss": 4, "ece": 3}
-"""What is shown, and with how many digits after the point."""
+SHOWN = ("average_precision", "roc_auc", "f1", "log_loss", "ece")
 HEADINGS = [
     ("Model", "the other kind is trained, calibrated and cut at thresholds on the same rows"),
-    *(METRIC_WORDS[name] for name in METRICS),
+    *((METRIC_SPECS[name].heading, METRIC_SPECS[name].meaning) for name in SHOWN),
     ("AP difference", "to the network, with its paired interval"),
     ("Seconds", "of processor time that training took"),
 ]
@@ -36,7 +36,7 @@ def list_peer_rows(peer: Mapping[str, Any]) -> list[PeerRow]:
 
 def _cells(model: Mapping[str, Any]) -> list[str]:
     macro = model["macro"]
-    values = [_show(macro[name]["value"], digits) for name, digits in METRICS.items()]
+    values = [_show(macro[name]["value"], METRIC_SPECS[name].digits) for name in SHOWN]
     ranking = macro["average_precision"]
     difference = UNDEFINED
     if ranking["difference"] is not None:

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from imbalance_cli.comparison import LOWER_IS_BETTER, METRICS
+from imbalance_cli.metrics import METRIC_SPECS, compared_metrics
 from imbalance_cli.report.comparison import (
     DIFFERENCE,
     describe_marks,
@@ -29,24 +29,19 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison, LabelComparison
 
 RANKING = "average_precision"
-WORDS = {
-    "average_precision": "average precision",
-    "roc_auc": "ROC AUC",
-    "f1": "F1",
-    "mcc": "MCC",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-}
-SMALL = frozenset({"brier", "log_loss"})  # which have a digit more
-SORTS = ("prevalence", "label", "positives", "support", *METRICS)
-"""What the labels of several runs can be sorted by."""
+COUNTS = ("prevalence", "label", "positives", "support")
+"""What the labels of several runs can be sorted by, beside the metrics."""
 NAMES = 20  # characters of a line of a label's name, and of a run's
 MOST_LABELS, SHOWN = 40, 20
 OTHERS = (
     "{:,} labels in all, the {} of the largest differences above: --format csv and --format json "
     "have the others."
 )
+
+
+def list_sorts() -> tuple[str, ...]:
+    """Return what the labels of several runs can be sorted by."""
+    return (*COUNTS, *compared_metrics())
 
 
 def draw_run_comparison(
@@ -58,7 +53,7 @@ def draw_run_comparison(
         comparison: of the runs with the first.
         part: what the rows are, as test.
         source: that they are of.
-        sort: what the labels are sorted by; where it is one of METRICS, their numbers are of it.
+        sort: what the labels are sorted by; where it is a metric, their numbers are of it.
     """
     labels = comparison.candidates[0].labels
     several = len(labels) > 1
@@ -71,9 +66,14 @@ def draw_run_comparison(
         Text(),
     ]
     if several:
-        metric = sort if sort in METRICS else RANKING
+        metric = sort if sort in METRIC_SPECS else RANKING
         shown = _choose_labels(comparison, metric, sort)
-        parts += [Text(f"{WORDS[metric]} a label", style="bold")]
+        parts += [
+            Text(
+                f"{METRIC_SPECS[metric].title or METRIC_SPECS[metric].heading} a label",
+                style="bold",
+            )
+        ]
         parts += [_draw_labels(comparison, metric, shown), Text()]
         if len(shown) < len(labels):
             parts.append(Text(OTHERS.format(len(labels), len(shown)), style="dim"))
@@ -121,9 +121,9 @@ def _place(label: LabelComparison, sort: str | None) -> tuple[bool, float, str]:
     """Return where a label stands: the best or the most first, undefined last."""
     if sort == "label":
         return False, 0.0, label.label
-    if sort in METRICS:
+    if sort in METRIC_SPECS:
         value = label.metrics[sort].value
-        sign = 1 if sort in LOWER_IS_BETTER else -1
+        sign = 1 if METRIC_SPECS[sort].lower_is_better else -1
         return value is None, sign * (value or 0.0), ""
     if sort in {"positives", "support"}:
         return False, -float(getattr(label, sort)), ""
@@ -132,7 +132,7 @@ def _place(label: LabelComparison, sort: str | None) -> tuple[bool, float, str]:
 
 def _draw_labels(comparison: Comparison, metric: str, shown: Sequence[int]) -> Table:
     """Draw a row a run for each label."""
-    places = 4 if metric in SMALL else 3
+    places = METRIC_SPECS[metric].digits
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("label", overflow="fold")
     table.add_column("run", overflow="fold")

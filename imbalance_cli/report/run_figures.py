@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.figures import (
     Bullet,
     Cell,
@@ -14,7 +15,7 @@ from imbalance_cli.report.figures import (
     Ranking,
     number_axis,
 )
-from imbalance_cli.report.wording import METRIC_WORDS, UNDEFINED
+from imbalance_cli.report.wording import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +90,7 @@ def _draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Iter
         )
         yield Ranking(
             name,
-            f"{METRIC_WORDS[metric][0]} of {end}",
+            f"{METRIC_SPECS[metric].heading} of {end}",
             f"Dots are the {scale}, {lines}ticks {chance}.{which}",
             scale,
             tuple(bullets),

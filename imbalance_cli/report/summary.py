@@ -7,11 +7,11 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.chance import Verdict, judge
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.wording import (
-    METRIC_WORDS,
     MULTILABEL_WORDS,
     join_words,
     name_rows,
@@ -165,7 +165,7 @@ def write_reading(evaluation: Evaluation) -> str:
 
 
 def _has_intervals(evaluation: Evaluation) -> bool:
-    estimates = (label.estimates().values() for label in evaluation.labels)
+    estimates = (label.metrics.values() for label in evaluation.labels)
     of_averages = (
         evaluation.macro_intervals,
         evaluation.micro_intervals,
@@ -219,8 +219,10 @@ def _label_numbers(label: LabelEvaluation) -> list[KeyNumber]:
         "brier_skill": f"ECE {show_number(label.ece.value)}",
     }
     return [
-        _key_number(TILES.get(name, METRIC_WORDS[name][0]), estimate.value, estimate, notes[name])
-        for name, estimate in label.estimates().items()
+        _key_number(
+            TILES.get(name, METRIC_SPECS[name].heading), estimate.value, estimate, notes[name]
+        )
+        for name, estimate in label.metrics.items()
         if name in notes
     ]
 
@@ -229,8 +231,8 @@ def list_metrics(evaluation: Evaluation) -> list[MetricRow]:
     """Return every metric of a run with one label."""
     [label] = evaluation.labels
     rows = []
-    for name, estimate in label.estimates().items():
-        short, meaning = METRIC_WORDS[name]
+    for name, estimate in label.metrics.items():
+        short, meaning = METRIC_SPECS[name].heading, METRIC_SPECS[name].meaning
         exact = {
             "precision_at_k": f"; k is {evaluation.levels.top_k:,}",
             "recall_at_precision": f"; here {evaluation.levels.at_precision:g}",
@@ -263,9 +265,9 @@ def write_table_note(evaluation: Evaluation) -> str:
     levels, means = evaluation.levels, evaluation.macro_labels
     over = means[RANKING]
     others: dict[int, list[str]] = {}
-    for name in METRIC_WORDS:
+    for name in METRIC_SPECS:
         if means[name] not in {over, 0}:
-            others.setdefault(means[name], []).append(METRIC_WORDS[name][0])
+            others.setdefault(means[name], []).append(METRIC_SPECS[name].heading)
     apart = "".join(f", {count:,} for {join_words(names)}" for count, names in others.items())
     return (
         f"Macro: the mean over the labels where a metric is defined, {over:,} for AP{apart}. "

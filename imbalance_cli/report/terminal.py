@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.bars import Scale
 from imbalance_cli.report.label_columns import (
     UNDEFINED,
@@ -18,7 +19,7 @@ from imbalance_cli.report.label_columns import (
 from imbalance_cli.report.names import cell_width, escape_name, fold_name, show_name
 from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
 from imbalance_cli.report.sentences import describe_findings
-from imbalance_cli.report.wording import METRIC_WORDS, name_rows
+from imbalance_cli.report.wording import name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,9 @@ class Report:
             yield from map(Text, findings)
             yield Text()
         if len(evaluation.labels) > MOST_LABELS:
-            others = OTHERS.format(len(evaluation.labels), METRIC_WORDS[ranking_of(self.sort)][0])
+            others = OTHERS.format(
+                len(evaluation.labels), METRIC_SPECS[ranking_of(self.sort)].heading
+            )
             yield Text(others, style="dim")
         yield from (Text(line, style="dim") for line in _legend(evaluation, columns, shown))
         yield Text(f"run: {escape_name(self.run)}")

@@ -12,32 +12,6 @@ if TYPE_CHECKING:
 UNDEFINED = "\N{EN DASH}"
 SMALL = 0.1  # numbers under this have a third digit in an interval
 
-METRIC_WORDS = {
-    "average_precision": ("AP", "average precision: the mean precision over all recalls"),
-    "roc_auc": ("ROC AUC", "the chance that a positive scores above a negative; 0.5 without skill"),
-    "precision": ("Precision", "of the rows decided positive, the share that are"),
-    "recall": ("Recall", "of the positives, the share decided positive"),
-    "specificity": ("Specificity", "of the negatives, the share decided negative"),
-    "f1": ("F1", "harmonic mean of precision and recall"),
-    "f2": ("F2", "as F1, recall counting twice as much"),
-    "mcc": ("MCC", "Matthews' correlation of decisions and targets; 0 without skill"),
-    "balanced_accuracy": ("Balanced acc.", "mean of recall and specificity; 0.5 without skill"),
-    "brier": ("Brier", "mean squared error of the probabilities; lower is better"),
-    "brier_skill": ("Brier skill", "1 less Brier over that of always saying the prevalence"),
-    "log_loss": ("Log loss", "mean negative log-likelihood, in nats; lower is better"),
-    "ece": ("ECE", "expected calibration error, over bins of equal mass; lower is better"),
-    "precision_at_k": ("Precision at k", "precision among the k rows of highest probability"),
-    "recall_at_precision": ("Recall at prec.", "the most recall at no less than a precision"),
-    "lift_at_1_percent": (
-        "Lift at 1 %",
-        (
-            "precision in the top 1 % over the prevalence; a row, or a run of equal scores, at "
-            "the boundary counts in part"
-        ),
-    ),
-}
-"""What a metric is called in the head of a table, and what it means."""
-
 MULTILABEL_WORDS = {
     "samples_f1": (
         "Samples F1",

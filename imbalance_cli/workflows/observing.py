@@ -103,7 +103,7 @@ class Finish:
     def of_evaluation(cls, command: Command, directory: Path, evaluation: Evaluation) -> Finish:
         """Return what a model came to."""
         labels = [
-            (label.label, {name: found.value for name, found in label.estimates().items()})
+            (label.label, {name: found.value for name, found in label.metrics.items()})
             for label in evaluation.labels
         ]
         scores = HeldOutScores(None, dict(evaluation.macro), labels)

@@ -69,7 +69,7 @@ def with_own_intervals(comparison: Comparison, evaluations: Sequence[Evaluation]
             candidate,
             macro=_bound(candidate.macro, evaluation.macro_intervals),
             labels=[
-                dataclasses.replace(label, metrics=_bound(label.metrics, own.estimates()))
+                dataclasses.replace(label, metrics=_bound(label.metrics, own.metrics))
                 for label, own in zip(candidate.labels, evaluation.labels, strict=True)
             ],
         )
