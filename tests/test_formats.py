@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.labels import LabelCounts, count_labels, encode_labels
-from imbalance_cli.readers import INPUT_FORMATS, ndjson, open_source, read_table
+from imbalance_cli.readers import ndjson, open_source, read_table
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
-from imbalance_cli.readers.formats import SUFFIXES, detect_format, table_suffix
+from imbalance_cli.readers.formats import FORMAT_SPECS, detect_format, list_suffixes, table_suffix
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.text_formats import sniff_delimiter
 
@@ -202,8 +202,8 @@ def test_svmlight_text_is_read(write: WriteFile, suffix: str, compression: str) 
 
 
 def test_every_format_has_a_suffix() -> None:
-    assert set(SUFFIXES.values()) == set(INPUT_FORMATS)
-    for suffix, input_format in SUFFIXES.items():
+    assert set(list_suffixes().values()) == set(FORMAT_SPECS)
+    for suffix, input_format in list_suffixes().items():
         for compression in COMPRESS:
             name = f"dir.x/A.b{suffix.upper()}{compression}"
             assert table_suffix(name) == suffix

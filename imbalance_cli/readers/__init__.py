@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.delimiter import parse_delimiter
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.formats import (
+    FORMAT_SPECS,
     HEAD_BYTES,
-    INPUT_FORMATS,
+    Opening,
     check_format,
     detect_format,
     refuse_idle_delimiter,
@@ -21,8 +21,7 @@ from imbalance_cli.readers.formats import (
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
-from imbalance_cli.readers.text_formats import choose_delimiter, sniff_delimiter
-from imbalance_cli.readers.typed import ArrowSource, ParquetSource, first_line, shared_numbers
+from imbalance_cli.readers.typed import first_line, shared_numbers
 from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from imbalance_cli.stages import Tell
 
 __all__ = [
-    "INPUT_FORMATS",
     "Table",
     "batch_table",
     "find_row",
@@ -59,7 +57,7 @@ def open_source(
 
     Args:
         name: a path, a glob or directory of Parquet files, or "-" for stdin.
-        input_format: one of INPUT_FORMATS, which then is not looked for.
+        input_format: one of FORMAT_SPECS, which then is not looked for.
         delimiter: between two cells of delimited text, as `parse_delimiter` reads it.
         usual_delimiter: where none is given, the one of delimited text whose header holds it.
 
@@ -79,26 +77,7 @@ def open_source(
     )
     if given is not None:
         refuse_idle_delimiter(name, found, given, is_named=input_format is not None)
-    match found:
-        case "csv" | "tsv":
-            read_off = "\t" if found == "tsv" else sniff_delimiter(head)
-            return DelimitedSource(name, given or choose_delimiter(head, read_off, usual_delimiter))
-        case "ndjson":
-            from imbalance_cli.readers.ndjson import NdjsonSource
-
-            return NdjsonSource(name)
-        case "parquet":
-            return ParquetSource(name)
-        case "arrow":
-            return ArrowSource(name)
-        case "svmlight":
-            from imbalance_cli.readers.svmlight import SvmlightSource
-
-            return SvmlightSource(name)
-        case _:
-            from imbalance_cli.readers.arrays import open_arrays
-
-            return open_arrays(name, found)
+    return FORMAT_SPECS[found].open(Opening(name, head, given, usual_delimiter))
 
 
 def _read_delimiter(text: str) -> str:

@@ -7,54 +7,151 @@ nothing, the first lines do.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError, nearest
 from imbalance_cli.readers.compression import COMPRESSIONS
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.records import BYTE_ORDER_MARK
 from imbalance_cli.readers.streams import STDIN, check_file
-from imbalance_cli.readers.text_formats import format_of_text
+from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, sniff_delimiter
 
-SUFFIXES = {
-    ".csv": "csv",
-    ".txt": "csv",
-    ".data": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".pt": "pt",
-    ".pth": "pt",
-    ".safetensors": "safetensors",
-    ".svm": "svmlight",
-    ".svmlight": "svmlight",
-    ".libsvm": "svmlight",
-}
-INPUT_FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
-MAGICS = {
-    b"PAR1": "parquet",
-    b"ARROW1": "arrow",
-    b"\xff\xff\xff\xff": "arrow",  # a stream
-    b"\x93NUMPY": "npy",
-}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imbalance_cli.readers.source import Source
+
 OBJECT = re.compile(rb'\s*\{\s*["}]')
 ZIP = b"PK\x03\x04"
-ZIP_MEMBERS = {".npy": "npz", "data.pkl": "pt"}  # how the name of the first one ends
 HEAD_BYTES = 64 * 2**10  # what is looked at
 SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
 DELIMITED = frozenset({"csv", "tsv"})
-BINARY = frozenset({"parquet", "arrow", "npy", "npz", "pt", "safetensors"})
 ANY_TEXT = frozenset({".txt", ".data"})  # of delimited text, if nothing else is to be seen
 SHOWN = {"csv": "delimited text", "svmlight": "svmlight text"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What is to be opened.
+
+    Attributes:
+        name: a path, a glob or directory of Parquet files, or "-".
+        head: its first bytes, decompressed.
+        delimiter: that was asked for; None where none was.
+        usual_delimiter: the one of delimited text whose header holds it.
+    """
+
+    name: str
+    head: bytes
+    delimiter: str | None
+    usual_delimiter: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FormatSpec:
+    """A format of tables.
+
+    Attributes:
+        name: as --input-format has it.
+        suffixes: of its files.
+        open: makes a source.
+        magics: with one of which its files begin.
+        member: how the name of the first file in it ends, where it is a zip.
+        is_binary: whether it is no text.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    open: Callable[[Opening], Source]
+    magics: tuple[bytes, ...] = ()
+    member: str | None = None
+    is_binary: bool = True
+
+
+FORMAT_SPECS: dict[str, FormatSpec] = {}
+"""By name, in the order of help."""
+
+
+def register_format(spec: FormatSpec) -> None:
+    """Make a format known; it takes the place of one with the same name."""
+    FORMAT_SPECS[spec.name] = spec
+
+
+def _open_delimited(found: Opening) -> Source:
+    from imbalance_cli.readers.delimited import DelimitedSource
+
+    read_off = sniff_delimiter(found.head)
+    chosen = found.delimiter or choose_delimiter(found.head, read_off, found.usual_delimiter)
+    return DelimitedSource(found.name, chosen)
+
+
+def _open_tabs(found: Opening) -> Source:
+    from imbalance_cli.readers.delimited import DelimitedSource
+
+    chosen = found.delimiter or choose_delimiter(found.head, "\t", found.usual_delimiter)
+    return DelimitedSource(found.name, chosen)
+
+
+def _open_parquet(found: Opening) -> Source:
+    from imbalance_cli.readers.typed import ParquetSource
+
+    return ParquetSource(found.name)
+
+
+def _open_arrow(found: Opening) -> Source:
+    from imbalance_cli.readers.typed import ArrowSource
+
+    return ArrowSource(found.name)
+
+
+def _open_ndjson(found: Opening) -> Source:
+    from imbalance_cli.readers.ndjson import NdjsonSource
+
+    return NdjsonSource(found.name)
+
+
+def _open_svmlight(found: Opening) -> Source:
+    from imbalance_cli.readers.svmlight import SvmlightSource
+
+    return SvmlightSource(found.name)
+
+
+def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
+    def open_them(found: Opening) -> Source:
+        from imbalance_cli.readers.arrays import open_arrays
+
+        return open_arrays(found.name, input_format)
+
+    return open_them
+
+
+for _spec in (
+    FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False),
+    FormatSpec("tsv", (".tsv", ".tab"), _open_tabs, is_binary=False),
+    FormatSpec("parquet", (".parquet", ".pq"), _open_parquet, (b"PAR1",)),
+    FormatSpec(
+        "arrow",
+        (".arrow", ".feather", ".ipc"),
+        _open_arrow,
+        (b"ARROW1", b"\xff\xff\xff\xff"),  # a file, or a stream
+    ),
+    FormatSpec("ndjson", (".ndjson", ".jsonl"), _open_ndjson, is_binary=False),
+    FormatSpec("npy", (".npy",), _open_arrays("npy"), (b"\x93NUMPY",)),
+    FormatSpec("npz", (".npz",), _open_arrays("npz"), member=".npy"),
+    FormatSpec("pt", (".pt", ".pth"), _open_arrays("pt"), member="data.pkl"),
+    FormatSpec("safetensors", (".safetensors",), _open_arrays("safetensors")),
+    FormatSpec("svmlight", (".svm", ".svmlight", ".libsvm"), _open_svmlight, is_binary=False),
+):
+    register_format(_spec)
+
+
+def list_suffixes() -> dict[str, str]:
+    """Return the format that each suffix stands for."""
+    specs = FORMAT_SPECS.values()
+    return {suffix: spec.name for spec in specs for suffix in spec.suffixes}
 
 
 def check_format(input_format: str) -> str:
@@ -63,16 +160,16 @@ def check_format(input_format: str) -> str:
     Raises:
         SourceError: it is not.
     """
-    if input_format not in INPUT_FORMATS:
+    if input_format not in FORMAT_SPECS:
         raise SourceError(
             f"no input format is called {input_format!r}",
-            hint=nearest(input_format, INPUT_FORMATS) or f"one of {', '.join(INPUT_FORMATS)}",
+            hint=nearest(input_format, list(FORMAT_SPECS)) or f"one of {', '.join(FORMAT_SPECS)}",
         )
     return input_format
 
 
 def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
-    """Say which of INPUT_FORMATS a source has.
+    """Say which of FORMAT_SPECS a source has.
 
     Args:
         name: a path, a glob of Parquet files, a directory of them, or "-".
@@ -88,10 +185,11 @@ def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
     if by_content:
         return by_content
     suffix = table_suffix(name)
-    by_suffix = SUFFIXES.get(suffix)
-    is_told = by_suffix is not None and by_suffix not in BINARY and suffix not in ANY_TEXT
+    by_suffix = list_suffixes().get(suffix)
+    is_binary = by_suffix is not None and FORMAT_SPECS[by_suffix].is_binary
+    is_told = by_suffix is not None and not is_binary and suffix not in ANY_TEXT
     by_lines = None if is_told else format_of_text(head)
-    if by_suffix in BINARY and by_lines:
+    if is_binary and by_lines:
         raise SourceError(
             f"{name}: is called {suffix}, and begins as {SHOWN[by_lines]}",
             hint=f"give it the name of what it is; or --input-format {by_lines} "
@@ -106,7 +204,7 @@ def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
     raise SourceError(
         f"{name}: neither the suffix {''.join(Path(name).suffixes[-2:])!r} nor the first bytes say "
         "what it is",
-        hint=f"--input-format (data.input_format) does; or one of {', '.join(SUFFIXES)}",
+        hint=f"--input-format (data.input_format) does; or one of {', '.join(list_suffixes())}",
     )
 
 
@@ -140,13 +238,14 @@ def table_suffix(name: str) -> str:
 
 
 def _format_of_content(head: bytes) -> str | None:
-    for magic, input_format in MAGICS.items():
-        if head.startswith(magic):
-            return input_format
+    specs = FORMAT_SPECS.values()
+    for spec in specs:
+        if head.startswith(spec.magics):
+            return spec.name
     if head.startswith(ZIP):
         size = int.from_bytes(head[26:28], "little")  # of the first member's name, at 30
-        member = head[30 : 30 + size].decode("latin1")
-        return next((f for end, f in ZIP_MEMBERS.items() if member.endswith(end)), None)
+        first = head[30 : 30 + size].decode("latin1")
+        return next((s.name for s in specs if s.member and first.endswith(s.member)), None)
     size = int.from_bytes(head[:8], "little")  # of the header of safetensors, an object
     if head[8:9] == b"{" and size <= SAFETENSORS_HEADER:
         return "safetensors"
