@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
     from imbalance_cli.config.sections import LossSection
-    from imbalance_cli.losses import Loss
 
 
 class LossBuilder(Protocol):
@@ -28,7 +27,7 @@ class LossBuilder(Protocol):
         settings: LossSection,
         positives: torch.Tensor,
         known: torch.Tensor,
-    ) -> Loss:
+    ) -> Any:  # noqa: ANN401  a Loss of that module
         """Return it.
 
         Args:
@@ -84,11 +83,10 @@ def _distribution_balanced(
     settings: LossSection,
     positives: torch.Tensor,
     known: torch.Tensor,
-) -> Loss:
+) -> Any:  # noqa: ANN401
     some = positives.float().clamp(min=1)  # also where there is nothing to learn
     rows = known.float().clamp(min=2).maximum(some + 1)
-    loss: Loss = family.distribution_balanced(some, rows, settings.gamma)
-    return loss
+    return family.distribution_balanced(some, rows, settings.gamma)
 
 
 for _spec in (

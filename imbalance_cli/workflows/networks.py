@@ -170,7 +170,7 @@ def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None
     positives = torch.tensor([float(label.positives) for label in counts.labels])
     known = torch.tensor([float(label.positives + label.negatives) for label in counts.labels])
     spec = LOSS_SPECS[config.loss.name]
-    loss = spec.build(losses, config.loss, positives.double(), known.double())
+    loss: losses.Loss = spec.build(losses, config.loss, positives.double(), known.double())
     if pos_weight is not None and loss.pos_weight is not None:
         pos_weight = loss.pos_weight * pos_weight
     return loss if pos_weight is None else dataclasses.replace(loss, pos_weight=pos_weight)
