@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from imbalance_cli.allocation import keep_freed_memory
 from imbalance_cli.config import Config
 from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
@@ -78,6 +79,7 @@ def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
     loss = stack_losses([weighted_bce(torch.full((LABELS,), POS_WEIGHT))], LABELS).to(device)
     optimizer = Optimizer(model, recipe, steps=-(-len(rows) // BATCH))
     steps = Steps(model, loss, optimizer, precision="float32")
+    keep_freed_memory()
 
     def epoch() -> None:
         order = torch.randperm(len(rows), device=device)

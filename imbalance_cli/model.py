@@ -248,6 +248,8 @@ class MultilayerPerceptron(nn.Module):
             inputs.append(reach if self.learned_bins is None else self.learned_bins(reach))
         inputs += [self.periodic(numbers)] if self.periodic is not None else []
         inputs += [self.embedding(codes)] if self.embedding is not None else []
+        if len(inputs) == 1:
+            return numeric
         members = max(len(part) for part in inputs)
         return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from imbalance_cli.config import Config
 from imbalance_cli.config.descriptions import DESCRIPTIONS
 from imbalance_cli.config.json_schema import make_json_schema
-from imbalance_cli.config.losses import LOSS_SPECS
+from imbalance_cli.loss_registry import LOSS_SPECS
 
 if TYPE_CHECKING:
     from conftest import RunCommand

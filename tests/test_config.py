@@ -10,9 +10,9 @@ import pytest
 
 from imbalance_cli.calibration import Method
 from imbalance_cli.config import MONITORS, Config, WeightingSection, load_config
-from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.sections import CalibrationSection
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.loss_registry import LOSS_SPECS
 from imbalance_cli.training import MONITORS as TRAINING_MONITORS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from small_runs import make_columns, refuse, run_command, succeed, write_config, write_csv
 
-from imbalance_cli.config.losses import LOSS_SPECS, LossSpec, losses_with, register_loss
+from imbalance_cli.loss_registry import LOSS_SPECS, LossSpec, losses_with, register_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ STEEP = LossSpec(
     corrects_prior=True,
 )
 REGISTER = """
-from imbalance_cli.config.losses import LossSpec, register_loss
+from imbalance_cli.loss_registry import LossSpec, register_loss
 register_loss(LossSpec("steep", "", lambda *_: None))
 """
 

@@ -31,8 +31,8 @@ from small_runs import (
 
 from imbalance_cli.calibration import PRIOR_PRECISION
 from imbalance_cli.config import load_config
-from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.sections import WeightingSection
+from imbalance_cli.loss_registry import LOSS_SPECS
 from imbalance_cli.model import score_rows
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.workflows import networks

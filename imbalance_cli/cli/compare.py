@@ -20,9 +20,9 @@ from imbalance_cli.cli.options import (
     RunDir,
     TensorBoard,
 )
-from imbalance_cli.config.candidates import compared_losses
+from imbalance_cli.loss_registry import compared_losses
 
-DEFAULT_FOLDS = 5
+DEFAULT_FOLDS = 4
 
 
 def compare(
@@ -47,7 +47,7 @@ def compare(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=2, help="How many.  [default: training.folds, or 5]", show_default=False),
+        typer.Option(min=2, help="How many.  [default: training.folds, or 4]", show_default=False),
     ] = None,
     seeds: Annotated[
         int | None,

@@ -2,11 +2,9 @@
 
 from imbalance_cli.config.candidates import (
     BASELINE,
-    BOOSTED_TREES,
     DEFAULT_STRATEGIES,
     STRATEGIES,
     CandidateConfig,
-    compared_losses,
     list_candidates,
 )
 from imbalance_cli.config.loading import load_config
@@ -22,6 +20,7 @@ from imbalance_cli.config.sections import (
     WeightingSection,
 )
 from imbalance_cli.config.weighting import resolve_weighting
+from imbalance_cli.loss_registry import BOOSTED_TREES, compared_losses
 
 __all__ = [
     "BASELINE",

@@ -8,15 +8,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, get_args
 
-from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.config.refusals import refuse_folds_in_time
 from imbalance_cli.config.sections import (
     LossSection,
-    Peer,
     StrategyName,
     WeightingSection,
 )
 from imbalance_cli.errors import ConfigError, nearest
+from imbalance_cli.loss_registry import (
+    BALANCED_SAMPLER,
+    BOOSTED_TREES,
+    LOSS_SPECS,
+    compared_losses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,17 +28,8 @@ if TYPE_CHECKING:
     from imbalance_cli.config.sections import Config
 
 BASELINE = "bce"
-BALANCED_SAMPLER = "balanced_sampler"
-BOOSTED_TREES: Peer = "boosted_trees"
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
-
-
-def compared_losses(*, by_default: bool = False) -> list[str]:
-    """Return what --losses may name, or what it names unless it is given."""
-    specs = LOSS_SPECS.values()
-    losses = [spec.name for spec in specs if spec.is_compared or not by_default]
-    return [*losses, BALANCED_SAMPLER, BOOSTED_TREES]
 
 
 @dataclasses.dataclass(frozen=True)

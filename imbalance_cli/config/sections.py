@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from imbalance_cli.config.losses import LOSS_SPECS
 from imbalance_cli.delimiter import RULE, parse_delimiter
+from imbalance_cli.loss_registry import LOSS_SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 To add a loss that is a point of the family (losses.py), call `register_loss`. Its schema, the keys
 that go with it, which corrections would count the imbalance twice, its place in `compare` and its
-inverse link follow.
+inverse link follow. Nothing is imported here: the help of every command reads it.
 
 Shapes: L labels.
 """
@@ -10,12 +10,10 @@ Shapes: L labels.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
-
-    from imbalance_cli.config.sections import LossSection
 
 
 class LossBuilder(Protocol):
@@ -24,7 +22,7 @@ class LossBuilder(Protocol):
     def __call__(
         self,
         family: Any,  # noqa: ANN401  imbalance_cli.losses, which imports torch
-        settings: LossSection,
+        settings: Any,  # noqa: ANN401  the LossSection, which imports pydantic
         positives: torch.Tensor,
         known: torch.Tensor,
     ) -> Any:  # noqa: ANN401  a Loss of that module
@@ -64,6 +62,8 @@ class LossSpec:
     is_compared: bool = True
 
 
+BALANCED_SAMPLER: Final = "balanced_sampler"
+BOOSTED_TREES: Final = "boosted_trees"
 LOSS_SPECS: dict[str, LossSpec] = {}
 """By name, in the order of help."""
 
@@ -73,6 +73,13 @@ def register_loss(spec: LossSpec) -> None:
     LOSS_SPECS[spec.name] = spec
 
 
+def compared_losses(*, by_default: bool = False) -> list[str]:
+    """Return what --losses may name, or what it names unless it is given."""
+    specs = LOSS_SPECS.values()
+    losses = [spec.name for spec in specs if spec.is_compared or not by_default]
+    return [*losses, BALANCED_SAMPLER, BOOSTED_TREES]
+
+
 def losses_with(key: str) -> list[str]:
     """Return the names of the losses that read a key of the loss section."""
     return [spec.name for spec in LOSS_SPECS.values() if key in spec.keys]
@@ -80,7 +87,7 @@ def losses_with(key: str) -> list[str]:
 
 def _distribution_balanced(
     family: Any,  # noqa: ANN401  as above
-    settings: LossSection,
+    settings: Any,  # noqa: ANN401
     positives: torch.Tensor,
     known: torch.Tensor,
 ) -> Any:  # noqa: ANN401
