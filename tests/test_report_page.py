@@ -14,7 +14,8 @@ import torch
 from report_data import NASTY, change_label, make_report
 from scipy import stats
 
-from imbalance_cli.evaluation import ALIKE, METRIC_SPECS, Estimate
+from imbalance_cli.evaluation import ALIKE, Estimate
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.ordering import keep_judged

@@ -177,16 +177,11 @@ class LabelRows:
         """Return (M, R) of units that count (U, R), NaN where one class has none."""
         drawn = self.all.rows.sum(counts)
         ranked = [_rank(fold.rows.sum(counts)) + fold.shift for fold in self.folds]
-        found = dict(zip(_ranking_metrics(), torch.stack(ranked).nanmean(dim=0), strict=True))
         positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
         true, false = torch.from_numpy(self.decided @ counts).to(positives.device)
         # sums of weights in another order may differ in rounding
         missed, left = (positives - true).clamp(min=0), (negatives - false).clamp(min=0)
-        others = [name for name in compared_metrics() if name not in found]
-        confusion = Confusion(true, false, missed, left)
-        of_all = drawn.metrics(DEFAULT_LEVELS, confusion, others)
-        found |= dict(zip(others, of_all, strict=True))
-        values = torch.stack([found[name] for name in compared_metrics()])
+        values = _join(ranked, drawn, Confusion(true, false, missed, left))
         return values.where((positives > 0) & (negatives > 0), torch.nan)
 
 
@@ -215,12 +210,17 @@ def _label_values(candidate: Candidate, sample: Sample, label: int) -> torch.Ten
     folds = [rows[known[rows]] for rows in sample.folds]
     whole = of(known.nonzero()[:, 0])
     ranked = [_rank(whole if len(folds) == 1 else of(rows)) for rows in folds if len(rows)]
-    found = dict(zip(_ranking_metrics(), torch.stack(ranked).nanmean(dim=0), strict=True))
     confusion = Confusion.of(candidate.decisions[:, label, None], y[:, None], sample.weights)
+    return _join(ranked, whole, confusion)[:, 0]
+
+
+def _join(ranked: list[torch.Tensor], whole: Replicates, confusion: Confusion) -> torch.Tensor:
+    """Return (M, R): of each fold the ranking metrics, averaged, and the others of all rows."""
+    found = dict(zip(_ranking_metrics(), torch.stack(ranked).nanmean(dim=0), strict=True))
     others = [name for name in compared_metrics() if name not in found]
     of_all = whole.metrics(DEFAULT_LEVELS, confusion, others)
     found |= dict(zip(others, of_all, strict=True))
-    return torch.cat([found[name] for name in compared_metrics()])
+    return torch.stack([found[name] for name in compared_metrics()])
 
 
 def _ranking_metrics() -> list[str]:
@@ -230,7 +230,7 @@ def _ranking_metrics() -> list[str]:
 
 def _rank(replicates: Replicates) -> torch.Tensor:
     """Return the ranking metrics, (ranking metrics, R)."""
-    return replicates.metrics(DEFAULT_LEVELS, replicates.confusion(), _ranking_metrics())
+    return replicates.metrics(DEFAULT_LEVELS, names=_ranking_metrics())
 
 
 def fold_values(candidate: Candidate, sample: Sample) -> torch.Tensor:

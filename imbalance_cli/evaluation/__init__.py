@@ -11,14 +11,13 @@ from imbalance_cli.evaluation.results import (
     LabelEvaluation,
 )
 from imbalance_cli.evaluation.scored_rows import DenseRows, ScoredRows
-from imbalance_cli.metrics import METRIC_SPECS, Levels
+from imbalance_cli.metrics import Levels
 
 __all__ = [
     "ALIKE",
     "BLOCKS",
     "JOINT_CELLS",
     "LEAST_FOR_INTERVAL",
-    "METRIC_SPECS",
     "WITH_INTERVAL",
     "DenseRows",
     "Estimate",

@@ -6,6 +6,7 @@ Shapes: R replicates, K bands, B bins of the calibration error.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -126,7 +127,7 @@ class Replicates:
             confusion: (R,), where bands do not end at the thresholds; None where they do.
             names: of METRIC_SPECS; None for all.
         """
-        terms = Terms.of(self, levels, confusion or self.confusion())
+        terms = Terms.of(self, levels, confusion)
         chosen = METRIC_SPECS if names is None else names
         return torch.stack([METRIC_SPECS[name].compute(terms) for name in chosen])
 
@@ -138,7 +139,7 @@ class Terms:
     Attributes:
         replicates: the bands.
         levels: where the metrics of a budget or a demand are taken.
-        confusion: (R,) decisions.
+        decisions: (R,), where bands do not end at the thresholds; None where they do.
         true: (R, K + 1) weight of the positives through each band, from none to all.
         false: (R, K + 1) the same of the negatives.
         mass: (R, K + 1) of both.
@@ -146,16 +147,21 @@ class Terms:
 
     replicates: Replicates
     levels: Levels
-    confusion: Confusion
+    decisions: Confusion | None
     true: torch.Tensor
     false: torch.Tensor
     mass: torch.Tensor
 
     @classmethod
-    def of(cls, replicates: Replicates, levels: Levels, confusion: Confusion) -> Terms:
+    def of(cls, replicates: Replicates, levels: Levels, decisions: Confusion | None) -> Terms:
         """Sum the bands up."""
         true, false = prefixes(replicates.positives), prefixes(replicates.negatives)
-        return cls(replicates, levels, confusion, true, false, true + false)
+        return cls(replicates, levels, decisions, true, false, true + false)
+
+    @functools.cached_property
+    def confusion(self) -> Confusion:
+        """The decisions, (R,), summed up once a metric asks for them."""
+        return self.decisions or self.replicates.confusion()
 
     @property
     def total(self) -> torch.Tensor:

@@ -81,17 +81,13 @@ def register_format(spec: FormatSpec) -> None:
 
 
 def _open_delimited(found: Opening) -> Source:
+    return _open_text(found, sniff_delimiter(found.head))
+
+
+def _open_text(found: Opening, read_off: str) -> Source:
     from imbalance_cli.readers.delimited import DelimitedSource
 
-    read_off = sniff_delimiter(found.head)
     chosen = found.delimiter or choose_delimiter(found.head, read_off, found.usual_delimiter)
-    return DelimitedSource(found.name, chosen)
-
-
-def _open_tabs(found: Opening) -> Source:
-    from imbalance_cli.readers.delimited import DelimitedSource
-
-    chosen = found.delimiter or choose_delimiter(found.head, "\t", found.usual_delimiter)
     return DelimitedSource(found.name, chosen)
 
 
@@ -130,7 +126,7 @@ def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
 
 for _spec in (
     FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False),
-    FormatSpec("tsv", (".tsv", ".tab"), _open_tabs, is_binary=False),
+    FormatSpec("tsv", (".tsv", ".tab"), lambda found: _open_text(found, "\t"), is_binary=False),
     FormatSpec("parquet", (".parquet", ".pq"), _open_parquet, (b"PAR1",)),
     FormatSpec(
         "arrow",

@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.evaluation import (
-    METRIC_SPECS,
     WITH_INTERVAL,
     Estimate,
     Evaluation,
@@ -15,6 +14,7 @@ from imbalance_cli.evaluation import (
     LabelEvaluation,
     Levels,
 )
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.untuned import Untuned
 

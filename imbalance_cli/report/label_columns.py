@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-from imbalance_cli.evaluation import METRIC_SPECS
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
 from imbalance_cli.report.ordering import PREVALENCE
 
@@ -144,7 +144,7 @@ def room_for_names(labels: Sequence[LabelEvaluation], room: int, sort: str) -> i
 
 
 def _shown_first(sort: str) -> list[str]:
-    return [sort] if sort in list_columns() and sort != PREVALENCE else []
+    return [sort] if sort in PLAIN_COLUMNS | METRIC_SPECS and sort != PREVALENCE else []
 
 
 def _by_importance(labels: Sequence[LabelEvaluation], sort: str) -> list[str]:

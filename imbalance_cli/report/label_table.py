@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from imbalance_cli.evaluation import METRIC_SPECS, Estimate
+from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.chance import is_no_better_than_chance
 from imbalance_cli.report.names import escape_name
 from imbalance_cli.report.wording import (
@@ -21,7 +21,7 @@ from imbalance_cli.report.wording import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imbalance_cli.evaluation import Evaluation, Interval, LabelEvaluation
+    from imbalance_cli.evaluation import Estimate, Evaluation, Interval, LabelEvaluation
 
 FIRST = ("roc_auc", "f1", "precision", "recall")  # of the metrics that are always shown
 LAST = ("ece",)

@@ -6,8 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, nearest
-from imbalance_cli.evaluation import METRIC_SPECS
-from imbalance_cli.metrics import lower_is_better
+from imbalance_cli.metrics import METRIC_SPECS, lower_is_better
 from imbalance_cli.report.chance import are_alike
 
 if TYPE_CHECKING:
