@@ -17,6 +17,7 @@ import polars as pl
 from imbalance_cli.errors import (
     LONGEST_SHOWN,
     ConfigError,
+    FeatureError,
     LabelError,
     SourceError,
     SplitError,
@@ -33,6 +34,13 @@ from imbalance_cli.labels import (
     select_labels,
 )
 from imbalance_cli.labels.encoding import LabelEncoder, Vocabulary
+from imbalance_cli.notation import (
+    Notation,
+    NotationScan,
+    NotationSettings,
+    apply_notations,
+    choose_notations,
+)
 from imbalance_cli.readers import (
     Table,
     find_row,
@@ -103,6 +111,12 @@ class Roles:
         others = [column for column in singles if column is not None]
         return list(dict.fromkeys([*self.label_columns, *others]))
 
+    @property
+    def written(self) -> list[str]:
+        """The columns that hold numbers, dates or categories, in one notation or another."""
+        others = [column for column in (self.time, self.sample_weight) if column is not None]
+        return list(dict.fromkeys([*self.features, *others]))
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledTable:
@@ -117,6 +131,8 @@ class LabelledTable:
         groups: (N,) the number of each row's group, where there are groups.
         weights: (N,) sample weights, where there are any.
         remarks: what was noticed while the labels were read.
+        notations: how columns are written, where it is not the usual way.
+        notes: what was decided about them.
         reopen: opens the sources again, whose rows one after the other are those of the table.
     """
 
@@ -128,6 +144,8 @@ class LabelledTable:
     groups: NDArray[np.integer[Any]] | None = None
     weights: NDArray[np.float64] | None = None
     remarks: list[str] = dataclasses.field(default_factory=list)
+    notations: dict[str, Notation] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
     reopen: Callable[[], list[Source]] = list
 
 
@@ -160,16 +178,25 @@ def read_labelled(
     name = ", ".join(source.name for part in sources.values() for source in part)
     if with_features:
         tables = {part: read_table(opened, roles.columns, tell) for part, opened in sources.items()}
+        notations, notes = read_notations(data, roles, tables.values(), name)
+        tables = {part: apply_notations(table, notations) for part, table in tables.items()}
         table = stack_tables(list(tables.values()), name)
         encoder, remarks = fit_encoder(config, [table], name, roles.label_columns)
         parts: dict[str, Iterable[Table]] = {part: [table] for part, table in tables.items()}
     else:
         table = Table(name, pl.DataFrame(), lambda row: find_row(reopen(), roles.keys, row)[0])
+        seen = stream_tables(reopen(), roles.written, sparse=False)
+        notations, notes = read_notations(data, roles, seen, name)
         cells = stream_tables(reopen(), roles.label_columns)
         encoder, remarks = fit_encoder(config, cells, name, roles.label_columns)
         streams = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
         parts = {
-            part: follow(tables, tell, "reading labels", lambda table: table.frame.height)
+            part: follow(
+                (apply_notations(table, notations) for table in tables),
+                tell,
+                "reading labels",
+                lambda table: table.frame.height,
+            )
             for part, tables in streams.items()
         }
     given, keys = _read_keys(data, roles, encoder, parts, name)
@@ -207,8 +234,72 @@ def read_labelled(
         keys.groups,
         keys.weights,
         remarks,
+        notations,
+        notes,
         reopen,
     )
+
+
+def notation_settings(data: DataSection, columns: Sequence[str], name: str) -> NotationSettings:
+    """Return what a config says of how the columns of a source are written.
+
+    Raises:
+        ConfigError: it names a column that is not there.
+    """
+    words = data.missing_values if isinstance(data.missing_values, dict) else {}
+    for key, given in (("missing_values", words), ("date_format", data.date_format)):
+        for column in given:
+            if column not in columns:
+                raise ConfigError(
+                    f"data.{key}: {name} has no column {column!r}", hint=nearest(column, columns)
+                )
+    missing: dict[str | None, tuple[str, ...]] = {
+        column: tuple(map(str, texts)) for column, texts in words.items()
+    }
+    if not isinstance(data.missing_values, dict):
+        missing[None] = tuple(map(str, data.missing_values))
+    return NotationSettings(
+        data.decimal,
+        data.thousands,
+        data.date_format,
+        missing,
+        frozenset(match_columns(data.categories, columns, f"data.categories: {name}")),
+    )
+
+
+def read_notations(
+    data: DataSection, roles: Roles, tables: Iterable[Table], name: str
+) -> tuple[dict[str, Notation], list[str]]:
+    """Return how columns are written, where it is not the usual way, and what was decided.
+
+    Args:
+        data: says what is known of it.
+        roles: which columns there are.
+        tables: hold them; streamed ones are read up to where every column is clear.
+        name: of the sources, for errors.
+
+    Raises:
+        ConfigError: the config names a column that is not there.
+        FeatureError: a column can be read in two ways, or in none.
+    """
+    settings = notation_settings(data, roles.columns, name)
+    scans: dict[str, NotationScan] = {}
+    for table in tables:
+        is_clear = True
+        for column in roles.written:
+            scan = scans.setdefault(column, NotationScan(settings.missing_of(column)))
+            if table.frame[column].dtype == pl.String and not scan.is_clear:
+                scan.add(table.frame[column], table.place)
+                is_clear &= scan.is_clear
+        if is_clear:
+            break
+    choices = choose_notations(scans, settings)
+    for column, choice in choices.items():
+        if choice.problem is not None:
+            place = scans[column].place or name
+            raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=choice.hint)
+    notes = [choice.note for choice in choices.values() if choice.note is not None]
+    return {c: choice.notation for c, choice in choices.items() if choice.notation}, notes
 
 
 def _read_keys(

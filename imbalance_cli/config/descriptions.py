@@ -40,6 +40,14 @@ DESCRIPTIONS = {
     "data.input_format": "What the sources are; null: as their names and first bytes say.",
     "data.delimiter": "Between two cells of delimited text, such as ; or \\t; null: read off the "
     "header.",
+    "data.missing_values": "Further words that mean a missing value, such as ['?'], or by column: "
+    "{glucose: ['?', '-']}. Among numbers and dates N/A, None, NaT and the like always do.",
+    "data.categories": "Names or globs of number columns that hold names, such as branch codes.",
+    "data.decimal": "Before the decimals of a number: . or , ; null: as each column shows.",
+    "data.thousands": "Between groups of three digits: , . ' or a blank; null: as each column "
+    "shows.",
+    "data.date_format": "How the dates of a column are written, where not as ISO 8601: {visit: "
+    "'%d/%m/%Y'}.",
     "data.in_memory": "Whether all rows are read into memory; false streams them from disk; auto "
     "does where they would not fit.",
     "split.strategy": "auto chooses by what is given: time, groups, several labels, or one.",

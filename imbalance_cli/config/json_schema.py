@@ -53,7 +53,7 @@ def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
     key = dotted.partition(".")[2]
     if dotted.startswith("data."):
         value = _allow_one(value)
-    if dotted in {"data.labels", "data.exclude"}:
+    if dotted in {"data.labels", "data.exclude", "data.categories"}:
         value["anyOf"].append({"type": "null"})
     if key == "device":
         value["pattern"] = f"^({DEVICES.pattern})$"

@@ -41,6 +41,18 @@ def _as_names(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _as_words(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _as_words(words) for key, words in value.items()}
+    return [value] if isinstance(value, str | int | float) else value
+
+
+def _check_date_format(text: str) -> str:
+    if "%" not in text:
+        raise PydanticCustomError("date_format", "Input should be a format such as %d/%m/%Y")
+    return text
+
+
 def _check_name(name: str) -> str:
     # a path would put the run outside of output.directory, and no file system takes a null byte
     if name in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
@@ -91,6 +103,9 @@ def _read_delimiter(text: str) -> str:
 Share = Annotated[float, Field(ge=0, lt=1)]
 Paths = Annotated[list[str], BeforeValidator(_as_paths)]
 Names = Annotated[list[str], BeforeValidator(_as_names)]
+Word = str | int | float
+Words = Annotated[list[Word] | dict[str, list[Word]], BeforeValidator(_as_words)]
+DateFormat = Annotated[str, AfterValidator(_check_date_format)]
 Delimiter = Annotated[str, AfterValidator(_read_delimiter)]
 RunName = Annotated[str, AfterValidator(_check_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -135,6 +150,11 @@ class DataSection(Section):
     part: str | None = None
     input_format: str | None = None
     delimiter: Delimiter | None = None
+    missing_values: Words = Field(default_factory=list)
+    categories: Names = Field(default_factory=list)
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    date_format: dict[str, DateFormat] = Field(default_factory=dict)
     in_memory: bool | Literal["auto"] = "auto"
     _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 

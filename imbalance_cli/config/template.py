@@ -38,7 +38,7 @@ class Proposal:
     labels: Mapping[str, str]
     about: Sequence[str] = ()
     exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     suggested: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ def write_template(proposal: Proposal) -> str:
     known: dict[str, list[str]] = {
         "train": [f"train: {quote(proposal.source)}"],
         "labels": _list_columns("labels", proposal.labels),
-        **{key: [f"{key}: {quote(value)}"] for key, value in proposal.settings.items()},
+        **{key: [f"{key}: {_flow(value)}"] for key, value in proposal.settings.items()},
     }
     if proposal.exclude:
         known["exclude"] = _list_columns("exclude", proposal.exclude)
@@ -83,6 +83,15 @@ def quote(text: str) -> str:
         width=2**31,
     )
     return quoted.removesuffix("\n")
+
+
+def _flow(value: object) -> str:
+    """Return a text, a list or a mapping of texts as YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{quote(key)}: {_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(item) for item in value)}]"
+    return quote(str(value))
 
 
 def _list_columns(key: str, columns: Mapping[str, str]) -> list[str]:

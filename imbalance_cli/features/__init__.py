@@ -11,6 +11,7 @@ from imbalance_cli.features.preprocessing import (
     FeatureRows,
     NumericFeature,
     Preprocessing,
+    describe_missing_words,
 )
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "FeatureScan",
     "NumericFeature",
     "Preprocessing",
+    "describe_missing_words",
     "fit_preprocessing",
 ]

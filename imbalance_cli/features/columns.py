@@ -39,6 +39,9 @@ FEW = 100
 class ColumnScan:
     """One column of a stream.
 
+    Attributes:
+        missing_words: how many cells hold each word for a missing number or date.
+
     Args:
         column: its name.
         exact: up to so many distinct cells, all is exact.
@@ -53,6 +56,7 @@ class ColumnScan:
         self._texts = Texts(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
+        self.missing_words: dict[str, int] = {}
 
     def add(self, table: Table, rows: NDArray[np.bool_] | None) -> None:
         """Take in the column's cells of a batch; `rows` (N,) are of the training part.
@@ -63,8 +67,10 @@ class ColumnScan:
         """
         cells = feature_cells(table, self._column)
         self._check_type(cells.dtype, table.name)
-        numbers = parse_numbers(cells)
+        numbers = _no_numbers(cells) if is_names(cells.dtype) else parse_numbers(cells)
         self._known += len(cells) - numbers.values.null_count() + numbers.bad_rows
+        for word, count in numbers.missing_words.items():
+            self.missing_words[word] = self.missing_words.get(word, 0) + count
         self._chosen += len(cells) if rows is None else int(rows.sum())
         values = self._numbers.add(numbers, table, self._column, rows)
         self._succession.add(values)
@@ -92,6 +98,8 @@ class ColumnScan:
         self._texts.merge(other._texts)
         self._succession.merge(other._succession)
         self._has_long_numbers |= other._has_long_numbers
+        for word, count in other.missing_words.items():
+            self.missing_words[word] = self.missing_words.get(word, 0) + count
 
     def finish(self, name: str) -> NumericFeature | CategoricalFeature | None:
         """Return the feature, or None where the training rows are constant.
@@ -102,12 +110,13 @@ class ColumnScan:
         Raises:
             FeatureError: as `fit_preprocessing`.
         """
-        if not self._known:
+        if not self._known and not self.missing_words:
             raise FeatureError(
                 f"{name}: column {self._column!r}: every cell is missing", hint=self._hint
             )
         reading = self._numbers if self._numbers.bad is None else self._dates
-        if reading.bad is not None:
+        if reading.bad is not None or not reading.cells:  # None alone may be a name
+            self.missing_words.clear()
             self._refuse_few_bad_cells()
             self._texts.refuse_ids(name)
             return self._texts.category(name)
@@ -260,6 +269,8 @@ def _hash_sum(values: NDArray[np.float64]) -> int:
 
 def _read_dates(cells: pl.Series, numbers: Parsed) -> Parsed:
     """Read cells as dates, the slow way only where any of them may be one; a number is none."""
+    if is_names(cells.dtype):
+        return numbers
     is_known = numbers.values.is_not_null()
     if numbers.bad_row is not None:
         if cells.dtype.is_temporal():
@@ -271,6 +282,19 @@ def _read_dates(cells: pl.Series, numbers: Parsed) -> Parsed:
     first = is_known.arg_max() if is_known.any() else None
     nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(cells))
     return Parsed(nothing, first, int(is_known.sum()))
+
+
+def is_names(dtype: pl.DataType) -> bool:
+    """Return whether a type says that its texts are categories, whatever they look like."""
+    return dtype == pl.Categorical or dtype == pl.Enum  # noqa: PLR1714  types compare to classes
+
+
+def _no_numbers(cells: pl.Series) -> Parsed:
+    texts = parse_texts(cells)
+    known = texts.is_not_null()
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(cells))
+    first = known.arg_max() if known.any() else None
+    return Parsed(nothing, first, int(known.sum()), texts=texts)
 
 
 def _is_numeric(dtype: pl.DataType) -> bool:

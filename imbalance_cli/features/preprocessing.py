@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError, show_cell
+from imbalance_cli.errors import FeatureError, number_of, show_cell
+from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
     is_readable,
@@ -27,6 +28,8 @@ from imbalance_cli.readers.cells import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
@@ -115,13 +118,18 @@ class Preprocessing:
     Attributes:
         numeric: in the order of the columns.
         categorical: in the order of the columns.
+        notations: how columns are written, where it is not the usual way.
         dropped: columns left out, since they are constant in the training rows (categories of
             fewer than RARE rows count as one).
+        missing_words: how many cells of a column hold each word that stands for a missing number
+            or date, such as N/A.
     """
 
     numeric: list[NumericFeature]
     categorical: list[CategoricalFeature]
+    notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
     dropped: list[str] = dataclasses.field(default_factory=list)
+    missing_words: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -145,6 +153,7 @@ class Preprocessing:
         Raises:
             FeatureError: a cell is not of its column's kind, or infinite.
         """
+        table = apply_notations(table, self.notations)
         continuous: list[NDArray[np.float32]] = []
         binary: list[NDArray[np.float32]] = []
         for feature in self.numeric:
@@ -172,6 +181,7 @@ class Preprocessing:
         return {
             "numeric": [dataclasses.asdict(feature) for feature in self.numeric],
             "categorical": [dataclasses.asdict(feature) for feature in self.categorical],
+            "notations": {c: dataclasses.asdict(n) for c, n in self.notations.items()},
         }
 
     @classmethod
@@ -180,7 +190,19 @@ class Preprocessing:
         return cls(
             [NumericFeature(**feature) for feature in document["numeric"]],
             [CategoricalFeature(**feature) for feature in document["categorical"]],
+            {
+                column: Notation(**values | {"missing": tuple(values["missing"])})
+                for column, values in document.get("notations", {}).items()  # none before 0.9
+            },
         )
+
+
+def describe_missing_words(words: Mapping[str, int]) -> str | None:
+    """Say how many cells count as missing by what is written there; None where none do."""
+    if not words:
+        return None
+    shown = ", ".join(f"{word} ({count:,})" for word, count in words.items())
+    return f"{number_of(sum(words.values()), 'cell')} counted as missing: {shown}"
 
 
 def feature_cells(table: Table, column: str) -> pl.Series:

@@ -7,17 +7,20 @@ does not grow with the rows.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import shorten, show_cell
-from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY
-from imbalance_cli.features.preprocessing import LARGEST
+from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY, is_names
+from imbalance_cli.features.preprocessing import LARGEST, describe_missing_words
 from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
+from imbalance_cli.notation import NotationScan
+from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
     BOOLEANS,
+    MISSING_WORDS,
     Parsed,
     is_readable,
     parse_dates,
@@ -28,7 +31,9 @@ from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
 from imbalance_cli.sketches import DistinctCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from imbalance_cli.notation import Notation, NotationChoice
 
 Kind = Literal[
     "number",
@@ -68,6 +73,9 @@ class Column:
         values: rows a value, most frequent first; none where there are more than a few.
         example: the first value.
         problem: why `fit` would refuse the column as a feature, or None.
+        hint: what to do about it, where that is not to leave it out.
+        note: how `fit` reads it, where that is not plain to see.
+        settings: keys of `data` that say so, or that solve the problem.
         first_missing: where the first missing cell stands, or None.
         first_no_time: where the first cell stands that is neither a number nor a date in a column
             of them, and the cell; None where all cells are.
@@ -84,6 +92,9 @@ class Column:
     values: dict[str, int] = dataclasses.field(default_factory=dict)
     example: str | None = None
     problem: str | None = None
+    hint: str | None = None
+    note: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     first_missing: str | None = None
     first_no_time: tuple[str, str] | None = None
 
@@ -125,7 +136,8 @@ class _Reading:
         if self.bad_cell is None:
             self.bad_cell = str(texts[parsed.bad_row])
             self.bad_place = place(self.bad_cell)
-        self.bad += int(counts.filter(values.is_null()).sum())
+        is_word = texts.str.to_lowercase().is_in(list(MISSING_WORDS))
+        self.bad += int(counts.filter(values.is_null() & ~is_word).sum())
 
 
 class ColumnScan:
@@ -137,8 +149,11 @@ class ColumnScan:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.notation = NotationScan()
+        self._missing_words: dict[str, int] = {}
         self._rows = self._known = self._letters = 0
         self._unreadable: str | None = None
+        self._are_names = False
         self._first_missing: str | None = None
         self._has_booleans, self._are_booleans = False, True
         self._are_integers = self._are_whole = True
@@ -158,6 +173,9 @@ class ColumnScan:
             self._unreadable = str(cells.dtype)
             self._known += len(cells) - cells.null_count()
             return
+        if cells.dtype == pl.String and not self.notation.is_clear:
+            self.notation.add(cells, place)
+        self._are_names = is_names(cells.dtype)
         # each value once: a column of few values costs no more than those
         column = cells.alias("cell").to_frame()
         found = column.group_by("cell", maintain_order=True).len("rows")
@@ -177,6 +195,9 @@ class ColumnScan:
             return place(row or 0)
 
         numbers = parse_numbers(values)
+        for word in numbers.missing_words:
+            count = int(counts.filter(texts == word).sum())
+            self._missing_words[word] = self._missing_words.get(word, 0) + count
         self._numbers.add(numbers, texts, counts, place_text)
         if self._numbers.bad:
             self._dates.add(parse_dates(values), texts, counts, place_text)
@@ -196,9 +217,50 @@ class ColumnScan:
         if self._are_whole:
             self._are_whole = bool(texts.str.contains(r"^[-+]?\d+$").all())
 
-    def finish(self) -> Column:
-        """Return what the column holds."""
+    def finish(self, choice: NotationChoice | None = None) -> Column:
+        """Return what the column holds.
+
+        Args:
+            choice: how it is written, where that is not the usual way.
+        """
+        column = self._finish()
+        if choice is None:
+            return column
+        column = dataclasses.replace(
+            column,
+            kind=choice.kind or column.kind,
+            problem=choice.problem or column.problem,
+            hint=choice.hint,
+            note=choice.note or column.note,
+            settings=choice.settings,
+        )
+        if choice.notation is None or choice.notation.kind is None:
+            return column
+        fit = self.notation.fits.get(choice.notation, Fit())
+        is_date = choice.notation.kind == "date"
+        low, high = (fit.low, fit.high) if is_date else self._join_range(choice.notation, fit)
+        show = _show_days if is_date else float
+        return dataclasses.replace(
+            column,
+            kind=choice.notation.kind,
+            minimum=show(low),
+            maximum=show(high),
+            problem=None,
+            first_no_time=None,
+        )
+
+    def _join_range(self, notation: Notation, fit: Fit) -> tuple[float, float]:
+        """Return the range of numbers, those that are written as usual among them."""
+        factor = 1000 if notation.thousands == "." and self.notation.dotted else 1
+        low, high = self._numbers.low, self._numbers.high
+        return min(fit.low, low), max(fit.high, factor * high)
+
+    def _finish(self) -> Column:
         kind, problem = self._tell()
+        note = None
+        if kind in {"number", "boolean", "date"}:
+            self._known -= sum(self._missing_words.values())
+            note = describe_missing_words(self._missing_words)
         reading = self._dates if kind == "date" else self._numbers
         has_range = np.isfinite([reading.low, reading.high]).all() and not self._unreadable
         has_range &= kind in {"number", "date", "id", "constant"}
@@ -218,6 +280,7 @@ class ColumnScan:
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
             example=None if first is None else shorten(first, LONGEST_EXAMPLE),
             problem=problem,
+            note=note,
             first_missing=self._first_missing,
             first_no_time=self._find_no_time(),
         )
@@ -234,9 +297,11 @@ class ColumnScan:
             return "other", f"holds {self._unreadable}, not a number, a date or a category"
         if not self._known:
             return "empty", "every cell is missing"
-        if not self._numbers.bad:
+        if self._are_names:
+            kind, problem = self._tell_text() or ("category", None)
+        elif not self._numbers.bad and self._numbers.low < np.inf:
             kind, problem = self._tell_number()
-        elif not self._dates.bad:
+        elif not self._dates.bad and self._dates.low < np.inf:
             kind, problem = "date", None
         else:
             kind, problem = self._tell_mixed() or self._tell_text() or ("category", None)

@@ -96,7 +96,10 @@ def list_findings(
 def _judge_features(features: Sequence[Column]) -> Iterator[Finding]:
     for column in features:
         if column.problem:
-            yield Finding("refused", column.name, column.problem, _exclude(column))
+            hint = column.hint or _exclude(column)
+            yield Finding("refused", column.name, column.problem, hint)
+        elif column.note:
+            yield Finding("warned", column.name, column.note.removeprefix(f"{column.name!r} "))
         elif column.kind == "constant":
             yield Finding("warned", column.name, f"constant ({column.example!r}), and so dropped")
 

@@ -15,6 +15,7 @@ from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
 from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
+from imbalance_cli.notation import NotationSettings, choose_notations
 from imbalance_cli.readers import batch_table
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def inspect_source(
             scan.add(table.frame[scan.name], table.place)
         leaks.add(table, labels.add(table))
         repeated_rows.add(_hash_rows(table))
-    columns = [scan.finish() for scan in scans]
+    evidence = {s.name: s.notation for s in scans if s.name not in label_columns}
+    choices = choose_notations(evidence, NotationSettings())
+    columns = [scan.finish(choices.get(scan.name)) for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()

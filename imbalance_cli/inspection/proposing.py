@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.config.template import Proposal
 from imbalance_cli.errors import ConfigError, LabelError, nearest, number_of, show_cell
@@ -67,7 +67,7 @@ def propose_config(
         if targets_file is not None
         else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
-        settings=_list_settings(settings) | dict(given),
+        settings=_list_settings(settings) | _list_notations(found, exclude) | dict(given),
         suggested={
             "group": _first(_list_groups(found, exclude)),
             "time": _first(_list_times(found.columns)),
@@ -137,7 +137,8 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
 
     Columns that tell a label stay where there are no others, since something is to be learned.
     """
-    refused = {finding.column for finding in found.findings if finding.outcome == "refused"}
+    settled = {column.name for column in found.columns if column.settings}
+    refused = {f.column for f in found.findings if f.outcome == "refused"} - settled
     idle, telling = _constants(found), {leak.column for leak in found.leaks}
     names = {column.name for column in found.columns} - {*found.label_columns, *refused}
     if names - idle - telling:
@@ -146,9 +147,25 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     for finding in found.findings:
         column = finding.column
         is_feature = column is not None and column not in found.label_columns
-        if column is not None and is_feature and (finding.outcome == "refused" or column in idle):
+        if column is not None and is_feature and column in idle | refused:
             reasons.setdefault(column, finding.problem)
     return reasons
+
+
+def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, Any]:
+    """Return the keys of `data` that say how columns are written; columns that differ need none."""
+    settings = [c.settings for c in found.columns if c.settings and c.name not in exclude]
+    merged: dict[str, Any] = {}
+    for key in ("decimal", "thousands"):
+        values = {given[key] for given in settings if key in given}
+        if len(values) == 1:
+            merged[key] = values.pop()
+    words = [word for given in settings for word in given.get("missing_values", ())]
+    categories = [name for given in settings for name in given.get("categories", ())]
+    formats = {c: f for given in settings for c, f in given.get("date_format", {}).items()}
+    merged |= {"missing_values": list(dict.fromkeys(words))} if words else {}
+    merged |= {"categories": categories} if categories else {}
+    return merged | ({"date_format": formats} if formats else {})
 
 
 def _list_groups(found: Inspection, exclude: dict[str, str]) -> dict[str, str]:

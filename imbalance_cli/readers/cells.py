@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from imbalance_cli.readers.source import MISSING_TEXTS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MISSING_WORDS = frozenset(
+    {
+        *("n/a", "#n/a", "#n/a n/a", "#na", "<na>", "none", "nat", "\\n", "-nan", "+nan"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    }
+)
+"""Cell texts beside MISSING_TEXTS that stand for a missing number or date, in lower case: those of
+pandas, R and SQL that can mean nothing else there. Among categories they are categories."""
 SECONDS_A_DAY = 86_400
 CELL = "cell"  # what a column is called while it is parsed
 LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
+TIME_ZONE = r"(\d:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|([-+])(\d{2}):?(\d{2})?)$"
 MOMENTS = (  # ISO, with a time of day
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
@@ -35,6 +48,7 @@ class Parsed:
         bad_rows: how many such rows there are.
         texts: of a column of texts that was read as numbers, the cells as `parse_texts` gives them.
         has_words: whether any of the numbers is written as true or false.
+        missing_words: how many cells hold each of MISSING_WORDS, as it is written.
     """
 
     values: pl.Series
@@ -42,6 +56,7 @@ class Parsed:
     bad_rows: int = 0
     texts: pl.Series | None = None
     has_words: bool = False
+    missing_words: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def parse_texts(column: pl.Series) -> pl.Series:
@@ -64,19 +79,26 @@ def parse_numbers(column: pl.Series) -> Parsed:
     if column.dtype.is_temporal():
         return _report_bad(cells, _nothing(column))
     values = cells.cast(pl.Float64, strict=False).fill_nan(None)
+    texts = cells if column.dtype == pl.String else None
     has_words = False
+    missing_words: Mapping[str, int] = {}
     if values.null_count() > cells.null_count():
         words = cells.str.to_lowercase()
         flags = words.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
         has_words = flags.null_count() < len(flags)
         values = values.zip_with(values.is_not_null(), flags)
+        cells, missing_words = _drop_missing_words(cells)
     parsed = _report_bad(cells, values)
-    texts = cells if column.dtype == pl.String else None
-    return dataclasses.replace(parsed, texts=texts, has_words=has_words)
+    return dataclasses.replace(
+        parsed, texts=texts, has_words=has_words, missing_words=missing_words
+    )
 
 
 def parse_dates(column: pl.Series) -> Parsed:
-    """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC)."""
+    """Read a column of ISO dates, with or without a time of day, as days since 1970 (UTC).
+
+    A time of day may have an offset, such as Z, +01:00, +0100 or +01.
+    """
     column = column.alias(CELL)
     if column.dtype.is_temporal() and column.dtype != pl.Time:
         return Parsed(_days(column.cast(pl.Datetime("us"))))
@@ -84,15 +106,35 @@ def parse_dates(column: pl.Series) -> Parsed:
     if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Time):
         return _report_bad(cells, _nothing(column))
     moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
-    for form in MOMENTS:
-        if moments.null_count() == cells.null_count():
-            break
-        with_time = cells.str.strip_suffix("Z")
-        moments = moments.zip_with(
-            moments.is_not_null(),
-            with_time.str.to_datetime(form, time_unit="us", strict=False),
-        )
-    return _report_bad(cells, _days(moments))
+    missing_words: Mapping[str, int] = {}
+    if moments.null_count() > cells.null_count():
+        cells, missing_words = _drop_missing_words(cells)
+        clocks, offset = _split_offset(cells)
+        for form in MOMENTS:
+            if moments.null_count() == cells.null_count():
+                break
+            read = clocks.str.to_datetime(form, time_unit="us", strict=False) - offset
+            moments = moments.zip_with(moments.is_not_null(), read)
+    return dataclasses.replace(_report_bad(cells, _days(moments)), missing_words=missing_words)
+
+
+def _drop_missing_words(cells: pl.Series) -> tuple[pl.Series, Mapping[str, int]]:
+    """Return the cells, those of MISSING_WORDS null, and how many cells hold each of these."""
+    is_missing = cells.str.to_lowercase().is_in(list(MISSING_WORDS)).fill_null(value=False)
+    if not is_missing.any():
+        return cells, {}
+    counts = cells.filter(is_missing).value_counts()
+    return cells.set(is_missing, None), dict(counts.iter_rows())
+
+
+def _split_offset(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return times of day without their offset from UTC, and the offset, 0 where there is none."""
+    parts = cells.str.extract_groups(TIME_ZONE).struct.unnest()
+    sign = parts["2"].replace_strict({"-": -1, "+": 1}, default=0, return_dtype=pl.Int64)
+    hours = parts["3"].cast(pl.Int64).fill_null(0)
+    minutes = 60 * hours + parts["4"].cast(pl.Int64).fill_null(0)
+    seconds = 60 * sign * minutes
+    return cells.str.replace(TIME_ZONE, "$1"), (seconds * 1_000_000).cast(pl.Duration("us"))
 
 
 def _nothing(column: pl.Series) -> pl.Series:

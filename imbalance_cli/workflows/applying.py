@@ -20,6 +20,7 @@ from imbalance_cli.labels import (
     require_column,
     select_labels,
 )
+from imbalance_cli.notation import apply_notations
 from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
@@ -106,7 +107,10 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     reader = KeyReader(keyed, encoder, data.missing_labels)
     batches = source.mixed_batches(list(dict.fromkeys(columns)))
     tables = follow(
-        (batch_table(cells, source.name) for cells in batches),
+        (
+            apply_notations(batch_table(cells, source.name), predictor.preprocessing.notations)
+            for cells in batches
+        ),
         tell,
         "scoring",
         lambda table: table.frame.height,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
+from imbalance_cli.features import describe_missing_words
 from imbalance_cli.labels import list_names, select_labels
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def list_doubts(
 
 def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
     """Yield a sentence for each thing that was done to the rows, which no number suffers from."""
+    yield from data.notes
+    for column, words in scan.preprocessing.missing_words.items():
+        yield f"{column}: {describe_missing_words(words)}"
     if scan.labels < len(data.labels):
         yield (
             f"likely leaks were looked for in the {scan.labels} commonest of "

@@ -50,8 +50,10 @@ def pack(roles: Roles, data: LabelledTable, scan: Scan) -> tuple[Document, Array
         "strategy": data.split.strategy,
         "sources": data.sources,
         "remarks": data.remarks,
+        "notes": data.notes,
         "preprocessing": scan.preprocessing.to_dict(),
         "dropped": scan.preprocessing.dropped,
+        "missing_words": scan.preprocessing.missing_words,
         "duplicates": dataclasses.asdict(scan.duplicates),
         "leaks": [dataclasses.asdict(leak) for leak in scan.leaks],
         "labels_scanned": scan.labels,
@@ -73,10 +75,13 @@ def unpack(document: Document, arrays: Arrays) -> tuple[Roles, LabelledTable, Sc
         groups=arrays.get("groups"),
         weights=arrays.get("sample_weights"),
         remarks=document["remarks"],
+        notes=document["notes"],
     )
     fitted = Preprocessing.from_dict(document["preprocessing"])
     scan = Scan(
-        preprocessing=dataclasses.replace(fitted, dropped=document["dropped"]),
+        preprocessing=dataclasses.replace(
+            fitted, dropped=document["dropped"], missing_words=document["missing_words"]
+        ),
         duplicates=Duplicates(**document["duplicates"]),
         leaks=[Leak(**leak) for leak in document["leaks"]],
         labels=document["labels_scanned"],

@@ -21,6 +21,7 @@ from imbalance_cli.leaks import (
     find_leaks,
     hash_rows,
 )
+from imbalance_cli.notation import apply_notations
 from imbalance_cli.readers import stream_tables
 from imbalance_cli.stages import Stage, tell_nobody
 
@@ -68,8 +69,9 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
     table, split, targets = data.table, data.split, data.targets
     numbers = choose_for_leaks(data)
     names = [data.labels[number] for number in numbers]
+    preprocessing = fit_preprocessing(table, roles.features, learned)
     return Scan(
-        fit_preprocessing(table, roles.features, learned),
+        dataclasses.replace(preprocessing, notations=data.notations),
         count_straddling_duplicates(table.frame, roles.features, split, targets),
         find_leaks(table, roles.features, names, targets.select(numbers), split.train),
         len(numbers),
@@ -105,7 +107,7 @@ def scan_stream(
         )
         if roles.features:
             hashes[part] = hash_rows(table.frame, roles.features)
-    preprocessing = features.finish()
+    preprocessing = dataclasses.replace(features.finish(), notations=data.notations)
     return Scan(
         preprocessing,
         count_straddling_hashes(hashes, data.split, data.targets),
@@ -141,7 +143,8 @@ def stream_rows(
         SourceError: a record cannot be read, or there are not as many rows as before.
     """
     first, rows = 0, len(data.targets)
-    for table in stream_tables(data.reopen(), columns, sparse=False):
+    for read in stream_tables(data.reopen(), columns, sparse=False):
+        table = apply_notations(read, data.notations)
         tell(Stage(stage, first, rows, "rows"))
         last = first + table.frame.height
         if last <= rows:
