@@ -7,6 +7,7 @@ texts until then. A cell that is a number is never a date.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,16 +23,21 @@ from imbalance_cli.features.preprocessing import (
 )
 from imbalance_cli.features.texts import ID_ROWS, Texts
 from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
-from imbalance_cli.sketches import QuantileSketch
+from imbalance_cli.sketches import DistinctCounter, QuantileSketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
 
+NEARLY_ALL = 0.95  # of an estimated number of distinct values
 MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
 EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
 CHUNK = 2**20
+ID_NAME = re.compile(
+    r"(.*[_ .-])?([Ii][Dd]|ID|[Ii]ndex|INDEX|key)|.*[a-z](ID|Id)|Unnamed: \d+|column_\d+"
+)
+"""Of a column that identifies rows, or that has no name."""
 BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
 FEW = 100
 
@@ -56,6 +62,7 @@ class ColumnScan:
         self._texts = Texts(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
+        self._ids = DistinctCounter(exact) if ID_NAME.fullmatch(column) else None
         self.missing_words: dict[str, int] = {}
 
     def add(self, table: Table, rows: NDArray[np.bool_] | None) -> None:
@@ -75,6 +82,8 @@ class ColumnScan:
         values = self._numbers.add(numbers, table, self._column, rows)
         self._succession.add(values)
         self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
+        if self._ids is not None:
+            self._ids.add(pl.Series(values[values == np.floor(values)]))
         if not _is_numeric(cells.dtype):
             self._dates.add(_read_dates(cells, numbers), table, self._column, rows)
         if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
@@ -98,6 +107,8 @@ class ColumnScan:
         self._texts.merge(other._texts)
         self._succession.merge(other._succession)
         self._has_long_numbers |= other._has_long_numbers
+        if self._ids is not None and other._ids is not None:
+            self._ids.merge(other._ids)
         for word, count in other.missing_words.items():
             self.missing_words[word] = self.missing_words.get(word, 0) + count
 
@@ -126,6 +137,15 @@ class ColumnScan:
             if self._has_long_numbers and self._texts.is_whole():
                 self._texts.refuse_ids(name)
         return self._fit_numeric(reading)
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it is called like an id, and holds another whole number in every row."""
+        rows = self._succession.rows
+        if self._ids is None or rows < ID_ROWS or self._numbers.cells < rows:
+            return False
+        least = 1 if self._ids.is_exact else NEARLY_ALL
+        return self._ids.count >= least * rows
 
     @property
     def _hint(self) -> str:

@@ -80,7 +80,9 @@ class FeatureScan:
         """
         name = ", ".join(self._names)
         features = {column: scan.finish(name) for column, scan in self._columns.items()}
-        return _gather(name, features, {c: s.missing_words for c, s in self._columns.items()})
+        ids = [column for column, scan in self._columns.items() if scan.is_id]
+        words = {c: s.missing_words for c, s in self._columns.items() if s.missing_words}
+        return _gather(name, features, ids, words)
 
 
 def fit_preprocessing(
@@ -102,24 +104,28 @@ def fit_preprocessing(
     is_chosen = np.zeros(table.frame.height, np.bool_)
     is_chosen[rows] = True
     features: dict[str, NumericFeature | CategoricalFeature | None] = {}
+    ids: list[str] = []
     missing_words: dict[str, dict[str, int]] = {}
     for column in columns:  # one after the other: a scan holds a copy of the column's values
         scan = ColumnScan(column, max(EXACT, table.frame.height))
         scan.add(table, is_chosen)
         features[column] = scan.finish(table.name)
-        missing_words[column] = scan.missing_words
-    return _gather(table.name, features, missing_words)
+        ids += [column] if scan.is_id else []
+        missing_words |= {column: scan.missing_words} if scan.missing_words else {}
+    return _gather(table.name, features, ids, missing_words)
 
 
 def _gather(
     name: str,
     features: Mapping[str, NumericFeature | CategoricalFeature | None],
-    missing_words: Mapping[str, dict[str, int]],
+    ids: list[str],
+    missing_words: dict[str, dict[str, int]],
 ) -> Preprocessing:
     numeric = [feature for feature in features.values() if isinstance(feature, NumericFeature)]
     categorical = [f for f in features.values() if isinstance(f, CategoricalFeature)]
     if not numeric and not categorical:
         raise FeatureError(f"{name}: no feature is left: every column is a label or constant")
     dropped = [column for column, feature in features.items() if feature is None]
-    words = {column: counts for column, counts in missing_words.items() if counts}
-    return Preprocessing(numeric, categorical, dropped=dropped, missing_words=words)
+    return Preprocessing(
+        numeric, categorical, dropped=dropped, ids=ids, missing_words=missing_words
+    )

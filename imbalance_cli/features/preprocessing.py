@@ -121,6 +121,7 @@ class Preprocessing:
         notations: how columns are written, where it is not the usual way.
         dropped: columns left out, since they are constant in the training rows (categories of
             fewer than RARE rows count as one).
+        ids: columns that are called like an id and hold another whole number in every row.
         missing_words: how many cells of a column hold each word that stands for a missing number
             or date, such as N/A.
     """
@@ -129,6 +130,7 @@ class Preprocessing:
     categorical: list[CategoricalFeature]
     notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
     dropped: list[str] = dataclasses.field(default_factory=list)
+    ids: list[str] = dataclasses.field(default_factory=list)
     missing_words: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import shorten, show_cell
-from imbalance_cli.features.columns import EXACT_INTEGERS, MOSTLY, is_names
+from imbalance_cli.features.columns import EXACT_INTEGERS, ID_NAME, MOSTLY, NEARLY_ALL, is_names
 from imbalance_cli.features.preprocessing import LARGEST, describe_missing_words
 from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
 from imbalance_cli.notation import NotationScan
@@ -49,7 +49,6 @@ Kind = Literal[
 ]
 
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
-NEARLY_ALL = 0.95  # of estimated distinct values
 LONGEST_EXAMPLE = 40  # characters
 SECONDS_A_DAY = 86_400
 
@@ -154,6 +153,7 @@ class ColumnScan:
         self._rows = self._known = self._letters = 0
         self._unreadable: str | None = None
         self._are_names = False
+        self._note: str | None = None
         self._first_missing: str | None = None
         self._has_booleans, self._are_booleans = False, True
         self._are_integers = self._are_whole = True
@@ -257,7 +257,7 @@ class ColumnScan:
 
     def _finish(self) -> Column:
         kind, problem = self._tell()
-        note = None
+        note = self._note
         if kind in {"number", "boolean", "date"}:
             self._known -= sum(self._missing_words.values())
             note = describe_missing_words(self._missing_words)
@@ -329,6 +329,9 @@ class ColumnScan:
         is_full = self._known == self._rows >= ID_ROWS and self._are_integers
         if is_full and high - low + 1 == self._rows and self._are_all_distinct():
             return "id", f"looks like an id: the numbers from {low:g} to {high:g}, each once"
+        if is_full and ID_NAME.fullmatch(self.name) and self._are_all_distinct():
+            self._note = "holds another number in every row, and is called like an id"
+            return "id", None
         if self._are_whole and max(abs(low), abs(high)) >= EXACT_INTEGERS:
             return self._tell_text() or ("number", None)
         return "number", None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from imbalance_cli.inspection.codes import MOST_LABELS, CodeScan
 from imbalance_cli.inspection.columns import Column, ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.label_leaks import LabelLeaks
@@ -60,15 +61,21 @@ def inspect_source(
     ]
     repeated_rows = RepeatCounter(ROW_HASHES)
     leaks = LabelLeaks(labels)
+    codes = CodeScan()
     rows = 0
     for table in itertools.chain([] if first is None else [first], tables):
         rows += table.frame.height
         for scan in scans:
             scan.add(table.frame[scan.name], table.place)
-        leaks.add(table, labels.add(table))
+        targets = labels.add(table)
+        leaks.add(table, targets)
+        if labels.is_binary and label_columns:
+            features = [scan.name for scan in scans if scan.name not in label_columns]
+            codes.add(table.frame, features, targets.dense(slice(MOST_LABELS)))
         repeated_rows.add(_hash_rows(table))
     evidence = {s.name: s.notation for s in scans if s.name not in label_columns}
     choices = choose_notations(evidence, NotationSettings())
+    choices |= {name: choice for name, choice in codes.find().items() if name not in choices}
     columns = [scan.finish(choices.get(scan.name)) for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}

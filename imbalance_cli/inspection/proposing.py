@@ -120,10 +120,6 @@ def _describe(path: str, found: Inspection, exclude: dict[str, str]) -> list[str
     ]
 
 
-def _constants(found: Inspection) -> set[str]:
-    return {column.name for column in found.columns if column.kind == "constant"}
-
-
 def _describe_label(column: str, found: Inspection) -> str:
     for label in found.labels:
         if label.label == column and label.prevalence is not None:
@@ -139,7 +135,8 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     """
     settled = {column.name for column in found.columns if column.settings}
     refused = {f.column for f in found.findings if f.outcome == "refused"} - settled
-    idle, telling = _constants(found), {leak.column for leak in found.leaks}
+    idle = {column.name for column in found.columns if column.kind in {"constant", "id"}}
+    telling = {leak.column for leak in found.leaks}
     names = {column.name for column in found.columns} - {*found.label_columns, *refused}
     if names - idle - telling:
         idle |= telling

@@ -136,14 +136,13 @@ def _choose_grouped(
         return NotationChoice(THOUSANDS_WITH_DOTS)
     if settings.decimal == "." or scan.dotted < LEAST_GROUPED or not scan.undotted:
         return None
-    given = {"decimal": ",", "thousands": "."}
     if decimals == {","}:
         return _number_choice(column, scan, THOUSANDS_WITH_DOTS)
     return NotationChoice(
         problem=f"each of {scan.dotted:,} numbers with a dot has three digits after it, as in "
         "1.324, and the others have none: the dot may stand between thousands",
         hint="data.thousands: '.' reads 1.324 as 1324; data.decimal: '.' as 1.324",
-        settings=given,
+        settings={"thousands": "."},
     )
 
 
@@ -246,11 +245,12 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     if scan.censored:
         return dataclasses.replace(_censored(column, scan), kind=kind)
     if not words:
-        others = [fit.example for n, fit in scan.fits.items() if n != notation]
+        others = dict.fromkeys(fit.example for n, fit in scan.fits.items() if n != notation)
+        shown = ", ".join(map(show_cell, others))
         return NotationChoice(
             kind=kind,
-            problem=f"{kind}s written in several ways, such as "
-            f"{', '.join(show_cell(example) for example in others)}",
+            problem=f"{kind}s written in several ways: {scan.known - most:,} of {scan.known:,} "
+            f"cells otherwise than the others, such as {shown}",
             hint=f"write all of them in one way, or data.exclude: [{column}]",
         )
     shown = ", ".join(f"{show_cell(word)} ({count:,})" for word, count in words.items())
@@ -258,8 +258,8 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     return NotationChoice(
         kind=kind,
         problem=f"{total:,} of {scan.known:,} cells are words among {kind}s: {shown}",
-        hint=f"data.missing_values: {list(words)} reads them as missing; or data.categories: "
-        f"[{column}], or data.exclude: [{column}]",
+        hint=f"data.missing_values: {list(words)} reads them as missing; or data.exclude: "
+        f"[{column}]" + (f", or data.categories: [{column}]" if kind == "number" else ""),
         settings={"missing_values": list(words)},
     )
 

@@ -99,7 +99,8 @@ def _read_series(series: pd.Series, name: str) -> pl.Series:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return pl.Series(name, series.to_numpy("datetime64[us]"))
     texts = [None if gap else _text(cell) for cell, gap in zip(series, missing, strict=True)]
-    return pl.Series(name, texts, pl.String)
+    read = pl.Series(name, texts, pl.String)
+    return read.cast(pl.Categorical) if isinstance(series.dtype, pd.CategoricalDtype) else read
 
 
 def _with_nulls(values: pl.Series, missing: NDArray[np.bool_]) -> pl.Series:

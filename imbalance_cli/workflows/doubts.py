@@ -45,6 +45,11 @@ def list_doubts(
             f"used as features, though they are called like labels: {list_names(alike)}; "
             "data.exclude leaves them out"
         )
+    for column in scan.preprocessing.ids:
+        yield (
+            f"{column!r} holds another number in every row, and is called like an id: "
+            f"data.exclude: [{column}] leaves it out"
+        )
     yield from _doubt_parts(data, learnable)
     yield from _doubt_groups(roles, data)
     yield from _doubt_duplicates(scan.duplicates, data)

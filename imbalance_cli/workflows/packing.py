@@ -53,6 +53,7 @@ def pack(roles: Roles, data: LabelledTable, scan: Scan) -> tuple[Document, Array
         "notes": data.notes,
         "preprocessing": scan.preprocessing.to_dict(),
         "dropped": scan.preprocessing.dropped,
+        "ids": scan.preprocessing.ids,
         "missing_words": scan.preprocessing.missing_words,
         "duplicates": dataclasses.asdict(scan.duplicates),
         "leaks": [dataclasses.asdict(leak) for leak in scan.leaks],
@@ -80,7 +81,7 @@ def unpack(document: Document, arrays: Arrays) -> tuple[Roles, LabelledTable, Sc
     fitted = Preprocessing.from_dict(document["preprocessing"])
     scan = Scan(
         preprocessing=dataclasses.replace(
-            fitted, dropped=document["dropped"], missing_words=document["missing_words"]
+            fitted, **{key: document[key] for key in ("dropped", "ids", "missing_words")}
         ),
         duplicates=Duplicates(**document["duplicates"]),
         leaks=[Leak(**leak) for leak in document["leaks"]],

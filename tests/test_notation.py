@@ -1,0 +1,227 @@
+"""How columns are written: the right value of every cell, or a word on why there is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbalance_cli.errors import FeatureError
+from imbalance_cli.notation import (
+    Notation,
+    NotationChoice,
+    NotationScan,
+    NotationSettings,
+    apply_notations,
+    choose_notations,
+)
+from imbalance_cli.readers import Table
+
+NUMBERS = [float(n) / 100 for n in range(1_050_00, 9_650_00, 41_321)] + [3.25, 999.5, 12.0]
+DAYS = [dt.date(2022, 1, 1) + dt.timedelta(days=11 * i) for i in range(30)]
+
+
+def choose(*columns: list[str], **settings: object) -> list[NotationChoice | None]:
+    """Return what is chosen for columns of one table, in two batches."""
+    scans = {}
+    for number, cells in enumerate(columns):
+        scan = NotationScan(NotationSettings(**settings).missing_of(f"c{number}"))  # type: ignore[arg-type]
+        for part in (cells[:7], cells[7:]):
+            scan.add(pl.Series(part, dtype=pl.String), lambda row: f"row {row + 1}")
+        scans[f"c{number}"] = scan
+    chosen = choose_notations(scans, NotationSettings(**settings))  # type: ignore[arg-type]
+    return [chosen.get(name) for name in scans]
+
+
+def read(cells: list[str], **settings: object) -> list[float | None]:
+    """Return the values of a column that can be read."""
+    (choice,) = choose(cells, **settings)
+    assert choice is not None
+    assert choice.notation is not None, choice
+    values, bad = choice.notation.read(pl.Series(cells))
+    assert bad is None
+    return values.to_list()
+
+
+def swap(text: str) -> str:
+    """Exchange dots and commas."""
+    return text.translate(str.maketrans(".,", ",."))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda n: swap(f"{n:.2f}"),
+        lambda n: f"{n:,.2f}",
+        lambda n: swap(f"{n:,.2f}"),
+        lambda n: f"{n:,.2f}".replace(",", " "),
+        lambda n: f"{n:,.2f}".replace(",", "\u202f").replace(".", ","),
+        lambda n: f"{n:,.2f}".replace(",", "'"),
+        lambda n: f"${n:,.2f}",
+        lambda n: swap(f"{n:,.2f} €"),
+        lambda n: f"{n:.2f}%",
+        lambda n: f"{n:.2f} mg/dl",
+    ],
+)
+def test_numbers_are_what_was_written(write) -> None:  # noqa: ANN001  a function of one number
+    for sign in (1, -1):
+        cells = [write(sign * n) for n in NUMBERS]
+        assert read(cells) == pytest.approx([sign * n for n in NUMBERS])
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%b-%Y", "%d/%m/%y", "%B %d, %Y"]
+)
+@pytest.mark.parametrize("clock", ["", " %H:%M", " %H:%M:%S", " %I:%M %p"])
+def test_dates_are_what_was_written(form: str, clock: str) -> None:
+    moments = [dt.datetime.combine(d, dt.time(3 + i % 15, 30)) for i, d in enumerate(DAYS)]
+    if not clock:
+        moments = [dt.datetime.combine(moment.date(), dt.time()) for moment in moments]
+    cells = [moment.strftime(form + clock) for moment in moments]
+    assert read(cells) == moments
+
+
+def test_a_day_that_may_be_a_month_is_asked_for() -> None:
+    cells = [f"{1 + i % 12:02}/{1 + i % 11:02}/2022" for i in range(40)]
+    (choice,) = choose(cells)
+    assert choice is not None
+    assert choice.notation is None
+    assert choice.hint == "data.date_format: {c0: ...}, with '%d/%m/%Y' or '%m/%d/%Y'"
+    (given_one,) = choose(cells, date_formats={"c0": "%m/%d/%Y"})
+    assert given_one == NotationChoice(Notation("date", date_format="%m/%d/%Y"))
+
+
+def test_a_comma_that_may_be_of_either_kind_is_asked_for_unless_another_column_tells() -> None:
+    doubtful = [f"{i},{100 + i}" for i in range(1, 40)]
+    (alone,) = choose(doubtful)
+    assert alone is not None
+    assert alone.notation is None
+    assert "decimals or between thousands" in str(alone.problem)
+    beside, _ = choose(doubtful, [f"{i / 7:.2f}" for i in range(39)])
+    assert beside is not None
+    assert beside.notation == Notation("number", ".", ",")
+    beside, _ = choose(doubtful, [f"{i / 7:.2f}".replace(".", ",") for i in range(39)])
+    assert beside is not None
+    assert beside.notation == Notation("number", ",")
+    (asked,) = choose(doubtful, decimal=",")
+    assert asked is not None
+    assert asked.notation == Notation("number", ",")
+
+
+def test_dots_between_thousands_are_not_taken_for_decimals_in_silence() -> None:
+    cells = [swap(f"{n:,}") for n in range(500, 60_000, 1_001)]
+    (choice,) = choose(cells)
+    assert choice is not None
+    assert choice.notation is None
+    assert choice.settings == {"thousands": "."}
+    assert read(cells, thousands=".") == list(range(500, 60_000, 1_001))
+    assert choose(cells, decimal=".") == [None]
+    beside, _ = choose(cells, [f"{i / 7:.2f}".replace(".", ",") for i in range(60)])
+    assert beside is not None
+    assert beside.notation == Notation("number", ",", ".")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{n / 7:.3f}" for n in range(7, 300)],  # three decimals in every cell
+        [f"{n / 7:.4g}" for n in range(300)],
+        ["low", "high"] * 20,
+        ["1", "2", "3", "4+"] * 20,  # as good as categories
+        [f"PC {n}" if n % 3 else str(n * 17) for n in range(200)],  # tickets
+        [f"b{n}" for n in range(100, 160)],
+        ["2022-01-01", "2022-02-03"],
+        ["12A", "13B", "14A"] * 10,
+        ["1,2", "2,3"] * 20,  # lists of codes
+    ],
+)
+def test_what_is_written_as_usual_stays_as_it_was(cells: list[str]) -> None:
+    assert choose(cells) == [None]
+
+
+@pytest.mark.parametrize("word", ["?", "-", "--", ".", "missing"])
+def test_words_among_numbers_are_named_and_counted(word: str) -> None:
+    cells = [f"{i}.5" for i in range(90)] + [word] * 10
+    (choice,) = choose(cells)
+    assert choice is not None
+    assert choice.notation is None
+    assert choice.kind == "number"
+    assert choice.problem == f"10 of 100 cells are words among numbers: '{word}' (10)"
+    assert choice.settings == {"missing_values": [word]}
+    (given_word,) = choose(cells, missing={None: (word,)})
+    assert given_word == NotationChoice(Notation(missing=(word,)))
+    assert given_word.notation is not None
+    values, _ = given_word.notation.read(pl.Series(cells))
+    assert values.null_count() == 10
+
+
+def test_words_among_dates_and_other_notations_are_named() -> None:
+    days = [f"2022-03-{1 + i % 28:02}" for i in range(90)]
+    (choice,) = choose([*days, *["0000-00-00"] * 10])
+    assert choice is not None
+    assert choice.settings == {"missing_values": ["0000-00-00"]}
+    (choice,) = choose([f"{i}.5" for i in range(90)] + ["0,25"] * 10)
+    assert choice is not None
+    assert "'0,25'" in str(choice.problem)
+
+
+@pytest.mark.parametrize("bound", ["<0.05", "> 100", "<=2"])
+def test_censored_values_are_called_so(bound: str) -> None:
+    (choice,) = choose([f"{i}.5" for i in range(90)] + [bound] * 10)
+    assert choice is not None
+    assert f"10 of 100 cells are censored, such as '{bound}'" in str(choice.problem)
+
+
+def test_units_that_differ_are_refused() -> None:
+    (choice,) = choose([f"{60 + i / 2} kg" if i % 3 else f"{130 + i} lb" for i in range(90)])
+    assert choice is not None
+    assert choice.problem == "numbers in different units: 30 in 'lb', 60 in 'kg'"
+    (choice,) = choose([f"{60 + i / 2}%" if i % 3 else f"{130 + i}" for i in range(90)])
+    assert choice is not None
+    assert "30 without a unit" in str(choice.problem)
+
+
+@pytest.mark.parametrize("word", ["N/A", "#N/A", "<NA>", "None", "NaT", "\\N", "-nan", "+NaN"])
+def test_words_of_other_programs_are_missing_numbers(word: str) -> None:
+    cells = [f"{i}.5" for i in range(90)] + [word] * 60
+    assert choose(cells) == [None]
+
+
+def test_names_are_the_same_whatever_their_type() -> None:
+    notation = Notation("category")
+    for column in (
+        pl.Series([7, 12, None]),
+        pl.Series([7.0, 12.0, None]),
+        pl.Series(["7", "12.0", ""]),
+    ):
+        names, _ = notation.read(column)
+        assert names.dtype == pl.Categorical
+        assert names.to_list() == ["7", "12", None]
+
+
+def test_missing_values_hold_for_typed_numbers_too() -> None:
+    values, _ = Notation(missing=("-999",)).read(pl.Series([1.5, -999.0]))
+    assert values.to_list() == [1.5, None]
+
+
+def test_a_cell_written_otherwise_is_refused_with_its_place() -> None:
+    table = Table("b.csv", pl.DataFrame({"c": ["1,5", "x"]}), lambda row: f"b.csv: line {row + 2}")
+    with pytest.raises(FeatureError) as caught:
+        apply_notations(table, {"c": Notation("number", ",")})
+    assert "b.csv: line 3: column 'c': 'x'" in str(caught.value)
+
+
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda n: round(n, 2)), min_size=30, unique=True))
+def test_thousands_of_any_numbers(numbers: list[float]) -> None:
+    cells = [f"{n:,.2f}" for n in numbers]
+    (choice,) = choose(cells)
+    if choice is None:  # none of them has thousands
+        assert all("," not in cell for cell in cells)
+        return
+    assert choice.notation is not None
+    values, _ = choice.notation.read(pl.Series(cells))
+    np.testing.assert_allclose(values.to_numpy(), numbers)
