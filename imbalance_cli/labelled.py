@@ -295,7 +295,8 @@ def read_notations(
             break
     choices = choose_notations(scans, settings)
     for column, choice in choices.items():
-        if choice.problem is not None:
+        is_few = choice.kind is not None  # which is for the reader of times and weights to say
+        if choice.problem is not None and (column in roles.features or not is_few):
             place = scans[column].place or name
             raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=choice.hint)
     notes = [choice.note for choice in choices.values() if choice.note is not None]

@@ -30,7 +30,7 @@ SCAN = Scan(
     Preprocessing(
         [NumericFeature("x", "number", 0.1 + 0.2, 1 / 3, indicator=True)],
         [CategoricalFeature("kind", ["a", "\u00e9"], one_hot=True)],
-        ["constant"],
+        dropped=["constant"],
     ),
     Duplicates(5, 2, 1, {"valid": 1, "test": 0}),
     [Leak("x", "y", "higher")],

@@ -246,6 +246,8 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
         return dataclasses.replace(_censored(column, scan), kind=kind)
     if not words:
         others = dict.fromkeys(fit.example for n, fit in scan.fits.items() if n != notation)
+        if not others:
+            return None  # a few numbers among dates
         shown = ", ".join(map(show_cell, others))
         return NotationChoice(
             kind=kind,
