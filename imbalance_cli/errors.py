@@ -74,6 +74,10 @@ class EvaluationError(ImbtrainError):
     """Predictions are no probabilities, or not of the rows that the labels are of."""
 
 
+class DriftError(ImbtrainError):
+    """Rows are unlike those of training, and that was not to be."""
+
+
 class RunError(ImbtrainError):
     """A run directory is missing, incomplete, changed or of another format version."""
 

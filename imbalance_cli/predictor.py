@@ -17,7 +17,7 @@ from imbalance_cli.dataset import Dataset
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.evaluation.scored_rows import follow_labels
-from imbalance_cli.features import Preprocessing
+from imbalance_cli.features import Drift, LabelDrift, Preprocessing
 from imbalance_cli.losses import Loss
 from imbalance_cli.model import MultilayerPerceptron, Shape
 from imbalance_cli.scored_rows import Scores, calibrate
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+    from imbalance_cli.features import FeatureCounts
     from imbalance_cli.readers import Table
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
     from imbalance_cli.stages import Tell
@@ -54,6 +55,8 @@ class Predictor:
         thresholds: (L,) float64.
         undo_loss: whether probabilities come from the inverse link (else from plain sigmoid).
         precision: what the network computes in.
+        prevalence: the share of positives that each label had in training, (L,); empty for runs
+            that did not keep it.
     """
 
     preprocessing: Preprocessing
@@ -65,6 +68,7 @@ class Predictor:
     thresholds: torch.Tensor
     undo_loss: bool = True
     precision: str = "float32"
+    prevalence: list[float | None] = dataclasses.field(default_factory=list)
 
     def probabilities(self, table: Table) -> torch.Tensor:
         """Return (N, L) float64 probabilities of rows.
@@ -74,24 +78,45 @@ class Predictor:
         """
         return calibrate(self.scores(table).log_odds(), self.calibration)
 
-    def scores(self, table: Table, kept: NDArray[np.bool_] | None = None) -> Scores:
+    def scores(
+        self,
+        table: Table,
+        kept: NDArray[np.bool_] | None = None,
+        counts: FeatureCounts | None = None,
+    ) -> Scores:
         """Return what the networks say of rows, before calibration.
 
         Args:
             table: N rows.
             kept: (N,) which of them; None for all.
+            counts: counts the features, where `drift` is asked for.
 
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
         device = next(self.model.parameters()).device
-        features = self.preprocessing.transform(table)
+        features = self.preprocessing.transform(table, counts)
         rows = slice(None) if kept is None else kept
         numeric = torch.from_numpy(features.numeric[rows]).to(device)
         codes = torch.from_numpy(features.codes[rows]).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
         logits = score(self.model, Dataset(numeric, codes, targets), self.precision)
         return Scores([(logits, self.link_loss)])
+
+    def drift(self, rows: int, counts: FeatureCounts, means: Sequence[float]) -> Drift:
+        """Return how rows differ from those of training.
+
+        Args:
+            rows: N.
+            counts: of their features.
+            means: of their probabilities, (L,).
+        """
+        labels = [
+            LabelDrift(label, mean, prevalence)
+            for label, mean, prevalence in zip(self.labels, means, self.prevalence, strict=False)
+            if prevalence is not None
+        ]
+        return Drift(rows, self.preprocessing.drift(counts), labels)
 
     @property
     def link_loss(self) -> Loss:
@@ -192,6 +217,7 @@ class Predictor:
                 {
                     "label": label,
                     "learnable": self.learnable[i],
+                    "prevalence": self.prevalence[i],
                     "pos_weight": self._pos_weights(i),
                     "threshold": float(self.thresholds[i]),
                     "calibration": steps[i],
@@ -251,4 +277,5 @@ class Predictor:
             thresholds=torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
             undo_loss=document["undo_loss"],
             precision=document["precision"],
+            prevalence=[label.get("prevalence") for label in labels],
         )

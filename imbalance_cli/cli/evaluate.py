@@ -8,7 +8,7 @@ import typer
 
 from imbalance_cli.cli.console import default_format, read_sort, show_report
 from imbalance_cli.cli.label_options import Delimiter, InputFormat
-from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort
+from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort, Strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,7 @@ def evaluate(
     ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    strict: Strict = False,
     device: Device = "auto",
     log_format: LogFormat = "text",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
@@ -59,6 +60,7 @@ def evaluate(
             input_format=input_format,
             delimiter=delimiter,
             targets_file=targets,
+            strict=strict,
             tell=log.stage,
         )
         for sentence in _describe_lacks(evaluation):

@@ -27,6 +27,10 @@ Sort = Annotated[
         show_default=False,
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="End with an error where rows are unlike those of training."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 ConfigFile = Annotated[

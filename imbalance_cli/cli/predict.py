@@ -9,7 +9,7 @@ import typer
 
 from imbalance_cli.cli.console import warn
 from imbalance_cli.cli.label_options import Delimiter, InputFormat
-from imbalance_cli.cli.options import Debug, Device, Run
+from imbalance_cli.cli.options import Debug, Device, Run, Strict
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.errors import OutputError
 
@@ -37,6 +37,7 @@ def predict(
     ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    strict: Strict = False,
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -45,7 +46,9 @@ def predict(
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
-    frames = workflows.predict(run, source, device, keep or (), input_format, delimiter, warn=warn)
+    frames = workflows.predict(
+        run, source, device, keep or (), input_format, delimiter, warn=warn, strict=strict
+    )
     with open_rows(output) as write:
         for frame in frames:
             write(frame)

@@ -138,6 +138,7 @@ class Evaluation:
         without_interval: why a metric of the averages that is defined has no interval, as
             macro.NAME.
         resampled: what replicates drew: rows, or whole groups of them.
+        drift: how the rows differ from those of training, where that was looked at.
         weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
 
@@ -161,6 +162,7 @@ class Evaluation:
     weighted_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
     multilabel_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
     without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
+    drift: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
@@ -185,6 +187,7 @@ class Evaluation:
             "top_k": self.levels.top_k,
             "at_precision": self.levels.at_precision,
             "weighted": self.weighted,
+            "drift": self.drift,
         }
 
     def with_untuned(self, untuned: Sequence[Untuned]) -> Evaluation:

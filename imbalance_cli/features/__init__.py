@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imbalance_cli.features.drift import Drift, FeatureCounts, FeatureDrift, LabelDrift
 from imbalance_cli.features.fitting import FeatureScan, fit_preprocessing
 from imbalance_cli.features.preprocessing import (
     FIRST_CATEGORY,
@@ -19,8 +20,12 @@ __all__ = [
     "MISSING",
     "OTHER",
     "CategoricalFeature",
+    "Drift",
+    "FeatureCounts",
+    "FeatureDrift",
     "FeatureRows",
     "FeatureScan",
+    "LabelDrift",
     "NumericFeature",
     "Preprocessing",
     "describe_missing_words",

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import FeatureError, number_of, show_cell
+from imbalance_cli.features.drift import FeatureCounts, FeatureDrift, compare_counts
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -119,6 +120,7 @@ class Preprocessing:
         numeric: in the order of the columns.
         categorical: in the order of the columns.
         notations: how columns are written, where it is not the usual way.
+        profile: what `FeatureCounts` counted of the training rows, for `drift`.
         dropped: columns left out, since they are constant in the training rows (categories of
             fewer than RARE rows count as one).
         ids: columns that are called like an id and hold another whole number in every row.
@@ -129,6 +131,7 @@ class Preprocessing:
     numeric: list[NumericFeature]
     categorical: list[CategoricalFeature]
     notations: Mapping[str, Notation] = dataclasses.field(default_factory=dict)
+    profile: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: list[str] = dataclasses.field(default_factory=list)
     ids: list[str] = dataclasses.field(default_factory=list)
     missing_words: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
@@ -149,8 +152,12 @@ class Preprocessing:
         """The number of indices of each embedded feature, (C,)."""
         return [feature.size for feature in self.categorical if not feature.one_hot]
 
-    def transform(self, table: Table) -> FeatureRows:
+    def transform(self, table: Table, counts: FeatureCounts | None = None) -> FeatureRows:
         """Turn rows into what the model takes.
+
+        Args:
+            table: the rows.
+            counts: counts them, where it is asked how they differ from others.
 
         Raises:
             FeatureError: a cell is not of its column's kind, or infinite.
@@ -160,13 +167,19 @@ class Preprocessing:
         binary: list[NDArray[np.float32]] = []
         for feature in self.numeric:
             values = _values(_parse(table, feature.column, feature.kind), table, feature.column)
-            if feature.scale is not None:
-                continuous.append(_scale(feature, feature.scale, values))
+            scaled = None if feature.scale is None else _scale(feature, feature.scale, values)
+            if scaled is not None:
+                continuous.append(scaled)
+            if counts is not None:
+                counts.add_number(feature, values, scaled)
             if feature.indicator:
                 binary.append(np.isnan(values).astype(np.float32))
         codes = []
         for category in self.categorical:
-            indices = _indices(category, parse_texts(feature_cells(table, category.column)))
+            texts = parse_texts(feature_cells(table, category.column))
+            indices = _indices(category, texts)
+            if counts is not None:
+                counts.add_category(category, texts, indices, OTHER)
             if category.one_hot:
                 binary.append(category.encode(indices))
             else:
@@ -184,6 +197,7 @@ class Preprocessing:
             "numeric": [dataclasses.asdict(feature) for feature in self.numeric],
             "categorical": [dataclasses.asdict(feature) for feature in self.categorical],
             "notations": {c: dataclasses.asdict(n) for c, n in self.notations.items()},
+            "profile": dict(self.profile),
         }
 
     @classmethod
@@ -194,9 +208,21 @@ class Preprocessing:
             [CategoricalFeature(**feature) for feature in document["categorical"]],
             {
                 column: Notation(**values | {"missing": tuple(values["missing"])})
-                for column, values in document.get("notations", {}).items()  # none before 0.9
+                for column, values in document.get("notations", {}).items()
             },
+            document.get("profile", {}),  # runs of earlier versions have neither
         )
+
+    def profiled(self, table: Table) -> Preprocessing:
+        """Return the same with the profile of training rows."""
+        counts = FeatureCounts()
+        self.transform(table, counts)
+        return dataclasses.replace(self, profile=counts.profile())
+
+    def drift(self, counts: FeatureCounts) -> list[FeatureDrift]:
+        """Return how counted rows differ from those of training, feature by feature."""
+        categories = {feature.column: feature.categories for feature in self.categorical}
+        return compare_counts(counts, self.profile, categories)
 
 
 def describe_missing_words(words: Mapping[str, int]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError, SourceError
+from imbalance_cli.errors import ConfigError, DriftError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+from imbalance_cli.features import FeatureCounts
 from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import (
     match_columns,
@@ -27,6 +29,7 @@ from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.scored_rows import CalibratedRows, join_scores
+from imbalance_cli.scoring import label_blocks
 from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
@@ -36,11 +39,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from imbalance_cli.config import DataSection
+    from imbalance_cli.features import Drift
     from imbalance_cli.labels.encoding import LabelEncoder
     from imbalance_cli.readers.source import Source
     from imbalance_cli.stages import Tell
 
 
+MOST_DRIFTS = 10  # described one by one
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
@@ -54,6 +59,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     input_format: str | None = None,
     delimiter: str | None = None,
     targets_file: str | None = None,
+    strict: bool = False,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
     """Evaluate a run on the labelled rows of a source, read and scored some at a time.
@@ -67,6 +73,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         input_format: what the source is; None tells by its name and first bytes.
         delimiter: of delimited text; None takes the run's own where the header holds it.
         targets_file: holds the labels, where the source holds features alone.
+        strict: whether rows unlike those of training are an error.
         tell: is told how far it is.
 
     Raises:
@@ -115,7 +122,8 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         "scoring",
         lambda table: table.frame.height,
     )
-    scores = join_scores(predictor.scores(table, reader.add(table)) for table in tables)
+    counts = FeatureCounts()
+    scores = join_scores(predictor.scores(table, reader.add(table), counts) for table in tables)
     for sentence in source.remarks:
         warn(sentence)
     if encoder.unseen_shown:
@@ -123,8 +131,11 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     keys = reader.finish(source.name)
     keys = keys if keys.kept.all() else keys.take_kept()
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
-    return predictor.evaluate(
-        CalibratedRows(scores, keys.targets, predictor.calibration),
+    calibrated = CalibratedRows(scores, keys.targets, predictor.calibration)
+    drift = predictor.drift(len(scores), counts, _mean_probabilities(calibrated))
+    _judge_drift(drift, source.name, warn, strict=strict)
+    evaluation = predictor.evaluate(
+        calibrated,
         part="test",
         source=source.name,
         resampling=Resampling(replicates, config.report.confidence),
@@ -133,6 +144,34 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
         tell=tell,
     )
+    return dataclasses.replace(evaluation, drift=drift.to_dict())
+
+
+def _mean_probabilities(rows: CalibratedRows) -> list[float]:
+    """Return the mean probability of each label, (L,)."""
+    if not rows.rows:
+        return []
+    blocks = label_blocks(rows.labels)
+    return [mean for block in blocks for mean in rows.columns(block)[0].mean(dim=0).tolist()]
+
+
+def _judge_drift(drift: Drift, name: str, warn: Callable[[str], None], *, strict: bool) -> None:
+    """Warn of rows that differ from those of training.
+
+    Raises:
+        DriftError: they differ, and are not to.
+    """
+    sentences = drift.sentences()
+    shown = sentences[:MOST_DRIFTS]
+    if len(sentences) > len(shown):
+        shown.append(f"and {len(sentences) - len(shown):,} more differences from training")
+    if sentences and strict:
+        raise DriftError(
+            f"{name}: unlike the training rows: {'; '.join(shown)}",
+            hint="write the columns as in training; or leave --strict out",
+        )
+    for sentence in shown:
+        warn(f"{name}: unlike the training rows: {sentence}")
 
 
 def _open_rows(
@@ -163,6 +202,7 @@ def predict(
     delimiter: str | None = None,
     *,
     warn: Callable[[str], None] | None = None,
+    strict: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
 
@@ -174,6 +214,7 @@ def predict(
         input_format: what the source is; None tells by its name and first bytes.
         delimiter: of delimited text; None takes the run's own where the header holds it.
         warn: is told what the predictions should be read with.
+        strict: whether rows unlike those of training are an error, after the last of them.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
@@ -193,14 +234,24 @@ def predict(
     if taken:
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
+    counts, sums, seen = FeatureCounts(), torch.zeros(len(predictor.labels)).double(), 0
     for batch in source.batches(columns):
-        scores = predictor.scores(batch_table(batch, source.name))
+        scores = predictor.scores(batch_table(batch, source.name), counts=counts)
+        seen += len(scores)
         height = max(MOST_CELLS // len(predictor.labels), 1)
         for first in range(0, max(len(scores), 1), height):
             odds = scores.log_odds(rows=slice(first, first + height))
-            predictions = predictor.frame(predictor.probabilities_of_odds(odds))
+            probabilities = predictor.probabilities_of_odds(odds)
+            sums += probabilities.sum(dim=0)
+            predictions = predictor.frame(probabilities)
             own = batch.frame[kept].slice(first, height)
             yield own.hstack(predictions) if kept else predictions
+    drift = predictor.drift(seen, counts, (sums / max(seen, 1)).tolist())
+    _judge_drift(drift, source.name, warn or _say_nothing, strict=strict)
+
+
+def _say_nothing(_: str) -> None:
+    """Say nothing."""
 
 
 def _check_range(source: Source, predictor: Predictor, data: DataSection) -> None:

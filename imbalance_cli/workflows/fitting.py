@@ -262,6 +262,10 @@ def make_predictor(
         thresholds=torch.full((labels,), 0.5, dtype=torch.float64),
         undo_loss=config.calibration.method != "none",
         precision=config.training.precision,
+        prevalence=[
+            label.prevalence if can_learn else None
+            for label, can_learn in zip(prepared.counts.labels, prepared.learnable, strict=True)
+        ],
     )
 
 

@@ -22,7 +22,7 @@ from imbalance_cli.leaks import (
     hash_rows,
 )
 from imbalance_cli.notation import apply_notations
-from imbalance_cli.readers import stream_tables
+from imbalance_cli.readers import Table, stack_tables, stream_tables
 from imbalance_cli.stages import Stage, tell_nobody
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.labelled import LabelledTable, Roles
-    from imbalance_cli.readers import Table
     from imbalance_cli.stages import Tell
 
 
+MOST_PROFILED = 50_000  # training rows that others are compared with
 MOST_FOR_LEAKS = 256  # labels that features are held against
 
 
@@ -69,9 +69,10 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
     table, split, targets = data.table, data.split, data.targets
     numbers = choose_for_leaks(data)
     names = [data.labels[number] for number in numbers]
-    preprocessing = fit_preprocessing(table, roles.features, learned)
+    fitted = fit_preprocessing(table, roles.features, learned)
+    some = learned[:: _step(len(learned))]
     return Scan(
-        dataclasses.replace(preprocessing, notations=data.notations),
+        dataclasses.replace(fitted, notations=data.notations).profiled(_take(table, some)),
         count_straddling_duplicates(table.frame, roles.features, split, targets),
         find_leaks(table, roles.features, names, targets.select(numbers), split.train),
         len(numbers),
@@ -100,20 +101,33 @@ def scan_stream(
     numbers = choose_for_leaks(data)
     leaks = LeakScan(roles.features, [data.labels[number] for number in numbers])
     hashes = np.zeros(rows, np.uint64)
+    some = []
     for part, table in stream_rows(data, roles.features, tell, "scanning features"):
+        some.append(_take(table, np.flatnonzero(is_learned[part])[:: _step(len(learned))]))
         features.add(table, is_learned[part])
         leaks.add(
             table.frame, data.targets.take(part).select(numbers), np.flatnonzero(is_train[part])
         )
         if roles.features:
             hashes[part] = hash_rows(table.frame, roles.features)
-    preprocessing = dataclasses.replace(features.finish(), notations=data.notations)
+    fitted = dataclasses.replace(features.finish(), notations=data.notations)
+    preprocessing = fitted.profiled(stack_tables(some, data.table.name))
     return Scan(
         preprocessing,
         count_straddling_hashes(hashes, data.split, data.targets),
         leaks.find(),
         len(numbers),
     )
+
+
+def _step(rows: int) -> int:
+    """Return between how many rows one is taken, so that MOST_PROFILED are."""
+    return max(rows // MOST_PROFILED, 1)
+
+
+def _take(table: Table, rows: NDArray[np.intp]) -> Table:
+    places = rows.tolist()
+    return Table(table.name, table.frame[places], lambda row: table.place(places[row]))
 
 
 def choose_for_leaks(data: LabelledTable) -> NDArray[np.intp]:

@@ -1,0 +1,274 @@
+"""How rows differ from those of training, feature by feature.
+
+Each feature is counted in bins: numbers by their place on the scale of training, categories by
+their index, missing cells apart. Two such counts are compared by the population stability index,
+the sum of (p - q) log(p / q) over the bins, where above 0.25 is commonly called a major shift
+(Siddiqi 2006).
+
+Shapes: N rows, b bins of a feature.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbalance_cli.errors import show_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from imbalance_cli.features.preprocessing import CategoricalFeature, NumericFeature
+
+EDGES = np.array([-2.8, -2, -1.4, -1, -0.7, -0.4, -0.2, 0, 1e-7, 0.2, 0.4, 0.7, 1, 1.4, 2, 2.8])
+"""Of numbers, in units of their interquartile range from the median."""
+ROWS_A_BATCH = 2**14  # that are counted, evenly spaced
+MAJOR = 0.25
+LEAST_SHARE = 1e-3  # of a bin, so that one row in an empty bin is no shift
+LEAST_ROWS = 30  # that an index is computed of
+SURE = 1e-6  # chance of so many unknown values, over all features
+FAR = 2.0  # times a mean probability is the prevalence, or the other way round
+LEAST_APART = 10.0  # positives by which they differ
+MUCH_MISSING = 0.1  # more than in training, of the rows
+
+
+@dataclasses.dataclass
+class Counts:
+    """What was counted of one feature.
+
+    Attributes:
+        bins: (b,) rows in each bin; of a category, 0 is missing and 1 not known from training.
+        missing: rows without a value.
+        middles: the median of each batch, in the column's unit.
+        unknown: a category that is not known from training.
+    """
+
+    bins: NDArray[np.int64]
+    missing: int = 0
+    middles: list[float] = dataclasses.field(default_factory=list)
+    unknown: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return int(self.bins.sum()) + self.missing
+
+
+class FeatureCounts:
+    """Counts rows as they are transformed."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, Counts] = {}
+
+    def add_number(
+        self,
+        feature: NumericFeature,
+        values: NDArray[np.float64],
+        scaled: NDArray[np.float32] | None,
+    ) -> None:
+        """Count a column of numbers: in its unit, NaN where missing, and as the model takes it."""
+        counts = self.columns.setdefault(feature.column, Counts(np.zeros(len(EDGES) + 1, np.int64)))
+        step = max(len(values) // ROWS_A_BATCH, 1)
+        chosen = values[::step]
+        known = ~np.isnan(chosen)
+        counts.missing += int((~known).sum())
+        if not known.any():
+            return
+        counts.middles.append(float(np.median(chosen[known])))
+        places = np.zeros(int(known.sum()), np.int64)
+        if scaled is not None:
+            places = np.searchsorted(EDGES, scaled[::step][known], side="right")
+        counts.bins += np.bincount(places, minlength=len(counts.bins))
+
+    def add_category(
+        self, feature: CategoricalFeature, texts: pl.Series, indices: NDArray[np.int64], other: int
+    ) -> None:
+        """Count a column of categories: as texts, and as indices, `other` that of unknown ones."""
+        counts = self.columns.setdefault(feature.column, Counts(np.zeros(feature.size, np.int64)))
+        step = max(len(indices) // ROWS_A_BATCH, 1)
+        found = np.bincount(indices[::step], minlength=feature.size)
+        counts.missing += int(found[0])
+        found[0] = 0
+        counts.bins += found
+        if counts.unknown is None and found[other]:
+            counts.unknown = texts[int((indices == other).argmax())]
+
+    def profile(self) -> dict[str, dict[str, Any]]:
+        """Return the counts as plain data, as a run keeps those of its training rows."""
+        return {
+            column: {
+                "bins": counts.bins.tolist(),
+                "missing": counts.missing,
+                "median": float(np.median(counts.middles)) if counts.middles else None,
+            }
+            for column, counts in self.columns.items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureDrift:
+    """How a feature differs from training.
+
+    Attributes:
+        column: its name.
+        psi: the population stability index; None of fewer than LEAST_ROWS rows.
+        missing, training_missing: shares of missing cells.
+        unknown, training_unknown: shares of categories that training rows did not have, or rarely.
+        median, training_median: of numbers.
+        problem: what is wrong, in a sentence; None where nothing is.
+    """
+
+    column: str
+    psi: float | None
+    missing: float
+    training_missing: float
+    unknown: float | None = None
+    training_unknown: float | None = None
+    median: float | None = None
+    training_median: float | None = None
+    problem: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelDrift:
+    """The mean probability of a label beside its share of positives in training."""
+
+    label: str
+    mean_probability: float
+    training_prevalence: float
+
+    def describe(self, rows: int) -> str | None:
+        """Say that they are far apart; None where they are not, or rows are few."""
+        low, high = sorted([self.mean_probability, self.training_prevalence])
+        if high < FAR * low or rows * (high - low) < LEAST_APART:
+            return None
+        return (
+            f"the mean probability of {self.label} is {self.mean_probability:.2%}, and "
+            f"{self.training_prevalence:.2%} of the training rows were positive"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """How rows differ from those of training.
+
+    Attributes:
+        rows: how many there are.
+        features: each that training had a profile of.
+        labels: each that was learned.
+    """
+
+    rows: int
+    features: list[FeatureDrift]
+    labels: list[LabelDrift]
+
+    def sentences(self) -> list[str]:
+        """Return what to know before the predictions are believed, the worst first."""
+        features = sorted(self.features, key=lambda found: -(found.psi or 0))
+        found = [f"{f.column}: {f.problem}" for f in features if f.problem is not None]
+        return found + [text for text in (d.describe(self.rows) for d in self.labels) if text]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return dataclasses.asdict(self)
+
+
+def compare_counts(
+    found: FeatureCounts,
+    profile: Mapping[str, Mapping[str, Any]],
+    categories: Mapping[str, Sequence[str]],
+) -> list[FeatureDrift]:
+    """Return how counted rows differ from those of training.
+
+    Args:
+        found: the counts.
+        profile: those of the training rows, as `FeatureCounts.profile` gives them.
+        categories: of each categorical feature, those known from training.
+    """
+    columns = [column for column in found.columns if column in profile]
+    return [
+        _compare(column, found.columns[column], profile[column], categories.get(column), columns)
+        for column in columns
+        if found.columns[column].rows
+    ]
+
+
+def _compare(
+    column: str,
+    now: Counts,
+    before: Mapping[str, Any],
+    categories: Sequence[str] | None,
+    columns: Sequence[str],
+) -> FeatureDrift:
+    past = np.array(before["bins"], np.int64)
+    rows, past_rows = now.rows, int(past.sum()) + before["missing"]
+    psi = None
+    if rows >= LEAST_ROWS:
+        psi = _stability(np.append(now.bins, now.missing), np.append(past, before["missing"]))
+    drift = FeatureDrift(
+        column,
+        psi,
+        missing=now.missing / rows,
+        training_missing=before["missing"] / past_rows,
+    )
+    if categories is None:
+        median = float(np.median(now.middles)) if now.middles else None
+        drift = dataclasses.replace(drift, median=median, training_median=before["median"])
+    else:
+        unknown, known_before = int(now.bins[1]), int(past[1])
+        drift = dataclasses.replace(
+            drift, unknown=unknown / rows, training_unknown=known_before / past_rows
+        )
+        expected = rows * (known_before + 1) / (past_rows + 1)
+        if _tail(unknown, expected) < SURE / len(columns):
+            return dataclasses.replace(drift, problem=_describe_unknown(drift, now, categories))
+    noise = 2 * len(past) * (1 / rows + 1 / past_rows)
+    if psi is None or psi <= MAJOR + noise:
+        return drift
+    return dataclasses.replace(drift, problem=_describe_shift(drift))
+
+
+def _stability(now: NDArray[np.int64], past: NDArray[np.int64]) -> float:
+    p = np.maximum(now / now.sum(), LEAST_SHARE)
+    q = np.maximum(past / past.sum(), LEAST_SHARE)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def _tail(seen: int, expected: float) -> float:
+    """Return a bound on the chance of at least so many (Chernoff's of a Poisson number)."""
+    if seen <= expected:
+        return 1.0
+    return math.exp(seen - expected - seen * math.log(seen / expected))
+
+
+def _describe_unknown(drift: FeatureDrift, now: Counts, categories: Sequence[str]) -> str:
+    example = str(now.unknown)
+    alike = {text.strip().casefold(): text for text in categories}.get(example.strip().casefold())
+    known = f"training has {show_cell(alike)}" if alike else f"training has {_list(categories)}"
+    return (
+        f"{drift.unknown:.0%} of the values are unknown from training "
+        f"({drift.training_unknown:.1%} there), such as {show_cell(example)}; {known}"
+    )
+
+
+def _list(categories: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(show_cell(category) for category in categories[:most])
+    return shown + (", ..." if len(categories) > most else "")
+
+
+def _describe_shift(drift: FeatureDrift) -> str:
+    if abs(drift.missing - drift.training_missing) > MUCH_MISSING:
+        now, before = f"{drift.missing:.0%}", f"{drift.training_missing:.0%}"
+        return f"{now} of the cells are missing, {before} in training"
+    if drift.median is None or drift.training_median is None:
+        return f"other shares of the categories than in training (PSI {drift.psi:.2g})"
+    return (
+        f"other values than in training (PSI {drift.psi:.2g}): median {drift.median:,.6g}, "
+        f"{drift.training_median:,.6g} in training"
+    )

@@ -1,0 +1,166 @@
+"""Rows that have changed since training are told apart from rows that have not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from small_runs import fit_run, run_command, succeed
+
+from imbalance_cli.features import FeatureCounts, FeatureDrift, Preprocessing, fit_preprocessing
+from imbalance_cli.features.drift import EDGES, LabelDrift
+from imbalance_cli.readers import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROWS = 4000
+
+
+def make_frame(seed: int, rows: int = ROWS) -> pl.DataFrame:
+    """Return rows of one kind: a number with gaps, a count of mostly 0, a category, a flag."""
+    random = np.random.default_rng(seed)
+    glucose = random.lognormal(4.6, 0.3, rows).round(1)
+    return pl.DataFrame(
+        {
+            "glucose": pl.Series(glucose).set(pl.Series(random.random(rows) < 0.1), None),
+            "visits": random.poisson(0.2, rows),
+            "site": random.choice(["north", "south", "east"], rows, p=[0.5, 0.45, 0.05]),
+            "consent": random.choice(["Yes", "No"], rows),
+        }
+    )
+
+
+def table_of(frame: pl.DataFrame) -> Table:
+    """Return a frame as a table."""
+    return Table("rows.csv", frame, lambda row: f"rows.csv: line {row + 2}")
+
+
+@pytest.fixture(scope="module")
+def trained() -> Preprocessing:
+    """Fit on rows of one kind."""
+    table = table_of(make_frame(0))
+    return fit_preprocessing(table, table.frame.columns, np.arange(ROWS)).profiled(table)
+
+
+def look(trained: Preprocessing, frame: pl.DataFrame, parts: int = 1) -> dict[str, FeatureDrift]:
+    """Return the drift of each column."""
+    counts = FeatureCounts()
+    for part in np.array_split(np.arange(frame.height), parts):
+        trained.transform(table_of(frame[part.tolist()]), counts)
+    return {found.column: found for found in trained.drift(counts)}
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40, 500, ROWS])
+def test_rows_of_the_same_kind_have_no_drift(trained: Preprocessing, rows: int) -> None:
+    for seed in range(1, 21):
+        found = look(trained, make_frame(seed, rows), parts=min(rows, 3))
+        assert [drift.problem for drift in found.values()] == [None] * 4
+
+
+CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str, str]] = {
+    "case": (
+        lambda frame: frame.with_columns(pl.col("consent").str.to_lowercase()),
+        "consent",
+        "100% of the values are unknown from training (0.0% there), such as 'yes'; training has",
+    ),
+    "padding": (
+        lambda frame: frame.with_columns(site=pl.lit("the ") + pl.col("site")),
+        "site",
+        "training has 'east', 'north', 'south'",
+    ),
+    "flags": (
+        lambda frame: frame.with_columns(consent=(pl.col("consent") == "Yes").cast(pl.Int8)),
+        "consent",
+        "training has",
+    ),
+    "blank": (
+        lambda frame: frame.with_columns(glucose=pl.lit(None, pl.Float64)),
+        "glucose",
+        "100% of the cells are missing, 10% in training",
+    ),
+    "unit": (
+        lambda frame: frame.with_columns(glucose=pl.col("glucose") * 1000),
+        "glucose",
+        "other values than in training",
+    ),
+    "half": (
+        lambda frame: frame.with_columns(
+            site=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("west")).otherwise("site")
+        ),
+        "site",
+        "50% of the values are unknown from training",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_named_and_no_other_column(trained: Preprocessing, change: str) -> None:
+    edit, column, problem = CHANGES[change]
+    found = look(trained, edit(make_frame(1)), parts=3)
+    assert problem in str(found[column].problem)
+    assert [name for name, drift in found.items() if drift.problem] == [column]
+
+
+def test_a_few_rows_with_unknown_values_are_enough(trained: Preprocessing) -> None:
+    frame = make_frame(1, 6).with_columns(consent=pl.lit("Y"))
+    assert "100% of the values are unknown" in str(look(trained, frame)["consent"].problem)
+
+
+def test_the_index_is_that_of_its_formula(trained: Preprocessing) -> None:
+    frame = make_frame(1).with_columns(pl.col("glucose") * 1.2)
+    shares = []
+    for rows in (frame, make_frame(0)):
+        column = rows["glucose"].drop_nulls().to_numpy()
+        feature = trained.numeric[0]
+        assert feature.scale is not None
+        x = (column - feature.median) / feature.scale
+        bins, _ = np.histogram(x / np.sqrt(1 + (x / 3) ** 2), [-np.inf, *EDGES, np.inf])
+        shares.append(np.maximum(np.append(bins, rows.height - len(column)) / rows.height, 1e-3))
+    p, q = shares
+    psi = look(trained, frame)["glucose"].psi
+    assert psi == pytest.approx(((p - q) * np.log(p / q)).sum(), rel=1e-6)
+
+
+def test_a_profile_comes_back_from_json(trained: Preprocessing) -> None:
+    again = Preprocessing.from_dict(json.loads(json.dumps(trained.to_dict())))
+    frame = make_frame(3)
+    assert look(again, frame) == look(trained, frame)
+
+
+def test_a_mean_probability_far_from_training_is_told() -> None:
+    assert LabelDrift("y", 0.05, 0.06).describe(10_000) is None
+    assert LabelDrift("y", 0.5, 0.05).describe(5) is None
+    assert LabelDrift("y", 0.15, 0.05).describe(1000) == (
+        "the mean probability of y is 15.00%, and 5.00% of the training rows were positive"
+    )
+
+
+def test_commands_warn_and_are_strict(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = make_frame(0, 600)
+    score = (frame["consent"] == "Yes").to_numpy() + random.normal(size=600)
+    frame = frame.with_columns(y=pl.Series((score > 1.8).astype(int)))
+    other = frame.with_columns(consent=(pl.col("consent") == "Yes").cast(pl.Int8))
+    other.write_csv(tmp_path / "other.csv")
+    columns = {c.name: c.cast(pl.String).fill_null("").to_list() for c in frame}
+    run = fit_run(tmp_path, columns, data={"labels": ["y"]})
+    assert "unlike" not in succeed("evaluate", run.path, run.table).err
+    outcome = succeed("evaluate", run.path, tmp_path / "other.csv", "--format", "json")
+    sentence = (
+        "other.csv: unlike the training rows: consent: 100% of the values are unknown from "
+        "training (0.0% there), such as '1'"
+    )
+    assert sentence in outcome.err
+    drift = json.loads(outcome.out)["splits"]["test"]["drift"]
+    assert [f["column"] for f in drift["features"] if f["problem"]] == ["consent"]
+    assert drift["labels"][0]["training_prevalence"] == pytest.approx(frame["y"].mean(), abs=0.01)
+    assert sentence in succeed("predict", run.path, tmp_path / "other.csv").err
+    for command in ("evaluate", "predict"):
+        failed = run_command(command, run.path, tmp_path / "other.csv", "--strict")
+        assert failed.code == 2
+        assert sentence in failed.err
