@@ -153,7 +153,7 @@ def test_commands_warn_and_are_strict(tmp_path: Path) -> None:
     outcome = succeed("evaluate", run.path, tmp_path / "other.csv", "--format", "json")
     sentence = (
         "other.csv: unlike the training rows: consent: 100% of the values are unknown from "
-        "training (0.0% there), such as '1'"
+        "training (0.0% there), such as '0'"
     )
     assert sentence in outcome.err
     drift = json.loads(outcome.out)["splits"]["test"]["drift"]
