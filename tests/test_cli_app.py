@@ -231,6 +231,31 @@ def test_an_interrupt_signal_exits_130() -> None:
     assert (process.returncode, out, err.decode().strip()) == (130, b"", "error: interrupted")
 
 
+def test_an_interrupt_that_an_import_swallows_is_one_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "swallowing.py").write_text(
+        "import os, signal\n"
+        "from imbalance_cli.cli import app\n"
+        "def import_it(*_, **__):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise ImportError('half a module') from None\n"
+        "app.app = import_it\n"
+        "code = app.main(['weights', 'x.csv'])\n"
+        "if 'TWICE' in os.environ:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "raise SystemExit(code)\n"
+    )
+    for more in ({}, {"TWICE": "1"}):
+        done = subprocess.run(
+            [sys.executable, tmp_path / "swallowing.py"],
+            env=os.environ | more,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr.decode()) == (130, "error: interrupted\n")
+
+
 def test_debug_shows_the_traceback(imbtrain: RunCommand) -> None:
     plain, debug = imbtrain("weights", "no.csv"), imbtrain("weights", "no.csv", "--debug")
     assert "Traceback" not in plain.err

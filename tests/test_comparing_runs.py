@@ -263,6 +263,19 @@ def test_few_replicates_are_no_interval(runs: tuple[Path, Path]) -> None:
     refuse("report", *runs, "--bootstrap", 1, says="made of 1 replicate", hint="at least 10")
 
 
+def test_csv_is_sorted_by_a_metric_of_the_first_run(runs: tuple[Path, Path]) -> None:
+    text = succeed("report", *runs, "--format", "csv", "--sort", "ece").text
+    first = [
+        row
+        for row in csv.DictReader(io.StringIO(text))
+        if row["run"] == str(runs[0]) and row["scope"] == "label" and row["metric"] == "ece"
+    ]
+    values = [float(row["value"]) for row in first if row["value"]]
+    assert len(values) > 1
+    assert values == sorted(values)
+    assert succeed("report", *runs, "--sort", "no skill").code == 0
+
+
 def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
     refuse("report", *runs, "--sort", "brierr", says="no metric 'brierr'", hint="'brier'")
     refuse("report", *runs, "--sort", "threshold", says="'threshold' of several runs", hint="takes")

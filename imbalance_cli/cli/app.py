@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(closed, given)
     streams = sys.stdout, sys.stderr
     _let_threads_sleep()
+    interrupts = _Interrupts()
     refuse_half_loaded_libraries()
     try:
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
@@ -91,7 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  the boundary: whatever is left is our fault
         _drop_unwritten()
-        return _fail(_explain(error, given), given)
+        if not interrupts.seen:
+            return _fail(_explain(error, given), given)
+        code = INTERRUPTED  # a library that was being imported turned it into an error of its own
+    finally:
+        interrupts.release()
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
         return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE
@@ -105,6 +112,30 @@ def _let_threads_sleep() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+class _Interrupts:
+    """Watches for Ctrl-C: the first ends the command, the second this process at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._is_ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if self._is_ours:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def release(self) -> None:
+        """Leave Ctrl-C to Python again, unless it was pressed: the next one may come at exit."""
+        if self._is_ours and not self.seen:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.seen:
+            os._exit(INTERRUPTED)
+        self.seen = True
+        raise KeyboardInterrupt
 
 
 class _Failure(NamedTuple):

@@ -68,7 +68,6 @@ def report(
     same rows, print them side by side, with paired intervals of the differences to the first;
     --output writes a page of them.
     """
-    sort = read_sort(sort)
     check_page_file(output)
     if len(runs) > 1:
         _compare(runs, output_format or default_format(), sort, bootstrap, output)
@@ -78,7 +77,7 @@ def report(
             "--bootstrap goes with several runs: the intervals of one are saved with it",
             hint="imbtrain evaluate RUN SOURCE --bootstrap computes others",
         )
-    _draw_again(runs[0], output_format, sort, output)
+    _draw_again(runs[0], output_format, read_sort(sort), output)
 
 
 def _draw_again(
@@ -126,7 +125,7 @@ def _compare(
         if output is not None:
             sys.stdout.write(f"report: {output}\n")
     elif output_format == "csv":
-        write_result(drawing.to_csv(comparison), None)
+        write_result(drawing.to_csv(comparison, sort), None)
     else:
         write_result(drawing.to_json(comparison, evaluation.source, evaluation.part), None)
     _name_page(output, output_format)

@@ -22,6 +22,7 @@ SHORTER = {
     "prev.": PREVALENCE,
     "rows": "support",
     "miss.": "missing",
+    "no_skill": PREVALENCE,
 }
 """What a terminal calls these."""
 MOST_LABELS = 60  # that are all shown

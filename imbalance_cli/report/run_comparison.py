@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -81,8 +82,21 @@ def draw_run_comparison(
     return Group(*parts, Text(describe_marks(comparison), style="dim"))
 
 
-def to_csv(comparison: Comparison) -> bytes:
-    """Return one row a run, scope and metric; what is undefined is blank."""
+def to_csv(comparison: Comparison, sort: str | None = None) -> bytes:
+    """Return one row a run, scope and metric; what is undefined is blank.
+
+    Args:
+        comparison: of runs.
+        sort: what the labels are sorted by, of the first run; None leaves their order.
+    """
+    if sort is not None:
+        labels = comparison.candidates[0].labels
+        order = sorted(range(len(labels)), key=lambda i: _place(labels[i], sort))
+        runs = [
+            dataclasses.replace(run, labels=[run.labels[i] for i in order])
+            for run in comparison.candidates
+        ]
+        comparison = dataclasses.replace(comparison, candidates=runs)
     return encode_rows([_as_run(row, "candidate", "run") for row in comparison.flat_rows()])
 
 

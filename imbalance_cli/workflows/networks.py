@@ -288,15 +288,16 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
     members = recipe.networks * folds * models
     batch = _bytes_of_a_batch(recipe, prepared, network.shape)
     if prepared.device.type == "cpu":  # where members take turns
-        free = max(free - batch, 0)
+        room = max(free - batch, 0)
     else:
         each += batch
-    if members * each <= free:
+        room = free
+    if members * each <= room:
         return
-    most = free // each // (folds * models)
+    most = room // each // (folds * models)
     raise ConfigError(
         f"model.members: {number_of(members, 'network')} of {parameters:,} numbers: training takes "
-        f"{members * each / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
+        f"{(members * each + free - room) / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
         hint=f"model.members (--seeds): at most {most:,} would fit"
         if most
         else "fewer folds, fewer model.members, or narrower model.hidden",
