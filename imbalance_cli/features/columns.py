@@ -7,21 +7,20 @@ texts until then. A cell that is a number is never a date.
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError, SourceError, show_cell
+from imbalance_cli.errors import FeatureError, SourceError
+from imbalance_cli.features.kinds import EXACT_INTEGERS, ID_NAME, NEARLY_ALL, judge
 from imbalance_cli.features.preprocessing import (
     CategoricalFeature,
     NumericFeature,
     feature_cells,
     large_cell,
-    refuse_large_cell,
 )
-from imbalance_cli.features.texts import ID_ROWS, Texts
+from imbalance_cli.features.texts import Texts
 from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
 from imbalance_cli.sketches import DistinctCounter, QuantileSketch
 
@@ -30,40 +29,37 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers import Table
 
-NEARLY_ALL = 0.95  # of an estimated number of distinct values
-MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
-EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
 CHUNK = 2**20
-ID_NAME = re.compile(
-    r"(.*[_ .-])?([Ii][Dd]|ID|[Ii]ndex|INDEX|key)|.*[a-z](ID|Id)|Unnamed: \d+|column_\d+"
-)
-"""Of a column that identifies rows, or that has no name."""
 BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
 FEW = 100
 
 
 class ColumnScan:
-    """One column of a stream.
+    """One column of a stream, as `judge` asks for it.
 
     Attributes:
-        missing_words: how many cells hold each word for a missing number or date.
+        note: what speaks against the column, once it is finished.
 
     Args:
         column: its name.
         exact: up to so many distinct cells, all is exact.
     """
 
+    type_name: str | None = None  # other types are refused at once
+
     def __init__(self, column: str, exact: int) -> None:
-        self._column = column
+        self.column = column
+        self.are_names = False
         self._type: pl.DataType | None = None
         self._known = self._chosen = 0
-        self._numbers = _Reading("number", QuantileSketch(exact))
-        self._dates = _Reading("date", QuantileSketch(exact))
+        self.numbers = _Reading("number", QuantileSketch(exact))
+        self.dates = _Reading("date", QuantileSketch(exact))
         self._texts = Texts(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
         self._ids = DistinctCounter(exact) if ID_NAME.fullmatch(column) else None
         self.missing_words: dict[str, int] = {}
+        self.note: str | None = None
 
     def add(self, table: Table, rows: NDArray[np.bool_] | None) -> None:
         """Take in the column's cells of a batch; `rows` (N,) are of the training part.
@@ -72,20 +68,22 @@ class ColumnScan:
             FeatureError: they are lists, bytes or the like.
             SourceError: they are of another type than before.
         """
-        cells = feature_cells(table, self._column)
+        cells = feature_cells(table, self.column)
         self._check_type(cells.dtype, table.name)
-        numbers = _no_numbers(cells) if is_names(cells.dtype) else parse_numbers(cells)
+        self.are_names = is_names(cells.dtype)
+        numbers = _no_numbers(cells) if self.are_names else parse_numbers(cells)
         self._known += len(cells) - numbers.values.null_count() + numbers.bad_rows
+        self._known += sum(numbers.missing_words.values())
         for word, count in numbers.missing_words.items():
             self.missing_words[word] = self.missing_words.get(word, 0) + count
         self._chosen += len(cells) if rows is None else int(rows.sum())
-        values = self._numbers.add(numbers, table, self._column, rows)
+        values = self.numbers.add(numbers, table, self.column, rows)
         self._succession.add(values)
         self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
         if self._ids is not None:
             self._ids.add(pl.Series(values[values == np.floor(values)]))
         if not _is_numeric(cells.dtype):
-            self._dates.add(_read_dates(cells, numbers), table, self._column, rows)
+            self.dates.add(_read_dates(cells, numbers), table, self.column, rows)
         if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
             are_numbers = numbers.bad_row is None and not numbers.has_words
             texts = cells if numbers.texts is None else numbers.texts
@@ -102,8 +100,8 @@ class ColumnScan:
         self._check_type(other._type, name)
         self._known += other._known
         self._chosen += other._chosen
-        self._numbers.merge(other._numbers)
-        self._dates.merge(other._dates)
+        self.numbers.merge(other.numbers)
+        self.dates.merge(other.dates)
         self._texts.merge(other._texts)
         self._succession.merge(other._succession)
         self._has_long_numbers |= other._has_long_numbers
@@ -121,64 +119,71 @@ class ColumnScan:
         Raises:
             FeatureError: as `fit_preprocessing`.
         """
-        if not self._known and not self.missing_words:
+        judgement = judge(self)
+        self.note = judgement.note
+        exclude = f"data.exclude: [{self.column}]"
+        if judgement.problem is not None:
+            colon = "" if judgement.place is None and judgement.kind in {"id", "text"} else ":"
             raise FeatureError(
-                f"{name}: column {self._column!r}: every cell is missing", hint=self._hint
+                f"{judgement.place or name}: column {self.column!r}{colon} {judgement.problem}",
+                hint=f"{judgement.hint}, or {exclude}" if judgement.hint else exclude,
             )
-        reading = self._numbers if self._numbers.bad is None else self._dates
-        if reading.bad is not None or not reading.cells:  # None alone may be a name
-            self.missing_words.clear()
-            self._refuse_few_bad_cells()
-            self._texts.refuse_ids(name)
+        if judgement.kind == "category":
+            self.missing_words.clear()  # None is a category here
             return self._texts.category(name)
-        refuse_large_cell(reading.large)
-        if reading.kind == "number":
-            self._refuse_row_numbers(name)
-            if self._has_long_numbers and self._texts.is_whole():
-                self._texts.refuse_ids(name)
-        return self._fit_numeric(reading)
+        return self._fit_numeric(self.dates if judgement.kind == "date" else self.numbers)
 
-    @property
-    def is_id(self) -> bool:
-        """Whether it is called like an id, and holds another whole number in every row."""
-        rows = self._succession.rows
-        if self._ids is None or rows < ID_ROWS or self._numbers.cells < rows:
+    def rows(self) -> int:
+        """Return how many cells there are."""
+        return self._succession.rows
+
+    def known(self) -> int:
+        """Return how many are not missing."""
+        return self._known
+
+    def distinct(self) -> tuple[int, bool]:
+        """Return how many different known cells there are, and whether that is no estimate."""
+        return self._texts.distinct()
+
+    def characters(self) -> int:
+        """Return how many characters all known cells have."""
+        return self._texts.characters()
+
+    def example(self) -> str:
+        """Return the first known cell."""
+        return self._texts.first()
+
+    def has_booleans(self) -> bool:
+        """Return whether any cell is true or false."""
+        return self._texts.has_booleans()
+
+    def are_booleans(self) -> bool:
+        """Return false: true and false are numbers as good as others here."""
+        return False
+
+    def successive(self) -> tuple[float, float] | None:
+        """Return the first and last of successive whole numbers that are there once each."""
+        ends = self._succession.first, self._succession.last
+        return ends if self._succession.has_each_once() else None
+
+    def are_unlike(self) -> bool:
+        """Return whether every row has a whole number, and another one."""
+        if self._ids is None or self.numbers.cells < self.rows():
             return False
         least = 1 if self._ids.is_exact else NEARLY_ALL
-        return self._ids.count >= least * rows
+        return self._ids.count >= least * self.rows()
 
-    @property
-    def _hint(self) -> str:
-        return f"data.exclude: [{self._column}]"
+    def are_long_numbers(self) -> bool:
+        """Return whether all are written as whole numbers, some too long for a float."""
+        return self._has_long_numbers and self._texts.is_whole()
 
     def _check_type(self, dtype: pl.DataType, name: str) -> None:
         if self._type is not None and dtype != self._type:
             raise SourceError(
-                f"{name}: column {self._column!r}: columns of different types: {dtype} after "
+                f"{name}: column {self.column!r}: columns of different types: {dtype} after "
                 f"{self._type}"
             )
         self._type = dtype
-
-    def _refuse_few_bad_cells(self) -> None:
-        # true, false and a third word are three categories, not numbers with a bad cell
-        readings = [self._dates] if self._texts.has_booleans() else [self._numbers, self._dates]
-        for reading in readings:
-            if reading.bad is not None and reading.cells > MOSTLY * self._known:
-                place, text = reading.bad
-                raise FeatureError(
-                    f"{place}: column {self._column!r}: {show_cell(text)} is not a {reading.kind}, "
-                    f"as {reading.cells:,} of {self._known:,} cells are",
-                    hint=f"mend it, leave the cell blank, or {self._hint}",
-                )
-
-    def _refuse_row_numbers(self, name: str) -> None:
-        numbers = self._succession
-        if numbers.rows >= ID_ROWS and numbers.has_each_once():
-            raise FeatureError(
-                f"{name}: column {self._column!r} looks like an id: the numbers from "
-                f"{numbers.first:g} to {numbers.last:g}, each once",
-                hint=self._hint,
-            )
 
     def _fit_numeric(self, reading: _Reading) -> NumericFeature | None:
         known = reading.values.count
@@ -191,7 +196,7 @@ class ColumnScan:
         if not scale and not indicator:
             return None
         return NumericFeature(
-            self._column, reading.kind, float(median), float(scale) or None, indicator
+            self.column, reading.kind, float(median), float(scale) or None, indicator
         )
 
 
@@ -204,14 +209,14 @@ class _Reading:
         values: of the training rows.
         cells: how many are of that kind, in all rows.
         bad: where the first cell stands that is neither missing nor of that kind, and its text.
-        large: what `large_cell` said first.
+        large: what `large_cell` found first.
     """
 
     kind: Literal["number", "date"]
     values: QuantileSketch
     cells: int = 0
     bad: tuple[str, str] | None = None
-    large: str | None = None
+    large: tuple[str, str] | None = None
 
     def add(
         self, parsed: Parsed, table: Table, column: str, rows: NDArray[np.bool_] | None

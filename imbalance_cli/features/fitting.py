@@ -80,7 +80,7 @@ class FeatureScan:
         """
         name = ", ".join(self._names)
         features = {column: scan.finish(name) for column, scan in self._columns.items()}
-        ids = [column for column, scan in self._columns.items() if scan.is_id]
+        ids = [column for column, scan in self._columns.items() if scan.note]
         words = {c: s.missing_words for c, s in self._columns.items() if s.missing_words}
         return _gather(name, features, ids, words)
 
@@ -110,7 +110,7 @@ def fit_preprocessing(
         scan = ColumnScan(column, max(EXACT, table.frame.height))
         scan.add(table, is_chosen)
         features[column] = scan.finish(table.name)
-        ids += [column] if scan.is_id else []
+        ids += [column] if scan.note else []
         missing_words |= {column: scan.missing_words} if scan.missing_words else {}
     return _gather(table.name, features, ids, missing_words)
 

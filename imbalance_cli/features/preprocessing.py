@@ -19,6 +19,7 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError, number_of, show_cell
 from imbalance_cli.features.drift import FeatureCounts, FeatureDrift, compare_counts
+from imbalance_cli.features.kinds import LARGE_HINT
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -249,22 +250,19 @@ def feature_cells(table: Table, column: str) -> pl.Series:
     return cells
 
 
-def large_cell(table: Table, column: str, values: NDArray[np.float64]) -> str | None:
-    """Say which of (N,) values is the first that no float32 holds, or None."""
+def large_cell(table: Table, column: str, values: NDArray[np.float64]) -> tuple[str, str] | None:
+    """Return where the first of (N,) values stands that no float32 holds, and the problem."""
     large = np.flatnonzero(np.abs(values) > LARGEST)
     if not len(large):
         return None
     row = int(large[0])
-    problem = "infinite" if np.isinf(values[row]) else f"too large: the most is {LARGEST:.1e}"
-    return (
-        f"{table.place(row)}: column {column!r}: {show_cell(table.frame[column][row])} is {problem}"
-    )
+    return table.place(row), describe_large(table.frame[column][row], float(values[row]))
 
 
-def refuse_large_cell(problem: str | None) -> None:
-    """Raise FeatureError for what `large_cell` found."""
-    if problem is not None:
-        raise FeatureError(problem, hint="leave the cell blank, or write a finite number")
+def describe_large(cell: object, value: float) -> str:
+    """Say what is wrong with a number that no float32 holds."""
+    problem = "infinite" if np.isinf(value) else f"too large: the most is {LARGEST:.1e}"
+    return f"{show_cell(cell)} is {problem}"
 
 
 def _parse(table: Table, column: str, kind: Kind) -> Parsed:
@@ -282,7 +280,9 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
 def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
     """Return (N,) numbers, NaN where missing."""
     values = parsed.values.to_numpy().astype(np.float64)
-    refuse_large_cell(large_cell(table, column, values))
+    if (large := large_cell(table, column, values)) is not None:
+        place, problem = large
+        raise FeatureError(f"{place}: column {column!r}: {problem}", hint=LARGE_HINT)
     return values
 
 

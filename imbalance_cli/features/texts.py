@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import FeatureError, show_cell
+from imbalance_cli.errors import FeatureError
 from imbalance_cli.features.preprocessing import CategoricalFeature
 from imbalance_cli.readers.cells import BOOLEANS, parse_texts
 from imbalance_cli.sketches import DistinctCounter, FrequentTexts
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 RARE = 3  # a category with fewer training rows shares the index of unseen ones, and so trains it
 ONE_HOT_CATEGORIES = 9  # up to so many categories are one-hot columns; more are embedded
-ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
-TEXT_LENGTH = 40  # characters, on average, that no category name has
 WHOLE = r"^[-+]?\d+$"
 DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T]|$)"
 SECTION = 4  # times as many rows as texts are exact wait to be counted together
@@ -92,20 +90,20 @@ class Texts:
         self._count(self._waiting_rows)
         return self._is_whole
 
-    def refuse_ids(self, name: str) -> None:
-        """Raise FeatureError where the cells look like ids or free text."""
+    def distinct(self) -> tuple[int, bool]:
+        """Return how many different cells there are, and whether that is no estimate."""
         self._count(self._waiting_rows)
-        known = self._known
-        distinct = min(self._distinct.count, known)  # an estimate may be above
-        is_text = self._characters > TEXT_LENGTH * known
-        if distinct >= ID_ROWS and (2 * distinct > known or is_text):
-            about = "" if self._distinct.is_exact else "about "
-            raise FeatureError(
-                f"{name}: column {self._column!r} looks like "
-                f"{'free text' if is_text else 'an id'}: {about}{distinct:,} distinct values in "
-                f"{known:,} cells, such as {show_cell(self._first)}",
-                hint=f"data.exclude: [{self._column}]",
-            )
+        return self._distinct.count, self._distinct.is_exact
+
+    def characters(self) -> int:
+        """Return how many characters all cells have."""
+        self._count(self._waiting_rows)
+        return self._characters
+
+    def first(self) -> str:
+        """Return the first cell."""
+        self._count(self._waiting_rows)
+        return self._first or ""
 
     def category(self, name: str) -> CategoricalFeature | None:
         """Return the feature, or None where the training rows have a single index.

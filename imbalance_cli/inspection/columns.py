@@ -1,26 +1,29 @@
 """What a column holds, found while its rows stream past.
 
-A kind is told by the rules that `features` reads a column by, from counts alone, so that memory
-does not grow with the rows.
+Its kind is that of features.kinds, judged by counts alone, so that memory does not grow with the
+rows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import shorten, show_cell
-from imbalance_cli.features.columns import EXACT_INTEGERS, ID_NAME, MOSTLY, NEARLY_ALL, is_names
-from imbalance_cli.features.preprocessing import LARGEST, describe_missing_words
-from imbalance_cli.features.texts import ID_ROWS, TEXT_LENGTH
+from imbalance_cli.errors import shorten
+from imbalance_cli.features.columns import is_names
+from imbalance_cli.features.kinds import EXACT_INTEGERS, NEARLY_ALL, judge
+from imbalance_cli.features.preprocessing import (
+    LARGEST,
+    describe_large,
+    describe_missing_words,
+)
 from imbalance_cli.notation import NotationScan
 from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
     BOOLEANS,
-    MISSING_WORDS,
     Parsed,
     is_readable,
     parse_dates,
@@ -33,20 +36,8 @@ from imbalance_cli.sketches import DistinctCounter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from imbalance_cli.features.kinds import Kind
     from imbalance_cli.notation import Notation, NotationChoice
-
-Kind = Literal[
-    "number",
-    "boolean",
-    "date",
-    "category",
-    "text",
-    "id",
-    "constant",
-    "empty",
-    "other",
-    "labels",
-]
 
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 LONGEST_EXAMPLE = 40  # characters
@@ -105,59 +96,53 @@ class Column:
 
 @dataclasses.dataclass
 class _Reading:
-    """How many cells are not of a kind, the first of them, and the range of the others.
+    """A column read as numbers or dates: how many cells are, the first that is not, the range.
 
     `large` says where the first number is that no float32 holds, and which it is.
     """
 
-    bad: int = 0
-    bad_cell: str | None = None
-    bad_place: str = ""
+    cells: int = 0
+    bad: tuple[str, str] | None = None
     low: float = np.inf
     high: float = -np.inf
-    large: str | None = None
+    large: tuple[str, str] | None = None
 
     def add(
         self, parsed: Parsed, texts: pl.Series, counts: pl.Series, place: Callable[[str], str]
     ) -> None:
         values = parsed.values
+        self.cells += int(counts.filter(values.is_not_null()).sum())
         if values.null_count() < len(values):
             known = values.drop_nulls().to_numpy()
             self.low = min(self.low, float(known.min()))
             self.high = max(self.high, float(known.max()))
             if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
                 row = (values.abs() > LARGEST).fill_null(value=False).arg_max() or 0
-                cell, is_infinite = str(texts[row]), np.isinf(values[row])
-                problem = "infinite" if is_infinite else f"too large: the most is {LARGEST:.1e}"
-                self.large = f"{place(cell)}: {show_cell(cell)} is {problem}"
-        if parsed.bad_row is None:
-            return
-        if self.bad_cell is None:
-            self.bad_cell = str(texts[parsed.bad_row])
-            self.bad_place = place(self.bad_cell)
-        is_word = texts.str.to_lowercase().is_in(list(MISSING_WORDS))
-        self.bad += int(counts.filter(values.is_null() & ~is_word).sum())
+                cell = str(texts[row])
+                self.large = place(cell), describe_large(cell, values[row])
+        if self.bad is None and parsed.bad_row is not None:
+            cell = str(texts[parsed.bad_row])
+            self.bad = place(cell), cell
 
 
 class ColumnScan:
-    """Keeps what tells the kind of one column.
+    """One column of a source, as `judge` asks for it.
 
     Args:
         name: of the column.
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.column = name
         self.notation = NotationScan()
-        self._missing_words: dict[str, int] = {}
-        self._rows = self._known = self._letters = 0
-        self._unreadable: str | None = None
-        self._are_names = False
-        self._note: str | None = None
+        self.missing_words: dict[str, int] = {}
+        self._rows = self._known = self._characters = 0
+        self.type_name: str | None = None
+        self.are_names = False
         self._first_missing: str | None = None
         self._has_booleans, self._are_booleans = False, True
         self._are_integers = self._are_whole = True
-        self._numbers, self._dates = _Reading(), _Reading()
+        self.numbers, self.dates = _Reading(), _Reading()
         self._tally = ColumnTally()
         self._distinct = DistinctCounter(DISTINCT_HASHES)
 
@@ -170,12 +155,12 @@ class ColumnScan:
         """
         self._rows += len(cells)
         if not is_readable(cells.dtype):
-            self._unreadable = str(cells.dtype)
+            self.type_name = str(cells.dtype)
             self._known += len(cells) - cells.null_count()
             return
         if cells.dtype == pl.String and not self.notation.is_clear:
             self.notation.add(cells, place)
-        self._are_names = is_names(cells.dtype)
+        self.are_names = is_names(cells.dtype)
         # each value once: a column of few values costs no more than those
         column = cells.alias("cell").to_frame()
         found = column.group_by("cell", maintain_order=True).len("rows")
@@ -188,7 +173,7 @@ class ColumnScan:
             return
         values, texts, counts = found["cell"], found["text"], found["rows"]
         self._known += int(counts.sum())
-        self._letters += int((texts.str.len_chars() * counts).sum())
+        self._characters += int((texts.str.len_chars() * counts).sum())
 
         def place_text(text: str) -> str:
             row = parse_texts(cells).index_of(text)
@@ -197,14 +182,14 @@ class ColumnScan:
         numbers = parse_numbers(values)
         for word in numbers.missing_words:
             count = int(counts.filter(texts == word).sum())
-            self._missing_words[word] = self._missing_words.get(word, 0) + count
-        self._numbers.add(numbers, texts, counts, place_text)
-        if self._numbers.bad:
-            self._dates.add(parse_dates(values), texts, counts, place_text)
+            self.missing_words[word] = self.missing_words.get(word, 0) + count
+        self.numbers.add(numbers, texts, counts, place_text)
+        if self.numbers.bad:
+            self.dates.add(parse_dates(values), texts, counts, place_text)
             self._has_booleans |= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).any())
         else:  # a number is no date
             nothing = Parsed(numbers.values.clear(len(values)), bad_row=0)
-            self._dates.add(nothing, texts, counts, place_text)
+            self.dates.add(nothing, texts, counts, place_text)
         self._are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
         self._note_integers(numbers.values, texts)
         self._distinct.add(texts)
@@ -252,24 +237,28 @@ class ColumnScan:
     def _join_range(self, notation: Notation, fit: Fit) -> tuple[float, float]:
         """Return the range of numbers, those that are written as usual among them."""
         factor = 1000 if notation.thousands == "." and self.notation.dotted else 1
-        low, high = self._numbers.low, self._numbers.high
+        low, high = self.numbers.low, self.numbers.high
         return min(fit.low, low), max(fit.high, factor * high)
 
     def _finish(self) -> Column:
-        kind, problem = self._tell()
-        note = self._note
-        if kind in {"number", "boolean", "date"}:
-            self._known -= sum(self._missing_words.values())
-            note = describe_missing_words(self._missing_words)
-        reading = self._dates if kind == "date" else self._numbers
-        has_range = np.isfinite([reading.low, reading.high]).all() and not self._unreadable
+        judgement = judge(self)
+        kind, problem = judgement.kind, judgement.problem
+        if problem is not None and judgement.place is not None:
+            problem = f"{judgement.place}: {problem}"
+        if self._distinct.count == 1 and self._known == self._rows and problem is None:
+            kind = "constant"
+        note = judgement.note
+        if kind in {"number", "boolean", "date", "id"}:
+            self._known -= sum(self.missing_words.values())
+            note = note or describe_missing_words(self.missing_words)
+        reading = self.dates if kind == "date" else self.numbers
+        has_range = np.isfinite([reading.low, reading.high]).all() and not self.type_name
         has_range &= kind in {"number", "date", "id", "constant"}
         show = _show_days if kind == "date" else float
         tally = self._tally
         counts = {} if tally.overflow else tally.counts
-        first = next(iter(tally.counts), None)
         return Column(
-            self.name,
+            self.column,
             kind,
             known=self._known,
             missing=self._rows - self._known,
@@ -278,81 +267,56 @@ class ColumnScan:
             minimum=show(reading.low) if has_range else None,
             maximum=show(reading.high) if has_range else None,
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
-            example=None if first is None else shorten(first, LONGEST_EXAMPLE),
+            example=shorten(self.example(), LONGEST_EXAMPLE) if tally.counts else None,
             problem=problem,
             note=note,
             first_missing=self._first_missing,
-            first_no_time=self._find_no_time(),
+            first_no_time=self.dates.bad if self.numbers.bad and self.dates.bad else None,
         )
 
-    def _find_no_time(self) -> tuple[str, str] | None:
-        """Return where the first cell stands that is no time, as fit reads times, and the cell."""
-        if not (self._numbers.bad and self._dates.bad):
-            return None
-        return self._dates.bad_place, self._dates.bad_cell or ""
+    def rows(self) -> int:
+        """Return how many cells there are."""
+        return self._rows
 
-    def _tell(self) -> tuple[Kind, str | None]:
-        """Return the kind, and why fit would refuse the column."""
-        if self._unreadable:
-            return "other", f"holds {self._unreadable}, not a number, a date or a category"
-        if not self._known:
-            return "empty", "every cell is missing"
-        if self._are_names:
-            kind, problem = self._tell_text() or ("category", None)
-        elif not self._numbers.bad and self._numbers.low < np.inf:
-            kind, problem = self._tell_number()
-        elif not self._dates.bad and self._dates.low < np.inf:
-            kind, problem = "date", None
-        else:
-            kind, problem = self._tell_mixed() or self._tell_text() or ("category", None)
-        is_constant = self._distinct.count == 1 and self._known == self._rows
-        return ("constant", None) if is_constant and problem is None else (kind, problem)
+    def known(self) -> int:
+        """Return how many are not missing."""
+        return self._known
 
-    def _tell_mixed(self) -> tuple[Kind, str] | None:
-        """Return the kind of a column with a few bad cells, and the first of those."""
-        readings: list[tuple[_Reading, Kind]] = [(self._numbers, "number"), (self._dates, "date")]
-        for reading, kind in readings[1:] if self._has_booleans else readings:
-            good = self._known - reading.bad
-            if good > MOSTLY * self._known:
-                return kind, (
-                    f"{reading.bad_place}: {show_cell(reading.bad_cell)} is not a {kind}, as "
-                    f"{good:,} of {self._known:,} cells are"
-                )
-        return None
+    def distinct(self) -> tuple[int, bool]:
+        """Return how many different known cells there are, and whether that is no estimate."""
+        return self._distinct.count, self._distinct.is_exact
 
-    def _tell_number(self) -> tuple[Kind, str | None]:
-        low, high = self._numbers.low, self._numbers.high
-        if self._numbers.large:
-            return "number", self._numbers.large
-        if self._are_booleans:
-            return "boolean", None
-        is_full = self._known == self._rows >= ID_ROWS and self._are_integers
-        if is_full and high - low + 1 == self._rows and self._are_all_distinct():
-            return "id", f"looks like an id: the numbers from {low:g} to {high:g}, each once"
-        if is_full and ID_NAME.fullmatch(self.name) and self._are_all_distinct():
-            self._note = "holds another number in every row, and is called like an id"
-            return "id", None
-        if self._are_whole and max(abs(low), abs(high)) >= EXACT_INTEGERS:
-            return self._tell_text() or ("number", None)
-        return "number", None
+    def characters(self) -> int:
+        """Return how many characters all known cells have."""
+        return self._characters
 
-    def _tell_text(self) -> tuple[Kind, str] | None:
-        distinct = min(self._distinct.count, self._known)
-        is_text = self._letters > TEXT_LENGTH * self._known
-        if distinct < ID_ROWS or not (2 * distinct > self._known or is_text):
-            return None
-        looks = "free text" if is_text else "an id"
-        example = shorten(next(iter(self._tally.counts)), LONGEST_EXAMPLE)
-        about = "" if self._distinct.is_exact else "about "
-        problem = (
-            f"looks like {looks}: {about}{distinct:,} distinct values in {self._known:,} cells, "
-            f"such as {example!r}"
-        )
-        return "text" if is_text else "id", problem
+    def example(self) -> str:
+        """Return the first known cell."""
+        return next(iter(self._tally.counts), "")
 
-    def _are_all_distinct(self) -> bool:
+    def has_booleans(self) -> bool:
+        """Return whether any cell is true or false."""
+        return self._has_booleans
+
+    def are_booleans(self) -> bool:
+        """Return whether all known cells are true or false."""
+        return self._are_booleans
+
+    def successive(self) -> tuple[float, float] | None:
+        """Return the first and last of successive whole numbers that are there once each."""
+        low, high = self.numbers.low, self.numbers.high
+        return (low, high) if self.are_unlike() and high - low + 1 == self._rows else None
+
+    def are_unlike(self) -> bool:
+        """Return whether every row has a whole number, and another one."""
         least = 1 if self._distinct.is_exact else NEARLY_ALL
-        return self._distinct.count >= least * self._known
+        is_full = self._known == self._rows and self._are_integers
+        return is_full and self._distinct.count >= least * self._known
+
+    def are_long_numbers(self) -> bool:
+        """Return whether all are written as whole numbers, some too long for a float."""
+        longest = max(abs(self.numbers.low), abs(self.numbers.high))
+        return self._are_whole and longest >= EXACT_INTEGERS
 
 
 def _show_days(days: float) -> str:

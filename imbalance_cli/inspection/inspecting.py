@@ -66,17 +66,17 @@ def inspect_source(
     for table in itertools.chain([] if first is None else [first], tables):
         rows += table.frame.height
         for scan in scans:
-            scan.add(table.frame[scan.name], table.place)
+            scan.add(table.frame[scan.column], table.place)
         targets = labels.add(table)
         leaks.add(table, targets)
         if labels.is_binary and label_columns:
-            features = [scan.name for scan in scans if scan.name not in label_columns]
+            features = [scan.column for scan in scans if scan.column not in label_columns]
             codes.add(table.frame, features, targets.dense(slice(MOST_LABELS)))
         repeated_rows.add(_hash_rows(table))
-    evidence = {s.name: s.notation for s in scans if s.name not in label_columns}
+    evidence = {s.column: s.notation for s in scans if s.column not in label_columns}
     choices = choose_notations(evidence, NotationSettings())
     choices |= {name: choice for name, choice in codes.find().items() if name not in choices}
-    columns = [scan.finish(choices.get(scan.name)) for scan in scans]
+    columns = [scan.finish(choices.get(scan.column)) for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()

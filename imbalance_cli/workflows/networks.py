@@ -294,10 +294,11 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
         room = free
     if members * each <= room:
         return
+    needed = members * each + free - room
     most = room // each // (folds * models)
     raise ConfigError(
         f"model.members: {number_of(members, 'network')} of {parameters:,} numbers: training takes "
-        f"{(members * each + free - room) / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
+        f"{needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
         hint=f"model.members (--seeds): at most {most:,} would fit"
         if most
         else "fewer folds, fewer model.members, or narrower model.hidden",
