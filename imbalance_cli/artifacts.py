@@ -25,7 +25,7 @@ from imbalance_cli.errors import OutputError, RunError, explain_write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"

@@ -271,6 +271,10 @@ class MultilayerPerceptron(nn.Module):
             logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype), labels)
         return logits
 
+    def parts(self) -> list[MultilayerPerceptron]:
+        """Return the models of one shape each: this one."""
+        return [self]
+
     def part(self, start: int, stop: int) -> MultilayerPerceptron:
         """Return some networks: a model whose parameters are this one's memory."""
         if (start, stop) == (0, self.members):
@@ -314,15 +318,14 @@ def build_model(
 
 
 @torch.no_grad()
-def score_rows(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
+def score_rows(
+    networks: Sequence[MultilayerPerceptron], rows: Rows, precision: str
+) -> torch.Tensor:
     """Return the logits of rows, (M * K, N, L) float32.
 
     Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
-    matrix products round differently for other numbers of rows. On the CPU a network is scored by
-    itself, so that its scores are the same to the bit as those of the network trained alone.
+    matrix products round differently for other numbers of rows.
     """
-    device = rows.device
-    networks = model.alone() if device.type == "cpu" else [model]
     return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
 
 

@@ -14,6 +14,7 @@ import torch
 from imbalance_cli.artifacts import load_run
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
+from imbalance_cli.ensemble import Ensemble
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.evaluation.scored_rows import follow_labels
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.features import FeatureCounts
     from imbalance_cli.readers import Table
@@ -60,7 +62,7 @@ class Predictor:
     """
 
     preprocessing: Preprocessing
-    model: MultilayerPerceptron
+    model: Model
     labels: list[str]
     learnable: list[bool]
     loss: Loss
@@ -225,8 +227,10 @@ class Predictor:
                 for i, label in enumerate(self.labels)
             ],
             "features": self.preprocessing.to_dict(),
-            "shape": self.model.shape.to_dict(),
-            "members": self.model.members,
+            "networks": [
+                {"shape": part.shape.to_dict(), "members": part.members}
+                for part in self.model.parts()
+            ],
             "undo_loss": self.undo_loss,
             "precision": self.precision,
         }
@@ -258,7 +262,12 @@ class Predictor:
     ) -> Predictor:
         """Return what `to_document` and `tensors` were made of, on a device."""
         labels = document["labels"]
-        model = MultilayerPerceptron(Shape(**document["shape"]), document["members"])
+        model = Ensemble(
+            [
+                MultilayerPerceptron(Shape(**part["shape"]), part["members"])
+                for part in document["networks"]
+            ]
+        )
         model.load_state_dict(
             {name: value for name, value in tensors.items() if not name.startswith(LOSS)}
         )

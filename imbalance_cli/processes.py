@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.ensemble import Model
     from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import Member
 
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 
 
 def train_on_cores(
-    model: MultilayerPerceptron,
+    model: Model,
     rows: Rows,
     members: Sequence[Member],
     recipe: Recipe,

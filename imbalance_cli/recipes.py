@@ -61,6 +61,7 @@ class Recipe:
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
         heads: of each network, on its hidden layers.
         networks: independent ones per fold.
+        all_binned: how many of all networks, the last ones, have bins of every number.
         epochs: the most passes over the training rows.
         batch_size: rows per step.
         learning_rate: at its highest.
@@ -85,6 +86,7 @@ class Recipe:
     frequencies: list[float]
     heads: int
     networks: int
+    all_binned: int
     epochs: int
     batch_size: int
     learning_rate: float
@@ -124,13 +126,13 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
         members = recipe.heads if model.members == "auto" else model.members
         is_independent = model.sharing == "none" or (model.sharing == "auto" and is_plain)
         heads, networks = (1, members) if is_independent else (members, 1)
-        chosen |= {"heads": heads, "networks": networks}
+        chosen |= {"heads": heads, "networks": networks, "all_binned": 0}
     elif training.folds is not None:  # whose networks are averaged already
-        chosen["networks"] = 1
+        chosen |= {"networks": 1, "all_binned": 0}
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
         chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0
-        chosen["bin_share"] = 0.0
+        chosen |= {"bin_share": 0.0, "all_binned": 0}
         chosen["frequencies"] = FREQUENCIES if embedding in {"periodic", "both"} else []
     return dataclasses.replace(recipe, **chosen)
 
@@ -151,6 +153,7 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         frequencies=FREQUENCIES if numbers <= MOST_EMBEDDED else [],
         heads=heads,
         networks=max(networks, default=1),
+        all_binned=max(networks, default=1) // 2 if 0 < numbers <= MOST_EMBEDDED else 0,
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
         batch_size=batch_size,
         learning_rate=0.04,
@@ -176,6 +179,7 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         frequencies=[],
         heads=1,
         networks=1,
+        all_binned=0,
         epochs=100,
         batch_size=batch_size,
         learning_rate=0.001,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.dataset import Rows
+    from imbalance_cli.ensemble import Model
     from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
 
@@ -127,7 +128,7 @@ class EpochResult:
 
 
 def train(
-    model: MultilayerPerceptron,
+    model: Model,
     rows: Rows,
     members: Sequence[Member],
     recipe: Recipe,
@@ -141,7 +142,8 @@ def train(
         rows: all rows that any member learns from or is validated on.
         members: (M,) what each learns from.
         recipe: epochs, batches, optimiser, schedule, monitor and patience.
-        together: whether all members take each step as one product; None does so on a GPU.
+        together: whether members of one shape take each step as one product; None does so on a
+            GPU.
 
     Raises:
         TrainingError: there is nothing to learn, a network's scores are no longer finite, or the
@@ -156,11 +158,11 @@ def train(
     if together is None:
         together = rows.device.type != "cpu"
     valid = _select_once([member.valid for member in members], rows)
-    if together:
-        groups = [_Group(model, rows, members, valid, recipe)]
-    else:
-        trios = zip(model.alone(), members, valid, strict=True)
-        groups = [_Group(net, rows, [member], [its], recipe) for net, member, its in trios]
+    groups, first = [], 0
+    for part in model.parts() if together else model.alone():
+        own = slice(first, first + part.members)
+        groups.append(_Group(part, rows, members[own], valid[own], recipe))
+        first += part.members
     for epoch in range(1, recipe.epochs + 1):
         active = [group for group in groups if group.is_training]
         began = time.perf_counter()

@@ -37,7 +37,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     make_run(tmp_path / "deep" / "run")
     document, tensors = load_run(tmp_path / "deep" / "run")
     assert document["labels"] == ["é"]
-    assert document["format_version"] == 4
+    assert document["format_version"] == 5
     assert list(tensors) == ["weight"]
     assert torch.equal(tensors["weight"], torch.ones(2, 3))
 
@@ -204,7 +204,7 @@ CHANGES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     (RUN, lambda content: edit(json.loads(content), members=float("nan")), "checksum differs"),
     (RUN, lambda content: edit(json.loads(content), precision="\ud800"), "its checksum differs"),
     (RUN, lambda content: edit(json.loads(content), format_version=1), "format version 1, and"),
-    (RUN, lambda content: edit(json.loads(content), format_version=5), "format version 5, and"),
+    (RUN, lambda content: edit(json.loads(content), format_version=6), "format version 6, and"),
     (RUN, lambda _content: b"{}", "format version None, and this imbtrain reads 4"),
     (RUN, lambda content: content[:100], "not JSON"),
     (RUN, lambda _content: b"\xff\xfe", "not JSON"),

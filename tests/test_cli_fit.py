@@ -143,13 +143,13 @@ def test_saved_config_is_the_config(multi_run: FittedRun) -> None:
 
 def test_run_json(multi_run: FittedRun) -> None:
     document = multi_run.document
-    assert document["format_version"] == 4
+    assert document["format_version"] == 5
     assert [entry["label"] for entry in document["labels"]] == LABELS
     assert document["loss"] == "weighted_bce"
     [trained] = document["trained"]
     assert trained == {"seed": 0, "fold": 0, "best_epoch": trained["best_epoch"]}
     assert 1 <= trained["best_epoch"] <= 3
-    assert document["members"] == 1
+    assert [part["members"] for part in document["networks"]] == [1]
     assert set(document["versions"]) == {"imbtrain", "python", "torch", "numpy", "polars"}
     whole = {path.name for path in multi_run.path.iterdir() if path.is_file()}
     assert set(document["checksums"]) == whole - {"run.json", "report.html"}

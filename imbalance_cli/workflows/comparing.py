@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imbalance_cli.config import CandidateConfig
+    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.scored_rows import Scores
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
@@ -261,7 +261,7 @@ def _are_trees_wanted(losses: Sequence[str], prepared: Prepared, observer: Obser
 def _take_apart(
     candidates: Sequence[CandidateConfig],
     plans: Sequence[Networks],
-    model: MultilayerPerceptron,
+    model: Model,
     record: TrainingRecord,
     prepared: Prepared,
 ) -> list[Trained]:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import Config
+    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.model import MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks
@@ -203,7 +203,7 @@ def default_directory(config: Config, kind: str = "") -> Path:
 
 
 def train_networks(
-    model: MultilayerPerceptron,
+    model: Model,
     prepared: Prepared,
     members: Sequence[Member],
     recipe: Recipe,
@@ -248,7 +248,7 @@ def _history_lines(result: EpochResult, numbers: Sequence[str]) -> list[str]:
 
 
 def make_predictor(
-    model: MultilayerPerceptron, prepared: Prepared, networks: Networks, config: Config
+    model: Model, prepared: Prepared, networks: Networks, config: Config
 ) -> Predictor:
     """Return a predictor of trained networks, without calibration and thresholds yet."""
     labels = len(prepared.labels)

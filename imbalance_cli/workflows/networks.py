@@ -13,6 +13,7 @@ import torch
 
 from imbalance_cli import losses
 from imbalance_cli.device import available_memory
+from imbalance_cli.ensemble import Ensemble
 from imbalance_cli.errors import ConfigError, number_of
 from imbalance_cli.labels.targets import row_blocks
 from imbalance_cli.links import link
@@ -204,7 +205,7 @@ def _prevalence(counts: Counts) -> torch.Tensor:
 
 def start_model(
     recipe: Recipe, prepared: Prepared, networks: Sequence[Networks], seed: int
-) -> MultilayerPerceptron:
+) -> Ensemble:
     """Build the networks; their scores stand for each label's prevalence before they learn.
 
     Args:
@@ -219,15 +220,20 @@ def start_model(
         for feature, column in enumerate(numbers.T)
         if column.unique(return_counts=True)[1].max() >= recipe.bin_share * len(column)
     ]
-    members = [member for plan in networks for member in plan.members]
+    seeds = [member.seed for plan in networks for member in plan.members]
     starts = torch.cat([plan.starts for plan in networks])
-    shape = _shape(recipe, prepared, binned)
-    model = build_model(shape, [member.seed for member in members], starts)
-    if model.bins is not None:
-        model.bins.fit(numbers[:, binned], recipe.bin_power)
-    with torch.no_grad():
-        model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
-    return model.to(prepared.device)
+    some = len(seeds) - recipe.all_binned
+    parts = []
+    for own, features in ((slice(some), binned), (slice(some, None), range(numbers.shape[1]))):
+        if not seeds[own]:
+            continue
+        model = build_model(_shape(recipe, prepared, features), seeds[own], starts[own])
+        if model.bins is not None:
+            model.bins.fit(numbers[:, list(features)], recipe.bin_power)
+        with torch.no_grad():
+            model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
+        parts.append(model)
+    return Ensemble(parts).to(prepared.device)
 
 
 def _training_numbers(prepared: Prepared, seed: int) -> torch.Tensor:
