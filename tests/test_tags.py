@@ -91,7 +91,7 @@ def test_lists_by_hand(cell: str, tags: list[str] | None) -> None:
     assert read([cell, "['a']"]) == [tags, ["a"]]
 
 
-@pytest.mark.parametrize("cell", ["[NSFW]", "[a, b]", "['a''b']", "['a'b]", "['it's']", "[1.2.3]"])
+@pytest.mark.parametrize("cell", ["[NSFW]", "['a''b']", "['a'b]", "['it's']", "[1.2.3]"])
 def test_what_is_no_list_is_a_tag_in_brackets(cell: str) -> None:
     assert read([cell, "x"]) == [[cell], ["x"]]
 
@@ -123,6 +123,12 @@ def test_a_cell_that_is_broken_among_lists_is_refused(size: int) -> None:
 def test_a_list_among_other_cells_is_refused() -> None:
     with pytest.raises(LabelError, match=r"line 4: column 'label': '\[\]' is a list, and other"):
         read(["a;b", "c", "[]"])
+
+
+@pytest.mark.parametrize("cell", ["[a, b]", "[{'name': 'a'}]", "['a', b]"])
+def test_a_list_of_anything_else_is_refused(cell: str) -> None:
+    with pytest.raises(LabelError, match=r"line 2: .* is no list of texts in quotes or of numbers"):
+        read([cell, "x"])
 
 
 def test_an_empty_tag_in_a_list_is_refused() -> None:

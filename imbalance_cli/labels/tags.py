@@ -29,7 +29,9 @@ ITEM = (
     + "|".join(NOTHING)
 )
 LIST = rf"^\[\s*(?:(?:{ITEM})(?:(?:\s*,\s*|\s+)(?:{ITEM}))*\s*,?\s*)?\]$"  # numpy writes no commas
+OTHER_LIST = r"^\[[^\]]*[,{][^\]]*\]$"  # such as [a, b] or [{"name": "a"}], which is not read
 WHOLE_NUMBER = r"^([-+]?\d+)\.0*$"
+NO_LIST = "no list of texts in quotes or of numbers"
 LIST_HINT = "write every cell as a list, such as ['toxic', 'insult'], where [] is no tag; or none"
 
 
@@ -58,7 +60,8 @@ class TagReader:
                 a null is no tag.
 
         Raises:
-            LabelError: a cell holds an empty tag, or is a list and others are none.
+            LabelError: a cell holds an empty tag, is a list and others are none, or is a list of
+                anything else.
         """
         if isinstance(cells.dtype, pl.List):
             self.is_parted = True
@@ -75,14 +78,15 @@ class TagReader:
         lists, known = matches.sum(), len(texts) - texts.null_count()
         if self.is_list is None and known:
             self.is_list = 2 * lists >= known  # the odd one out is what an error names
-        differs = matches if not self.is_list else ~matches
-        differs = differs.fill_null(value=False)
-        if differs.any():
-            row = differs.arg_max() or 0
-            one, others = ("no list", "are lists") if self.is_list else ("a list", "are none")
+        wrong = ~matches if self.is_list else matches | texts.str.contains(OTHER_LIST)
+        wrong = wrong.fill_null(value=False)
+        if wrong.any():
+            row = wrong.arg_max() or 0
+            problem = "a list, and other cells are none" if matches[row] else NO_LIST
+            if self.is_list:
+                problem = "no list, and other cells are lists"
             raise LabelError(
-                f"{table.place(row)}: column {self.column!r}: {show_cell(texts[row])} is {one}, "
-                f"and other cells {others}",
+                f"{table.place(row)}: column {self.column!r}: {show_cell(texts[row])} is {problem}",
                 hint=LIST_HINT,
             )
         return bool(self.is_list)
