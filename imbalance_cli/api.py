@@ -37,10 +37,12 @@ CALLER = 3  # frames up from a warning: who called the function of this module
 
 def weights(
     rows: Rows,
-    labels: Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     *,
     encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto",
+    tag_separator: str | None = None,
     positive: str | None = None,
+    missing_labels: Literal["mask", "negative", "drop", "error"] | None = None,
     sample_weight: str | None = None,
     strategy: Strategy | None = None,
 ) -> PosWeights:
@@ -48,18 +50,23 @@ def weights(
 
     Args:
         rows: a frame, or what the command takes.
-        labels: names or globs of the label columns; none: y, label, target and y_*.
+        labels: a name or glob of label columns, or several; none: y, label, target and y_*, or
+            the arrays targets or labels.
         encoding: what a label cell holds.
+        tag_separator: between the tags of a cell; None: a semicolon.
         positive: of binary labels, the value that means 1.
+        missing_labels: what a blank label is; None: in no count, as mask says.
         sample_weight: a column of row weights.
         strategy: how a weight is made from counts; None: the ratio.
 
     Raises:
         ImbtrainError: the rows or the labels cannot be used.
     """
-    settings = LabelSettings(positive, encoding, sample_weight=sample_weight)
+    settings = LabelSettings(positive, encoding, tag_separator, missing_labels, sample_weight)
     source = _open(rows)
-    result = weigh(count_sources([source], labels, settings), strategy or Strategy(), source.name)
+    patterns = [labels] if isinstance(labels, str) else labels
+    counts = count_sources([source], patterns, settings)
+    result = weigh(counts, strategy or Strategy(), source.name)
     for sentence in result.warnings:
         warnings.warn(sentence, stacklevel=2)
     return result

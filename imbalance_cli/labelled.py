@@ -26,6 +26,7 @@ from imbalance_cli.errors import (
     shorten,
 )
 from imbalance_cli.labels import (
+    LabelCounts,
     list_names,
     match_columns,
     no_label_found,
@@ -201,7 +202,6 @@ def read_labelled(
         }
     given, keys = _read_keys(data, roles, encoder, parts, name)
     remarks += [r for part in sources.values() for source in part for r in source.remarks]
-    remarks += _remark_on_blanks(data, keys.incomplete, encoder)
     _check_sides(name, keys.targets.take(keys.kept), encoder.labels)
     if keys.parts is None:
         split = _split(config, keys, given)
@@ -352,12 +352,14 @@ def fit_encoder(
     if data.encoding in {"auto", "binary"}:
         return encoder_of(data, columns, columns), []
     column = only_column(columns, data.encoding, name)
-    vocabulary = Vocabulary(column, data.encoding, data.tag_separator)  # type: ignore[arg-type]
+    separator = data.tag_separator if "tag_separator" in data.model_fields_set else None
+    vocabulary = Vocabulary(column, data.encoding, separator)  # type: ignore[arg-type]
     for table in tables:
         vocabulary.add(table)
     labels = vocabulary.labels(name)
     rare = vocabulary.rare(config.thresholds.minimum_positives)
-    remarks = [] if "missing_labels" in data.model_fields_set else vocabulary.remarks()
+    is_given = "missing_labels" in data.model_fields_set
+    remarks = vocabulary.remarks(missing_is_given=is_given)
     if rare:
         kinds = ("class", "classes") if data.encoding == "one_vs_rest" else ("tag", "tags")
         remarks.append(
@@ -372,19 +374,6 @@ def encoder_of(data: DataSection, columns: list[str], labels: list[str]) -> Labe
     """Return how the columns are read into labels that are known."""
     encoding = "binary" if data.encoding == "auto" else data.encoding
     return LabelEncoder(encoding, columns, labels, positive_text(data), data.tag_separator)
-
-
-def _remark_on_blanks(data: DataSection, blank: int, encoder: LabelEncoder) -> list[str]:
-    """Say that a blank cell of tags is missing, since some mean no tags by it."""
-    if not blank or encoder.encoding != "tags" or "missing_labels" in data.model_fields_set:
-        return []
-    counted = "are blank and so count" if blank > 1 else "is blank and so counts"
-    rows = "them rows" if blank > 1 else "it a row"
-    remark = (
-        f"{number_of(blank, 'cell')} of {encoder.columns[0]!r} {counted} as missing; "
-        f"data.missing_labels: negative makes {rows} without tags"
-    )
-    return [remark]
 
 
 def _refuse_shared_files(sources: dict[str, list[Source]]) -> None:
@@ -573,15 +562,19 @@ def _check_sides(name: str, targets: Targets, labels: Sequence[str]) -> None:
     Raises:
         LabelError: it names the label with the most positives, and what there is none of.
     """
-    positives, negatives, _ = targets.counts()
+    positives, negatives, missing = targets.counts()
     if ((positives > 0) & (negatives > 0)).any():
         return
     label = int(positives.argmax())
-    side = "negative" if positives[label] else "positive"
+    counts = LabelCounts(
+        labels[label], *(int(side[label]) for side in (positives, negatives, missing))
+    )
+    side = "negative" if counts.positives else "positive"
     others = "" if len(labels) == 1 else ", and no other label has both positives and negatives"
     raise LabelError(
         f"{name}: label {labels[label]!r} has no {side} in {len(targets):,} rows{others}",
-        hint="nothing can be learned from one class: other rows, other data.labels, or "
+        hint=counts.blank_hint
+        or "nothing can be learned from one class: other rows, other data.labels, or "
         "data.positive, the value that means 1",
     )
 

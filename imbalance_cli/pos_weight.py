@@ -91,7 +91,8 @@ class PosWeights:
             sides = {"no positives": counts.positives, "no negatives": counts.negatives}
             lacking = " and ".join(lack for lack, count in sides.items() if not count)
             if lacking:
-                sentences.append(f"label {counts.label!r} has {lacking}: its weight is 1")
+                hint = "" if counts.blank_hint is None else f"; {counts.blank_hint}"
+                sentences.append(f"label {counts.label!r} has {lacking}: its weight is 1{hint}")
         return sentences
 
 

@@ -57,7 +57,6 @@ class RowKeys:
     Attributes:
         targets: (N, L), after the policy for missing ones.
         kept: (N,) whether the row is used at all.
-        incomplete: how many rows lacked a label.
         groups: (N,) int32 from 0 up, in the order in which the groups come first.
         times: (N,) numbers, or days since 1970.
         parts: (N,) int8 indices of splits.PARTS.
@@ -66,7 +65,6 @@ class RowKeys:
 
     targets: Targets
     kept: NDArray[np.bool_]
-    incomplete: int
     groups: NDArray[np.int32] | None
     times: NDArray[np.float64] | None
     parts: NDArray[np.int8] | None
@@ -80,7 +78,7 @@ class RowKeys:
         arrays = {name: getattr(self, name) for name in ("groups", "times", "parts", "weights")}
         taken = {k: None if array is None else array[self.kept] for k, array in arrays.items()}
         kept = self.kept[self.kept]
-        return RowKeys(self.targets.take(self.kept), kept, self.incomplete, **taken)
+        return RowKeys(self.targets.take(self.kept), kept, **taken)
 
 
 class KeyReader:
@@ -96,7 +94,6 @@ class KeyReader:
         self._columns, self._encoder, self._missing = columns, encoder, missing
         self._targets: list[Targets] = []
         self._arrays: dict[str, list[NDArray[Any]]] = {}
-        self._incomplete = 0
         self._parse_times: Callable[[pl.Series], Parsed] | None = None
 
     def add(self, table: Table) -> NDArray[np.bool_]:
@@ -108,7 +105,6 @@ class KeyReader:
         """
         columns = self._columns
         targets = self._encoder.encode(table)
-        self._incomplete += int(targets.incomplete_rows().sum())
         targets, kept = apply_missing_policy(self._missing, table, targets, self._encoder.labels)
         self._targets.append(targets)
         if columns.sample_weight is not None:
@@ -142,7 +138,6 @@ class KeyReader:
         return RowKeys(
             targets=targets,
             kept=np.concatenate(self._arrays.pop("kept")),
-            incomplete=self._incomplete,
             groups=None if hashes is None else number_groups(hashes),
             times=self._stack("times"),
             parts=self._stack("parts"),

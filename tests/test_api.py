@@ -136,6 +136,21 @@ def test_what_a_command_would_warn_of_is_a_warning(tmp_path: Path) -> None:
     assert caught[0].filename == __file__
 
 
+def test_labels_may_be_one_name_and_tags_have_settings() -> None:
+    frame = pl.DataFrame({"cancelled": [1, None, None], "tags": ["a|b", "a", "b"]})
+    cancelled = imbalance_cli.weights(frame, labels="cancelled", missing_labels="negative")
+    assert cancelled.by_label == {"cancelled": 2}
+    tags = imbalance_cli.weights(frame, labels="tags", encoding="tags", tag_separator="|")
+    assert tags.by_label == {"a": 0.5, "b": 0.5}
+
+
+@pytest.mark.parametrize("make", [list, tuple, set, np.array, str])
+def test_pandas_columns_of_lists_hold_tags(make: Callable[[list[str]], object]) -> None:
+    frame = pd.DataFrame({"tags": [make(["a", "b"]), make(["b"]), make(["c"])]})
+    tags = imbalance_cli.weights(frame, labels="tags", encoding="tags")
+    assert tags.by_label == {"a": 2, "b": 0.5, "c": 2}
+
+
 def test_what_cannot_be_used(fitted: tuple[Path, Evaluation], tmp_path: Path) -> None:
     run, _ = fitted
     frame = make_frame()

@@ -57,6 +57,30 @@ def read(source: ArraySource, columns: list[str] | None = None) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("kind", KEYED)
+@pytest.mark.parametrize("keys", ["features targets", "X Y", "x labels", "data target", "a label"])
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_array_of_targets_holds_the_labels(
+    tmp_path: Path, kind: str, keys: str, width: int
+) -> None:
+    features, targets = keys.split()
+    path = tmp_path / f"a.{kind}"
+    cells = np.tile([[1, 0, 0], [0, 0, 1]], (10, 1))[:, :width]
+    save(path, {features: np.ones((20, 2), np.float32), targets: cells})
+    names = [targets] if width == 1 else [f"{targets}_{i}" for i in range(width)]
+    expected = [
+        LabelCounts(name, positives, 20 - positives)
+        for name, positives in zip(names, cells.sum(axis=0).tolist(), strict=True)
+    ]
+    assert count_labels(open_source(str(path))).labels == expected
+
+
+def test_a_column_called_y_comes_before_the_array_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    save(path, {"y": np.array([0, 1]), "labels": np.array([1, 1])})
+    assert count_labels(open_source(str(path))).labels == [LabelCounts("y", 1, 1)]
+
+
+@pytest.mark.parametrize("kind", KEYED)
 @pytest.mark.parametrize("shape", [(50,), (50, 1), (50, 4)])
 def test_features_and_targets_by_key(
     tmp_path: Path, kind: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch

@@ -101,6 +101,8 @@ def test_what_is_given_is_in_it(imbtrain: RunCommand, write: WriteFile) -> None:
          ("--labels", "kind", "--encoding", "one_vs_rest")),
         ({"tags": [("a|b", "b", "c|a")[i % 3] for i in range(ROWS)]},
          ("--labels", "tags", "--encoding", "tags", "--tag-separator", "|")),
+        ({"tags": [("['a', 'b']", "['b']", "[]")[i % 3] for i in range(ROWS)]},
+         ("--labels", "tags", "--encoding", "tags")),
         ({'it\'s: "1e5"': [str(i % 2) for i in range(ROWS)]}, ("--labels", "it's*")),
         ({"two\nlines": [f"z{i}" for i in range(ROWS)], "a*b": [""] * ROWS}, ()),
         ({"y_é": [("1", "0", "")[i % 3] for i in range(ROWS)]}, ()),

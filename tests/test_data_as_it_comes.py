@@ -147,7 +147,7 @@ def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
     write_comments(tmp_path)
     data = {"labels": ["tags"], "encoding": "tags"}
     config = write_config(tmp_path / "c.yaml", tmp_path / "comments.csv", data=data, **SHORT)
-    told = "are blank and so count as missing; data.missing_labels: negative makes them rows"
+    told = "cells are blank and so count as missing; if blank means no tags: --missing-labels neg"
     assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
     config = write_config(
         tmp_path / "c.yaml",
@@ -156,6 +156,35 @@ def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
         **SHORT,
     )
     assert told not in succeed("fit", config, "--run-dir", tmp_path / "other").err
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_lists_of_tags_are_fitted_and_evaluated(tmp_path: Path, *, in_memory: bool) -> None:
+    write_comments(tmp_path)
+    table = pl.read_csv(tmp_path / "comments.csv").with_columns(
+        pl.col("tags")
+        .fill_null("")
+        .str.split(";")
+        .list.eval(pl.element().filter(pl.element() != ""))
+    )
+    table.write_parquet(tmp_path / "typed.parquet")
+    texts = [str(row) for row in table["tags"].to_list()]
+    table.with_columns(tags=pl.Series(texts)).write_csv(tmp_path / "lists.csv")
+    data = {"labels": ["tags"], "encoding": "tags", "in_memory": in_memory}
+    config = write_config(tmp_path / "c.yaml", tmp_path / "lists.csv", data=data, **SHORT)
+    fitted = succeed("fit", config, "--run-dir", tmp_path / "run", "--format", "json")
+    names = [label["label"] for label in fitted.document["splits"]["test"]["labels"]]
+    assert names == ["insult", "threat", "toxic"]
+    one, other = (
+        succeed("evaluate", tmp_path / "run", tmp_path / name, "--format", "json").document
+        for name in ("lists.csv", "typed.parquet")
+    )
+    assert one["splits"]["test"]["labels"] == other["splits"]["test"]["labels"]
+    held = table["tags"].list.contains("toxic").sum()
+    assert one["splits"]["test"]["labels"][2]["positives"] == held
+    (tmp_path / "lists.csv").write_text((tmp_path / "lists.csv").read_text().replace("]", "", 1))
+    says = "is no list, and other cells are lists"
+    refuse("evaluate", tmp_path / "run", tmp_path / "lists.csv", says=says)
 
 
 def test_one_of_a_thing_is_called_so(tmp_path: Path) -> None:
@@ -171,7 +200,7 @@ def test_one_of_a_thing_is_called_so(tmp_path: Path) -> None:
         tmp_path / "c.yaml", table, data={"labels": ["kind"], "encoding": "tags"}, **SHORT
     )
     told = succeed("fit", config, "--run-dir", tmp_path / "tags").err
-    assert "1 cell of 'kind' is blank and so counts as missing" in told
+    assert "column 'kind': 1 cell is blank and so counts as missing" in told
     table.write_text("y\n1\n")
     inspected = succeed("inspect", table, "--format", "table").text
     assert ": 1 row, 1 column column type" in " ".join(inspected.split())

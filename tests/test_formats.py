@@ -442,13 +442,17 @@ def test_frames_that_are_no_table() -> None:
         ([True, None, False], object, ["True", None, "False"]),
         ([1, "a", None], object, ["1", "a", None]),
         ([[1], {"a": 1}, b"x"], object, ["List", "Struct", "Binary"]),
+        ([["a", 1, None], [], None, ("b",), {"c"}], object,
+         [["a", "1", None], [], None, ["b"], ["c"]]),
+        ([[["a"]], ["b"]], object, ["List", "List"]),
+        ([None, None], object, [None, None]),
         (["a", None, "b"], "string", ["a", None, "b"]),
         (["a", None, "b"], "category", ["a", None, "b"]),
         ([1, None, 3], "category", ["1", None, "3"]),
         ([-1, 0, 1], "int8", [-1, 0, 1]),
         ([False, True, True], "bool", [False, True, True]),
     ],
-)
+)  # fmt: skip
 def test_pandas_columns_of_every_type(values: list[Any], dtype: Any, expected: list[Any]) -> None:  # noqa: ANN401  a name or a type
     frame = pd.DataFrame({0: pd.Series(values, dtype=dtype)})
     assert next(FrameSource(frame).batches(["0"])).frame["0"].to_list() == expected

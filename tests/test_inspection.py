@@ -405,6 +405,27 @@ def test_findings_say_what_fit_says() -> None:
     assert "cannot be learned" in found.findings[3].problem
 
 
+@pytest.mark.parametrize("labels", [1, 30])
+def test_blank_cells_that_may_be_all_negatives_have_a_hint(labels: int) -> None:
+    frame = pl.DataFrame({f"y_{i}": ["1", "", ""] * 20 for i in range(labels)})
+    hints = {f.hint for f in look(frame).findings if "no negative" in f.problem}
+    assert hints == {
+        "if blank means 0: --missing-labels negative, or data.missing_labels: negative in a config"
+    }
+
+
+def test_tags_with_another_separator_and_blank_cells_are_findings() -> None:
+    frame = pl.DataFrame({"y": ["a|b", "a", "b", ""] * 20, "x": range(80)})
+    found = look(frame, "y", settings=LabelSettings(encoding="tags"))
+    refused, blank = (finding for finding in found.findings if finding.column == "y")
+    assert (refused.outcome, blank.outcome) == ("refused", "warned")
+    assert "'|' would make 2 tags of its 3 different values" in refused.problem
+    assert str(refused.hint).startswith('--tag-separator "|"')
+    assert blank.problem.startswith("20 cells are blank and so count as missing")
+    found = look(frame, "y", settings=LabelSettings(encoding="tags", separator="|"))
+    assert [label.label for label in found.labels] == ["a", "b"]
+
+
 def test_features_called_like_labels_are_named() -> None:
     found = look(LABELS, "y_a")
     assert [f.column for f in found.findings if "called like a label" in f.problem] == ["y_b"]

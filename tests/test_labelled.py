@@ -320,6 +320,47 @@ def test_a_split_too_small_for_its_label(tmp_path: Path) -> None:
     assert "split.seed" in (error.hint or "")
 
 
+def test_blank_cells_that_may_be_all_negatives_have_a_hint(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", {"x": ["1", "2", "3"] * 9, "y": ["1", "", ""] * 9})
+    error = fail(LabelError, table, data={"labels": ["y"]})
+    assert error.message.endswith("label 'y' has no negative in 27 rows")
+    assert str(error.hint).startswith("if blank means 0: --missing-labels negative, or data.miss")
+    _, data = read(table, data={"labels": ["y"], "missing_labels": "negative"})
+    assert data.targets.counts()[:, 0].tolist() == [9, 18, 0]
+
+
+@pytest.mark.parametrize("with_features", [True, False])
+def test_lists_of_tags_are_those_with_a_separator(tmp_path: Path, *, with_features: bool) -> None:
+    cells = [["a", "b"], [], ["b"], ["a", "c"]] * 15
+    columns = {"x": [str(i) for i in range(60)]}
+    separated = write_csv(tmp_path / "s.csv", columns | {"y": [";".join(row) for row in cells]})
+    frame = pl.DataFrame(columns | {"y": [str(row) for row in cells]})
+    frame.write_csv(tmp_path / "l.csv")
+    data = {"labels": ["y"], "encoding": "tags", "missing_labels": "negative"}
+    one, other = (
+        read_labelled(
+            Config.model_validate(make_config(table, data=data)), with_features=with_features
+        )[1]
+        for table in (separated, tmp_path / "l.csv")
+    )
+    assert one.labels == other.labels == ["a", "b", "c"]
+    assert one.targets.digest() == other.targets.digest()
+
+
+def test_another_separator_of_tags_is_refused_unless_it_was_given(tmp_path: Path) -> None:
+    cells = ["a|b", "a", "b", "c", "b|c"] * 12
+    table = write_csv(tmp_path / "t.csv", {"x": [str(i) for i in range(60)], "y": cells})
+    data = {"labels": ["y"], "encoding": "tags"}
+    error = fail(LabelError, table, data=data)
+    assert "'|' would make 3 tags of its 5 different values" in error.message
+    assert 'data.tag_separator: "|"' in str(error.hint)
+    _, read_as_one = read(table, data=data | {"tag_separator": ";"})
+    assert len(read_as_one.labels) == 5
+    assert "no cell holds ';' between tags" in read_as_one.remarks[0]
+    _, parted = read(table, data=data | {"tag_separator": "|"})
+    assert parted.labels == ["a", "b", "c"]
+
+
 def test_columns_by_name_or_glob() -> None:
     columns = ["id", "x*", "x1", "y"]
     assert match_columns(["y", "x*", "i?"], columns, "--keep: t.csv") == ["y", "x*", "id"]

@@ -135,3 +135,23 @@ def test_a_value_out_of_range_has_an_example(values: dict[str, float]) -> None:
     with pytest.raises(WeightsError) as caught:
         Strategy(**values)  # type: ignore[arg-type]
     assert "such as 1" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("counts", "ending"),
+    [
+        (
+            LabelCounts("y", 5, 0, 95),
+            (
+                "no negatives: its weight is 1; if blank means 0: --missing-labels negative, or "
+                "data.missing_labels: negative in a config"
+            ),
+        ),
+        (LabelCounts("y", 5, 0), "no negatives: its weight is 1"),
+        (LabelCounts("y", 0, 0, 95), "no positives and no negatives: its weight is 1"),
+        (LabelCounts("y", 0, 5, 95), "no positives: its weight is 1"),
+    ],
+)
+def test_blank_cells_that_may_be_all_negatives_are_told(counts: LabelCounts, ending: str) -> None:
+    weighed = weigh(Counts(100, [counts]), Strategy(), "t.csv")
+    assert weighed.warnings == [f"label 'y' has {ending}"]

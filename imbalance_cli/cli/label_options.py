@@ -15,7 +15,7 @@ Labels = Annotated[
     list[str] | None,
     typer.Option(
         help="A label column, by name or glob; repeatable; or a file of labels beside SOURCE.  "
-        "[default: y, label, target and y_*]",
+        "[default: y, label, target and y_*, or the arrays targets or labels]",
         show_default=False,
     ),
 ]
@@ -26,7 +26,7 @@ Encoding = Annotated[
     Literal["auto", "binary", "one_vs_rest", "tags"],
     typer.Option(
         help="What a label cell holds: binary (auto): yes or no; one_vs_rest: a class, which "
-        "becomes a label; tags: several, as a;b;c, each a label."
+        "becomes a label; tags: several, as a;b;c or ['a', 'b'], each a label."
     ),
 ]
 TagSeparator = Annotated[
@@ -74,4 +74,4 @@ def read_settings(positive: str | None, encoding: str, separator: str | None) ->
             else "--tag-separator is empty",
             hint="leave it out, or --encoding tags --tag-separator ';'",
         )
-    return LabelSettings(positive, encoding, ";" if separator is None else separator)  # type: ignore[arg-type]
+    return LabelSettings(positive, encoding, separator)  # type: ignore[arg-type]

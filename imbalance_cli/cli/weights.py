@@ -39,12 +39,13 @@ def weights(
     encoding: Encoding = "auto",
     tag_separator: TagSeparator = None,
     missing_labels: Annotated[
-        Literal["mask", "negative", "drop", "error"],
+        Literal["mask", "negative", "drop", "error"] | None,
         typer.Option(
             help="What a blank label is: mask: in no count; negative: 0; drop: its row is in no "
-            "count; error: refused."
+            "count; error: refused.  [default: mask]",
+            show_default=False,
         ),
-    ] = "mask",
+    ] = None,
     sample_weight: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Count each row as much as this column says."),
@@ -99,7 +100,7 @@ def weights(
             "labels": bool(labels),
             "positive": positive is not None,
             "encoding": encoding != "auto",
-            "missing-labels": missing_labels != "mask",
+            "missing-labels": missing_labels is not None,
             "sample-weight": sample_weight is not None,
             "input-format": input_format is not None,
             "delimiter": delimiter is not None,

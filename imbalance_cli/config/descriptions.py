@@ -26,9 +26,10 @@ DESCRIPTIONS = {
     "data.train": "A path, a glob, a list of them, or - for stdin.",
     "data.valid": "Rows for early stopping, calibration and thresholds; null: cut from train.",
     "data.test": "Rows for the report; null: cut from train.",
-    "data.labels": "Names or globs of the label columns; none: y, label, target and y_*.",
+    "data.labels": "Names or globs of the label columns; none: y, label, target and y_*, "
+    "or the arrays targets or labels.",
     "data.encoding": "How a label column is read: 0/1, one column of classes, or one of tags.",
-    "data.tag_separator": "What stands between two tags of a cell.",
+    "data.tag_separator": "What stands between two tags of a cell that is no list.",
     "data.positive": "The value that means 1, where a label is not 0/1, yes/no or true/false.",
     "data.exclude": "Names or globs of columns that are neither feature nor label: ids, leaks.",
     "data.missing_labels": "A blank label: in no count and no loss, a 0, a reason to leave the "

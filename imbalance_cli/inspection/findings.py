@@ -116,7 +116,7 @@ def _judge_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
             if not few:
                 kind = f"no {side}: they cannot be learned"
                 problem = f"has no {side}: it cannot be learned"
-            found = label, Finding("warned", label.label, problem)
+            found = label, Finding("warned", label.label, problem, label.blank_hint)
             findings.setdefault(kind, []).append(found)
     for kind, alike in findings.items():
         if len(alike) <= MOST_ALIKE:
@@ -125,7 +125,7 @@ def _judge_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
             rarest = sorted((label for label, _ in alike), key=_few)[:MOST_NAMED]
             names = ", ".join(shorten(label.label, LONGEST_NAME) for label in rarest)
             problem = f"{len(alike):,} of {len(labels):,} labels have {kind}: {names}, ..."
-            yield Finding("warned", None, problem)
+            yield Finding("warned", None, problem, alike[0][1].hint)
 
 
 def _few(label: LabelCounts) -> float:

@@ -104,7 +104,7 @@ def _check_role(key: str, column: str, found: Inspection) -> None:
 def _list_settings(settings: LabelSettings) -> dict[str, str]:
     """Return the keys of `data` that differ from their defaults."""
     given = {} if settings.encoding == "auto" else {"encoding": str(settings.encoding)}
-    if settings.encoding == "tags" and settings.separator != ";":
+    if settings.separator is not None:
         given["tag_separator"] = settings.separator
     return given if settings.positive is None else given | {"positive": settings.positive}
 

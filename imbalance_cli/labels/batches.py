@@ -48,7 +48,7 @@ def count_binary(source: Source, labels: list[str], settings: LabelSettings) -> 
     rows = 0
     for table, weights in _weighted_batches(source, labels, settings):
         targets = encoder.encode(table)
-        targets, kept = apply_missing_policy(settings.missing, table, targets, labels)
+        targets, kept = apply_missing_policy(settings.missing or "mask", table, targets, labels)
         sums += targets.take(kept).counts(weights[kept])
         rows += int(kept.sum())
     return _counts(rows, labels, sums, settings)
@@ -75,18 +75,19 @@ def count_values(
             values = vocabulary.add(table)
             missing = values.is_null().to_numpy()
             cells = DenseTargets(np.where(missing, MISSING, 0).astype(np.int8)[:, None])
-            apply_missing_policy(settings.missing, table, cells, [column])
+            apply_missing_policy(settings.missing or "mask", table, cells, [column])
             weight_of.update(_sum_weights(values, weights))
             rows += int((~missing).sum()) if settings.missing == "drop" else len(values)
             total += float(weights.sum())
             blank += float(weights[missing].sum())
     known = total if settings.missing == "negative" else total - blank
-    absent = blank if settings.missing == "mask" else 0.0
+    absent = blank if settings.missing in {None, "mask"} else 0.0
     labels = vocabulary.labels(list_names([source.name for source in sources], most=3))
     positives = np.array([weight_of[label] for label in labels], np.float64)
     sums = np.stack([positives, known - positives, np.full(len(labels), absent)])
     counted = _counts(rows, labels, sums, settings)
-    return dataclasses.replace(counted, remarks=tuple(vocabulary.remarks()))
+    remarks = vocabulary.remarks(missing_is_given=settings.missing is not None)
+    return dataclasses.replace(counted, remarks=tuple(remarks))
 
 
 def _sum_weights(values: pl.Series, weights: NDArray[np.float64]) -> dict[str, float]:

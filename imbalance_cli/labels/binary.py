@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 POSITIVE_TEXTS = frozenset({"1", "true", "yes", "t", "y"})
 LIKE_MISSING = frozenset({"n/a", "#n/a", "none", "nil", "missing", "unknown", "-", "?", "."})
 """Texts, in lower case, that some write for a missing value, and that are not read as one."""
+MISSING_HINT = "a missing label is blank, NA, NaN or null, in any case: write one of these"
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
+
+
+MISSING_NAMES = frozenset({"", "na", "nan", "null"})
+"""Texts, in lower case, that stand for a missing class, tag or word beside a positive one; of the
+other texts that are missing among numbers, None is a word, and so may be a class."""
+
+
+def is_missing_name(text: str) -> bool:
+    """Return whether a text where words are expected stands for a missing value."""
+    return text.strip().lower() in MISSING_NAMES
 
 
 def check_positive(positive: str | None) -> None:
@@ -26,7 +37,7 @@ def check_positive(positive: str | None) -> None:
     Raises:
         LabelError: it is.
     """
-    if positive is not None and is_missing(positive):
+    if positive is not None and is_missing_name(positive):
         raise LabelError(
             f"the positive value is {show_cell(positive)}, which stands for a missing cell",
             hint="name another text that means 1, or leave it out",
@@ -87,7 +98,7 @@ def read_texts(
         if side is None and not is_missing(text):
             raise LabelError(
                 f"{place(text)}column {label!r}: {show_cell(text)} is not a binary label",
-                hint="a missing label is blank, NA, NaN or null, in any case: write one of these"
+                hint=MISSING_HINT
                 if text.strip().lower() in LIKE_MISSING
                 else "0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
@@ -106,7 +117,9 @@ def read_texts(
         raise LabelError(
             f"{place(third[0])}column {label!r}: {show_cell(third[0])} is a third value beside "
             f"{show_cell(positive)} and {show_cell(negatives[0])}",
-            hint="a binary label has two values",
+            hint=MISSING_HINT
+            if any(text.strip().lower() in LIKE_MISSING for text in negatives)
+            else "a binary label has two values",
         )
     if column.overflow:
         raise LabelError(
@@ -120,7 +133,8 @@ def _side(text: str, positive: str | None) -> bool | None:
     if positive is not None:
         if _same_value(text, positive):
             return True
-        return None if is_missing(text) else False
+        missing = is_missing(text) if _is_number(positive) else is_missing_name(text)
+        return None if missing else False
     word = text.strip().lower()
     if word in POSITIVE_TEXTS or _same_value(word, "1"):
         return True
@@ -130,7 +144,12 @@ def _side(text: str, positive: str | None) -> bool | None:
 def _same_value(text: str, other: str) -> bool:
     if text.strip() == other.strip():
         return True
+    return _is_number(text) and _is_number(other) and float(text) == float(other)
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text) == float(other)
+        float(text)
     except ValueError:
         return False
+    return True

@@ -33,15 +33,15 @@ class LabelSettings:
     Attributes:
         positive: of binary labels, the text that means 1; the other one then means 0.
         encoding: auto is binary.
-        separator: between the tags of a cell.
-        missing: what a missing label is.
+        separator: between the tags of a cell; None for the default.
+        missing: what a missing label is; None for mask, and remarks on cells that may mean more.
         sample_weight: a column of row weights.
     """
 
     positive: str | None = None
     encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto"
-    separator: str = ";"
-    missing: MissingPolicy = "mask"
+    separator: str | None = None
+    missing: MissingPolicy | None = None
     sample_weight: str | None = None
 
     @property

@@ -10,6 +10,8 @@ from imbalance_cli.errors import LabelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+BLANK_IS_NEGATIVE = "--missing-labels negative, or data.missing_labels: negative in a config"
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelCounts:
@@ -36,6 +38,12 @@ class LabelCounts:
         """Positives over known cells; None where no cell is known."""
         known = self.positives + self.negatives
         return self.positives / known if known else None
+
+    @property
+    def blank_hint(self) -> str | None:
+        """What to do where a label has positives and missing cells alone; None elsewhere."""
+        is_alone = self.positives and self.missing and not self.negatives
+        return f"if blank means 0: {BLANK_IS_NEGATIVE}" if is_alone else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,24 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from imbalance_cli.errors import LONGEST_SHOWN, LabelError, shorten, show_cell
-from imbalance_cli.labels.binary import check_positive, encode_labels
+from imbalance_cli.errors import LabelError, number_of, show_cell
+from imbalance_cli.labels.binary import (
+    MISSING_NAMES,
+    check_positive,
+    encode_labels,
+    is_missing_name,
+)
+from imbalance_cli.labels.counts import BLANK_IS_NEGATIVE
 from imbalance_cli.labels.selection import list_names
+from imbalance_cli.labels.tags import DEFAULT_SEPARATOR, TagReader, is_tag_list, suggest_separator
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
-from imbalance_cli.readers.cells import CELL, is_readable, parse_texts
-from imbalance_cli.readers.source import MOST_DENSE, Tally, is_missing
+from imbalance_cli.readers.cells import CELL, is_readable
+from imbalance_cli.readers.source import MOST_DENSE, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,48 +47,71 @@ class Vocabulary:
     Attributes:
         column: its name.
         encoding: one_vs_rest or tags.
-        separator: between the tags of a cell.
+        separator: between the tags of a cell; None for the default, where another one is refused
+            if it fits better.
         rows: how many rows hold each class or tag.
         known: how many cells are not missing.
-        missing_words: how many cells hold each word that stands for a missing value.
+        blank: how many cells are.
+        missing_words: how many cells hold each word that stands for a missing value, and so are
+            not in `blank`.
         ambiguous_tags: how many cells of text hold such a word among other tags, where it is a tag.
     """
 
     column: str
     encoding: EncodingName
-    separator: str = ";"
+    separator: str | None = None
     rows: dict[str, int] = dataclasses.field(default_factory=dict)
     known: int = 0
+    blank: int = 0
     missing_words: dict[str, int] = dataclasses.field(default_factory=dict)
     ambiguous_tags: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._reader = TagReader(self.column, self.separator)
 
     def add(self, table: Table) -> pl.Series:
         """Add the cells of a batch, and return them as `list_values` does.
 
         Raises:
-            LabelError: a cell holds an empty tag.
+            LabelError: a cell holds an empty tag, or is a list and others are none.
         """
-        values = list_values(table, self.column, self.encoding, self.separator)
+        values = list_values(table, self.encoding, self._reader)
         self.known += len(values) - values.null_count()
         self._note_missing(table.frame[self.column].filter(values.is_null()))
+        # in lists a word is a tag wherever it stands
+        is_text = table.frame[self.column].dtype == pl.String and not self._reader.is_list
         found = values.explode(empty_as_null=True).drop_nulls().alias("value")
         for value, count in found.to_frame().group_by("value").len().iter_rows():
             self.rows[value] = self.rows.get(value, 0) + count
-            # in a column of lists a word is a tag wherever it stands
-            if is_missing(value) and table.frame[self.column].dtype == pl.String:
+            if is_text and is_missing_name(value):
                 self.ambiguous_tags[value] = self.ambiguous_tags.get(value, 0) + count
         return values
 
     def _note_missing(self, cells: pl.Series) -> None:
-        """Count the words among missing cells; blank ones are none."""
+        """Count the words among missing cells, and the others, which are blank."""
+        self.blank += len(cells)
         if cells.dtype == pl.String:
             texts = cells.alias("word").str.strip_chars()
             words = texts.replace("", None).drop_nulls().to_frame()
             for word, count in words.group_by("word").len().iter_rows():
                 self.missing_words[word] = self.missing_words.get(word, 0) + count
+                self.blank -= count
 
-    def remarks(self) -> list[str]:
-        """Return a sentence for each word that is read as missing, and may be a class or tag."""
+    def remarks(self, *, missing_is_given: bool = False) -> list[str]:
+        """Return sentences on what may be read otherwise than it is meant.
+
+        These are words that are read as missing and may be a class or tag, blank cells of tags,
+        and a separator that no cell holds.
+
+        Args:
+            missing_is_given: whether it was said what a missing cell is, so that the words and the
+                blank cells need no sentence.
+        """
+        idle = self._judge_separator() if self.separator is not None else None
+        others = [] if idle is None else [f"column {self.column!r}: {idle[0]}"]
+        return others if missing_is_given else others + self._remark_on_missing()
+
+    def _remark_on_missing(self) -> list[str]:
         kind = "class" if self.encoding == "one_vs_rest" else "tag"
         among = [
             f"column {self.column!r}: {count:,} cell{'s hold' if count > 1 else ' holds'} {word!r} "
@@ -90,6 +119,12 @@ class Vocabulary:
             f"other words, such as {word + '_'!r}"
             for word, count in sorted(self.ambiguous_tags.items())
         ]
+        if self.blank and self.encoding == "tags":
+            verbs = "are blank and so count" if self.blank > 1 else "is blank and so counts"
+            among.append(
+                f"column {self.column!r}: {number_of(self.blank, 'cell')} {verbs} as missing; "
+                f"if blank means no tags: {BLANK_IS_NEGATIVE}"
+            )
         return among + [
             f"column {self.column!r}: {count:,} cell{'s' if count > 1 else ''} {word!r} "
             f"{'are' if count > 1 else 'is'} read as missing; if {word} is a {kind}, write it in "
@@ -104,7 +139,8 @@ class Vocabulary:
             name: the source, for errors.
 
         Raises:
-            LabelError: there are fewer than two classes, no tag, or as many as an id has.
+            LabelError: there are fewer than two classes, no tag, or as many as an id has; or none
+                of the cells holds the default separator, and another one parts them.
         """
         kind = "class" if self.encoding == "one_vs_rest" else "tag"
         least = 2 if self.encoding == "one_vs_rest" else 1
@@ -122,7 +158,16 @@ class Vocabulary:
                 "measurement, not a class",
                 hint="another label column; or data.encoding: binary",
             )
+        other = self._judge_separator() if self.separator is None else None
+        if other is not None:
+            raise LabelError(f"{name}: column {self.column!r}: {other[0]}", hint=other[1])
         return sorted(self.rows, key=_natural)
+
+    def _judge_separator(self) -> tuple[str, str] | None:
+        """Return what to say, and to do, where no cell holds the separator and another one fits."""
+        if self.encoding != "tags" or self._reader.is_parted:
+            return None
+        return suggest_separator(self.rows, self.separator or DEFAULT_SEPARATOR)
 
     def rare(self, minimum: int) -> list[str]:
         """Return the labels with fewer rows than `minimum`, the rarest first."""
@@ -139,7 +184,7 @@ class LabelEncoder:
         columns: what is read: the labels themselves, or the one column of classes or tags.
         labels: names, (L,).
         positive: of `binary`, the text that means 1.
-        separator: of `tags`.
+        separator: of `tags`; None for the default.
         unseen: classes or tags that were met and are no label, with how many rows.
     """
 
@@ -147,12 +192,13 @@ class LabelEncoder:
     columns: list[str]
     labels: list[str]
     positive: str | None = None
-    separator: str = ";"
+    separator: str | None = None
     unseen: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_positive(self.positive)
         self._seen = Tally.empty(self.columns)  # a third value may come in a later batch
+        self._reader = TagReader(self.columns[0], self.separator)
 
     def encode(self, table: Table) -> Targets:
         """Return (N, L): those of more than MOST_DENSE classes or tags are sparse.
@@ -160,13 +206,13 @@ class LabelEncoder:
         So are those of columns that the table holds sparse.
 
         Raises:
-            LabelError: a cell is not binary, or holds an empty tag.
+            LabelError: a cell is not binary, holds an empty tag, or is a list and others are none.
         """
         if table.sparse is not None:
             return self._read_sparse(table.name, table.sparse)
         if self.encoding == "binary":
             return encode_labels(table, self.labels, self.positive, self._seen)
-        values = list_values(table, self.columns[0], self.encoding, self.separator)
+        values = list_values(table, self.encoding, self._reader)
         missing = values.is_null().to_numpy()
         rows, labels = self._positions(values)
         shape = (len(values), len(self.labels))
@@ -217,46 +263,31 @@ class LabelEncoder:
         )
 
 
-def list_values(table: Table, column: str, encoding: EncodingName, separator: str) -> pl.Series:
+def list_values(table: Table, encoding: EncodingName, reader: TagReader) -> pl.Series:
     """Return the classes or tags of each cell as a list, null where the cell is missing.
 
     A whole number is the same class whether it is written 3 or 3.0. A column of lists, as Parquet
-    and NDJSON have them, holds tags as it stands; a null in a list is no tag.
+    and NDJSON have them, or CSV as text, holds tags as it stands; a null in a list is no tag.
 
     Raises:
-        LabelError: a cell holds an empty tag, or the column holds neither texts nor numbers.
+        LabelError: a cell holds an empty tag, the column holds neither texts nor numbers, or some
+            cells are lists and others are none.
     """
+    column = reader.column
     cells = table.frame[column].alias(CELL)
-    if cells.dtype == pl.List(pl.String) and encoding == "tags":
-        values = cells.list.drop_nulls().list.eval(pl.element().str.strip_chars())
-        return _distinct_tags(table, column, values, cells)
+    if is_tag_list(cells.dtype) and encoding == "tags":
+        return reader.read(table, cells)
     if not is_readable(cells.dtype):
         raise LabelError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a label is a text, a number "
-            "or, for tags, a list of texts"
+            "or, for tags, a list of these"
         )
-    texts = parse_texts(cells)
-    if encoding == "one_vs_rest":
-        whole = texts.str.replace(WHOLE_FLOAT, "${1}")
-        return whole.reshape((-1, 1)).arr.to_list().set(whole.is_null(), None)
-    tags = texts.str.split(separator).list.eval(pl.element().str.strip_chars())
-    return _distinct_tags(table, column, tags, texts)
-
-
-def _distinct_tags(table: Table, column: str, tags: pl.Series, cells: pl.Series) -> pl.Series:
-    blank = tags.list.contains("").fill_null(value=False)
-    if blank.any():
-        row = blank.arg_max() or 0
-        is_list = cells.dtype == pl.List(pl.String)
-        seen = shorten(json.dumps(cells[row].to_list()), LONGEST_SHOWN) if is_list else None
-        raise LabelError(
-            f"{table.place(row)}: column {column!r}: {seen or show_cell(cells[row])} holds an "
-            "empty tag",
-            hint="leave it out of the list; a list without tags is []"
-            if is_list
-            else "name a tag between two separators; data.tag_separator says what separates them",
-        )
-    return tags.list.unique(maintain_order=True)
+    texts = cells.cast(pl.String).str.strip_chars()
+    texts = texts.set(texts.str.to_lowercase().is_in(list(MISSING_NAMES)), None)
+    if encoding == "tags":
+        return reader.read(table, texts)
+    whole = texts.str.replace(WHOLE_FLOAT, "${1}")
+    return whole.reshape((-1, 1)).arr.to_list().set(whole.is_null(), None)
 
 
 def apply_missing_policy(

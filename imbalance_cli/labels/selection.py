@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LABEL_NAMES = frozenset({"y", "label", "target"})
 LABEL_PREFIX = "y_"
+TARGET_KEYS = frozenset({"y", "label", "labels", "target", "targets"})  # of arrays, in lower case
 MARK = re.compile(r"[^\w\s]")  # in a lone name, what may separate several
 
 
@@ -27,7 +28,8 @@ def select_labels(
 
     Args:
         columns: all columns of the source.
-        patterns: names or globs; none means those called y, label, target or y_*.
+        patterns: names or globs; none means those called y, label, target or y_*, or else those
+            of arrays called targets or labels.
         name: the source, for errors.
         source: may say itself which columns are labels, and which stand for one array.
 
@@ -37,12 +39,12 @@ def select_labels(
     Raises:
         LabelError: a pattern matches no column.
     """
+    keys = {} if source is None else source.keys
     if not patterns:
         if source is not None and source.own_labels:
             return list(source.own_labels)
         named = [c for c in columns if c in LABEL_NAMES or c.startswith(LABEL_PREFIX)]
-        return named or None
-    keys = {} if source is None else source.keys
+        return named or [c for key in keys if key.lower() in TARGET_KEYS for c in keys[key]] or None
     return match_columns(patterns, columns, name, LabelError, keys)
 
 

@@ -27,7 +27,8 @@ NESTED = {list: "List", tuple: "List", dict: "Struct", bytes: "Binary"}
 class FrameSource(Source):
     """A data frame of pandas or polars; the index of a pandas frame is no column.
 
-    A pandas column of objects is read as texts, cell by cell.
+    A pandas column of objects is read as texts, cell by cell, or as lists of texts where all of
+    its cells are lists, tuples or sets.
 
     Args:
         frame: the columns.
@@ -98,9 +99,28 @@ def _read_series(series: pd.Series, name: str) -> pl.Series:
         if series.dt.tz is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return pl.Series(name, series.to_numpy("datetime64[us]"))
+    lists = _read_lists(series, missing)
+    if lists is not None:
+        return pl.Series(name, lists, pl.List(pl.String))
     texts = [None if gap else _text(cell) for cell, gap in zip(series, missing, strict=True)]
     read = pl.Series(name, texts, pl.String)
     return read.cast(pl.Categorical) if isinstance(series.dtype, pd.CategoricalDtype) else read
+
+
+def _read_lists(
+    series: pd.Series, missing: NDArray[np.bool_]
+) -> list[list[str | None] | None] | None:
+    """Return the texts in each cell of a column of lists; None where a cell is none of these."""
+    import pandas as pd
+
+    nested = tuple(NESTED)
+    lists: list[list[str | None] | None] = []
+    for cell, gap in zip(series, missing, strict=True):
+        is_list = isinstance(cell, (list, tuple, set, frozenset))
+        if not gap and (not is_list or any(isinstance(item, nested) for item in cell)):
+            return None
+        lists.append(None if gap else [None if pd.isna(item) else str(item) for item in cell])
+    return None if missing.all() else lists
 
 
 def _with_nulls(values: pl.Series, missing: NDArray[np.bool_]) -> pl.Series:

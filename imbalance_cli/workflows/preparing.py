@@ -234,21 +234,24 @@ def _cut_folds(config: Config, data: LabelledTable, folds: int | None) -> list[F
 def _find_learnable(counts: Counts, warn: Callable[[str], None]) -> list[bool]:
     """Return whether each label has both classes, (L,), and warn of those that have not."""
     learnable = [bool(label.positives and label.negatives) for label in counts.labels]
-    lacking: dict[str, list[str]] = {}
+    lacking: dict[str, list[LabelCounts]] = {}
     for label, can_learn in zip(counts.labels, learnable, strict=True):
         if not can_learn:
             side = "negative" if label.positives else "positive"
-            lacking.setdefault(side, []).append(label.label)
+            lacking.setdefault(side, []).append(label)
     for side, labels in lacking.items():
+        hints = {label.blank_hint for label in labels} - {None}
+        ending = "".join(f"; {hint}" for hint in hints)
         if len(labels) > MOST_NAMED:
+            names = list_names([label.label for label in labels], most=10)
             warn(
                 f"{len(labels):,} labels have no {side} in the training part: they cannot be "
-                f"learned and are left out of macro averages: {list_names(labels, most=10)}"
+                f"learned and are left out of macro averages: {names}{ending}"
             )
             continue
-        for name in labels:
+        for label in labels:
             warn(
-                f"label {name!r} has no {side} in the training part: it cannot be learned "
-                "and is left out of macro averages"
+                f"label {label.label!r} has no {side} in the training part: it cannot be learned "
+                f"and is left out of macro averages{ending}"
             )
     return learnable
