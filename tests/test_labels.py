@@ -24,7 +24,7 @@ from imbalance_cli.labels import (
     list_names,
     select_labels,
 )
-from imbalance_cli.readers import open_source, read_table, source
+from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.readers.source import DISTINCT_LIMIT
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def test_a_positive_value_that_is_not_there(write: WriteFile) -> None:
 
 
 def test_a_text_that_looks_missing_has_a_hint_of_its_own(write: WriteFile) -> None:
-    error = error_of(write("a.csv", "y\n1\nN/A\n"))
+    error = error_of(write("a.csv", "y\n1\nunknown\n"))
     assert (
         error.hint == "a missing label is blank, NA, NaN or null, in any case: write one of these"
     )
@@ -307,10 +307,7 @@ def test_a_text_that_looks_missing_beside_a_positive_value_has_that_hint(write: 
     assert "write one of these" in str(error.hint)
 
 
-def test_words_are_missing_among_numbers_and_values_among_words(
-    write: WriteFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(source, "MISSING_TEXTS", source.MISSING_TEXTS | {"none", "n/a"})
+def test_words_are_missing_among_numbers_and_values_among_words(write: WriteFile) -> None:
     numbers = write("a.csv", "y\n1\n0\nNone\nN/A\n")
     assert labels_of(numbers) == [LabelCounts("y", 1, 1, 2)]
     assert labels_of(numbers, positive="0") == [LabelCounts("y", 1, 1, 2)]
@@ -320,10 +317,7 @@ def test_words_are_missing_among_numbers_and_values_among_words(
 
 
 @pytest.mark.parametrize("encoding", ["one_vs_rest", "tags"])
-def test_such_a_word_is_a_class_or_a_tag(
-    encoding: str, write: WriteFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(source, "MISSING_TEXTS", source.MISSING_TEXTS | {"none", "n/a"})
+def test_such_a_word_is_a_class_or_a_tag(encoding: str, write: WriteFile) -> None:
     path = write("a.csv", "y\nant\nNone\nN/A\nNA\n")
     settings = LabelSettings(encoding=encoding)  # type: ignore[arg-type]
     counts = count_sources([open_source(path)], ["y"], settings)

@@ -36,12 +36,15 @@ def test_a_directory_and_a_missing_file_without_a_suffix(tmp_path: Path) -> None
         open_source(str(tmp_path / "nothing"))
 
 
-@pytest.mark.parametrize("text", ["", " ", "NA", "na", " NaN ", "null", "NULL", "nan"])
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "NA", "na", " NaN ", "null", "nan", "None", "n/a", "<NA>", "NaT", "-nan", "\\N"],
+)
 def test_missing_texts(text: str) -> None:
     assert is_missing(text)
 
 
-@pytest.mark.parametrize("text", ["0", "None", "n/a", "-", "?"])
+@pytest.mark.parametrize("text", ["0", "nil", "-", "?"])
 def test_other_texts_are_not_missing(text: str) -> None:
     assert not is_missing(text)
 

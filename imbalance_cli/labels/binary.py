@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import LabelError, nearest, show_cell
-from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally, is_missing
+from imbalance_cli.readers.source import (
+    DISTINCT_LIMIT,
+    MISSING_TEXTS,
+    MISSING_WORDS,
+    Tally,
+    is_missing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,20 +21,15 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import ColumnTally
 
 POSITIVE_TEXTS = frozenset({"1", "true", "yes", "t", "y"})
-LIKE_MISSING = frozenset({"n/a", "#n/a", "none", "nil", "missing", "unknown", "-", "?", "."})
+LIKE_MISSING = frozenset({"nil", "missing", "unknown", "-", "?", "."}) | MISSING_WORDS
 """Texts, in lower case, that some write for a missing value, and that are not read as one."""
 MISSING_HINT = "a missing label is blank, NA, NaN or null, in any case: write one of these"
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
 
 
-MISSING_NAMES = frozenset({"", "na", "nan", "null"})
-"""Texts, in lower case, that stand for a missing class, tag or word beside a positive one; of the
-other texts that are missing among numbers, None is a word, and so may be a class."""
-
-
 def is_missing_name(text: str) -> bool:
     """Return whether a text where words are expected stands for a missing value."""
-    return text.strip().lower() in MISSING_NAMES
+    return text.strip().lower() in MISSING_TEXTS
 
 
 def check_positive(positive: str | None) -> None:

@@ -13,7 +13,6 @@ import polars as pl
 
 from imbalance_cli.errors import LabelError, number_of, show_cell
 from imbalance_cli.labels.binary import (
-    MISSING_NAMES,
     check_positive,
     encode_labels,
     is_missing_name,
@@ -23,7 +22,7 @@ from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.tags import DEFAULT_SEPARATOR, TagReader, is_tag_list, suggest_separator
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
 from imbalance_cli.readers.cells import CELL, is_readable
-from imbalance_cli.readers.source import MOST_DENSE, Tally
+from imbalance_cli.readers.source import MISSING_TEXTS, MOST_DENSE, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -283,7 +282,7 @@ def list_values(table: Table, encoding: EncodingName, reader: TagReader) -> pl.S
             "or, for tags, a list of these"
         )
     texts = cells.cast(pl.String).str.strip_chars()
-    texts = texts.set(texts.str.to_lowercase().is_in(list(MISSING_NAMES)), None)
+    texts = texts.set(texts.str.to_lowercase().is_in(list(MISSING_TEXTS)), None)
     if encoding == "tags":
         return reader.read(table, texts)
     whole = texts.str.replace(WHOLE_FLOAT, "${1}")

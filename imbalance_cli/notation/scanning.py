@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.notation.reading import BLANKS, SUFFIX, Notation, strip_unit
-from imbalance_cli.readers.cells import CELL, MISSING_WORDS, parse_dates, parse_texts
+from imbalance_cli.readers.cells import CELL, parse_dates, parse_texts
+from imbalance_cli.readers.source import MISSING_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from imbalance_cli.readers.source import MISSING_TEXTS
+from imbalance_cli.readers.source import MISSING_TEXTS, MISSING_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MISSING_WORDS = frozenset(
-    {
-        *("n/a", "#n/a", "#n/a n/a", "#na", "<na>", "none", "nat", "\\n", "-nan", "+nan"),
-        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
-    }
-)
-"""Cell texts beside MISSING_TEXTS that stand for a missing number or date, in lower case: those of
-pandas, R and SQL that can mean nothing else there. Among categories they are categories."""
 SECONDS_A_DAY = 86_400
 CELL = "cell"  # what a column is called while it is parsed
 LONGEST_MISSING = max(map(len, MISSING_TEXTS))

@@ -19,6 +19,15 @@ where the source has these."""
 MISSING_TEXTS = frozenset({"", "na", "nan", "null"})
 """Cell texts that stand for a missing value, stripped and in lower case."""
 
+MISSING_WORDS = frozenset(
+    {
+        *("n/a", "#n/a", "#n/a n/a", "#na", "<na>", "none", "nat", "\\n", "-nan", "+nan"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    }
+)
+"""Further ones among numbers, dates and labels of 0 and 1: those of pandas, R and SQL that can mean
+nothing else there. Among other words None is a word, and may be a category, a class or a tag."""
+
 BARE_KEY = "y"
 """The key of an array that has none."""
 
@@ -27,8 +36,8 @@ DISTINCT_LIMIT = 16
 
 
 def is_missing(text: str) -> bool:
-    """Return whether a cell's text stands for a missing value."""
-    return text.strip().lower() in MISSING_TEXTS
+    """Return whether a cell's text stands for a missing value among 0 and 1."""
+    return text.strip().lower() in MISSING_TEXTS | MISSING_WORDS
 
 
 @dataclasses.dataclass
