@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -298,6 +298,55 @@ class MultilayerPerceptron(nn.Module):
         return [self.member(index) for index in range(self.members)]
 
 
+class Ensemble(nn.Module):
+    """Models of several shapes as one: the members of the first, then those of the next.
+
+    Embeddings suit a table or do not. Networks with different ones err differently, and the mean of
+    their probabilities is better than that of as many alike.
+
+    Args:
+        parts: each of one shape, all with as many heads, labels and hidden units.
+    """
+
+    def __init__(self, parts: Sequence[MultilayerPerceptron]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(parts)
+
+    @property
+    def members(self) -> int:
+        """How many networks there are."""
+        return sum(part.members for part in self.parts())
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first part, whose heads, labels and hidden layers are those of all."""
+        return self.parts()[0].shape
+
+    def parts(self) -> list[MultilayerPerceptron]:
+        """Return the models of one shape each."""
+        return [cast("MultilayerPerceptron", part) for part in self.models]
+
+    def part(self, start: int, stop: int) -> Ensemble:
+        """Return some networks: a model whose parameters are this one's memory."""
+        found, first = [], 0
+        for model in self.parts():
+            low, high = max(start - first, 0), min(stop - first, model.members)
+            found += [model.part(low, high)] if low < high else []
+            first += model.members
+        return Ensemble(found)
+
+    def member(self, index: int) -> MultilayerPerceptron:
+        """Return one network, as `part` does."""
+        return self.part(index, index + 1).parts()[0]
+
+    def alone(self) -> list[MultilayerPerceptron]:
+        """Return each network, as `part` does."""
+        return [network for part in self.parts() for network in part.alone()]
+
+
+Model = MultilayerPerceptron | Ensemble
+
+
 def build_model(
     shape: Shape, seeds: Sequence[int], output_bias: torch.Tensor | None = None
 ) -> MultilayerPerceptron:
@@ -318,14 +367,14 @@ def build_model(
 
 
 @torch.no_grad()
-def score_rows(
-    networks: Sequence[MultilayerPerceptron], rows: Rows, precision: str
-) -> torch.Tensor:
+def score_rows(model: Model, rows: Rows, precision: str) -> torch.Tensor:
     """Return the logits of rows, (M * K, N, L) float32.
 
     Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
-    matrix products round differently for other numbers of rows.
+    matrix products round differently for other numbers of rows. On the CPU a network is scored by
+    itself, so that its scores are the same to the bit as those of the network trained alone.
     """
+    networks = model.alone() if rows.device.type == "cpu" else model.parts()
     return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
 
 

@@ -14,13 +14,12 @@ import torch
 from imbalance_cli.artifacts import load_run
 from imbalance_cli.calibration import Calibration
 from imbalance_cli.dataset import Dataset
-from imbalance_cli.ensemble import Ensemble
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.evaluation.scored_rows import follow_labels
 from imbalance_cli.features import Drift, LabelDrift, Preprocessing
 from imbalance_cli.losses import Loss
-from imbalance_cli.model import MultilayerPerceptron, Shape
+from imbalance_cli.model import Ensemble, MultilayerPerceptron, Shape
 from imbalance_cli.scored_rows import Scores, calibrate
 from imbalance_cli.scoring import score
 from imbalance_cli.stages import tell_nobody
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation, Levels, Resampling
     from imbalance_cli.features import FeatureCounts
+    from imbalance_cli.model import Model
     from imbalance_cli.readers import Table
     from imbalance_cli.scored_rows import CalibratedRows, KeptRows
     from imbalance_cli.stages import Tell

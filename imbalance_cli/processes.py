@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.ensemble import Model
+    from imbalance_cli.model import Model
     from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import Member
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.ensemble import Model
-    from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.model import Model, MultilayerPerceptron
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
 OUTPUT_ROWS = 256  # whose scores of these labels are made at a time; it divides SCORING_ROWS
@@ -126,14 +125,10 @@ def label_blocks(labels: int, part: slice = ALL) -> Iterator[slice]:
 
 
 def score(model: Model, rows: Rows, precision: str) -> Logits:
-    """Return the logits of rows, (M, N, L), kept unless there are more than LABEL_BLOCK labels.
-
-    On the CPU a network is scored by itself, so that its scores are the same to the bit as those of
-    the network trained alone.
-    """
-    networks = model.alone() if rows.device.type == "cpu" else model.parts()
+    """Return the logits of rows, (M, N, L), kept unless there are more than LABEL_BLOCK labels."""
     if model.shape.labels <= LABEL_BLOCK:
-        return KeptLogits(score_rows(networks, rows, precision))
+        return KeptLogits(score_rows(model, rows, precision))
+    networks = model.alone() if rows.device.type == "cpu" else model.parts()
     hidden = [_represent(network.eval(), rows, precision) for network in networks]
     return LazyLogits(networks, hidden, len(rows))
 

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.dataset import Rows
-    from imbalance_cli.ensemble import Model
-    from imbalance_cli.model import MultilayerPerceptron
+    from imbalance_cli.model import Model, MultilayerPerceptron
     from imbalance_cli.recipes import Recipe
 
 LOWER_IS_BETTER = ("brier", "log_loss", "calibrated_log_loss")

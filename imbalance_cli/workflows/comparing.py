@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imbalance_cli.config import CandidateConfig
-    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.model import Model
     from imbalance_cli.scored_rows import Scores
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import Config
-    from imbalance_cli.ensemble import Model
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.model import Model
     from imbalance_cli.recipes import Recipe
     from imbalance_cli.training import Member
     from imbalance_cli.workflows.networks import Networks

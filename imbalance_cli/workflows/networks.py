@@ -13,12 +13,11 @@ import torch
 
 from imbalance_cli import losses
 from imbalance_cli.device import available_memory
-from imbalance_cli.ensemble import Ensemble
 from imbalance_cli.errors import ConfigError, number_of
 from imbalance_cli.labels.targets import row_blocks
 from imbalance_cli.links import link
 from imbalance_cli.loss_registry import LOSS_SPECS
-from imbalance_cli.model import SCORING_ROWS, MultilayerPerceptron, Shape, build_model
+from imbalance_cli.model import SCORING_ROWS, Ensemble, MultilayerPerceptron, Shape, build_model
 from imbalance_cli.pos_weight import Strategy, weigh
 from imbalance_cli.recipes import choose_recipe
 from imbalance_cli.sampling import rates_of_labels, rates_of_rows, shift_of_sums, sum_weights
