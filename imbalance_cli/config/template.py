@@ -38,7 +38,7 @@ class Proposal:
     labels: Mapping[str, str]
     about: Sequence[str] = ()
     exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
     suggested: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ def write_template(proposal: Proposal) -> str:
     known: dict[str, list[str]] = {
         "train": [f"train: {quote(proposal.source)}"],
         "labels": _list_columns("labels", proposal.labels),
-        **{key: [f"{key}: {quote(value)}"] for key, value in proposal.settings.items()},
+        **{key: [f"{key}: {_value(value)}"] for key, value in proposal.settings.items()},
     }
     if proposal.exclude:
         known["exclude"] = _list_columns("exclude", proposal.exclude)
