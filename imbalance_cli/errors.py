@@ -3,6 +3,7 @@
 ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── ConfigError          the YAML, a key in it, or a --set
 ├── SourceError          a file, stream or array that cannot be read as a table
+│   └── NoRowsError      it is a table with no rows
 ├── LabelError           which columns are labels, or what their cells hold
 ├── WeightsError         a strategy's parameters, or a weights file
 ├── SplitError           parts that cannot be cut as asked
@@ -11,7 +12,7 @@ ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── EvaluationError      predictions and labels that no number can be made of
 ├── RunError             a run directory that cannot be read
 ├── OutputError          a place that cannot be written to
-└── DependencyError      an option whose extra is not installed
+└── DependencyError      an option or a source whose extra is not installed
 
 Every message says what is wrong, where, and the value seen; the hint says what to do.
 """
@@ -48,6 +49,10 @@ class ConfigError(ImbtrainError):
 
 class SourceError(ImbtrainError):
     """A file, stream or array cannot be read as a table."""
+
+
+class NoRowsError(SourceError):
+    """A table has columns and no rows."""
 
 
 class LabelError(ImbtrainError):
@@ -90,13 +95,14 @@ class DependencyError(ImbtrainError):
     """An option needs a package of an extra that is not installed.
 
     Args:
-        option: that needs it.
-        extra: of imbtrain, named after the package.
+        option: that needs it, or a source that does.
+        extra: of imbtrain.
+        package: of the extra; None where it has the same name.
     """
 
-    def __init__(self, option: str, extra: str) -> None:
+    def __init__(self, option: str, extra: str, package: str | None = None) -> None:
         super().__init__(
-            f"{option} needs {extra}, which is not installed",
+            f"{option} needs {package or extra}, which is not installed",
             hint=f"pip install 'imbtrain[{extra}]'",
         )
 

@@ -419,8 +419,9 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
     both = [label for label in labels if label in excluded]
     if both:
         raise ConfigError(f"data.exclude: {both[0]!r} is a label")
-    # what a format itself calls a label is never a feature, whether it is asked for or not
-    taken = {*labels, *excluded, *singles.values(), *source.own_labels}
+    # what a format itself calls a label or a group is never a feature, asked for or not
+    own = {*source.own_labels, *source.own_groups}
+    taken = {*labels, *excluded, *singles.values(), *own}
     features = [column for column in source.columns if column not in taken]
     return Roles(labels, features, **singles)
 
@@ -435,7 +436,7 @@ def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Sou
     sources = [
         FrameSource(data.frames[path], path)
         if path in data.frames
-        else open_source(path, data.input_format, data.delimiter)
+        else open_source(path, data.input_format, data.dialect)
         for path in _match_paths(names, part)
     ]
     return [_join_targets(source, part, data, len(sources)) for source in sources]

@@ -190,9 +190,7 @@ def test_infinite_features(multi_run: FittedRun, tmp_path: Path) -> None:
     )
 
 
-def test_no_rows(multi_run: FittedRun) -> None:
-    header = to_csv(make_columns(1)).splitlines()[0].encode()
-    refuse("predict", multi_run.path, "-", stdin=header + b"\n", says="stdin: ")
+def test_no_header_and_no_rows(multi_run: FittedRun) -> None:
     refuse("predict", multi_run.path, "-", stdin=b"", says="stdin")
 
 
@@ -313,3 +311,19 @@ def test_the_source_is_not_overwritten(multi_run: FittedRun, tmp_path: Path, suf
     before = source.read_bytes()
     refuse("predict", multi_run.path, source, "-o", source, says="is the source itself")
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_no_rows_in_no_rows_out(
+    single_run: FittedRun, rows: Path, tmp_path: Path, suffix: str
+) -> None:
+    empty = pl.read_csv(rows).clear()
+    path, output = tmp_path / f"empty{suffix}", tmp_path / f"out{suffix}"
+    empty.write_csv(path) if suffix == ".csv" else empty.write_parquet(path)
+    names = ["id", "y_often_probability", "y_often_decision"]
+    written = succeed("predict", single_run.path, path, "--keep", "id").text
+    assert written == ",".join(names) + "\n"
+    succeed("predict", single_run.path, path, "--keep", "id", "-o", output)
+    frame = pl.read_csv(output) if suffix == ".csv" else pl.read_parquet(output)
+    assert (frame.columns, frame.height) == (names, 0)
+    refuse("evaluate", single_run.path, path)

@@ -325,7 +325,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str, str]] = {
     "cut zstd": ("a.csv.zst", zstandard.compress(b"y\n1\n")[:-1], "ends too early", "download"),
     "parquet": ("a.parquet", b"y\n1\n", "not a Parquet file", ""),
     "npy": ("a.npy", b"y\n1\n", "not a plain .npy array", ""),
-    "suffix": ("a.xlsx", b"y\n1\n", "neither the suffix '.xlsx' nor the first bytes", "parquet"),
+    "suffix": ("a.docx", b"y\n1\n", "neither the suffix '.docx' nor the first bytes", "parquet"),
 }
 
 

@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[DelimitedSource, list[Row]]:
 def references(path: Path, delimiter: str) -> Iterator[tuple[str, list[Row]]]:
     """Yield the names of readers that can read a file, and all its records."""
     with open_bytes(str(path)) as stream:
-        content = stream.read().removeprefix(b"\xef\xbb\xbf")
+        content = stream.read().removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     try:
         frame = pl.read_csv(
             content,

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from imbalance_cli.errors import ImbtrainError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
-from imbalance_cli.readers import delimited, delimiters, open_source
+from imbalance_cli.readers import delimited, delimiters, header, open_source
 from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.records import RecordBlock
 
@@ -291,7 +291,10 @@ def errors() -> dict[str, tuple[bytes, str]]:
         "header only": (b"y,x\n", ": a header and no rows"),
         "header only, no newline": (b"y,x", ": a header and no rows"),
         "header and blank lines": (b"y,x\n\n\n", ": a header and no rows"),
-        "blank header": (b"\ny\n1\n", ": line 1: the header is blank"),
+        "blank lines": (
+            b"\n \n\r\n",
+            ": no header: there are only blank lines, comments and lines to skip",
+        ),
         "duplicate": (b"y,x,y\n1,2,3\n", ": line 1: two columns are called 'y'"),
         "duplicate after stripping": (b"y, y\n1,2\n", ": line 1: two columns are called 'y'"),
         "latin1 header": ("y,é\n1,2\n".encode("latin1"), ": line 1: not UTF-8: byte 0xe9"),
@@ -518,8 +521,7 @@ def test_delimiters_are_counted_alike_wherever_a_block_is_cut(
 def test_a_header_that_never_ends_is_refused_with_flat_memory(write: WriteFile) -> None:
     path = write("bad.csv", b'y,"x\n' + b"1,2\n" * 2000)
     with (
-        mock.patch.object(delimited, "SMALL", 64),
-        mock.patch.object(delimited, "LONGEST_HEADER", 1024),
+        mock.patch.multiple(header, PIECE=64, LONGEST_HEADER=1024),
         pytest.raises(SourceError, match="line 1: no end of the header in 0 MB"),
     ):
         open_source(path)

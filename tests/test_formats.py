@@ -300,6 +300,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "CSV called Parquet": ("t.parquet", b"y\n1\n", "not a Parquet file"),
     "CSV called Arrow": ("t.feather", b"y,x,z\n1,2,3\n", "is called .feather, and begins as"),
     "CSV called NDJSON": ("t.ndjson", b"y\n1\n", "line 1: bad JSON at character 1: a value"),
+    "a broken array": ("t.json", b'[{"y": 1},\n{"y": 2,,}]', "line 2: bad JSON at character 9"),
+    "an array cut off": ("t.json", b'[{"y": 1},\n', "line 1: bad JSON at character 11"),
+    "an array of more": ("t.json", b'[{"y": 1}, 7]', "object 2: not a JSON object: '7'"),
+    "an empty array": ("t.json", b"[]", "an array without objects"),
+    "a zip archive": ("t.zip", b"PK\x03\x04" + bytes(40), "a zip archive, which is not read"),
     "UTF-16": ("t.csv", "y,x\n1,2\n".encode("utf-16"), "line 1: not UTF-8: byte 0xff"),
 }
 
@@ -382,6 +387,24 @@ def test_ndjson_cells_and_lines_wherever_blocks_are_cut(
     assert [table.place(row) for row in range(len(expected))] == [
         f"stdin: line {1 + row * step}" for row in range(len(expected))
     ]
+
+
+@given(OBJECTS, st.sampled_from([None, 2]), st.integers(1, 60))
+def test_an_array_of_objects_is_read_as_the_same_lines_are(
+    objects: list[dict[str, Any]], indent: int | None, block: int
+) -> None:
+    first = dict.fromkeys("cab", 0)
+    texts = [json.dumps([first, *objects], indent=indent), *map(json.dumps, [first, *objects])]
+    tables = []
+    for text in (texts[0], "\n".join(texts[1:])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ndjson, "BLOCK", block)
+            stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode())))
+            patch.setattr(sys, "stdin", stdin)
+            tables.append(read_table([open_source("-")], ["c", "a", "b"]))
+    array, lines = tables
+    assert array.frame.equals(lines.frame)
+    assert array.place(len(objects)) == f"stdin: object {len(objects) + 1}"
 
 
 def test_ndjson_of_mixed_and_nested_values(write: WriteFile) -> None:

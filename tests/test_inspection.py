@@ -14,7 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from imbalance_cli.errors import FeatureError, LabelError
+from imbalance_cli.errors import FeatureError, LabelError, SourceError
 from imbalance_cli.features import fit_preprocessing
 from imbalance_cli.inspection import Inspection, inspect_source
 from imbalance_cli.inspection.columns import ColumnScan
@@ -49,7 +49,9 @@ class FrameSource:
     name: str = "frame"
     keys: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     own_labels: Sequence[str] = ()
+    own_groups: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    doubt: SourceError | None = None
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield `size` rows at a time."""

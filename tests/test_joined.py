@@ -33,7 +33,9 @@ class Pieces:
         self.name, self.columns = name, frame.columns
         self.keys: Mapping[str, Sequence[str]] = {}
         self.own_labels: Sequence[str] = []
+        self.own_groups: Sequence[str] = []
         self.remarks: Sequence[str] = []
+        self.doubt: SourceError | None = None
         self._frame, self._heights = frame, heights
 
     def include(self, columns: Sequence[str]) -> None:

@@ -66,8 +66,14 @@ def test_every_dependency_is_pinned() -> None:
     }
     extras = project["optional-dependencies"]
     own, *tools = extras["dev"]
-    assert own == "imbtrain[tensorboard,mlflow]"
-    wanted = [*project["dependencies"], *tools, *extras["tensorboard"], *extras["mlflow"]]
+    assert own == "imbtrain[excel,tensorboard,mlflow]"
+    wanted = [
+        *project["dependencies"],
+        *tools,
+        *extras["excel"],
+        *extras["tensorboard"],
+        *extras["mlflow"],
+    ]
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()

@@ -121,9 +121,14 @@ def test_candidates_say_what_to_give() -> None:
     assert "--positive 'not ok'" in draw(found)
 
 
-def test_csv_has_a_row_a_column() -> None:
+def test_csv_has_a_row_a_column_and_one_a_finding_of_the_table() -> None:
     frame = pl.read_csv(to_csv(FOUND))
-    assert frame["column"].to_list() == [column.name for column in FOUND.columns]
+    assert frame["column"].to_list() == [*(column.name for column in FOUND.columns), None]
+    assert frame.row(-1, named=True) == {
+        **dict.fromkeys(frame.columns),
+        "role": "table",
+        "finding": "3 rows equal to an earlier one",
+    }
     label = frame.filter(pl.col("column") == "y_b").row(0, named=True)
     assert (label["role"], label["positives"], label["negatives"]) == ("label", 500, 400)
     assert label["prevalence"] == pytest.approx(500 / 900)

@@ -19,11 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers import open_source, streams
+from imbalance_cli.readers import delimited, open_source, streams
 from imbalance_cli.readers.streams import (
     check_file,
     look_ahead,
-    mapped_windows,
     open_bytes,
     record_blocks,
 )
@@ -40,6 +39,21 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
 }
 CONTENT = b"y,x\n" + b"".join(b"%d,text %d\n" % (i % 2, i * i) for i in range(20_000))
+
+
+def test_a_file_that_becomes_shorter_is_an_error(
+    write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(write("t.csv", CONTENT))
+    monkeypatch.setattr(delimited, "COUNTED_BLOCK", 2**12)
+    for start in (CONTENT[:100_000], CONTENT[: CONTENT.index(b"\n", 100_000) + 1]):
+        path.write_bytes(CONTENT)
+        source = open_source(str(path))
+        path.write_bytes(start)
+        says = f"became shorter while it was read: {len(start):,} bytes of {len(CONTENT):,}"
+        with pytest.raises(SourceError, match=says):
+            source.tally(["y"])
+        path.write_bytes(CONTENT)
 
 
 def read_all(name: str) -> int:
@@ -205,11 +219,3 @@ def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(streams, "LONGEST_RECORD", 100)
     with pytest.raises(SourceError, match="a record is longer than 0 MB"):
         list(record_blocks(io.BytesIO(b'1,2\n1,"' + b"x\n" * 300).read, 10, "a.csv"))
-
-
-def test_windows_of_a_file_are_its_bytes(write: WriteFile) -> None:
-    path = Path(write("a.csv", CONTENT))
-    for first, size in ((0, 1), (7, 4096), (4, 5000), (1, 10**7)):
-        content = CONTENT[: 20 if size == 1 else None]
-        path.write_bytes(content)
-        assert b"".join(map(bytes, mapped_windows(path, first, size))) == content[first:]

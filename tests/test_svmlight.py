@@ -19,8 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
+from imbalance_cli.config import Config
 from imbalance_cli.errors import SourceError
-from imbalance_cli.labels import LabelCounts, count_labels
+from imbalance_cli.inspection import inspect_source, propose_config
+from imbalance_cli.labelled import assign_roles
+from imbalance_cli.labels import LabelCounts, LabelSettings, count_labels
 from imbalance_cli.readers import svmlight as module
 from imbalance_cli.readers.arrays import open_arrays
 from imbalance_cli.readers.joined import JoinedSource
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import WriteFile
+
+    from imbalance_cli.config import DataSection
 
 MULTI = "3,7,12 1:0.5 9:1\n 1:0.5\n7 2:-3e2  # a comment\n"
 
@@ -53,7 +58,9 @@ def read_mixed(source: SvmlightSource) -> tuple[pl.DataFrame, np.ndarray]:
 
 def check_against_sklearn(path: Path) -> None:
     """Compare with what scikit-learn reads, features by index and labels by number."""
-    matrix, label_sets = load_svmlight_file(str(path), multilabel=True, zero_based=True)
+    matrix, label_sets, queries = load_svmlight_file(
+        str(path), multilabel=True, zero_based=True, query_id=True
+    )
     source = SvmlightSource(str(path))
     features = [column for column in source.columns if column.startswith("x_")]
     expected = matrix.toarray()
@@ -74,8 +81,12 @@ def check_against_sklearn(path: Path) -> None:
         np.testing.assert_array_equal(frame.select(labels).to_numpy(), targets)
     if labels:
         others, ones = read_mixed(source)
-        assert others.equals(frame.select(features))
+        assert others.equals(frame.select(*features, *source.own_groups))
         np.testing.assert_array_equal(ones, targets)
+    if source.own_groups:  # scikit-learn leaves out the rows that have none
+        assert [int(query) for query in frame["qid"] if query is not None] == queries.tolist()
+    else:
+        assert not len(queries)
     tally = source.tally(labels)
     assert tally.rows == source.rows
     counted = tally_batches(source.batches(labels), labels)
@@ -405,3 +416,34 @@ def test_a_value_that_is_no_number_has_an_example(write: WriteFile) -> None:
     with pytest.raises(SourceError, match="'1:abc': the value is not a number") as caught:
         SvmlightSource(write("a.svm", "1 1:abc\n"))
     assert "7:0.5" in str(caught.value.hint)
+
+
+def _data(path: Path, **keys: str) -> DataSection:
+    return Config.model_validate({"data": {"train": str(path), **keys}}).data
+
+
+def test_queries_are_a_group_and_no_feature(tmp_path: Path) -> None:
+    path, other = tmp_path / "t.svm", tmp_path / "u.svm"
+    rows = [f"{int(i % 5 == 0)} qid:{i // 4} 1:{i % 7} 2:{i % 3}\n" for i in range(200)]
+    path.write_text("".join(rows))
+    source = SvmlightSource(str(path))
+    assert source.columns == ["y", "x_1", "x_2", "qid"]
+    roles = assign_roles(_data(path, group="qid"), source)
+    assert (roles.features, roles.group) == (["x_1", "x_2"], "qid")
+    assert assign_roles(_data(path), source).features == ["x_1", "x_2"]
+    other.write_text("1 1:2\n0 2:1\n")
+    lacking = SvmlightSource(str(other))
+    assert lacking.columns == ["y", "x_1", "x_2"]
+    lacking.include(source.columns)
+    assert lacking.columns == source.columns
+    [batch] = lacking.batches(["qid"])
+    assert batch.frame["qid"].to_list() == [None, None]
+    inspected = inspect_source(source)
+    assert {column["column"]: column["role"] for column in inspected.to_dict()["columns"]} == {
+        "y": "label",
+        "x_1": "feature",
+        "x_2": "feature",
+        "qid": "group",
+    }
+    assert not inspected.leaks
+    assert "qid" in propose_config(str(path), inspected, LabelSettings()).suggested["group"]

@@ -13,7 +13,7 @@ from sklearn.datasets import dump_svmlight_file
 from small_runs import refuse, succeed, write_config
 
 from imbalance_cli.config import load_config
-from imbalance_cli.delimiter import parse_delimiter
+from imbalance_cli.dialect import Dialect, parse_delimiter
 from imbalance_cli.labels import count_sources
 from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, is_svmlight
@@ -43,7 +43,7 @@ def make_table(rows: int = 300) -> pl.DataFrame:
 def test_any_delimiter_that_is_given(write: WriteFile, delimiter: str) -> None:
     expected = make_table().with_columns(pl.all().cast(pl.String))
     path = write("t.csv", make_table().write_csv(separator=delimiter, quote_style="always"))
-    table = read_table([open_source(path, delimiter=delimiter)], ["x", "text", "y"])
+    table = read_table([open_source(path, dialect=Dialect(delimiter))], ["x", "text", "y"])
     assert table.frame.equals(expected)
 
 
@@ -68,7 +68,7 @@ def test_each_way_of_counting_takes_it(
         found = pl.read_csv(counted.out)["positives"]
         assert tuple(found) == expected
         return
-    source = open_source(write("t.csv", content), delimiter=delimiter)
+    source = open_source(write("t.csv", content), dialect=Dialect(delimiter))
     labels = count_sources([source], ["y_*"]).labels
     assert tuple(label.positives for label in labels) == expected
 
@@ -111,7 +111,7 @@ def test_a_delimiter_of_what_has_none(tmp_path: Path, name: str, options: tuple[
 
 
 def test_a_suffix_that_says_tab_is_overruled(write: WriteFile) -> None:
-    source = open_source(write("t.tsv", "a,b@y\n1@0\n"), delimiter="@")
+    source = open_source(write("t.tsv", "a,b@y\n1@0\n"), dialect=Dialect("@"))
     assert source.columns == ["a,b", "y"]
 
 
@@ -139,6 +139,38 @@ def test_init_writes_it_and_a_run_remembers_it(tmp_path: Path) -> None:
     assert succeed("evaluate", run, commas, "--delimiter", ",").out == report
     refuse("predict", run, commas, "--delimiter", "@", says="separated by ',', not by '@'")
     refuse("predict", run, frame, "--delimiter", "@", says="does not go with")
+
+
+def test_init_writes_first_lines_and_a_run_remembers_them(tmp_path: Path) -> None:
+    plain, odd = tmp_path / "plain.csv", tmp_path / "odd.csv"
+    table = make_table().select("x", pl.col("x").alias("z") * 2, "y")
+    plain.write_text(table.write_csv(include_header=False))
+    commented = table.write_csv(include_header=False).replace("\n", "\n# it's a comment\n", 3)
+    odd.write_text("A title\n# x;z;y\n" + commented.replace(",", ";"))
+    overrides = ("--set", "training.epochs=1", "--set", "report.bootstrap=0")
+    runs = {}
+    for path, options in (
+        (plain, ("--no-header",)),
+        (odd, ("--no-header", "--skip-lines", 1, "--comment", "#")),
+    ):
+        config, runs[path] = tmp_path / "c.yaml", tmp_path / path.stem
+        config.write_text(succeed("init", path, "--labels", "column_3", *options).text)
+        assert "  header: false\n" in config.read_text()
+        succeed("fit", config, "--run-dir", runs[path], "-q", *overrides)
+    assert "  skip_lines: 1\n" in config.read_text()
+    assert '  comment: "#"\n' in config.read_text()
+    predicted = succeed("predict", runs[plain], plain).out
+    assert predicted.count(b"\n") == table.height + 1
+    assert succeed("predict", runs[odd], odd).out == predicted
+    assert succeed("predict", runs[odd], "-", stdin=odd.read_bytes()).out == predicted
+    assert (
+        succeed("predict", runs[plain], odd, "--skip-lines", 1, "--comment", "#").out == predicted
+    )
+    frame = tmp_path / "t.parquet"  # which the lines of a text say nothing to
+    table.rename(lambda name: f"column_{'xzy'.index(name) + 1}").write_parquet(frame)
+    assert succeed("predict", runs[odd], frame).out == predicted
+    reports = [succeed("evaluate", runs[path], path, "--bootstrap", 0).out for path in runs]
+    assert reports[0] == reports[1]
 
 
 def test_the_usual_delimiter_is_that_of_a_header_that_holds_it() -> None:
@@ -204,7 +236,7 @@ def test_a_name_that_says_nothing(write: WriteFile, name: str) -> None:
 def test_a_name_and_first_bytes_that_say_nothing(write: WriteFile) -> None:
     path = write("notes.md", "# Notes\n\nSome words\n")
     refuse("weights", path, says="neither the suffix '.md' nor the first bytes say", hint=".csv")
-    assert open_source(path, delimiter=",").columns == ["# Notes"]
+    assert open_source(path, dialect=Dialect(",")).columns == ["# Notes"]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "npy", "npz", "pt", "safetensors"])

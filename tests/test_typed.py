@@ -114,7 +114,7 @@ def test_parquet_errors(tmp_path: Path, write: WriteFile) -> None:
         open_source(write("t.parquet", b"PAR1 not really PAR1"))
     pl.DataFrame({"y": []}, schema={"y": pl.Int8}).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(SourceError, match="no rows"):
-        open_source(str(tmp_path / "t.parquet"))
+        open_source(str(tmp_path / "t.parquet")).tally(["y"])
     (tmp_path / "d.parquet").mkdir()
     with pytest.raises(SourceError, match="is a directory, and no Parquet file is in it"):
         open_source(str(tmp_path / "d.parquet"))

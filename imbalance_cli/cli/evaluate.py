@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imbalance_cli.cli.console import default_format, read_sort, show_report
-from imbalance_cli.cli.label_options import Delimiter, InputFormat
+from imbalance_cli.cli.label_options import (
+    Comment,
+    Delimiter,
+    Header,
+    InputFormat,
+    SkipLines,
+    SkipRows,
+)
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort, Strict
+from imbalance_cli.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +48,10 @@ def evaluate(
     ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    header: Header = None,
+    skip_lines: SkipLines = None,
+    skip_rows: SkipRows = None,
+    comment: Comment = None,
     strict: Strict = False,
     device: Device = "auto",
     log_format: LogFormat = "text",
@@ -58,7 +70,7 @@ def evaluate(
             log.warned,
             bootstrap=bootstrap,
             input_format=input_format,
-            delimiter=delimiter,
+            dialect=Dialect(delimiter, header, skip_lines, skip_rows, comment),
             targets_file=targets,
             strict=strict,
             tell=log.stage,

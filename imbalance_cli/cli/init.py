@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from imbalance_cli.cli.console import write_result
 from imbalance_cli.cli.label_options import (
+    Comment,
     Delimiter,
     Encoding,
+    Header,
     InputFormat,
     Labels,
     Positive,
+    SkipLines,
+    SkipRows,
     TagSeparator,
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
-from imbalance_cli.delimiter import parse_delimiter
+from imbalance_cli.dialect import Dialect, parse_delimiter
 
 
 def init(
@@ -30,6 +35,10 @@ def init(
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    header: Header = None,
+    skip_lines: SkipLines = None,
+    skip_rows: SkipRows = None,
+    comment: Comment = None,
     group: Annotated[
         str | None, typer.Option(help="A column whose rows of one value stay in one part.")
     ] = None,
@@ -45,14 +54,12 @@ def init(
     from imbalance_cli.readers.joined import open_labelled
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
+    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
+    opened, patterns = open_labelled(source, labels or (), input_format, dialect)
     found = inspect_source(opened, patterns, settings)
-    chosen = {
-        "group": group,
-        "time": time,
-        "input_format": input_format,
-        "delimiter": None if delimiter is None else parse_delimiter(delimiter),
-    }
+    if delimiter is not None:
+        dialect = dataclasses.replace(dialect, delimiter=parse_delimiter(delimiter))
+    chosen = {"group": group, "time": time, "input_format": input_format, **dialect.given()}
     given = {key: value for key, value in chosen.items() if value is not None}
     file = labels[0] if labels and not patterns else None
     proposal = propose_config(source, found, settings, given, targets_file=file)

@@ -8,15 +8,20 @@ import typer
 
 from imbalance_cli.cli.console import default_format, draw, write_result
 from imbalance_cli.cli.label_options import (
+    Comment,
     Delimiter,
     Encoding,
+    Header,
     InputFormat,
     Labels,
     Positive,
+    SkipLines,
+    SkipRows,
     TagSeparator,
     read_settings,
 )
 from imbalance_cli.cli.options import Debug, ReportFormat
+from imbalance_cli.dialect import Dialect
 
 
 def inspect(
@@ -30,6 +35,10 @@ def inspect(
     tag_separator: TagSeparator = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    header: Header = None,
+    skip_lines: SkipLines = None,
+    skip_rows: SkipRows = None,
+    comment: Comment = None,
     output_format: ReportFormat = None,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
@@ -39,7 +48,8 @@ def inspect(
     from imbalance_cli.report import inspection as drawing
 
     settings = read_settings(positive, encoding, tag_separator)
-    opened, patterns = open_labelled(source, labels or (), input_format, delimiter)
+    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
+    opened, patterns = open_labelled(source, labels or (), input_format, dialect)
     found = inspect_source(opened, patterns, settings)
     chosen = output_format or default_format()
     if chosen == "table":

@@ -38,7 +38,7 @@ InputFormat = Annotated[
     str | None,
     typer.Option(
         help="What SOURCE is, where its name and first bytes do not say: csv, tsv, parquet, arrow, "
-        "ndjson, npy, npz, pt, safetensors or svmlight.",
+        "ndjson, excel, npy, npz, pt, safetensors or svmlight.",
         show_default=False,
     ),
 ]
@@ -49,6 +49,43 @@ Delimiter = Annotated[
         metavar="CHARACTER",
         help="Between two cells of delimited text, such as ';' or '\\t'.  [default: read off the "
         "header]",
+        show_default=False,
+    ),
+]
+
+
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first line of delimited text names the columns; without them they are "
+        "column_1, column_2, ...  [default: it does, unless it seems to be a row]",
+        show_default=False,
+    ),
+]
+SkipLines = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Lines before the header of delimited text, such as titles.",
+        show_default=False,
+    ),
+]
+SkipRows = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Lines below the header that are no rows, such as units.",
+        show_default=False,
+    ),
+]
+Comment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="What lines of delimited text begin with that are left out, such as '#'.",
         show_default=False,
     ),
 ]

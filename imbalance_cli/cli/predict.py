@@ -8,9 +8,17 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.console import warn
-from imbalance_cli.cli.label_options import Delimiter, InputFormat
+from imbalance_cli.cli.label_options import (
+    Comment,
+    Delimiter,
+    Header,
+    InputFormat,
+    SkipLines,
+    SkipRows,
+)
 from imbalance_cli.cli.options import Debug, Device, Run, Strict
 from imbalance_cli.cli.rows import open_rows
+from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
 
 
@@ -37,6 +45,10 @@ def predict(
     ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    header: Header = None,
+    skip_lines: SkipLines = None,
+    skip_rows: SkipRows = None,
+    comment: Comment = None,
     strict: Strict = False,
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
@@ -46,8 +58,9 @@ def predict(
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
+    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     frames = workflows.predict(
-        run, source, device, keep or (), input_format, delimiter, warn=warn, strict=strict
+        run, source, device, keep or (), input_format, dialect, warn=warn, strict=strict
     )
     with open_rows(output) as write:
         for frame in frames:

@@ -11,15 +11,20 @@ import typer
 
 from imbalance_cli.cli.console import default_format, draw, warn, write_result
 from imbalance_cli.cli.label_options import (
+    Comment,
     Delimiter,
     Encoding,
+    Header,
     InputFormat,
     Labels,
     Positive,
+    SkipLines,
+    SkipRows,
     TagSeparator,
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
+from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError, WeightsError
 
 
@@ -52,6 +57,10 @@ def weights(
     ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
+    header: Header = None,
+    skip_lines: SkipLines = None,
+    skip_rows: SkipRows = None,
+    comment: Comment = None,
     strategy: Annotated[
         Literal["ratio", "sqrt", "effective", "balanced", "none"],
         typer.Option(
@@ -95,6 +104,7 @@ def weights(
         missing=missing_labels,
         sample_weight=sample_weight,
     )
+    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     if merge:
         given = {
             "labels": bool(labels),
@@ -103,9 +113,9 @@ def weights(
             "missing-labels": missing_labels is not None,
             "sample-weight": sample_weight is not None,
             "input-format": input_format is not None,
-            "delimiter": delimiter is not None,
+            **dict.fromkeys(dialect.given(), True),
         }
-        idle = [option for option, is_given in given.items() if is_given]
+        idle = [option.replace("_", "-") for option, is_given in given.items() if is_given]
         if idle:
             raise WeightsError(
                 f"--merge adds counts as they are, so --{idle[0]} says nothing to it",
@@ -113,7 +123,7 @@ def weights(
             )
         counts = add_counts([(name, read_counts(name)) for name in sources])
     else:
-        opened, patterns = open_counted(sources, labels or (), input_format, delimiter)
+        opened, patterns = open_counted(sources, labels or (), input_format, dialect)
         counts = count_sources(opened, patterns, reading)
     names = ["stdin" if name == "-" else name for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)

@@ -49,6 +49,11 @@ DESCRIPTIONS = {
     "shows.",
     "data.date_format": "How the dates of a column are written, where not as ISO 8601: {visit: "
     "'%d/%m/%Y'}.",
+    "data.header": "Whether the first line of delimited text names the columns; false calls them "
+    "column_1, column_2, ...; null: it does, unless it seems to be a row.",
+    "data.skip_lines": "Lines before the header of delimited text, such as titles.",
+    "data.skip_rows": "Lines below the header that are no rows, such as units.",
+    "data.comment": "What lines of delimited text begin with that are left out, such as '#'.",
     "data.in_memory": "Whether all rows are read into memory; false streams them from disk; auto "
     "does where they would not fit.",
     "split.strategy": "auto chooses by what is given: time, groups, several labels, or one.",

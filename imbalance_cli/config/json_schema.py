@@ -6,7 +6,7 @@ from typing import Any
 
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
 from imbalance_cli.config.sections import DEVICES, Config
-from imbalance_cli.delimiter import PATTERN
+from imbalance_cli.dialect import COMMENT_PATTERN, PATTERN
 from imbalance_cli.loss_registry import LOSS_SPECS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -14,6 +14,7 @@ IDENTIFIER = "urn:imbtrain:config"
 OF_TEXTS: dict[str, dict[str, Any]] = {
     "output.name": {"pattern": r"^[^/\\\u0000]+$", "not": {"enum": [".", ".."]}},
     "data.delimiter": {"pattern": f"^({PATTERN})$"},
+    "data.comment": {"pattern": f"^{COMMENT_PATTERN}$"},
 }
 """What the text of a key is held to, which may also be null."""
 

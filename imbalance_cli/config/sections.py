@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from imbalance_cli.delimiter import RULE, parse_delimiter
+from imbalance_cli.dialect import COMMENT_RULE, RULE, Dialect, check_comment, parse_delimiter
 from imbalance_cli.loss_registry import LOSS_SPECS
 
 if TYPE_CHECKING:
@@ -100,6 +100,13 @@ def _read_delimiter(text: str) -> str:
         raise PydanticCustomError("delimiter", f"Input should be {RULE}") from error
 
 
+def _check_comment(text: str) -> str:
+    try:
+        return check_comment(text)
+    except ValueError as error:
+        raise PydanticCustomError("comment", f"Input should be {COMMENT_RULE}") from error
+
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 Paths = Annotated[list[str], BeforeValidator(_as_paths)]
 Names = Annotated[list[str], BeforeValidator(_as_names)]
@@ -107,6 +114,8 @@ Word = str | int | float
 Words = Annotated[list[Word] | dict[str, list[Word]], BeforeValidator(_as_words)]
 DateFormat = Annotated[str, AfterValidator(_check_date_format)]
 Delimiter = Annotated[str, AfterValidator(_read_delimiter)]
+Comment = Annotated[str, AfterValidator(_check_comment)]
+Lines = Annotated[int, Field(ge=0)]
 RunName = Annotated[str, AfterValidator(_check_name)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -155,8 +164,17 @@ class DataSection(Section):
     decimal: Literal[".", ","] | None = None
     thousands: Literal[",", ".", " ", "'"] | None = None
     date_format: dict[str, DateFormat] = Field(default_factory=dict)
+    header: bool | None = None
+    skip_lines: Lines | None = None
+    skip_rows: Lines | None = None
+    comment: Comment | None = None
     in_memory: bool | Literal["auto"] = "auto"
     _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How delimited text is written."""
+        return Dialect(self.delimiter, self.header, self.skip_lines, self.skip_rows, self.comment)
 
     @property
     def frames(self) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ def _flow(value: object) -> str:
         return f"{{{', '.join(f'{quote(key)}: {_flow(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(_flow(item) for item in value)}]"
-    return quote(str(value))
+    return _value(value)
 
 
 def _list_columns(key: str, columns: Mapping[str, str]) -> list[str]:

@@ -60,7 +60,7 @@ def inspect_source(
         ColumnScan(name) for name in (source.columns if first is None else first.frame.columns)
     ]
     repeated_rows = RepeatCounter(ROW_HASHES)
-    leaks = LabelLeaks(labels)
+    leaks = LabelLeaks(labels, source.own_groups)
     codes = CodeScan()
     rows = 0
     for table in itertools.chain([] if first is None else [first], tables):
@@ -70,7 +70,8 @@ def inspect_source(
         targets = labels.add(table)
         leaks.add(table, targets)
         if labels.is_binary and label_columns:
-            features = [scan.column for scan in scans if scan.column not in label_columns]
+            beside = {*label_columns, *source.own_groups}
+            features = [scan.column for scan in scans if scan.column not in beside]
             codes.add(table.frame, features, targets.dense(slice(MOST_LABELS)))
         repeated_rows.add(_hash_rows(table))
     evidence = {s.column: s.notation for s in scans if s.column not in label_columns}
@@ -81,12 +82,14 @@ def inspect_source(
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
     found_leaks = leaks.find()
     limits = [*source.remarks, *leaks.limits(), *labels.limits()]
-    findings = list_findings(columns, labels, counts, found_leaks, repeated_rows.repeats, limits)
+    judged = [column for column in columns if column.name not in source.own_groups]
+    findings = list_findings(judged, labels, counts, found_leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,
         rows=rows,
         columns=[_sum_up(counts, rows), *columns] if is_sparse else columns,
         label_columns=[SPARSE_LABELS] if is_sparse else label_columns,
+        group_columns=list(source.own_groups),
         labels=counts,
         guessed=not patterns,
         pairs=labels.pairs(MOST_PAIRS),

@@ -14,6 +14,8 @@ from imbalance_cli.leaks import Leak, LeakScan
 from imbalance_cli.readers.cells import is_readable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from imbalance_cli.inspection.targets import LabelScan
@@ -36,10 +38,12 @@ class LabelLeaks:
 
     Args:
         labels: counts the labels, before they are looked at here.
+        groups: columns that are neither label nor feature.
     """
 
-    def __init__(self, labels: LabelScan) -> None:
+    def __init__(self, labels: LabelScan, groups: Sequence[str] = ()) -> None:
         self._labels = labels
+        self._others = {*labels.columns, *groups}
         self._scan: LeakScan | None = None
         self._numbers: NDArray[np.intp] = np.arange(0)
 
@@ -52,7 +56,7 @@ class LabelLeaks:
             features = [
                 column
                 for column, dtype in table.frame.schema.items()
-                if column not in labels.columns and is_readable(dtype)
+                if column not in self._others and is_readable(dtype)
             ]
             self._numbers = _choose(targets)
             names = [labels.labels[number] for number in self._numbers]

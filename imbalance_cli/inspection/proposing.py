@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imbalance_cli.labels import LabelSettings
 
 GROUP_NAME = re.compile(
-    r"(^|[^a-z])(id|patient|customer|client|user|subject|account|session|group)s?($|[^a-z])",
+    r"(^|[^a-z])(id|qid|patient|customer|client|user|subject|account|session|group)s?($|[^a-z])",
     re.IGNORECASE,
 )
 TIME_NAME = re.compile(r"(^|[^a-z])(date|time|timestamp|year)($|[^a-z])", re.IGNORECASE)
@@ -34,7 +34,7 @@ def propose_config(
     path: str,
     found: Inspection,
     settings: LabelSettings,
-    given: Mapping[str, str] = MappingProxyType({}),
+    given: Mapping[str, str | int] = MappingProxyType({}),
     *,
     targets_file: str | None = None,
 ) -> Proposal:
@@ -56,7 +56,7 @@ def propose_config(
     for finding in found.findings:
         if finding.outcome == "refused" and finding.column in found.label_columns:
             raise LabelError(finding.problem, hint=finding.hint)
-    roles = {key: column for key, column in given.items() if key in ROLES}
+    roles = {key: str(column) for key, column in given.items() if key in ROLES}
     for key, column in roles.items():
         _check_role(key, column, found)
     exclude = _list_excluded(found)

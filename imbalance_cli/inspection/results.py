@@ -66,6 +66,7 @@ class Inspection:
         repeated_rows: rows equal to an earlier one, estimated for more than a million.
         candidates: columns of two values, where no label was found.
         findings: what fit would refuse, then what it would warn of.
+        group_columns: those that the format says are groups.
     """
 
     source: str
@@ -79,19 +80,22 @@ class Inspection:
     repeated_rows: int
     candidates: list[Candidate]
     findings: list[Finding]
+    group_columns: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def size(self) -> str:
         """How many rows and columns there are, in words."""
         rows, width = number_of(self.rows, "row"), len(self.columns)
         if any(column.kind == "labels" for column in self.columns):
-            labels, features = len(self.labels), width - 1
+            labels, features = len(self.labels), width - 1 - len(self.group_columns)
             return f"{rows}, {number_of(features, 'feature')}, {number_of(labels, 'label')}"
         return f"{rows}, {number_of(width, 'column')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; what is undefined is None."""
-        label_columns = frozenset(self.label_columns)
+        roles = dict.fromkeys(self.label_columns, "label") | dict.fromkeys(
+            self.group_columns, "group"
+        )
         return {
             "source": self.source,
             "rows": self.rows,
@@ -99,7 +103,7 @@ class Inspection:
             "columns": [
                 {
                     "column": column.name,
-                    "role": "label" if column.name in label_columns else "feature",
+                    "role": roles.get(column.name, "feature"),
                     "type": column.kind,
                     "known": column.known,
                     "missing": column.missing,
@@ -124,10 +128,12 @@ class Inspection:
         }
 
     def flat_rows(self) -> list[dict[str, Any]]:
-        """Return one row a column."""
+        """Return one row a column, then one a finding of the whole table, without a column."""
         counts = {label.label: label for label in self.labels}
-        problems = {f.column: f.problem for f in reversed(self.findings)}
-        rows = []
+        problems: dict[str | None, list[str]] = {}
+        for finding in self.findings:
+            problems.setdefault(finding.column, []).append(finding.problem)
+        rows: list[dict[str, Any]] = []
         for column in self.to_dict()["columns"]:
             label = counts.get(column["column"])
             rows.append(
@@ -136,7 +142,8 @@ class Inspection:
                     "positives": label.positives if label else None,
                     "negatives": label.negatives if label else None,
                     "prevalence": label.prevalence if label else None,
-                    "finding": problems.get(column["column"]),
+                    "finding": "; ".join(problems.get(column["column"], [])) or None,
                 }
             )
-        return rows
+        blank = dict.fromkeys(rows[0]) | {"role": "table"}
+        return rows + [blank | {"finding": problem} for problem in problems.get(None, [])]

@@ -38,14 +38,21 @@ def select_labels(
 
     Raises:
         LabelError: a pattern matches no column.
+        SourceError: the same, where what is read as names seems to be a row.
     """
     keys = {} if source is None else source.keys
     if not patterns:
         if source is not None and source.own_labels:
             return list(source.own_labels)
         named = [c for c in columns if c in LABEL_NAMES or c.startswith(LABEL_PREFIX)]
-        return named or [c for key in keys if key.lower() in TARGET_KEYS for c in keys[key]] or None
-    return match_columns(patterns, columns, name, LabelError, keys)
+        named = named or [c for key in keys if key.lower() in TARGET_KEYS for c in keys[key]]
+        if not named and source is not None and source.doubt:
+            raise source.doubt
+        return named or None
+    try:
+        return match_columns(patterns, columns, name, LabelError, keys)
+    except LabelError as error:
+        raise (source.doubt if source else None) or error  # noqa: B904  the one or the other
 
 
 def match_columns(
@@ -92,9 +99,12 @@ def require_column(column: str, source: Source, asked_by: str | None = None) -> 
     Raises:
         ConfigError: it names what asked for the column.
         LabelError: the label is not there.
+        SourceError: the same, where what is read as names seems to be a row.
     """
     if column in source.columns:
         return
+    if source.doubt:
+        raise source.doubt
     columns, hint = list_names(source.columns), nearest(column, source.columns)
     if asked_by is None:
         raise LabelError(

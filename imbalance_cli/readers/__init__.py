@@ -8,7 +8,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.delimiter import parse_delimiter
+from imbalance_cli.dialect import UNKNOWN, Dialect, check_comment, parse_delimiter
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.formats import (
     FORMAT_SPECS,
@@ -16,7 +16,7 @@ from imbalance_cli.readers.formats import (
     Opening,
     check_format,
     detect_format,
-    refuse_idle_delimiter,
+    refuse_idle_dialect,
 )
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.source import SparseColumns
@@ -46,9 +46,9 @@ __all__ = [
 def open_source(
     name: str,
     input_format: str | None = None,
-    delimiter: str | None = None,
+    dialect: Dialect = UNKNOWN,
     *,
-    usual_delimiter: str | None = None,
+    usual: Dialect = UNKNOWN,
 ) -> Source:
     r"""Open a table in the format that its first bytes and its name tell.
 
@@ -58,35 +58,36 @@ def open_source(
     Args:
         name: a path, a glob or directory of Parquet files, or "-" for stdin.
         input_format: one of FORMAT_SPECS, which then is not looked for.
-        delimiter: between two cells of delimited text, as `parse_delimiter` reads it.
-        usual_delimiter: where none is given, the one of delimited text whose header holds it.
+        dialect: how delimited text is written, its delimiter as `parse_delimiter` reads it.
+        usual: what holds of delimited text where nothing else is given; the delimiter does where
+            the header holds it.
 
     Raises:
         SourceError: the file is missing, empty, broken, or of a kind we do not read, or there
-            can be no such delimiter in it.
+            can be no such dialect.
     """
     if not name:
         raise SourceError("the source is empty", hint="name a file, or - for stdin")
-    given = None if delimiter is None else _read_delimiter(delimiter)
+    given = _check_dialect(dialect)
+    assumed = given.or_else(dataclasses.replace(usual, delimiter=None))
     is_table = name != STDIN and (Path(name).is_dir() or is_glob(name))
     head = b"" if is_table else look_ahead(name, HEAD_BYTES)
-    found = (
-        check_format(input_format)
-        if input_format
-        else detect_format(name, head, is_delimited=given is not None)
-    )
-    if given is not None:
-        refuse_idle_delimiter(name, found, given, is_named=input_format is not None)
-    return FORMAT_SPECS[found].open(Opening(name, head, given, usual_delimiter))
+    found = check_format(input_format) if input_format else detect_format(name, head, assumed)
+    refuse_idle_dialect(name, found, given, is_named=input_format is not None)
+    return FORMAT_SPECS[found].open(Opening(name, head, assumed, usual.delimiter))
 
 
-def _read_delimiter(text: str) -> str:
+def _check_dialect(dialect: Dialect) -> Dialect:
+    key, example = "delimiter", "';' or '\\t'"
     try:
-        return parse_delimiter(text)
+        if dialect.delimiter is not None:
+            dialect = dataclasses.replace(dialect, delimiter=parse_delimiter(dialect.delimiter))
+        key, example = "comment", "'#'"
+        if dialect.comment is not None:
+            check_comment(dialect.comment)
     except ValueError as error:
-        raise SourceError(
-            f"--delimiter (data.delimiter): {error}", hint="such as ';' or '\\t'"
-        ) from error
+        raise SourceError(f"--{key} (data.{key}): {error}", hint=f"such as {example}") from error
+    return dialect
 
 
 @dataclasses.dataclass(frozen=True)

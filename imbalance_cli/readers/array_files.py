@@ -8,9 +8,10 @@ Shapes: N rows, C columns of an array.
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 import zipfile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.damage import (
@@ -140,16 +141,60 @@ class _ZipArray:
                 yield from _NumpyArray(np.lib.format.read_array(file)).blocks(rows)  # no pickles
                 return
             read_npy_header(file)
-            row_shape = self.shape[1:]
-            size = self.dtype.itemsize * (row_shape[0] if row_shape else 1)
-            for first in range(0, self.shape[0], rows):
-                height = min(rows, self.shape[0] - first)
-                data = file.read(height * size)
-                # reading on after the last row makes zipfile compare the checksum
-                surplus = file.read(1) if first + height == self.shape[0] else b""
-                if len(data) < height * size or surplus:
-                    raise ValueError("not as many bytes as its header says")
-                yield np.frombuffer(data, self.dtype).reshape(height, *row_shape)
+            yield from _read_rows(file, self.shape, self.dtype, rows, to_end=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _NpyArray:
+    """An array in a .npy file, read and not mapped: a file that is cut meanwhile is an error.
+
+    Attributes:
+        offset: the byte where it begins.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def kind(self) -> str:
+        return str(self.dtype)
+
+    @property
+    def is_numeric(self) -> bool:
+        return _is_numeric(self.dtype)
+
+    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            yield from _read_rows(file, self.shape, self.dtype, rows)
+
+
+def _read_rows(
+    file: IO[bytes],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    rows: int,
+    *,
+    to_end: bool = False,
+) -> Iterator[NDArray[Any]]:
+    """Yield an array that is stored row by row, `rows` at a time.
+
+    Raises:
+        ValueError: the file ends before the array does, or does not end `to_end` with it.
+    """
+    import numpy as np
+
+    size = dtype.itemsize * math.prod(shape[1:])
+    for first in range(0, shape[0], rows):
+        height = min(rows, shape[0] - first)
+        data = file.read(height * size)
+        # reading on after the last row makes zipfile compare the checksum
+        surplus = file.read(1) if to_end and first + height == shape[0] else b""
+        if len(data) < height * size or surplus:
+            raise ValueError("not as many bytes as its header says")
+        yield np.frombuffer(data, dtype).reshape(height, *shape[1:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +247,7 @@ class _SafetensorsArray:
 
 
 def open_npy(path: Path, name: str) -> Mapping[str, Array]:
-    """Map the array of a .npy file.
+    """Find the array of a .npy file; in Fortran's order it is mapped.
 
     Raises:
         SourceError: it is no plain array of numbers.
@@ -222,6 +267,8 @@ def open_npy(path: Path, name: str) -> Mapping[str, Array]:
         raise SourceError(f"{name}: not a plain .npy array of numbers", hint=hint) from error
     if array is None:
         raise SourceError(f"{name}: not a plain .npy array of numbers")
+    if array.flags.c_contiguous and array.size:
+        return {BARE_KEY: _NpyArray(path, array.shape, array.dtype, array.offset)}
     return {BARE_KEY: _NumpyArray(array)}
 
 

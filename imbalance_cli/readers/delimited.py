@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import collections
 import functools
+import io
 import os
 import weakref
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import SourceError, shorten
+from imbalance_cli.dialect import UNKNOWN, Dialect
+from imbalance_cli.errors import NoRowsError, SourceError
 from imbalance_cli.readers.digits import digit_width
-from imbalance_cli.readers.records import (
-    BYTE_ORDER_MARK,
-    NULL_HINT,
-    RecordBlock,
-    first_null,
-    parse_records,
-)
+from imbalance_cli.readers.header import read_header
+from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK, between_comments, find_record
+from imbalance_cli.readers.records import RecordBlock
 from imbalance_cli.readers.source import Batch, Source, Tally
 from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
-from imbalance_cli.readers.text_formats import is_svmlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,10 +34,6 @@ SMALL = 64 * 2**10  # below this, loading numpy costs more than reading the reco
 BLOCK = 16 * 2**20
 COUNTED_BLOCK = 2**20  # so that what is made of it stays in the processor's cache
 MOST_THREADS = 4  # reading the file keeps up with no more
-LONGEST_HEADER = 16 * 2**20
-LONGEST_SHOWN = 60  # characters of a name in an error
-ZIP_MARK = b"PK\x03\x04"
-OTHER_DELIMITERS = ";\t|,"
 
 
 class DelimitedSource(Source):
@@ -48,24 +41,30 @@ class DelimitedSource(Source):
 
     Args:
         name: a path, or "-" for stdin.
-        delimiter: between two cells.
+        delimiter: between two cells, where neither the dialect nor a first line `sep=;` says it.
+        dialect: how the text is written.
 
     Raises:
         SourceError: the file cannot be opened, or has no usable header.
     """
 
-    def __init__(self, name: str, delimiter: str) -> None:
+    def __init__(self, name: str, delimiter: str, dialect: Dialect = UNKNOWN) -> None:
         self.name = "stdin" if name == STDIN else name
-        self.delimiter = delimiter
+        self._comment = (dialect.comment or "").encode()
         stream = open_bytes(name)
         if name != STDIN:
             weakref.finalize(self, stream.close)
         self._read = read_bytes(stream, self.name)
-        header, self._body = self._read_header()
-        self._first_line = 1 + header.count(b"\n")
-        self.columns = self._parse_header(header)
+        self._header = read_header(self._read, delimiter, dialect, self.name)
+        self.delimiter = self._header.delimiter
+        self.columns = self._header.columns
         self._positions = {column: i for i, column in enumerate(self.columns)}
-        self._is_big = len(self._body) + len(header) >= SMALL
+        self._is_big = self._header.seen >= SMALL
+
+    @property
+    def doubt(self) -> SourceError | None:
+        """That line 1 is all numbers, and so seems to be no header."""
+        return self._header.doubt
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
@@ -74,13 +73,17 @@ class DelimitedSource(Source):
             SourceError: a record cannot be read, or there is none.
         """
         tally = Tally.empty(columns)
-        line = self._first_line
-        for data, counted in self._counted_blocks(columns):
-            block = RecordBlock(data, line, self.columns, self.delimiter, self.name)
+        line = self._header.first_line
+        for skipped, data, counted in self._counted_blocks(columns):
+            line += skipped
+            block = self._block(data, line)
             if counted is None:
+                self._refuse_header(block)
                 self._tally_records(block, tally)
                 line += data.count(b"\n")
             else:
+                if self._may_have_header(columns, counted):
+                    self._refuse_header(block)
                 _add_fields(block, counted, tally)
                 line += counted.lines
             if tally.overflow:
@@ -96,6 +99,7 @@ class DelimitedSource(Source):
         """
         rows = 0
         for block in self._blocks():
+            self._refuse_header(block)
             frame = block.frame(columns)
             rows += frame.height
             yield Batch(frame, functools.partial(block.place, height=frame.height))
@@ -103,73 +107,62 @@ class DelimitedSource(Source):
 
     def _check_rows(self, rows: int) -> None:
         if not rows:
-            raise SourceError(f"{self.name}: a header and no rows")
+            raise NoRowsError(f"{self.name}: a header and no rows")
 
-    def _read_header(self) -> tuple[bytes, bytes]:
-        """Return the first record and what was read beyond it."""
-        data = self._read(SMALL)
-        if not data:
-            raise SourceError(f"{self.name}: the file is empty")
-        while not (end := _first_record_end(data)) and (more := self._read(len(data))):
-            data += more
-            if len(data) > LONGEST_HEADER:
-                raise SourceError(
-                    f"{self.name}: line 1: no end of the header in {LONGEST_HEADER >> 20} MB",
-                    hint="a quote that opens a name is probably never closed",
-                )
-        end = end or len(data)
-        return data[:end], data[end:]
+    def _may_have_header(self, columns: Sequence[str], counted: FieldCounts) -> bool:
+        """Say whether each column has its name among the texts that were counted in it."""
+        names = [self._header.names[self._positions[column]] for column in columns]
+        return all(
+            name in texts or BYTE_ORDER_MARK.decode() + name in texts
+            for name, texts in zip(names, counted.texts, strict=True)
+        )
 
-    def _parse_header(self, header: bytes) -> list[str]:
-        if header.startswith(ZIP_MARK):
+    def _refuse_header(self, block: RecordBlock) -> None:
+        """Raise where the header stands among the rows, as where files were put together."""
+        at = find_record(block.data, self._header.record) if self._header.record else -1
+        if at >= 0:
+            line = block.first_line + block.data.count(b"\n", 0, at)
             raise SourceError(
-                f"{self.name}: a zip archive or a spreadsheet, not delimited text",
-                hint="unzip it, or save the sheet as CSV",
+                f"{self.name}: line {line}: the header again: these seem to be several files in "
+                "one",
+                hint="leave out that line, or give the files one by one",
             )
-        text = header.removeprefix(BYTE_ORDER_MARK)
-        _, names = next(parse_records(text, 1, self.delimiter, self.name))
-        columns = [name.strip() or f"column_{i}" for i, name in enumerate(names, start=1)]
-        if not columns:
-            raise SourceError(
-                f"{self.name}: line 1: the header is blank",
-                hint="the names of the columns stand in the first line",
-            )
-        if (i := first_null(names)) is not None:
-            raise SourceError(
-                f"{self.name}: line 1: the name of column {i + 1} holds a NUL byte", hint=NULL_HINT
-            )
-        if is_svmlight(text):
-            raise SourceError(
-                f"{self.name}: line 1: a row of svmlight text, where a header is read",
-                hint="--input-format svmlight (data.input_format)",
-            )
-        check_delimiter(columns, self.delimiter, self.name)
-        twice = [column for column, count in collections.Counter(columns).items() if count > 1]
-        if twice:
-            raise SourceError(
-                f"{self.name}: line 1: two columns are called {twice[0]!r}", hint="rename one"
-            )
-        return columns
 
-    def _raw_blocks(self, size: int) -> Iterator[bytes]:
-        pending = [self._body]
+    def _block(self, data: bytes, line: int) -> RecordBlock:
+        return RecordBlock(data, line, self.columns, self.delimiter, self.name, self._header.about)
+
+    def _raw_blocks(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield whole records, and how many lines were left out before them."""
+        body = io.BytesIO(self._header.body)
 
         def read(size: int) -> bytes:
-            return (pending.pop() if pending else b"") + self._read(size)
+            return body.read(size) or self._read(size)
 
-        return record_blocks(read, size, self.name)
+        skipped = 0
+        for block in record_blocks(read, size, self.name, self._comment):
+            for comments, data in between_comments(block, self._comment):
+                skipped += comments
+                if data:
+                    yield skipped, data
+                    skipped = 0
 
     def _blocks(self) -> Iterator[RecordBlock]:
-        line = self._first_line
-        for data in self._raw_blocks(BLOCK):
-            yield RecordBlock(data, line, self.columns, self.delimiter, self.name)
+        line = self._header.first_line
+        for skipped, data in self._raw_blocks(BLOCK):
+            line += skipped
+            yield self._block(data, line)
             line += data.count(b"\n")
 
-    def _counted_blocks(self, columns: Sequence[str]) -> Iterator[tuple[bytes, FieldCounts | None]]:
-        """Yield blocks and what was counted in them, None where the records have to be read."""
+    def _counted_blocks(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[int, bytes, FieldCounts | None]]:
+        """Yield blocks and what was counted in them, None where the records have to be read.
+
+        Before each there is the number of lines that were left out.
+        """
         if not self._is_big:
-            for data in self._raw_blocks(BLOCK):
-                yield data, None
+            for skipped, data in self._raw_blocks(BLOCK):
+                yield skipped, data, None
             return
         from concurrent.futures import ThreadPoolExecutor
 
@@ -182,19 +175,23 @@ class DelimitedSource(Source):
             columns=len(self.columns),
             counted=numbers,
             delimiter=self.delimiter.encode(),
-            digit_width=digit_width(self._body[: self._body.find(b"\n") + 1], len(self.columns)),
+            digit_width=digit_width(
+                self._header.body[: self._header.body.find(b"\n") + 1], len(self.columns)
+            ),
         )
         threads = min(os.cpu_count() or 1, MOST_THREADS)
         keep_freed_memory()
         with ThreadPoolExecutor(threads) as pool:
-            begun: collections.deque[tuple[bytes, Future[FieldCounts | None]]] = collections.deque()
-            for data in self._raw_blocks(COUNTED_BLOCK):
-                begun.append((data, pool.submit(count, data)))
+            begun: collections.deque[tuple[int, bytes, Future[FieldCounts | None]]] = (
+                collections.deque()
+            )
+            for skipped, data in self._raw_blocks(COUNTED_BLOCK):
+                begun.append((skipped, data, pool.submit(count, data)))
                 if len(begun) > 2 * threads:
-                    first, future = begun.popleft()
-                    yield first, future.result()
-            for first, future in begun:
-                yield first, future.result()
+                    lines, first, future = begun.popleft()
+                    yield lines, first, future.result()
+            for lines, first, future in begun:
+                yield lines, first, future.result()
 
     def _tally_records(self, block: RecordBlock, tally: Tally) -> None:
         records = list(block.records())
@@ -214,31 +211,3 @@ def _add_fields(block: RecordBlock, counted: FieldCounts, tally: Tally) -> None:
                 line = block.first_line + block.data.count(b"\n", 0, firsts[text])
                 column_tally.places[text] = f"line {line}"
     tally.rows += counted.rows
-
-
-def check_delimiter(columns: Sequence[str], delimiter: str, name: str) -> None:
-    """Raise if a lone column's name looks like a whole header with another delimiter.
-
-    Raises:
-        SourceError: it does.
-    """
-    others = [other for other in OTHER_DELIMITERS if other != delimiter and other in columns[0]]
-    if len(columns) == 1 and others:
-        shown = shorten(columns[0], LONGEST_SHOWN)
-        raise SourceError(
-            f"{name}: line 1: one column, {shown!r}: the cells seem to be "
-            f"separated by {others[0]!r}, not by {delimiter!r}",
-            hint="quote a name that holds it, or write the same delimiter everywhere, which "
-            "--delimiter (data.delimiter) may name",
-        )
-
-
-def _first_record_end(data: bytes) -> int:
-    """Return where the first record ends, or 0 if it does not end in the data."""
-    quotes = start = 0
-    while end := data.find(b"\n", start) + 1:
-        quotes += data.count(b'"', start, end)
-        if quotes % 2 == 0:
-            break
-        start = end
-    return end

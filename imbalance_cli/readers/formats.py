@@ -12,10 +12,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError, nearest
 from imbalance_cli.readers.compression import COMPRESSIONS
 from imbalance_cli.readers.partitions import is_glob
-from imbalance_cli.readers.records import BYTE_ORDER_MARK
+from imbalance_cli.readers.preamble import read_preamble
+from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK, between_comments
 from imbalance_cli.readers.streams import STDIN, check_file
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, sniff_delimiter
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers.source import Source
 
-OBJECT = re.compile(rb'\s*\{\s*["}]')
+OBJECT = re.compile(rb'\s*(?:\[\s*)?\{\s*["}]')  # alone, or the first of an array
 ZIP = b"PK\x03\x04"
 HEAD_BYTES = 64 * 2**10  # what is looked at
 SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
@@ -40,14 +42,14 @@ class Opening:
     Attributes:
         name: a path, a glob or directory of Parquet files, or "-".
         head: its first bytes, decompressed.
-        delimiter: that was asked for; None where none was.
-        usual_delimiter: the one of delimited text whose header holds it.
+        dialect: how delimited text is written.
+        usual_delimiter: where the dialect has none, that of delimited text whose header holds it.
     """
 
     name: str
     head: bytes
-    delimiter: str | None
-    usual_delimiter: str | None
+    dialect: Dialect = UNKNOWN
+    usual_delimiter: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +82,23 @@ def register_format(spec: FormatSpec) -> None:
     FORMAT_SPECS[spec.name] = spec
 
 
-def _open_delimited(found: Opening) -> Source:
-    return _open_text(found, sniff_delimiter(found.head))
+def _open_csv(found: Opening) -> Source:
+    return _open_delimited(found, sniff_delimiter(_text_of(found.head, found.dialect)))
 
 
-def _open_text(found: Opening, read_off: str) -> Source:
+def _open_delimited(found: Opening, read_off: str) -> Source:
     from imbalance_cli.readers.delimited import DelimitedSource
 
-    chosen = found.delimiter or choose_delimiter(found.head, read_off, found.usual_delimiter)
-    return DelimitedSource(found.name, chosen)
+    text = _text_of(found.head, found.dialect)
+    chosen = choose_delimiter(text, read_off, found.usual_delimiter)
+    return DelimitedSource(found.name, chosen, found.dialect)
+
+
+def _text_of(head: bytes, dialect: Dialect) -> bytes:
+    """Return the first bytes from the header on, without comments."""
+    text = head[read_preamble(head, dialect).size :]
+    parts = between_comments(text, (dialect.comment or "").encode())
+    return b"".join(part for _, part in parts)
 
 
 def _open_parquet(found: Opening) -> Source:
@@ -115,6 +125,12 @@ def _open_svmlight(found: Opening) -> Source:
     return SvmlightSource(found.name)
 
 
+def _open_excel(found: Opening) -> Source:
+    from imbalance_cli.readers.excel import ExcelSource
+
+    return ExcelSource(found.name)
+
+
 def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
     def open_them(found: Opening) -> Source:
         from imbalance_cli.readers.arrays import open_arrays
@@ -125,8 +141,10 @@ def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
 
 
 for _spec in (
-    FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False),
-    FormatSpec("tsv", (".tsv", ".tab"), lambda found: _open_text(found, "\t"), is_binary=False),
+    FormatSpec("csv", (".csv", ".txt", ".data"), _open_csv, is_binary=False),
+    FormatSpec(
+        "tsv", (".tsv", ".tab"), lambda found: _open_delimited(found, "\t"), is_binary=False
+    ),
     FormatSpec("parquet", (".parquet", ".pq"), _open_parquet, (b"PAR1",)),
     FormatSpec(
         "arrow",
@@ -134,7 +152,8 @@ for _spec in (
         _open_arrow,
         (b"ARROW1", b"\xff\xff\xff\xff"),  # a file, or a stream
     ),
-    FormatSpec("ndjson", (".ndjson", ".jsonl"), _open_ndjson, is_binary=False),
+    FormatSpec("ndjson", (".ndjson", ".jsonl", ".json"), _open_ndjson, is_binary=False),
+    FormatSpec("excel", (".xlsx", ".xlsm"), _open_excel, member="[Content_Types].xml"),
     FormatSpec("npy", (".npy",), _open_arrays("npy"), (b"\x93NUMPY",)),
     FormatSpec("npz", (".npz",), _open_arrays("npz"), member=".npy"),
     FormatSpec("pt", (".pt", ".pth"), _open_arrays("pt"), member="data.pkl"),
@@ -164,13 +183,13 @@ def check_format(input_format: str) -> str:
     return input_format
 
 
-def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
+def detect_format(name: str, head: bytes, dialect: Dialect = UNKNOWN) -> str:
     """Say which of FORMAT_SPECS a source has.
 
     Args:
         name: a path, a glob of Parquet files, a directory of them, or "-".
         head: the first bytes, decompressed; none where they cannot be looked at.
-        is_delimited: whether it is delimited text if it does not show to be anything else.
+        dialect: where any of it is given, delimited text is what does not show to be anything else.
 
     Raises:
         SourceError: neither the content nor the name tells, or they contradict each other.
@@ -184,7 +203,7 @@ def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
     by_suffix = list_suffixes().get(suffix)
     is_binary = by_suffix is not None and FORMAT_SPECS[by_suffix].is_binary
     is_told = by_suffix is not None and not is_binary and suffix not in ANY_TEXT
-    by_lines = None if is_told else format_of_text(head)
+    by_lines = None if is_told else format_of_text(_text_of(head, dialect))
     if is_binary and by_lines:
         raise SourceError(
             f"{name}: is called {suffix}, and begins as {SHOWN[by_lines]}",
@@ -195,8 +214,13 @@ def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
         return by_suffix
     if by_lines:
         return by_lines
-    if is_delimited or name == STDIN or not check_file(name).is_file():  # as /dev/fd/63
+    if dialect.given() or name == STDIN or not check_file(name).is_file():  # as /dev/fd/63
         return "csv"
+    if head.startswith(ZIP):
+        raise SourceError(
+            f"{name}: a zip archive, which is not read",
+            hint=f"unzip it, as in: unzip -p {name} > TABLE.csv",
+        )
     raise SourceError(
         f"{name}: neither the suffix {''.join(Path(name).suffixes[-2:])!r} nor the first bytes say "
         "what it is",
@@ -204,25 +228,33 @@ def detect_format(name: str, head: bytes, *, is_delimited: bool = False) -> str:
     )
 
 
-def refuse_idle_delimiter(name: str, input_format: str, delimiter: str, *, is_named: bool) -> None:
-    """Raise where a delimiter was given, and the source is not text that it could delimit.
+def refuse_idle_dialect(name: str, input_format: str, dialect: Dialect, *, is_named: bool) -> None:
+    """Raise where it is given how delimited text is written, and the source is no such text.
 
     Args:
         name: of the source.
         input_format: of the source.
-        delimiter: between its cells.
+        dialect: what was given.
         is_named: whether the format was given too, and not found.
 
     Raises:
         SourceError: it names both.
     """
-    if input_format not in DELIMITED or (is_named and input_format == "tsv" and delimiter != "\t"):
+    given = dialect.given()
+    has_tabs = is_named and input_format == "tsv"
+    if input_format in DELIMITED and not (has_tabs and given.get("delimiter", "\t") != "\t"):
+        return
+    for key, value in given.items():
         raise SourceError(
-            f"{name}: is read as {input_format}, which --delimiter {delimiter!r} "
-            "(data.delimiter) does not go with",
-            hint="leave it out; or --input-format csv (data.input_format), if it is text with this "
-            "delimiter",
+            f"{name}: is read as {input_format}, which {_show_option(key, value)} does not go with",
+            hint="leave it out; or --input-format csv (data.input_format), if it is delimited text",
         )
+
+
+def _show_option(key: str, value: str | int) -> str:
+    if key == "header":
+        return "--header (data.header)" if value else "--no-header (data.header)"
+    return f"--{key.replace('_', '-')} {value!r} (data.{key})"
 
 
 def table_suffix(name: str) -> str:

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.renamed import as_features
@@ -48,6 +49,8 @@ class JoinedSource(Source):
                 "is given for the targets",
                 hint=f"leave {targets.name} out, or name a file of features alone",
             )
+        if doubt := features.doubt or targets.doubt:
+            raise doubt
         self._features, self._targets = as_features(features), targets
         both = [column for column in targets.columns if column in self._features.columns]
         if both:
@@ -70,6 +73,11 @@ class JoinedSource(Source):
     def own_labels(self) -> Sequence[str]:
         """The columns of the targets."""
         return self._targets.columns
+
+    @property
+    def own_groups(self) -> Sequence[str]:
+        """Those of both sources."""
+        return [*self._features.own_groups, *self._targets.own_groups]
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -184,7 +192,7 @@ def open_counted(
     names: Sequence[str],
     labels: Sequence[str],
     input_format: str | None = None,
-    delimiter: str | None = None,
+    dialect: Dialect = UNKNOWN,
 ) -> tuple[list[Source], Sequence[str]]:
     """Open sources whose labels are counted as one; a file of targets goes with a lone one.
 
@@ -192,7 +200,7 @@ def open_counted(
         names: as in `open_source`.
         labels: names or globs of columns, or one file.
         input_format: of the sources.
-        delimiter: of the sources.
+        dialect: of those that are delimited text.
 
     Returns:
         The sources, and the names or globs of their label columns.
@@ -201,9 +209,9 @@ def open_counted(
         SourceError: one of them cannot be opened, or they do not go together.
     """
     if len(names) == 1:
-        source, patterns = open_labelled(names[0], labels, input_format, delimiter)
+        source, patterns = open_labelled(names[0], labels, input_format, dialect)
         return [source], patterns
-    sources = [open_source(name, input_format, delimiter) for name in names]
+    sources = [open_source(name, input_format, dialect) for name in names]
     files = [label for label in labels if is_targets_file(label, sources[0])]
     if files:
         raise SourceError(
@@ -232,7 +240,7 @@ def open_labelled(
     name: str,
     labels: Sequence[str],
     input_format: str | None = None,
-    delimiter: str | None = None,
+    dialect: Dialect = UNKNOWN,
 ) -> tuple[Source, Sequence[str]]:
     """Open a source and, where that is what names its labels, a file of targets beside it.
 
@@ -240,7 +248,7 @@ def open_labelled(
         name: as in `open_source`.
         labels: names or globs of columns, or one file.
         input_format: of the source.
-        delimiter: of the source.
+        dialect: of the source, if it is delimited text.
 
     Returns:
         The source, and the names or globs of its label columns.
@@ -248,7 +256,7 @@ def open_labelled(
     Raises:
         SourceError: one of them cannot be opened, or they do not go together.
     """
-    source = open_source(name, input_format, delimiter)
+    source = open_source(name, input_format, dialect)
     files = [label for label in labels if is_targets_file(label, source)]
     if not files:
         return source, labels

@@ -1,16 +1,16 @@
-"""NDJSON: one JSON object a line, from a file, a compressed file or stdin."""
+"""NDJSON: one JSON object a line, from a file, a compressed file or stdin; or an array of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
+import re
 import weakref
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError, nearest, shorten
-from imbalance_cli.readers.records import BYTE_ORDER_MARK
+from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 from imbalance_cli.readers.source import Batch, Source
 from imbalance_cli.readers.streams import STDIN, line_blocks, open_bytes, read_bytes
 from imbalance_cli.readers.typed import tally_batches
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers.source import Tally
 
+ARRAY = re.compile(rb"\s*\[")
+"""What an array begins with, which is held in memory whole."""
 BLOCK = 2**20
 LONGEST_SHOWN = 60  # characters of a line in an error
 PROBLEMS = {
@@ -34,19 +36,27 @@ PROBLEMS = {
 
 @dataclasses.dataclass(frozen=True)
 class ObjectBlock:
-    """The objects on some consecutive lines.
+    """Some consecutive objects.
 
     Attributes:
         objects: key -> value, where a number is its text.
-        lines: the line of each.
+        numbers: of the line of each, or of the object itself in an array.
+        unit: what is numbered: "line" or "object".
     """
 
     objects: list[dict[str, object]]
-    lines: list[int]
+    numbers: list[int]
+    unit: str = "line"
+
+    def place(self, row: int) -> str:
+        """Say where an object stands."""
+        return f"{self.unit} {self.numbers[row]}"
 
 
 class NdjsonSource(Source):
-    """A table with an object a line; its columns are the keys of the objects in the first block.
+    """A table with an object a line, or an array of objects.
+
+    Its columns are the keys of the objects in the first block, which is all of an array.
 
     Cells are texts, as in CSV: a number as it is written, true or false, nothing for null and for
     a key that an object lacks, and the name of the type for an array or object. A column that has
@@ -71,7 +81,7 @@ class NdjsonSource(Source):
         self._blocks = itertools.chain([first], self._blocks)
         self.columns = list(dict.fromkeys(key for found in first.objects for key in found))
         if not self.columns:
-            raise SourceError(f"{self.name}: line {first.lines[0]}: an object without keys")
+            raise SourceError(f"{self.name}: {first.place(0)}: an object without keys")
         self._lists = {column for column in self.columns if _is_list(first, column)}
 
     def tally(self, columns: Sequence[str]) -> Tally:
@@ -90,10 +100,10 @@ class NdjsonSource(Source):
         """
         known = set(self.columns)
         for block in self._blocks:
-            for found, line in zip(block.objects, block.lines, strict=True):
+            for row, found in enumerate(block.objects):
                 if not known.issuperset(found):
-                    raise self._unknown_key(found, line)
-            yield Batch(self._frame(block, columns), functools.partial(_place, block.lines))
+                    raise self._unknown_key(found, block.place(row))
+            yield Batch(self._frame(block, columns), block.place)
 
     def _frame(self, block: ObjectBlock, columns: Sequence[str]) -> pl.DataFrame:
         import polars as pl
@@ -104,14 +114,14 @@ class NdjsonSource(Source):
         except UnicodeEncodeError as error:
             at = next(i for i, found in enumerate(block.objects) if not _is_unicode(found))
             raise SourceError(
-                f"{self.name}: line {block.lines[at]}: half of a surrogate pair",
+                f"{self.name}: {block.place(at)}: half of a surrogate pair",
                 hint="write the character itself, as UTF-8",
             ) from error
 
-    def _unknown_key(self, found: dict[str, object], line: int) -> SourceError:
+    def _unknown_key(self, found: dict[str, object], place: str) -> SourceError:
         key = next(key for key in found if key not in self.columns)
         return SourceError(
-            f"{self.name}: line {line}: column {key!r} appears here first, "
+            f"{self.name}: {place}: column {key!r} appears here first, "
             f"after {BLOCK >> 20} MB without it",
             hint=nearest(key, self.columns)
             or "write each key on the first line, as null if need be",
@@ -119,12 +129,35 @@ class NdjsonSource(Source):
 
     def _parse_blocks(self, read: Callable[[int], bytes]) -> Iterator[ObjectBlock]:
         line = 1
-        for data in line_blocks(read, BLOCK, self.name):
+        blocks = line_blocks(read, BLOCK, self.name)
+        for data in blocks:
             text = data.removeprefix(BYTE_ORDER_MARK) if line == 1 else data
+            if line == 1 and ARRAY.match(text):
+                yield _parse_array(b"".join([text, *blocks]), self.name)
+                return
             block = _parse_lines(text, line, self.name)
             line += data.count(b"\n")
-            if block.lines:
+            if block.objects:
                 yield block
+
+
+def _parse_array(data: bytes, name: str) -> ObjectBlock:
+    try:
+        objects = DECODER.decode(_decode(data, 1, name).strip())
+    except (ValueError, RecursionError) as error:
+        line = f"line {error.lineno}: " if isinstance(error, json.JSONDecodeError) else ""
+        raise SourceError(
+            f"{name}: {line}{_problem(error)}, in an array of objects",
+            hint="jq -c '.[]' FILE > FILE.ndjson tells where it is broken",
+        ) from error
+    block = ObjectBlock(objects, list(range(1, len(objects) + 1)), "object")
+    for row, found in enumerate(objects):
+        if not isinstance(found, dict):
+            shown = shorten(repr(found), LONGEST_SHOWN)
+            raise SourceError(f"{name}: {block.place(row)}: not a JSON object: {shown}")
+    if not objects:
+        raise SourceError(f"{name}: an array without objects")
+    return block
 
 
 def _parse_lines(data: bytes, first_line: int, name: str) -> ObjectBlock:
@@ -145,7 +178,7 @@ def _parse_lines(data: bytes, first_line: int, name: str) -> ObjectBlock:
                 hint='one JSON object a line, such as {"x": 1.5, "y": 0}',
             )
         block.objects.append(found)
-        block.lines.append(line)
+        block.numbers.append(line)
     return block
 
 
@@ -166,7 +199,7 @@ def _problem(error: Exception) -> str:
     if not isinstance(error, json.JSONDecodeError):
         return str(error)
     ours = (text for theirs, text in PROBLEMS.items() if error.msg.startswith(theirs))
-    return f"bad JSON at character {error.pos + 1}: {next(ours, error.msg)}"
+    return f"bad JSON at character {error.colno}: {next(ours, error.msg)}"
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -209,12 +242,13 @@ def _lists(block: ObjectBlock, column: str, name: str) -> pl.Series:
     import polars as pl
 
     cells: list[list[str | None] | None] = []
-    for found, line in zip(block.objects, block.lines, strict=True):
+    for row, found in enumerate(block.objects):
         value = found.get(column)
         if not (value is None or _is_flat(value)):
             shown = shorten(repr(value), LONGEST_SHOWN)
             raise SourceError(
-                f"{name}: line {line}: column {column!r}: {shown} where the lines before have lists"
+                f"{name}: {block.place(row)}: column {column!r}: {shown} where the "
+                f"{block.unit}s before have lists"
             )
         cells.append(
             [None if item is None else _text(item) for item in value]
@@ -233,7 +267,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "List" if isinstance(value, list) else "Struct"
-
-
-def _place(lines: Sequence[int], row: int) -> str:
-    return f"line {lines[row]}"

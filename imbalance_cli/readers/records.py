@@ -9,13 +9,13 @@ import io
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import polars as pl
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 PROBLEMS = {
     "unexpected end": (
@@ -43,6 +43,7 @@ class RecordBlock:
         columns: the names in the header.
         delimiter: between two cells.
         name: the source, for errors.
+        about: what has as many cells as each record should.
     """
 
     data: bytes
@@ -50,6 +51,7 @@ class RecordBlock:
     columns: list[str]
     delimiter: str
     name: str
+    about: str = "the header"
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, cells) of each record; a blank line is a record only in a lone column.
@@ -64,9 +66,11 @@ class RecordBlock:
             row = cells or [""]
             if len(row) != len(self.columns):
                 raise SourceError(
-                    f"{self.name}: line {line}: {_cells(len(row))} where the header has "
+                    f"{self.name}: line {line}: {_cells(len(row))} where {self.about} has "
                     f"{len(self.columns)}",
-                    hint="quote a cell that holds a delimiter, or mend the row",
+                    hint="--comment '#' (data.comment: '#') leaves out lines that begin with it"
+                    if row[0].startswith("#")
+                    else "quote a cell that holds a delimiter, or mend the row",
                 )
             if has_null and (i := first_null(row)) is not None:
                 raise SourceError(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import polars as pl
     import scipy.sparse as sp
 
+    from imbalance_cli.errors import SourceError
+
 MOST_DENSE = 128
 """Labels of a source whose targets are a cell each; those of more are the positive cells alone,
 where the source has these."""
@@ -133,9 +135,22 @@ class Source(Protocol):
         return ()
 
     @property
+    def own_groups(self) -> Sequence[str]:
+        """The columns that the format itself says are groups, not features; none for tables."""
+        return ()
+
+    @property
     def remarks(self) -> Sequence[str]:
         """Sentences on what was found beside the table and is not read."""
         return ()
+
+    @property
+    def doubt(self) -> SourceError | None:
+        """What to raise where a column that is asked for is not there, None where it is no more.
+
+        The names of the columns seem to be a row.
+        """
+        return None
 
     def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs
         """Take in columns that other files of the same data have.

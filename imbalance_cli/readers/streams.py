@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import mmap
 import os
 import stat
 import sys
@@ -20,6 +19,7 @@ from imbalance_cli.readers.compression import (
     FrameReader,
     find_compression,
 )
+from imbalance_cli.readers.record_ends import last_record_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,11 +154,22 @@ def _peek(stream: BinaryIO) -> bytes:
 
 
 def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
-    """Return a function like `stream.read` that raises SourceError for broken compression."""
+    """Return a function like `stream.read` that raises SourceError for what cannot be read.
+
+    That is broken compression, or a file that has become shorter since.
+    """
+    file = stream if is_mappable(stream) else None
+    first_size = os.fstat(file.fileno()).st_size if file else 0
 
     def read(size: int) -> bytes:
         with _explain_read(name):
-            return stream.read(size)
+            piece = stream.read(size)
+        if file and not piece and (last_size := os.fstat(file.fileno()).st_size) < first_size:
+            raise SourceError(
+                f"{name}: became shorter while it was read: {last_size:,} bytes of {first_size:,}",
+                hint="try again once nothing writes to it any more",
+            )
+        return piece
 
     return read
 
@@ -180,32 +191,24 @@ def _explain_read(name: str) -> Iterator[None]:
         raise
 
 
-def mapped_windows(path: Path, first: int, size: int) -> Iterator[memoryview]:
-    """Yield the bytes of a file from byte `first` on, `size` at a time, with flat memory.
-
-    The file is mapped, not copied: a window may be used until the next one is asked for.
-    """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        released = 0
-        for start in range(first, len(mapped), size):
-            with memoryview(mapped)[start : start + size] as window:
-                yield window
-            page = min(start + size, len(mapped)) // mmap.PAGESIZE * mmap.PAGESIZE
-            if hasattr(mapped, "madvise") and page > released:
-                mapped.madvise(mmap.MADV_DONTNEED, released, page - released)
-                released = page
-
-
-def record_blocks(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
+def record_blocks(
+    read: Callable[[int], bytes], size: int, name: str, comment: bytes = b""
+) -> Iterator[bytes]:
     """Yield blocks of about `size` bytes that end where a record ends, with flat memory.
 
     A newline ends a record only outside quotes. The last record gets a newline if it has none.
+
+    Args:
+        read: gives the next bytes.
+        size: of a block.
+        name: of the source, for errors.
+        comment: what a line begins with that is no record, whatever quotes are in it.
 
     Raises:
         SourceError: a quoted cell runs on for more than LONGEST_RECORD bytes.
     """
     hint = "a quote that opens a cell is probably never closed"
-    return _blocks(read, size, _last_record_end, name, hint)
+    return _blocks(read, size, lambda data: last_record_end(data, comment), name, hint)
 
 
 def line_blocks(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
@@ -236,15 +239,3 @@ def _blocks(
             )
     if rest:
         yield rest if rest.endswith(b"\n") else rest + b"\n"
-
-
-def _last_record_end(data: bytes) -> int:
-    end = data.rfind(b"\n") + 1
-    if b'"' not in data:
-        return end
-    quotes = data.count(b'"', 0, end)
-    while end and quotes % 2:
-        previous_end = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
-        quotes -= data.count(b'"', previous_end, end)
-        end = previous_end
-    return end

@@ -4,8 +4,9 @@ The whole file is read once when it is opened: what its labels mean and how wide
 nowhere else. It is binary, with the label y (1 is 1; -1 and 0 are 0), if every row has one label
 and that is -1, 0 or 1. Otherwise the labels are y_0, y_3, ... for each number that occurs, and a
 row without labels is negative in all. The features are called x_<index> as in the file; what a
-row does not name is 0. A first line of three numbers declares rows, features and labels, as in
-the extreme classification repository: http://manikvarma.org/downloads/XC/XMLRepository.html
+row does not name is 0. Where any row has a query, as qid:7, there is a column qid: a group, and
+no feature. A first line of three numbers declares rows, features and labels, as in the extreme
+classification repository: http://manikvarma.org/downloads/XC/XMLRepository.html
 
 Shapes: N rows, F features, L labels.
 """
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-FEATURE, LABEL, BINARY_LABEL = "x_", "y_", "y"
+FEATURE, LABEL, BINARY_LABEL, QUERY = "x_", "y_", "y", "qid"
 COLUMN = re.compile(rf"(?P<prefix>{FEATURE}|{LABEL})(?P<number>0|[1-9]\d{{0,9}})")
 BLOCK = 4 * 2**20
 BATCH_BYTES = 64 * 2**20
@@ -99,13 +100,19 @@ class SvmlightSource(Source):
 
     @functools.cached_property
     def columns(self) -> list[str]:  # type: ignore[override]  # made when asked for: it may be long
-        """The label columns and the feature columns."""
-        return [*self._label_numbers, *(f"{FEATURE}{index}" for index in self._indices)]
+        """The label columns, the feature columns, and qid where any row has it."""
+        features = (f"{FEATURE}{index}" for index in self._indices)
+        return [*self._label_numbers, *features, *self.own_groups]
 
     @property
     def own_labels(self) -> Sequence[str]:
         """The label columns: y, or y_<number> for each number."""
         return list(self._label_numbers)
+
+    @property
+    def own_groups(self) -> Sequence[str]:
+        """The column of queries, where any row has one."""
+        return [QUERY] if self._facts.has_queries else []
 
     def include(self, columns: Sequence[str]) -> None:
         """Take in columns that another file of the same data has and no row of this one names.
@@ -121,6 +128,9 @@ class SvmlightSource(Source):
         labels = []
         for column in columns:
             if column in self._label_numbers or self._feature_index(column) is not None:
+                continue
+            if column == QUERY:
+                self._facts.has_queries = True
                 continue
             name = COLUMN.fullmatch(column)
             number = int(name["number"]) if name else 0
@@ -240,10 +250,12 @@ class SvmlightSource(Source):
 
         rows = np.repeat(np.arange(len(block)), np.diff(block.starts))
         labels = {c: self._label_numbers[c] for c in columns if c in self._label_numbers}
-        features = {c: int(c.removeprefix(FEATURE)) for c in columns if c not in labels}
+        others = [column for column in columns if column not in labels and column != QUERY]
+        features = {column: int(column.removeprefix(FEATURE)) for column in others}
         ids, label_rows, ones = self._positives(block)
         series = _scatter(features, (block.indices, rows, block.values), len(block))
         series |= _scatter(labels, (ids, label_rows, ones), len(block))
+        series[QUERY] = block.queries.alias(QUERY)
         if not columns:
             return pl.DataFrame(height=len(block))
         return pl.DataFrame([series[column] for column in columns])

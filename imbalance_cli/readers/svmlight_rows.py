@@ -1,7 +1,7 @@
 """Lines of svmlight text as sparse rows.
 
 A line is `LABELS INDEX:VALUE INDEX:VALUE ... # comment`; LABELS is a number, several with commas
-between them, or nothing. `qid:N` after the labels is passed over.
+between them, or nothing. `qid:N` after the labels is the query that the row is of.
 
 Shapes: N rows, K stored values in them, P labels in them.
 """
@@ -51,6 +51,7 @@ class SparseRows:
         values: (K,) NaN where missing.
         label_starts: (N + 1,)
         labels: (P,) increasing in a row.
+        queries: (N,) the texts after `qid:`, null where there is none.
     """
 
     lines: NDArray[np.int64]
@@ -59,6 +60,7 @@ class SparseRows:
     values: NDArray[np.float64]
     label_starts: NDArray[np.int64]
     labels: NDArray[np.int64]
+    queries: pl.Series
 
     def __len__(self) -> int:
         """Return N."""
@@ -76,6 +78,7 @@ class SparseRows:
             self.values[values],
             self.label_starts[first : end + 1] - self.label_starts[first],
             self.labels[labels],
+            self.queries[first:end],
         )
 
 
@@ -89,6 +92,7 @@ class Facts:
         label_counts: rows of each label.
         negative_line: the first line with the label -1.
         multi_line: the first line that a binary file would not have.
+        has_queries: whether any row says of which query it is.
     """
 
     rows: int = 0
@@ -96,10 +100,12 @@ class Facts:
     label_counts: dict[int, int] = dataclasses.field(default_factory=dict)
     negative_line: int | None = None
     multi_line: int | None = None
+    has_queries: bool = False
 
     def add(self, block: SparseRows) -> None:
         """Take in the rows that follow."""
         self.rows += len(block)
+        self.has_queries = self.has_queries or block.queries.count() > 0
         if len(block.indices):
             for index in {int(block.indices.min()), int(block.indices.max())} - {*self.indices}:
                 row = np.searchsorted(block.starts, (block.indices == index).argmax(), "right") - 1
@@ -149,7 +155,7 @@ def parse_rows(
     if not with_blank:
         is_row = np.bincount(token_lines, minlength=lines.height) > 0
     token_rows = (np.cumsum(is_row) - 1)[token_lines]
-    is_label, is_feature = _sort_tokens(tokens["token"], token_lines)
+    is_label, is_query, is_feature = _sort_tokens(tokens["token"], token_lines)
     row_lines = line + np.flatnonzero(is_row)
     where = _Where(name, row_lines)
     labels, label_rows = _parse_labels(
@@ -166,6 +172,9 @@ def parse_rows(
         values,
         _starts(label_rows, len(row_lines)),
         labels,
+        _parse_queries(
+            tokens["token"].filter(pl.Series(is_query)), token_rows[is_query], len(row_lines)
+        ),
     )
 
 
@@ -182,13 +191,18 @@ class _Where:
 
 def _sort_tokens(
     tokens: pl.Series, lines: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which tokens are labels and which are values; a query's number is neither."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which tokens are labels, which are queries, and which are values."""
     is_first = np.diff(lines, prepend=-1) > 0
     is_label = is_first & ~tokens.str.contains(":", literal=True).to_numpy()
     after_labels = is_first | np.concatenate([[False], is_label[:-1]]) if len(lines) else is_first
     is_query = after_labels & tokens.str.starts_with("qid:").to_numpy()
-    return is_label, ~is_label & ~is_query
+    return is_label, is_query, ~is_label & ~is_query
+
+
+def _parse_queries(tokens: pl.Series, rows: NDArray[np.int64], height: int) -> pl.Series:
+    queries = pl.Series([None], dtype=pl.String).new_from_index(0, height)
+    return queries.scatter(rows, tokens.str.strip_prefix("qid:")) if len(rows) else queries
 
 
 def _parse_features(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from imbalance_cli.readers.records import BYTE_ORDER_MARK
+from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 
 DELIMITERS = (";", "\t", "|")  # beside the comma
 RARE_DELIMITERS = ("^", "~", "\x01", "\x1f")  # looked for where there is none of the others

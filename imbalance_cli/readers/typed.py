@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import SourceError, show_cell
+from imbalance_cli.errors import NoRowsError, SourceError, show_cell
 from imbalance_cli.readers.partitions import (
     NO_VALUE,
     find_contradiction,
@@ -69,17 +69,12 @@ class ScannedSource(Source):
     Args:
         name: the source.
         parts: its files, with the same columns.
-
-    Raises:
-        SourceError: there are no rows.
     """
 
     def __init__(self, name: str, parts: Sequence[Part]) -> None:
         self.name = name
         self._parts = parts
         self.columns = parts[0].table.collect_schema().names()
-        if not any(part.rows for part in parts):
-            raise SourceError(f"{name}: no rows")
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory."""
@@ -94,11 +89,13 @@ class ScannedSource(Source):
         """Yield the columns with their own types, some rows at a time.
 
         Raises:
-            SourceError: a file is damaged.
+            SourceError: a file is damaged, or there are no rows.
         """
         import polars as pl
         from polars import selectors
 
+        if not any(part.rows for part in self._parts):
+            raise NoRowsError(f"{self.name}: no rows")
         names = list(columns)
         for part in self._parts:
             prefix = "" if part.name == self.name else f"{part.name}: "

@@ -37,7 +37,7 @@ STYLES = {"refused": "red", "warned": "yellow"}
 
 
 def to_csv(inspection: Inspection) -> bytes:
-    """Return one row a column; what is undefined is blank."""
+    """Return one row a column, and one a finding of the whole table; what is undefined is blank."""
     return encode_rows(inspection.flat_rows())
 
 

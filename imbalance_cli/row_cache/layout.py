@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.readers.streams import mapped_windows
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -131,9 +129,8 @@ def manifest_checksum(manifest: dict[str, Any]) -> int:
 
 def file_checksum(path: Path) -> int:
     """Return the CRC-32 of a file, with flat memory."""
-    if not path.stat().st_size:  # which cannot be mapped
-        return 0
     checksum = 0
-    for window in mapped_windows(path, 0, WINDOW):
-        checksum = zlib.crc32(window, checksum)
+    with path.open("rb") as file:
+        while window := file.read(WINDOW):
+            checksum = zlib.crc32(window, checksum)
     return checksum

@@ -6,12 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 
 from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
 from imbalance_cli.device import choose_device
-from imbalance_cli.errors import ConfigError, DriftError, SourceError
+from imbalance_cli.dialect import UNKNOWN, Dialect
+from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
 from imbalance_cli.labelled import encoder_of
@@ -27,6 +29,7 @@ from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
+from imbalance_cli.readers.typed import row_batch
 from imbalance_cli.row_keys import KeyColumns, KeyReader
 from imbalance_cli.scored_rows import CalibratedRows, join_scores
 from imbalance_cli.scoring import label_blocks
@@ -36,12 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import polars as pl
-
     from imbalance_cli.config import DataSection
     from imbalance_cli.features import Drift
     from imbalance_cli.labels.encoding import LabelEncoder
-    from imbalance_cli.readers.source import Source
+    from imbalance_cli.readers.source import Batch, Source
     from imbalance_cli.stages import Tell
 
 
@@ -57,7 +58,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     *,
     bootstrap: int | None,
     input_format: str | None = None,
-    delimiter: str | None = None,
+    dialect: Dialect = UNKNOWN,
     targets_file: str | None = None,
     strict: bool = False,
     tell: Tell = tell_nobody,
@@ -71,7 +72,8 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
         warn: is told what the numbers should be read with.
         bootstrap: replicates; None takes the run's own.
         input_format: what the source is; None tells by its name and first bytes.
-        delimiter: of delimited text; None takes the run's own where the header holds it.
+        dialect: how delimited text is written; what is None is as in the run, its delimiter where
+            the header holds it.
         targets_file: holds the labels, where the source holds features alone.
         strict: whether rows unlike those of training are an error.
         tell: is told how far it is.
@@ -82,7 +84,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     data = config.data
-    source = _open_rows(rows, input_format, delimiter, config.data)
+    source = _open_rows(rows, input_format, dialect, config.data)
     labelled = source
     if targets_file is not None:
         labelled = open_source(targets_file)
@@ -175,12 +177,12 @@ def _judge_drift(drift: Drift, name: str, warn: Callable[[str], None], *, strict
 
 
 def _open_rows(
-    rows: str | Source, input_format: str | None, delimiter: str | None, data: DataSection
+    rows: str | Source, input_format: str | None, dialect: Dialect, data: DataSection
 ) -> Source:
     """Return the source of a name, read as the run's own where nothing else is said."""
     if not isinstance(rows, str):
         return rows
-    return open_source(rows, input_format, delimiter, usual_delimiter=data.delimiter)
+    return open_source(rows, input_format, dialect, usual=data.dialect)
 
 
 def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
@@ -199,7 +201,7 @@ def predict(
     device: str,
     keep: Sequence[str],
     input_format: str | None = None,
-    delimiter: str | None = None,
+    dialect: Dialect = UNKNOWN,
     *,
     warn: Callable[[str], None] | None = None,
     strict: bool = False,
@@ -212,7 +214,8 @@ def predict(
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
         input_format: what the source is; None tells by its name and first bytes.
-        delimiter: of delimited text; None takes the run's own where the header holds it.
+        dialect: how delimited text is written; what is None is as in the run, its delimiter where
+            the header holds it.
         warn: is told what the predictions should be read with.
         strict: whether rows unlike those of training are an error, after the last of them.
 
@@ -220,11 +223,13 @@ def predict(
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, config = load_predictor(directory, device)
-    source = _open_rows(rows, input_format, delimiter, config.data)
+    source = _open_rows(rows, input_format, dialect, config.data)
     if warn is not None:
         for sentence in source.remarks:
             warn(sentence)
     if not set(predictor.preprocessing.columns) <= set(source.columns):
+        if source.doubt:
+            raise source.doubt
         source = as_features(source)
     source.include(predictor.preprocessing.columns)
     _check_range(source, predictor, config.data)
@@ -235,7 +240,7 @@ def predict(
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     counts, sums, seen = FeatureCounts(), torch.zeros(len(predictor.labels)).double(), 0
-    for batch in source.batches(columns):
+    for batch in _batches(source, columns):
         scores = predictor.scores(batch_table(batch, source.name), counts=counts)
         seen += len(scores)
         height = max(MOST_CELLS // len(predictor.labels), 1)
@@ -252,6 +257,16 @@ def predict(
 
 def _say_nothing(_: str) -> None:
     """Say nothing."""
+
+
+def _batches(source: Source, columns: list[str]) -> Iterator[Batch]:
+    """Yield the rows of a source, and an empty batch of one that has none."""
+    try:
+        yield from source.batches(columns)
+    except NoRowsError:
+        types = source.types(columns)
+        schema = {column: types.get(column, pl.String()) for column in columns}
+        yield row_batch(pl.DataFrame(schema=schema), 0)
 
 
 def _check_range(source: Source, predictor: Predictor, data: DataSection) -> None:

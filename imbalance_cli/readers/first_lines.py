@@ -1,0 +1,172 @@
+"""First lines that are not what they are read as: a title, a row, units, columns of blanks.
+
+Each is refused only where it is told by the lines below it, and by words that say how to read it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import SourceError, shorten
+from imbalance_cli.readers.source import is_missing
+from imbalance_cli.readers.text_formats import DELIMITERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.dialect import Dialect
+
+    Rows = list[tuple[int, list[str]]]  # the line of each, and its cells
+
+LOOKED_AT = 50  # lines
+LOOKED_AT_BYTES = 64 * 2**10
+LONGEST_SHOWN = 60  # characters
+NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
+YEARS = range(1800, 2101)
+MANY = 6  # names; as many numbers are hardly in order by chance
+COMMENT_MARKS = ("#", "%", "//")
+FEWEST_ROWS = 3  # of numbers below a unit
+TRUTHS = frozenset({"yes", "no", "true", "false"})  # of a label, beside 0 and 1
+BLANKS = re.compile(r"\S {2,}\S")
+
+
+def refuse_first_lines(
+    data: bytes, first_line: int, delimiter: str, dialect: Dialect, name: str
+) -> None:
+    """Raise where the lines from the header on show that it is none, or that units are below it.
+
+    Args:
+        data: the first bytes from the header on; more may follow.
+        first_line: the number of the header's line.
+        delimiter: that was read off the header, or is given.
+        dialect: what is given is not looked at.
+        name: the source, for errors.
+
+    Raises:
+        SourceError: it says which line is what, and how to read it so.
+    """
+    text = data[:LOOKED_AT_BYTES].decode(errors="replace")
+    lines = text.split("\n")[:-1][:LOOKED_AT]  # the last one may be cut off
+    rows = _split(lines, delimiter, first_line)
+    if len(rows) < 2:  # noqa: PLR2004  a header, and what is below it
+        return
+    width = len(rows[0][1])
+    if width == 1 and dialect.delimiter is None:
+        _refuse_blanks(lines, first_line, name)
+    if dialect.header is False:
+        return
+    if width == 1 or any(len(cells) != width for _, cells in rows):
+        others = () if dialect.delimiter is not None else (",", *DELIMITERS)
+        for other in dict.fromkeys((delimiter, *others)):
+            _refuse_title(rows, _split(lines, other, first_line), dialect, name)
+    if dialect.skip_rows is None:
+        _refuse_units(rows, name)
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number, with a point or a comma."""
+    return NUMBER.fullmatch(cell) is not None
+
+
+def seem_to_be_a_row(names: Sequence[str]) -> bool:
+    """Return whether all names are numbers, and not such as columns are called by.
+
+    These are 0, 1, 2, ... or 1, 2, 3, ..., years, and many numbers in order, as wavelengths are.
+    """
+    if not all(map(is_number, names)):
+        return False
+    numbers = [float(name.replace(",", ".")) for name in names]
+    counted = [range(first, first + len(numbers)) for first in (0, 1)]
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    is_in_order = all(step > 0 for step in steps) or all(step < 0 for step in steps)
+    return not (
+        any(numbers == list(sequence) for sequence in counted)
+        or all(number in YEARS for number in numbers)
+        or (is_in_order and len(numbers) >= MANY)
+    )
+
+
+def row_for_names(names: Sequence[str], line: int, name: str) -> SourceError:
+    """Return the error that a row of numbers stands where the names of columns are read."""
+    return SourceError(
+        f"{name}: line {line} is all numbers, {shorten(', '.join(names), LONGEST_SHOWN)!r}: it "
+        "seems to be a row, not the names of the columns",
+        hint="--no-header (data.header: false) reads it as a row, --header (data.header: true) as "
+        "names",
+    )
+
+
+def _split(lines: Sequence[str], delimiter: str, first_line: int) -> Rows:
+    """Return the cells of each record that is not blank; none where a quote is out of place."""
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
+    rows: Rows = []
+    begins = first_line
+    try:
+        for cells in reader:
+            if cells:
+                rows.append((begins, cells))
+            begins = first_line + reader.line_num
+    except csv.Error:
+        return []
+    return rows
+
+
+def _refuse_title(rows: Rows, others: Rows, dialect: Dialect, name: str) -> None:
+    """Raise where a table of other width begins below the header, with names and then a number."""
+    first_line, title = rows[0]
+    marks = [m for m in COMMENT_MARKS if title[0].startswith(m) and dialect.comment is None]
+    plain = [row for row in others if not row[1][0].startswith(tuple(marks))]
+    width = len(plain[-1][1]) if plain else 1
+    tail = list(itertools.takewhile(lambda row: len(row[1]) == width, reversed(plain)))[::-1]
+    is_ragged = any(len(cells) != width for _, cells in (others if marks else others[:1]))
+    if width == 1 or len(tail) < 2 or not is_ragged:  # noqa: PLR2004  names and a row
+        return
+    (line, names), (_, cells) = tail[:2]
+    if any(map(is_number, names)) or not any(map(is_number, cells)):
+        return
+    hint = (
+        f"--comment '{marks[0]}' (data.comment: '{marks[0]}') leaves out lines that begin with it"
+        if marks and len(tail) == len(plain)
+        else f"--skip-lines {line - 1} (data.skip_lines: {line - 1}) if line {line} is the header: "
+        f"{shorten(', '.join(names), LONGEST_SHOWN)}"
+    )
+    raise SourceError(
+        f"{name}: line {first_line}: {shorten(', '.join(title), LONGEST_SHOWN)!r} seems to be a "
+        f"title: the lines from {line} on have {width} cells",
+        hint=hint,
+    )
+
+
+def _refuse_units(rows: Rows, name: str) -> None:
+    """Raise where the first row has words in each of the columns that are numbers below it."""
+    (line, first), below = rows[1], [cells for _, cells in rows[2:]]
+    if any(map(is_number, first)) or any(len(cells) != len(first) for cells in below):
+        return
+    numeric = [
+        first[i]
+        for i, column in enumerate(zip(*below, strict=True))
+        if sum(map(is_number, column)) >= FEWEST_ROWS
+        and all(is_number(cell) or is_missing(cell) for cell in column)
+    ]
+    words = [cell for cell in numeric if not is_missing(cell) and any(map(str.isalpha, cell))]
+    if len(numeric) > 1 and not TRUTHS.issuperset(map(str.lower, words)):
+        raise SourceError(
+            f"{name}: line {line} holds words where the lines below hold numbers: "
+            f"{shorten(', '.join(words), LONGEST_SHOWN)!r}: units?",
+            hint="--skip-rows 1 (data.skip_rows: 1) leaves it out, --skip-rows 0 reads it as a row",
+        )
+
+
+def _refuse_blanks(lines: Sequence[str], first_line: int, name: str) -> None:
+    """Raise where every line has as many words, more than one, and blanks align them."""
+    counts = {len(line.split()) for line in lines if line.strip()}
+    if len(counts) == 1 and counts != {1} and any(map(BLANKS.search, lines)):
+        raise SourceError(
+            f"{name}: line {first_line}: one column, {shorten(lines[0], LONGEST_SHOWN)!r}: the "
+            "cells seem to be aligned by blanks",
+            hint="put a tab between two cells: sed 's/^ *//' FILE | tr -s ' ' '\\t' > FILE.tsv",
+        )
