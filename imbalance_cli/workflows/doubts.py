@@ -11,6 +11,7 @@ import numpy as np
 
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.labels import list_names, select_labels
+from imbalance_cli.leaks import most_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,8 +56,11 @@ def list_doubts(
         yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"
 
 
-def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
+def list_facts(roles: Roles, data: LabelledTable, scan: Scan) -> Iterator[str]:
     """Yield a sentence for each thing that was done to the rows, which no number suffers from."""
+    trained, judged = len(data.split.train), most_rows(len(roles.features))
+    if judged < trained:
+        yield f"likely leaks were looked for in {judged:,} of {trained:,} train rows, by chance"
     if scan.labels < len(data.labels):
         yield (
             f"likely leaks were looked for in the {scan.labels} commonest of "
