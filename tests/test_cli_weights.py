@@ -486,3 +486,17 @@ def test_memory_stays_flat_as_the_file_grows(tmp_path: Path, kind: str) -> None:
         del content
         peaks.append(peak_megabytes("-", path) if "stdin" in kind else peak_megabytes(str(path)))
     assert peaks[1] - peaks[0] < 24, peaks
+
+
+@pytest.mark.parametrize("encoding", ["binary", "one_vs_rest"])
+def test_a_row_that_outweighs_the_others_is_told(
+    imbtrain: RunCommand, write: WriteFile, encoding: str
+) -> None:
+    rows = "".join(f"{i % 4 == 0:d},{1e7 if i == 3 else 1}\n" for i in range(1_000))
+    options = ("--labels", "y", "--encoding", encoding, "--sample-weight", "w")
+    outcome = imbtrain("weights", write("a.csv", "y,w\n" + rows), *options)
+    assert outcome.code == 0
+    assert outcome.err == (
+        "warning: column 'w': one row of 1,000 has 100 % of all sample weight (10,000,000): what "
+        "is counted, learned and measured depends on that row\n"
+    )

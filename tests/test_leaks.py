@@ -11,11 +11,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imbalance_cli.errors import FeatureError
-from imbalance_cli.leaks import Leak, LeakScan, count_straddling_duplicates, find_leaks
-from imbalance_cli.leaks.trackers import LARGEST_CHANCE, LEAST, MOST_CATEGORIES, _log_pure
+from imbalance_cli.labels.targets import as_targets
+from imbalance_cli.leaks import Leak, LeakScan, count_straddling_duplicates, find_leaks, sampling
+from imbalance_cli.leaks.chance import LARGEST_CHANCE, LEAST, _log_pure
+from imbalance_cli.leaks.judging import MOST_CATEGORIES
+from imbalance_cli.leaks.sampling import RowSample
 from imbalance_cli.readers import Table
 from imbalance_cli.splits import Split
 
@@ -266,16 +269,9 @@ def make_columns(targets: NDArray[np.float64], seed: int) -> dict[str, list[str 
 @given(
     seed=st.integers(0, 1000),
     cuts=st.lists(st.integers(0, 120), max_size=5),
-    merged=st.booleans(),
     order=st.randoms(use_true_random=False),
 )
-def test_batches_and_merged_scans_find_what_one_scan_does(
-    seed: int,
-    cuts: list[int],
-    order: Random,
-    *,
-    merged: bool,
-) -> None:
+def test_batches_find_what_one_scan_does(seed: int, cuts: list[int], order: Random) -> None:
     random = np.random.default_rng(seed)
     targets = (random.random((120, 2)) < 0.4).astype(float)
     targets[random.random((120, 2)) < 0.1] = np.nan
@@ -289,13 +285,156 @@ def test_batches_and_merged_scans_find_what_one_scan_does(
     order.shuffle(batches)
     scan = LeakScan(list(columns), labels)
     for rows in batches:
-        if merged:
-            other = LeakScan(list(columns), labels)
-            other.add(frame, targets, rows)
-            scan.merge(other)
-        else:
-            scan.add(frame[rows], targets[rows])
+        scan.add(frame[rows], targets[rows])
     assert scan.find() == whole.find()
+
+
+# features that tell a good part of a label
+
+
+def make_label(rows: int, positives: int) -> NDArray[np.float64]:
+    """Return targets (N, 1) in an order by chance."""
+    return np.random.default_rng(1).permutation(one_label(rows, positives))
+
+
+def test_a_flag_of_positives_alone_is_a_leak_though_many_lack_it() -> None:
+    targets = make_label(3_000, 150)
+    flag = targets[:, 0] * (np.random.default_rng(0).random(3_000) < 0.6)
+    raised = int(flag.sum())
+    (leak,) = find({"refund": flag.astype(int)}, targets)
+    assert leak == Leak("refund", "y0", "rule", "is 1", raised, raised, 150, 0.05)
+    assert leak.describe() == (
+        f"'refund' is 1 in {raised} rows, all of them among the 150 positives of 'y0' "
+        "(prevalence 5 %)"
+    )
+    words = ["chargeback" if one else "none" for one in flag]
+    (leak,) = find({"status": words}, targets)
+    assert (leak.rule, leak.rows, leak.hits) == ("is chargeback", raised, raised)
+    amounts = np.where(flag == 1, np.random.default_rng(0).random(3_000) + 1, 0)
+    (leak,) = find({"amount": amounts}, targets)
+    assert leak.rule is not None
+    assert leak.rule.startswith("is at least 1.0")
+    ids = [f"r{row}" if one else None for row, one in enumerate(flag)]
+    (leak,) = find({"refund_id": ids}, targets)
+    assert leak.rule == "is known"
+    (leak,) = find(
+        {"shipped": [None if one else f"s{row}" for row, one in enumerate(flag)]}, targets
+    )
+    assert leak.rule == "is missing"
+
+
+@pytest.mark.parametrize("kind", ["flag", "number", "codes"])
+def test_a_copy_of_the_label_with_few_errors_is_a_leak(kind: str) -> None:
+    random = np.random.default_rng(0)
+    targets = make_label(5_000, 250)
+    copy = targets[:, 0].astype(int)
+    copy[random.permutation(5_000)[:10]] ^= 1
+    column = {
+        "flag": copy,
+        "number": copy * 3 + random.random(5_000),
+        "codes": [
+            f"c{2 * code + flag}"
+            for code, flag in zip(random.integers(9, size=5_000), copy, strict=True)
+        ],
+    }[kind]
+    (leak,) = find({"x": column}, targets)
+    assert leak.how == "rule"
+    assert (leak.rows, leak.hits) == (int(copy.sum()), int((copy * targets[:, 0]).sum()))
+
+
+def test_strong_features_and_rare_categories_are_no_leaks() -> None:
+    """Values far out are all positive, and so is each of many values that a row or two have."""
+    random = np.random.default_rng(0)
+    targets = make_label(10_000, 500)
+    columns = {
+        "strong": 3 * targets[:, 0] + random.normal(size=10_000),
+        "rare": [f"c{code}" for code in random.integers(3_000, size=10_000)],
+        "fewer": [f"c{code}" for code in random.integers(900, size=10_000)],
+    }
+    assert roc_auc_score(targets[:, 0], columns["strong"]) > 0.95
+    assert not find(columns, targets)
+
+
+def test_a_common_label_is_not_told_by_any_rows() -> None:
+    """Where 95 % are positive, so are the rows of any flag."""
+    targets = 1 - make_label(10_000, 500)
+    flags = np.random.default_rng(0).integers(2, size=(10_000, 2))
+    assert not find({"a": flags[:, 0], "b": flags[:, 1].astype(str)}, targets)
+
+
+@settings(deadline=None, max_examples=60)
+@given(levels=st.integers(2, 500), seed=st.integers(0, 1_000), missing=st.sampled_from([0, 0.3]))
+def test_the_average_precision_of_a_number_alone(levels: int, seed: int, missing: float) -> None:
+    """Against scikit-learn, whose ranking has the missing cells last in both directions."""
+    random = np.random.default_rng(seed)
+    target = (random.random(300) < 0.2).astype(float)
+    values = random.integers(levels, size=300) + levels * target * random.random(300)
+    values[random.random(300) < missing] = np.nan
+    target[random.random(300) < 0.1] = np.nan
+    scan = LeakScan(["x"], ["y"])
+    scan.add(pl.DataFrame({"x": values}), target[:, None])
+    (found,) = scan.judge().strongest
+    known = ~np.isnan(target)
+    if found.how in {"higher", "lower"}:
+        signed = (values if found.how == "higher" else -values)[known]
+        ranking = np.where(np.isnan(signed), np.nanmin(signed) - 1, signed)
+    elif found.how in {"missing", "known"}:
+        ranking = np.isnan(values[known]) == (found.how == "missing")
+    else:
+        return
+    expected = average_precision_score(target[known], ranking)
+    assert found.average_precision == pytest.approx(expected)
+
+
+def test_categories_by_chance_come_near_the_prevalence() -> None:
+    random = np.random.default_rng(0)
+    target = (random.random(20_000) < 0.2).astype(float)
+    letters = np.array([f"c{code}" for code in range(900)])
+    columns = {
+        "rare": letters[random.integers(900, size=20_000)],
+        "telling": letters[(7 * target + random.integers(9, size=20_000)).astype(int) % 13],
+    }
+    scan = LeakScan(list(columns), ["y"])
+    scan.add(pl.DataFrame(columns), target[:, None])
+    telling, rare = scan.judge().strongest
+    assert (telling.column, telling.how) == ("telling", "category")
+    rates = {code: target[columns["telling"] == code].mean() for code in set(columns["telling"])}
+    expected = average_precision_score(target, [rates[code] for code in columns["telling"]])
+    assert telling.average_precision == pytest.approx(expected, abs=0.01)
+    assert rare.average_precision == pytest.approx(0.2, abs=0.02)
+
+
+def test_the_strongest_features_of_each_label_come_first() -> None:
+    random = np.random.default_rng(0)
+    targets = np.hstack([make_label(1_000, 100), make_label(1_000, 50)[::-1], np.zeros((1_000, 1))])
+    columns = {f"x{i}": i * targets[:, i % 2] + random.normal(size=1_000) for i in range(8)}
+    scan = LeakScan(list(columns), ["a", "b", "nothing"])
+    scan.add(pl.DataFrame(columns), targets)
+    strongest = scan.judge().strongest
+    assert [found.label for found in strongest] == ["a"] * 5 + ["b"] * 5
+    assert [found.column for found in strongest][:3] == ["x6", "x4", "x2"]
+    assert [found.column for found in strongest][5:8] == ["x7", "x5", "x3"]
+    scores = [found.average_precision for found in strongest]
+    assert scores[:5] == sorted(scores[:5], reverse=True)
+
+
+@pytest.mark.parametrize("size", [1, 30, 1_000])
+def test_of_many_rows_the_same_ones_are_kept_however_they_come(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "MOST_ROWS", 100)
+    frame = pl.DataFrame({"x": range(1_000)})
+    targets = as_targets((np.arange(1_000) % 3 == 0).astype(float)[:, None])
+    sample = RowSample(["x"])
+    for first in range(0, 1_000, size):
+        rows = slice(first, first + size)
+        sample.add(frame[rows], targets.take(rows))
+    kept = sample.rows(1)
+    assert kept is not None
+    assert kept[0]["x"].to_list() == np.sort(RowSample(["x"]).draw(1_000)).tolist()
+    assert kept[1].dense()[:, 0].tolist() == [float(x % 3 == 0) for x in kept[0]["x"]]
+    assert kept[0].height == 100
+    assert 400 < kept[0]["x"].mean() < 600
 
 
 # rows with the same features in two parts

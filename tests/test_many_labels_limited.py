@@ -21,7 +21,6 @@ from imbalance_cli import training
 from imbalance_cli.cli.app import main
 from imbalance_cli.evaluation import scored_rows
 from imbalance_cli.labels import encoding, targets
-from imbalance_cli.leaks import scanning
 from imbalance_cli.readers import svmlight
 from imbalance_cli.splits import covering
 from imbalance_cli.workflows import deciding, predictions
@@ -31,7 +30,6 @@ deciding.MOST_CELLS = training.MOST_CELLS = scored_rows.CELLS_AT_ONCE = targets.
 predictions.CELLS_AT_ONCE = 2**18
 covering.WATCHED_CELLS = 2**18
 svmlight.BLOCK = 2**18
-scanning.BATCH_ROWS = 2**12
 if main(["fit", small, "-q", "--overwrite"]):  # loads all that is needed
     sys.exit("the small fit failed")
 if dense == "dense":

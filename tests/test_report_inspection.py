@@ -12,6 +12,7 @@ from rich.console import Console
 
 from imbalance_cli.inspection import Candidate, Column, Finding, Inspection, LabelPair
 from imbalance_cli.labels import LabelCounts
+from imbalance_cli.leaks import Strength
 from imbalance_cli.report.inspection import PrevalenceBar, draw_inspection, to_csv, to_json
 
 FOUND = Inspection(
@@ -146,6 +147,7 @@ def test_json_has_these_keys() -> None:
         "guessed_labels",
         "pairs",
         "leaks",
+        "strongest",
         "candidates",
         "findings",
     ]
@@ -171,3 +173,26 @@ def test_json_has_these_keys() -> None:
     ]
     assert list(document["pairs"][0]) == ["first", "second", "together", "lift"]
     assert list(document["findings"][0]) == ["outcome", "column", "problem", "hint"]
+
+
+def test_the_strongest_features_are_a_table() -> None:
+    strongest = [
+        Strength("y_b", "size", 0.8125, "higher"),
+        Strength("y_b", "colour", 0.7, "category"),
+        Strength("y_a", "day", 0.25, "missing"),
+    ]
+    shown = draw(dataclasses.replace(FOUND, strongest=strongest))
+    lines = [line.split() for line in shown.splitlines()]
+    start = lines.index(["label", "feature", "alone", "average", "precision", "comes", "first"])
+    assert lines[start + 1 : start + 4] == [
+        ["y_b", "size", "0.812", "higher"],
+        ["colour", "0.700", "by", "category"],
+        ["y_a", "day", "0.250", "missing"],
+    ]
+    document = json.loads(to_json(dataclasses.replace(FOUND, strongest=strongest)))
+    assert document["strongest"][0] == {
+        "label": "y_b",
+        "column": "size",
+        "average_precision": 0.8125,
+        "how": "higher",
+    }

@@ -319,6 +319,67 @@ def test_each_part_has_every_label_that_enough_groups_have(
     check_disjoint(numbers, split.rows_of_parts())
 
 
+def share_of_groups(
+    groups: int, labels: int, seed: int, spread: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Return group numbers, targets, and the largest share of a label that a group has, (L,).
+
+    Groups differ in size by a log-normal factor, and some have a label in most of their rows.
+    """
+    random = np.random.default_rng(seed)
+    sizes = np.maximum(random.lognormal(2, spread, groups), 1).astype(int)
+    numbers = random.permutation(np.repeat(np.arange(groups), sizes))
+    rates = 0.3 / np.arange(1, labels + 1) ** 1.2
+    is_usual = random.random((groups, labels)) < rates / 2
+    cells = random.random((len(numbers), labels)) < np.where(is_usual[numbers], 0.8, rates / 2)
+    targets = cells.astype(float)
+    targets[:3] = 1  # so that no label is without
+    counts = [np.bincount(numbers, weights=column) for column in targets.T]
+    return numbers, targets, np.array([count.max() / count.sum() for count in counts])
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    groups=st.integers(100, 1_000),
+    labels=st.integers(1, 12),
+    seed=st.integers(0, 1_000),
+    spread=st.sampled_from([0.5, 1.0]),
+)
+def test_groups_leave_every_label_near_its_share(
+    groups: int, labels: int, seed: int, spread: float
+) -> None:
+    """Off by no more than the largest group of the label, in parts as in folds."""
+    numbers, targets, largest = share_of_groups(groups, labels, seed, spread)
+    split = cut(targets, SplitSection(seed=seed), groups=numbers)
+    total = targets.sum(axis=0)
+    for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
+        assert abs(len(part) / len(targets) - share) < 0.03
+        off = np.abs(targets[part].sum(axis=0) / total - share)
+        assert (off <= 0.02 + largest).all()
+    again = cut(targets, SplitSection(seed=seed), groups=numbers)
+    assert all(np.array_equal(a, b) for a, b in zip(parts(split), parts(again), strict=True))
+    names = [f"y{label}" for label in range(labels)]
+    if total.min() < 4:
+        return
+    folds = cut_folds(
+        targets, np.arange(len(targets)), SplitSection(), number=4, labels=names, groups=numbers
+    )
+    for fold in folds:
+        off = np.abs(targets[fold.held_out].sum(axis=0) / total - 0.25)
+        assert (off <= 0.02 + largest).all()
+
+
+def test_few_large_groups_are_moved_until_labels_are_even() -> None:
+    """Placed one after the other alone, a label would be 3.9 times its share of a part."""
+    numbers, targets, _ = share_of_groups(1_000, 20, seed=2, spread=1.5)
+    shares = np.array([0.7, 0.15, 0.15])
+    for seed in range(3):
+        split = cut(targets, SplitSection(seed=seed), groups=numbers)
+        held = np.stack([targets[part].sum(axis=0) for part in parts(split)]) / targets.sum(axis=0)
+        assert (held / shares[:, None]).max() < 1.6
+        assert np.abs([len(part) for part in parts(split)] / shares / len(targets) - 1).max() < 0.05
+
+
 def test_more_groups_than_are_placed_one_by_one() -> None:
     random = np.random.default_rng(0)
     sizes = random.integers(1, 4, LARGE_GROUPS + 5_000)

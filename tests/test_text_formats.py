@@ -227,6 +227,11 @@ def test_what_scikit_learn_writes_is_svmlight() -> None:
         assert is_svmlight(written.getvalue())
 
 
+def test_a_header_of_many_numbers_is_told_at_once() -> None:
+    header = b",".join(b"%03d" % number for number in range(1_000)) + b",y\n"
+    assert not is_svmlight(header + b"0," * 1_000 + b"1\n")
+
+
 @pytest.mark.parametrize("name", ["table", "table.dump", "table.txt", "table.2024"])
 def test_a_name_that_says_nothing(write: WriteFile, name: str) -> None:
     assert open_source(write(name, "a,y\n1,0\n2,1\n")).columns == ["a", "y"]

@@ -80,10 +80,10 @@ def inspect_source(
     columns = [scan.finish(choices.get(scan.column)) for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
-    found_leaks = leaks.find()
-    limits = [*source.remarks, *leaks.limits(), *labels.limits()]
+    found = leaks.judge()
+    limits = [*source.remarks, *leaks.limits(rows), *labels.limits()]
     judged = [column for column in columns if column.name not in source.own_groups]
-    findings = list_findings(judged, labels, counts, found_leaks, repeated_rows.repeats, limits)
+    findings = list_findings(judged, labels, counts, found.leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,
         rows=rows,
@@ -93,7 +93,8 @@ def inspect_source(
         labels=counts,
         guessed=not patterns,
         pairs=labels.pairs(MOST_PAIRS),
-        leaks=found_leaks,
+        leaks=found.leaks,
+        strongest=found.strongest,
         repeated_rows=repeated_rows.repeats,
         candidates=[] if label_columns else list(list_candidates(columns)),
         findings=sorted(findings, key=lambda finding: finding.outcome != "refused"),

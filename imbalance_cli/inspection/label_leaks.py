@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.labels.targets import SparseTargets
-from imbalance_cli.leaks import Leak, LeakScan
+from imbalance_cli.leaks import Findings, LeakScan
 from imbalance_cli.readers.cells import is_readable
 
 if TYPE_CHECKING:
@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 MOST_LABELS = 256
 """That features are held against, as in `fit`."""
 
-NO_LABEL = ""
-
 
 class LabelLeaks:
     """Looks for features that alone tell a label.
 
     Of more than MOST_LABELS labels it looks at the commonest of the first batch. Classes and tags
     are not all known before the last row: where the first batch has fewer, those that come up
-    later are added. A label that nothing is, NO_LABEL, has every row with a known cell as a
-    negative, and a new class or tag begins with what it has.
+    later are added.
 
     Args:
         labels: counts the labels, before they are looked at here.
@@ -59,30 +56,39 @@ class LabelLeaks:
                 if column not in self._others and is_readable(dtype)
             ]
             self._numbers = _choose(targets)
-            names = [labels.labels[number] for number in self._numbers]
-            self._scan = LeakScan(features, names if labels.is_binary else [NO_LABEL])
+            self._scan = LeakScan(features, [labels.labels[number] for number in self._numbers])
         if labels.is_binary:
             self._scan.add(table.frame, targets.select(self._numbers))
         else:  # in the order in which they came up, the commonest of a batch first
-            self._scan.grow([NO_LABEL, *labels.labels[:MOST_LABELS]], like=0)
+            self._scan.grow(labels.labels[:MOST_LABELS])
             numbers = np.arange(targets.shape[1])[:MOST_LABELS]
-            self._scan.add(table.frame, _with_no_label(targets.select(numbers), targets))
+            self._scan.add(table.frame, _as_sparse(targets.select(numbers)))
 
-    def find(self) -> list[Leak]:
-        """Return the leaks of the labels that can be read, in the order of columns and labels."""
+    def judge(self) -> Findings:
+        """Return what features say of the labels that can be read, in the order of these."""
         order = {count.label: i for i, count in enumerate(self._labels.counts())}
-        found = self._scan.find() if self._scan else []
-        columns = {leak.column: i for i, leak in enumerate(found)}
-        read = [leak for leak in found if leak.label in order]
-        return sorted(read, key=lambda leak: (columns[leak.column], order[leak.label]))
+        found = self._scan.judge() if self._scan else Findings([], [])
+        columns = {leak.column: i for i, leak in enumerate(found.leaks)}
+        leaks = [leak for leak in found.leaks if leak.label in order]
+        strongest = [strength for strength in found.strongest if strength.label in order]
+        return Findings(
+            sorted(leaks, key=lambda leak: (columns[leak.column], order[leak.label])),
+            sorted(strongest, key=lambda strength: order[strength.label]),
+        )
 
-    def limits(self) -> list[str]:
-        """Return a sentence where there are labels that were not looked at."""
+    def limits(self, rows: int) -> list[str]:
+        """Return a sentence where there are labels or rows, of so many, that were not looked at."""
+        sentences = []
         labels = len(self._labels.labels)
-        if labels <= MOST_LABELS:
-            return []
-        number = f"{MOST_LABELS} of {labels:,} labels"
-        return [f"likely leaks were looked for in {number}, the commonest of the first rows"]
+        if labels > MOST_LABELS:
+            number = f"{MOST_LABELS} of {labels:,} labels"
+            sentences.append(
+                f"likely leaks were looked for in {number}, the commonest of the first rows"
+            )
+        if self._scan is not None and rows > self._scan.most_rows:
+            number = f"{self._scan.most_rows:,} of {rows:,} rows"
+            sentences.append(f"likely leaks were looked for in {number}, drawn by chance")
+        return sentences
 
 
 def _choose(targets: Targets) -> NDArray[np.intp]:
@@ -91,11 +97,7 @@ def _choose(targets: Targets) -> NDArray[np.intp]:
     return np.sort(np.argsort(-positives, kind="stable")[:MOST_LABELS])
 
 
-def _with_no_label(chosen: Targets, targets: Targets) -> SparseTargets:
-    """Put a label before some of a column's, (B, l), that is 0 where any of all, (B, L), is known.
-
-    A cell of classes or tags is known for all of them, or for none.
-    """
-    rows, labels = chosen.positives().nonzero()
-    shape = len(chosen), chosen.shape[1] + 1
-    return SparseTargets.of(rows, labels + 1, shape, ~targets.known_rows())
+def _as_sparse(targets: Targets) -> SparseTargets:
+    """Return targets of classes or tags, which are known for all of a row or for none."""
+    rows, labels = targets.positives().nonzero()
+    return SparseTargets.of(rows, labels, targets.shape, ~targets.known_rows())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imbalance_cli.inspection.columns import Column
     from imbalance_cli.inspection.pairs import LabelPair
     from imbalance_cli.labels import LabelCounts
-    from imbalance_cli.leaks import Leak
+    from imbalance_cli.leaks import Leak, Strength
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Inspection:
         candidates: columns of two values, where no label was found.
         findings: what fit would refuse, then what it would warn of.
         group_columns: those that the format says are groups.
+        strongest: the features of each label that rank its rows best without any other.
     """
 
     source: str
@@ -81,6 +82,7 @@ class Inspection:
     candidates: list[Candidate]
     findings: list[Finding]
     group_columns: list[str] = dataclasses.field(default_factory=list)
+    strongest: list[Strength] = dataclasses.field(default_factory=list)
 
     @property
     def size(self) -> str:
@@ -123,6 +125,7 @@ class Inspection:
             "guessed_labels": self.guessed,
             "pairs": [dataclasses.asdict(pair) for pair in self.pairs],
             "leaks": [dataclasses.asdict(leak) for leak in self.leaks],
+            "strongest": [dataclasses.asdict(strength) for strength in self.strongest],
             "candidates": [dataclasses.asdict(candidate) for candidate in self.candidates],
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
         }

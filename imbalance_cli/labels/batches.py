@@ -45,13 +45,14 @@ def count_binary(source: Source, labels: list[str], settings: LabelSettings) -> 
     """
     encoder = LabelEncoder("binary", labels, labels, settings.positive)
     sums = np.zeros((3, len(labels)))
-    rows = 0
+    rows, heaviest = 0, 0.0
     for table, weights in _weighted_batches(source, labels, settings):
         targets = encoder.encode(table)
         targets, kept = apply_missing_policy(settings.missing or "mask", table, targets, labels)
         sums += targets.take(kept).counts(weights[kept])
         rows += int(kept.sum())
-    return _counts(rows, labels, sums, settings)
+        heaviest = max(heaviest, float(weights[kept].max(initial=0)))
+    return _counts(rows, labels, sums, settings, heaviest)
 
 
 def count_values(
@@ -68,7 +69,7 @@ def count_values(
     """
     vocabulary = Vocabulary(column, encoding, settings.separator)
     weight_of: collections.Counter[str] = collections.Counter()
-    total = blank = 0.0
+    total = blank = heaviest = 0.0
     rows = 0
     for source in sources:
         for table, weights in _weighted_batches(source, [column], settings):
@@ -79,13 +80,14 @@ def count_values(
             weight_of.update(_sum_weights(values, weights))
             rows += int((~missing).sum()) if settings.missing == "drop" else len(values)
             total += float(weights.sum())
+            heaviest = max(heaviest, float(weights.max(initial=0)))
             blank += float(weights[missing].sum())
     known = total if settings.missing == "negative" else total - blank
     absent = blank if settings.missing in {None, "mask"} else 0.0
     labels = vocabulary.labels(list_names([source.name for source in sources], most=3))
     positives = np.array([weight_of[label] for label in labels], np.float64)
     sums = np.stack([positives, known - positives, np.full(len(labels), absent)])
-    counted = _counts(rows, labels, sums, settings)
+    counted = _counts(rows, labels, sums, settings, heaviest)
     remarks = vocabulary.remarks(missing_is_given=settings.missing is not None)
     return dataclasses.replace(counted, remarks=tuple(remarks))
 
@@ -98,13 +100,18 @@ def _sum_weights(values: pl.Series, weights: NDArray[np.float64]) -> dict[str, f
 
 
 def _counts(
-    rows: int, labels: Sequence[str], sums: NDArray[np.float64], settings: LabelSettings
+    rows: int,
+    labels: Sequence[str],
+    sums: NDArray[np.float64],
+    settings: LabelSettings,
+    heaviest: float,
 ) -> Counts:
     """Return counts of positives, negatives and missing cells, (3, L), whole without weights."""
     plain = [side.tolist() for side in sums]
     if settings.sample_weight is None:
-        plain = [[round(value) for value in side] for side in plain]
-    return Counts(rows, [LabelCounts(*row) for row in zip(labels, *plain, strict=True)])
+        plain, heaviest = [[round(value) for value in side] for side in plain], 0.0
+    counts = [LabelCounts(*row) for row in zip(labels, *plain, strict=True)]
+    return Counts(rows, counts, heaviest=heaviest)
 
 
 def _weighted_batches(

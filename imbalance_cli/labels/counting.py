@@ -107,12 +107,15 @@ def count_sources(
         counts = add_counts([(s.name, count_labels(s, patterns, settings)) for s in sources])
     else:
         counts = _count_values(sources, patterns, settings)
-    if settings.sample_weight is not None and counts.rows and not counts.total:
-        from imbalance_cli.labels.sample_weights import no_weight
-
-        names = list_names([source.name for source in sources], most=3)
-        raise no_weight(names, settings.sample_weight)
     remarks = [remark for source in sources for remark in source.remarks]
+    if settings.sample_weight is not None and counts.rows:
+        from imbalance_cli.labels.sample_weights import describe_heaviest, no_weight
+
+        if not counts.total:
+            names = list_names([source.name for source in sources], most=3)
+            raise no_weight(names, settings.sample_weight)
+        total = counts.total / len(counts.labels)
+        remarks += describe_heaviest(settings.sample_weight, counts.heaviest, total, counts.rows)
     return dataclasses.replace(counts, remarks=(*remarks, *counts.remarks)) if remarks else counts
 
 

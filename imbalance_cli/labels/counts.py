@@ -54,11 +54,13 @@ class Counts:
         rows: how many.
         labels: the counts of each.
         remarks: what was noticed while they were counted.
+        heaviest: the largest sample weight of a row, 0 without weights.
     """
 
     rows: int
     labels: list[LabelCounts]
     remarks: tuple[str, ...] = ()
+    heaviest: float = 0.0
 
     @property
     def total(self) -> float:
@@ -112,4 +114,5 @@ def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
             )
         rows += part.rows
         total |= {counts.label: total[counts.label] + counts for counts in part.labels}
-    return Counts(rows, list(total.values()), tuple(remarks))
+    heaviest = max(part.heaviest for _, part in parts)
+    return Counts(rows, list(total.values()), tuple(remarks), heaviest)

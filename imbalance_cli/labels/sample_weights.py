@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from imbalance_cli.readers import Table
 
 HEAVIEST = 1e9
+LARGEST_SHARE = 0.05  # of all weight, that a row may have, if it is also
+LARGEST_MULTIPLE = 100  # times what a row has on average
 
 
 def no_weight(name: str, column: str) -> LabelError:
@@ -26,6 +28,22 @@ def no_weight(name: str, column: str) -> LabelError:
         f"{name}: column {column!r}: every sample weight is 0",
         hint="a sample weight says how much a row counts",
     )
+
+
+def describe_heaviest(column: str, heaviest: float, total: float, rows: int) -> list[str]:
+    """Return a sentence where one row of many has a good part of all weight.
+
+    Args:
+        column: of the weights.
+        heaviest: the largest weight.
+        total: the sum of all weights.
+        rows: how many there are.
+    """
+    if heaviest < max(LARGEST_SHARE, LARGEST_MULTIPLE / max(rows, 1)) * total or not total:
+        return []
+    share = f"{100 * heaviest / total:.3g} % of all sample weight ({heaviest:,.10g})"
+    meaning = "what is counted, learned and measured depends on that row"
+    return [f"column {column!r}: one row of {rows:,} has {share}: {meaning}"]
 
 
 def read_sample_weights(table: Table, column: str) -> NDArray[np.float64]:

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import FeatureError
 from imbalance_cli.labels.targets import as_targets
-from imbalance_cli.leaks.trackers import Categories, Extremes, Missing
-from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.leaks.judging import judge_feature
+from imbalance_cli.leaks.reading import list_blocks, read_codes
+from imbalance_cli.leaks.sampling import RowSample, most_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.leaks.trackers import Flags
+    from imbalance_cli.leaks.judging import Floats, Judged
+    from imbalance_cli.leaks.reading import Block, Codes
     from imbalance_cli.readers import Table
 
-BATCH_ROWS = 2**16
+MOST_STRONGEST = 5  # features named of each label
 
 HOW = {
     "higher": "it is higher for every positive than for any negative",
@@ -35,33 +36,90 @@ HOW = {
     "category": "no value of it has both positives and negatives",
 }
 
+RULES = {
+    "value": "is {}",
+    "higher": "is at least {}",
+    "lower": "is at most {}",
+    "missing": "is missing",
+    "known": "is known",
+    "category": "has a value that is mostly positive",
+}
+WAYS = tuple(RULES)
+
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """A feature that alone tells a label in all rows looked at.
+    """A feature that alone tells a label, or a good part of its positives.
 
     Attributes:
         column: the feature.
         label: what it tells.
-        how: a key of HOW: higher, lower, missing, known or category.
+        how: a key of HOW where it tells the label in all rows looked at, else "rule".
+        rule: what rows that are nearly all positive have in common, as "is 1"; None if not "rule".
+        rows: how many these are.
+        hits: how many of them are positive.
+        positives: of the label in all rows looked at.
+        prevalence: of the label in these.
     """
 
     column: str
     label: str
     how: str
+    rule: str | None = None
+    rows: int | None = None
+    hits: int | None = None
+    positives: int | None = None
+    prevalence: float | None = None
 
     def describe(self) -> str:
         """Return the leak in words."""
-        return f"{self.column!r} alone tells {self.label!r}: {HOW[self.how]}"
+        if self.rule is None or self.prevalence is None:
+            return f"{self.column!r} alone tells {self.label!r}: {HOW[self.how]}"
+        among = "all" if self.hits == self.rows else f"{self.hits:,}"
+        return (
+            f"{self.column!r} {self.rule} in {self.rows:,} rows, {among} of them among the "
+            f"{self.positives:,} positives of {self.label!r} (prevalence "
+            f"{100 * self.prevalence:.3g} %)"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Strength:
+    """How well a feature ranks the rows of a label without any other.
+
+    Attributes:
+        label: whose positives are to come first.
+        column: the feature.
+        average_precision: of the ranking, in the rows looked at.
+        how: higher or lower values first, missing or known ones first, or by the rate of a
+            category in other rows.
+    """
+
+    label: str
+    column: str
+    average_precision: float
+    how: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What features alone say of labels.
+
+    Attributes:
+        leaks: in the order of the columns and labels, one a pair.
+        strongest: the MOST_STRONGEST features of each label with a positive, the best first.
+    """
+
+    leaks: list[Leak]
+    strongest: list[Strength]
 
 
 class LeakScan:
-    """Looks for features that alone tell a label, batch after batch.
+    """Looks for features that alone tell a label in rows that stream past.
 
-    A column of numbers or dates is told by its values where it is known, any column by whether it
-    is missing, and one of at most MOST_CATEGORIES distinct texts by these where it is known. Found
-    is what is perfect in at least LEAST positives and negatives, and in so many that an unrelated
-    column would be so with a chance of at most LARGEST_CHANCE (see trackers.py).
+    At most sampling.MOST_ROWS rows, drawn by chance, are kept and judged. A column is judged by its
+    values where they are numbers or dates, by whether it is missing, and by its distinct cells
+    where these are at most judging.MOST_CATEGORIES.
 
     Args:
         columns: the features.
@@ -69,8 +127,14 @@ class LeakScan:
     """
 
     def __init__(self, columns: Sequence[str], labels: Sequence[str]) -> None:
+        self._columns = list(columns)
         self._labels = list(labels)
-        self._columns = {column: _Column(len(labels)) for column in columns}
+        self._sample = RowSample(columns)
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows are judged at most."""
+        return most_rows(len(self._columns))
 
     def add(
         self,
@@ -84,46 +148,35 @@ class LeakScan:
             frame: N rows.
             targets: (N, L); floats are NaN where missing.
             rows: the row numbers to look at; all if None.
+        """
+        targets = as_targets(targets)
+        if rows is not None:
+            frame, targets = frame.select(self._columns)[rows], targets.take(rows)
+        self._sample.add(frame, targets)
+
+    def grow(self, labels: Sequence[str]) -> None:
+        """Append classes or tags, which are 0 in the known rows so far.
+
+        Args:
+            labels: the names, (L,), those known so far first.
+        """
+        self._labels = list(labels)
+
+    def judge(self) -> Findings:
+        """Return what the features say.
 
         Raises:
             FeatureError: a column holds what is neither number, date nor text.
         """
-        targets = as_targets(targets)
-        rows = np.arange(frame.height) if rows is None else rows
-        for first in range(0, len(rows), BATCH_ROWS):
-            batch = rows[first : first + BATCH_ROWS]
-            # column by column, since a tracker looks at one label at a time
-            cells = np.asfortranarray(targets.take(batch).dense())
-            sides = (cells == 1, cells == 0)
-            for name, column in self._columns.items():
-                if column.is_open:
-                    column.add(_refuse_nested(frame[name]).alias(CELL).gather(batch), sides)
-
-    def grow(self, labels: Sequence[str], like: int) -> None:
-        """Append labels, which in the rows so far are what label number `like` is.
-
-        Args:
-            labels: the names, (L,), those known so far first.
-            like: the number of a label without a positive, so that no column was given up that
-                could tell a new one.
-        """
-        added = len(labels) - len(self._labels)
-        for column in self._columns.values() if added else ():
-            column.grow(like, added)
-        self._labels = list(labels)
-
-    def merge(self, other: LeakScan) -> None:
-        """Take in what another scan for the same columns and labels saw in other rows."""
-        for name, column in self._columns.items():
-            column.merge(other._columns[name])
+        kept = self._sample.rows(len(self._labels))
+        if kept is None:
+            return Findings([], [])
+        frame, targets = kept
+        return _judge(self._columns, frame.get_column, self._labels, targets)
 
     def find(self) -> list[Leak]:
-        """Return the leaks, in the order of the columns and labels, one way a pair."""
-        return [
-            Leak(name, self._labels[label], how)
-            for name, column in self._columns.items()
-            for label, how in sorted(column.find().items())
-        ]
+        """Return the leaks alone of what `judge` returns."""
+        return self.judge().leaks
 
 
 def find_leaks(
@@ -145,89 +198,85 @@ def find_leaks(
     Raises:
         FeatureError: a column holds what is neither number, date nor text.
     """
-    scan = LeakScan(columns, labels)
-    scan.add(table.frame, targets, rows)
-    return scan.find()
+    rows = rows[RowSample(columns).draw(len(rows))]
+    targets = as_targets(targets).take(rows)
+    return _judge(columns, lambda name: table.frame[name].gather(rows), labels, targets).leaks
 
 
-class _Column:
-    """The trackers of a column that could still find something; None where one was given up."""
+def _judge(
+    columns: Sequence[str],
+    read: Callable[[str], pl.Series],
+    labels: Sequence[str],
+    targets: Targets,
+) -> Findings:
+    """Judge columns of N rows, one in memory at a time, against targets, (N, L)."""
+    blocks = list(list_blocks(targets))
+    strongest = _Strongest(len(labels))
+    leaks: list[Leak] = []
+    for number, column in enumerate(columns):
+        codes = read_codes(read(column))
+        found: dict[int, Leak] = {}
+        for block in blocks:
+            tests = len(columns) * len(labels)
+            own = codes.codes[block.rows]
+            judged = judge_feature(own, block, is_ordered=codes.is_ordered, tests=tests)
+            strongest.add(number, block.labels, judged.scores)
+            for place in judged.perfect.keys() | judged.rules.keys():
+                label = int(block.labels[place])
+                found[label] = _name_leak(judged, place, block, column, labels[label], codes)
+        leaks += [found[label] for label in sorted(found)]
+    positives = targets.counts()[0]
+    return Findings(leaks, list(strongest.list_of(columns, labels, positives > 0)))
+
+
+def _name_leak(
+    judged: Judged, place: int, block: Block, column: str, label: str, codes: Codes
+) -> Leak:
+    if place in judged.perfect:
+        return Leak(column, label, judged.perfect[place])
+    rule = judged.rules[place]
+    positives = int(block.positives[place])
+    return Leak(
+        column,
+        label,
+        "rule",
+        RULES[rule.how].format(codes.show(rule.code)),
+        rule.rows,
+        rule.hits,
+        positives,
+        positives / len(block.rows),
+    )
+
+
+class _Strongest:
+    """The features with the highest average precisions so far, of each label."""
 
     def __init__(self, labels: int) -> None:
-        self._numbers: Extremes | None = Extremes(labels)
-        self._dates: Extremes | None = Extremes(labels)
-        self._missing: Missing | None = Missing(labels)
-        self._categories: Categories | None = Categories(labels)
+        self._scores = np.full((MOST_STRONGEST, labels), -np.inf)
+        self._columns = np.zeros((MOST_STRONGEST, labels), np.intp)
+        self._ways = np.zeros((MOST_STRONGEST, labels), np.intp)
 
-    @property
-    def is_open(self) -> bool:
-        return any((self._numbers, self._dates, self._missing, self._categories))
+    def add(self, column: int, labels: NDArray[np.intp], scores: dict[str, Floats]) -> None:
+        """Take in the scores, (l,), of a column for some labels, by how it ranks rows."""
+        of_ways = np.stack(list(scores.values()))
+        best = of_ways.max(axis=0)
+        is_new = best > self._scores[-1, labels]
+        if not is_new.any():
+            return
+        labels, best, of_ways = labels[is_new], best[is_new], of_ways[:, is_new]
+        ways = np.array([WAYS.index(how) for how in scores])[of_ways.argmax(axis=0)]
+        pool = np.vstack([self._scores[:, labels], best])
+        order = np.argsort(-pool, axis=0, kind="stable")[:MOST_STRONGEST]
+        for kept, new in ((self._scores, pool[-1]), (self._columns, column), (self._ways, ways)):
+            own = np.vstack([kept[:, labels], np.broadcast_to(new, len(labels))])
+            kept[:, labels] = np.take_along_axis(own, order, axis=0)
 
-    def add(self, cells: pl.Series, sides: tuple[Flags, Flags]) -> None:
-        texts = None
-        if self._numbers:
-            parsed = parse_numbers(cells)
-            texts = parsed.texts
-            if parsed.bad_row is not None:
-                self._numbers = None
-            else:
-                self._numbers.add(_to_floats(parsed.values), sides)
-                if parsed.values.null_count() < len(cells):
-                    self._dates = None  # a number is no date
-        if self._dates:
-            parsed = parse_dates(cells)
-            if parsed.bad_row is None:
-                self._dates.add(_to_floats(parsed.values), sides)
-            else:
-                self._dates = None
-        if self._missing or self._categories:
-            texts = parse_texts(cells) if texts is None else texts
-            if self._missing:
-                self._missing.add(texts.is_null().to_numpy(), sides)
-            if self._categories:
-                self._categories.add(texts, sides)
-        self._give_up()
-
-    def grow(self, like: int, added: int) -> None:
-        for tracker in (self._numbers, self._dates, self._missing, self._categories):
-            if tracker:
-                tracker.grow(like, added)
-
-    def merge(self, other: _Column) -> None:
-        for name in ("_numbers", "_dates", "_missing", "_categories"):
-            mine, its = getattr(self, name), getattr(other, name)
-            if mine and its:
-                mine.merge(its)
-            else:
-                setattr(self, name, None)
-        self._give_up()
-
-    def find(self) -> dict[int, str]:
-        """Return how the column tells each label that it tells, by the label's number."""
-        found: dict[int, str] = {}
-        for tracker in (self._missing, self._numbers, self._dates, self._categories):
-            for how, flags in tracker.find().items() if tracker else ():
-                for label in np.flatnonzero(flags).tolist():
-                    found.setdefault(label, how)
-        return found
-
-    def _give_up(self) -> None:
-        for name in ("_numbers", "_dates", "_missing", "_categories"):
-            tracker = getattr(self, name)
-            if tracker and not tracker.is_open:
-                setattr(self, name, None)
-
-
-def _to_floats(values: pl.Series) -> NDArray[np.float64]:
-    """Return numbers, NaN where missing."""
-    return values.to_numpy().astype(np.float64, copy=False)
-
-
-def _refuse_nested(cells: pl.Series) -> pl.Series:
-    if not is_readable(cells.dtype):
-        raise FeatureError(
-            f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
-            "category",
-            hint=f"data.exclude: [{cells.name}]",
-        )
-    return cells
+    def list_of(
+        self, columns: Sequence[str], labels: Sequence[str], has_positive: NDArray[np.bool_]
+    ) -> Iterator[Strength]:
+        for label in np.flatnonzero(has_positive).tolist():
+            for score, column, way in zip(
+                self._scores[:, label], self._columns[:, label], self._ways[:, label], strict=True
+            ):
+                if score > 0:
+                    yield Strength(labels[label], columns[column], float(score), WAYS[way])

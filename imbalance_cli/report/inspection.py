@@ -33,6 +33,14 @@ BINARY = 2
 LONGEST_VALUE = 14
 LONGEST_FINDING = 300
 LONGEST_NAME = 26
+MOST_STRONGEST = 5  # labels whose strongest features are shown
+COMES_FIRST = {
+    "higher": "higher",
+    "lower": "lower",
+    "missing": "missing",
+    "known": "known",
+    "category": "by category",
+}
 STYLES = {"refused": "red", "warned": "yellow"}
 
 
@@ -49,7 +57,8 @@ def to_json(inspection: Inspection) -> bytes:
                   "distinct_is_exact", "minimum", "maximum", "example"}],
      "labels": [{"label", "positives", "negatives", "missing", "prevalence"}], "guessed_labels",
      "pairs": [{"first", "second", "together", "lift"}],
-     "leaks": [{"column", "label", "how"}],
+     "leaks": [{"column", "label", "how", "rule", "rows", "hits", "positives", "prevalence"}],
+     "strongest": [{"label", "column", "average_precision", "how"}],
      "candidates": [{"column", "positive", "needs_positive", "positives", "negatives"}],
      "findings": [{"outcome", "column", "problem", "hint"}]}
     """
@@ -75,6 +84,11 @@ def draw_inspection(inspection: Inspection) -> RenderableType:
         parts.append(
             Text("lift: times as often as if the two were independent", style="dim"),
         )
+    if inspection.strongest:
+        parts += [Text(), _draw_strongest(inspection)]
+        more = len({strength.label for strength in inspection.strongest}) > MOST_STRONGEST
+        all_of_them = "; --format json has all labels" if more else ""
+        parts.append(Text(f"by chance: about the prevalence{all_of_them}", style="dim"))
     if inspection.candidates:
         parts += [Text(), _draw_candidates(inspection)]
     return Group(*parts, *_draw_findings(inspection))
@@ -186,6 +200,25 @@ def _draw_pairs(inspection: Inspection) -> Table:
             f"{pair.together:,}",
             f"{pair.lift:.3g}",
         )
+    return table
+
+
+def _draw_strongest(inspection: Inspection) -> Table:
+    """Return the strongest features of the commonest labels."""
+    table = _table("label", "feature alone")
+    table.add_column("average precision", justify="right", no_wrap=True)
+    table.add_column("comes first", no_wrap=True)
+    commonest = sorted(inspection.labels, key=lambda label: -(label.prevalence or 0))
+    shown = commonest[: MOST_STRONGEST if len(commonest) <= MOST_LABELS else 1]
+    for label in shown:
+        own = [strength for strength in inspection.strongest if strength.label == label.label]
+        for place, strength in enumerate(own):
+            table.add_row(
+                "" if place else _name(label.label),
+                _name(strength.column),
+                f"{strength.average_precision:.3f}",
+                COMES_FIRST[strength.how],
+            )
     return table
 
 

@@ -1,6 +1,6 @@
 """Cutting rows into train, valid and test, and into folds."""
 
-from imbalance_cli.splits.checks import check_disjoint, check_order, labels_without
+from imbalance_cli.splits.checks import check_disjoint, check_order, labels_without, unlike_parts
 from imbalance_cli.splits.covering import is_far
 from imbalance_cli.splits.cutting import choose_strategy, cut
 from imbalance_cli.splits.folds import Fold, cut_folds
@@ -23,4 +23,5 @@ __all__ = [
     "interleave",
     "is_far",
     "labels_without",
+    "unlike_parts",
 ]

@@ -9,6 +9,7 @@ import itertools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy.special
 
 from imbalance_cli.errors import SplitError
 from imbalance_cli.labels.targets import as_targets
@@ -16,8 +17,13 @@ from imbalance_cli.labels.targets import as_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.splits.parts import Floats, Groups, Rows, Split
+
+RATIO = 2.0  # of the rates of a label in two parts, from which they are unlike
+LARGEST_CHANCE = 1e-4  # that parts cut by chance would be so unlike
 
 
 def _count_from_0(row: int) -> str:
@@ -79,6 +85,41 @@ def check_order(
                 f"{show(first)} is in {later}",
                 hint=f"{later} needs the later rows; or drop data.time",
             )
+
+
+def unlike_parts(
+    split: Split, targets: Targets | Floats
+) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """Return which labels, (L,), two parts have at rates that differ far beyond chance.
+
+    Of all positives in the two, those in one are binomial, were the rates the same; Bonferroni's
+    correction is for pairs and labels. The rates have to differ RATIO times at that, and both
+    parts have to have positives. Parts without rows are left out.
+
+    Args:
+        split: the rows of each part.
+        targets: (N, L); floats are NaN where missing.
+    """
+    targets = as_targets(targets)
+    counts = {
+        name: targets.take(rows).counts()[:2]
+        for name, rows in split.rows_of_parts().items()
+        if len(rows)
+    }
+    pairs = list(itertools.combinations(counts, 2))
+    unlike = {}
+    for one, other in pairs:
+        hits = np.stack([counts[one][0], counts[other][0]])
+        rows = np.stack([counts[part].sum(axis=0) for part in (one, other)])
+        rates = hits / np.maximum(rows, 1)
+        both, share = hits.sum(axis=0).astype(np.int64), rows[0] / np.maximum(rows.sum(axis=0), 1)
+        chance = 2 * np.minimum(
+            scipy.special.bdtr(hits[0], both, share), scipy.special.bdtr(hits[1], both, 1 - share)
+        )
+        far = chance * len(pairs) * targets.shape[1] < LARGEST_CHANCE
+        unlike[one, other] = far & (rates.min(axis=0) > 0)
+        unlike[one, other] &= rates.max(axis=0) > RATIO * rates.min(axis=0)
+    return unlike
 
 
 def labels_without(

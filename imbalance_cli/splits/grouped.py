@@ -18,10 +18,15 @@ from imbalance_cli.splits.stratified import stratify
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.labels.targets import Flags, Numbers, Targets
     from imbalance_cli.splits.parts import Groups, PartNumbers, Rows
 
 LARGE_GROUPS = 10_000  # so many are placed one after the other; the others are small beside them
+STEPS = 1_000  # the most moves that even out
+EVEN = 0.02  # of a share: parts that are as near to it are left
+NEGLIGIBLE = 1e-9
 
 
 def cut_groups(
@@ -133,10 +138,49 @@ def _place(
         parts[group] = part
         have[part, sides] += amounts
     rest = order[LARGE_GROUPS:]
-    if len(rest):
-        open_shares = np.maximum(wanted[:, 0] - have[:, 0], 0)
-        by_size = np.argsort(-sizes[rest], kind="stable")
-        groups, labels = positives[rest].nonzero()
-        presence = SparseTargets.of(groups, labels, (len(rest), positives.shape[1]))
-        parts[rest] = stratify(presence, open_shares, random, order=by_size)
+    if not len(rest):
+        return _even_out(content, parts, wanted[:, 0])
+    open_shares = np.maximum(wanted[:, 0] - have[:, 0], 0)
+    by_size = np.argsort(-sizes[rest], kind="stable")
+    groups, labels = positives[rest].nonzero()
+    presence = SparseTargets.of(groups, labels, (len(rest), positives.shape[1]))
+    parts[rest] = stratify(presence, open_shares, random, order=by_size)
     return parts
+
+
+def _even_out(content: sp.csr_array, parts: Rows, shares: NDArray[np.float64]) -> Rows:
+    """Move a group at a time, the one that helps most, until every part is near its shares.
+
+    Few large groups leave no way to even out by those that are placed last. What falls is the sum
+    over parts and sides of (have - share)^2 / share, of all rows of the side.
+
+    Args:
+        content: (G, 1 + L) of all rows and of the positives of each label, what each group has.
+        parts: (G,) part numbers.
+        shares: (P,) of each part; one of 0 stays empty.
+
+    Returns:
+        (G,) part numbers.
+    """
+    wanted = np.flatnonzero(shares > 0)
+    share = shares[wanted]
+    place = np.searchsorted(wanted, parts)
+    have = np.stack([content[place == part].sum(axis=0) for part in range(len(wanted))])
+    squares = content.power(2).sum(axis=1)
+    groups = np.arange(len(parts))
+    for _ in range(STEPS):
+        off = have / share[:, None] - 1
+        if np.abs(off[:, content.sum(axis=0) > 0]).max() <= EVEN:
+            break
+        pull = 2 * (content @ off.T)  # (G, P)
+        change = pull + squares[:, None] / share
+        change += (squares / share[place] - pull[groups, place])[:, None]
+        change[groups, place] = 0
+        group, part = (int(number) for number in divmod(change.argmin(), len(share)))
+        if change[group, part] > -NEGLIGIBLE:
+            break
+        moved = content[[group]].toarray()[0]
+        have[place[group]] -= moved
+        have[part] += moved
+        place[group] = part
+    return wanted[place]

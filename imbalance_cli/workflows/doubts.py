@@ -12,6 +12,9 @@ import numpy as np
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.features import describe_missing_words
 from imbalance_cli.labels import list_names, select_labels
+from imbalance_cli.labels.sample_weights import describe_heaviest
+from imbalance_cli.leaks import most_rows
+from imbalance_cli.splits import unlike_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +25,15 @@ if TYPE_CHECKING:
 
 MOST_LEAKS = 5  # described one by one
 MANY = 0.01  # of a part
+MOST_UNLIKE = 5  # labels described one by one
+UNLIKE = {
+    ("train", "valid"): "the epoch, the calibration and the thresholds are chosen on rows unlike "
+    "those learned from",
+    ("train", "test"): "the report is of rows unlike those learned from",
+    ("valid", "test"): "the calibration and the thresholds are chosen on rows unlike those of the "
+    "report",
+}
+"""What it means that two parts have a label at other rates; the first pair that does counts."""
 
 
 def list_doubts(
@@ -51,7 +63,12 @@ def list_doubts(
             f"data.exclude: [{column}] leaves it out"
         )
     yield from _doubt_parts(data, learnable)
+    yield from _doubt_rates(data)
     yield from _doubt_groups(roles, data)
+    if roles.sample_weight is not None and data.weights is not None:
+        weights = data.weights[data.split.train]
+        heaviest, total = float(weights.max(initial=0)), float(weights.sum())
+        yield from describe_heaviest(roles.sample_weight, heaviest, total, len(weights))
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
     for leak in leaks[:MOST_LEAKS]:
@@ -61,11 +78,14 @@ def list_doubts(
         yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"
 
 
-def list_facts(data: LabelledTable, scan: Scan) -> Iterator[str]:
+def list_facts(roles: Roles, data: LabelledTable, scan: Scan) -> Iterator[str]:
     """Yield a sentence for each thing that was done to the rows, which no number suffers from."""
     yield from data.notes
     for column, words in scan.preprocessing.missing_words.items():
         yield f"{column}: {describe_missing_words(words)}"
+    trained, judged = len(data.split.train), most_rows(len(roles.features))
+    if judged < trained:
+        yield f"likely leaks were looked for in {judged:,} of {trained:,} train rows, by chance"
     if scan.labels < len(data.labels):
         yield (
             f"likely leaks were looked for in the {scan.labels} commonest of "
@@ -97,6 +117,24 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
             names = list_names([data.labels[label] for label in without])
             outcome = one if len(without) == 1 else many
             yield f"no positive in the {part} part for {names}: {outcome}"
+
+
+def _doubt_rates(data: LabelledTable) -> Iterator[str]:
+    """Name labels that are far more frequent in one part than in another."""
+    unlike = unlike_parts(data.split, data.targets)
+    labels = np.flatnonzero(np.any(list(unlike.values()), axis=0)) if unlike else np.arange(0)
+    for label in labels[:MOST_UNLIKE].tolist():
+        shown = []
+        for part, rows in data.split.rows_of_parts().items():
+            positives, negatives, _ = data.targets.take(rows).select(np.array([label])).counts()
+            known = float(positives[0] + negatives[0])
+            if known:
+                shown.append(f"{100 * positives[0] / known:.3g} % of {part}")
+        meaning = next(UNLIKE[pair] for pair, flags in unlike.items() if flags[label])
+        yield f"{data.labels[label]!r} is positive in {', '.join(shown)}: {meaning}"
+    if len(labels) > MOST_UNLIKE:
+        names = list_names([data.labels[label] for label in labels])
+        yield f"{len(labels):,} labels in all differ so between parts: {names}"
 
 
 def _doubt_groups(roles: Roles, data: LabelledTable) -> Iterator[str]:

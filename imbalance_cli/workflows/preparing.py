@@ -151,7 +151,7 @@ def prepare(
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan):
         warn(sentence)
-    for sentence in list_facts(data, scan):
+    for sentence in list_facts(roles, data, scan):
         remarks.append(sentence)
         observer.noted(sentence)
     # a label that cannot be learned is missing everywhere, and so adds nothing to any loss

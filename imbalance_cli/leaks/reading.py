@@ -1,0 +1,122 @@
+"""A column and the labels as numbers that can be counted.
+
+Shapes: N rows, L labels, l of the labels, R rows in which these are known, Q positives in them,
+K distinct values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbalance_cli.errors import FeatureError
+from imbalance_cli.labels.targets import label_blocks
+from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from imbalance_cli.labels.targets import Targets
+
+ABSENT = -1  # the code of a missing cell
+FOLDS = 5  # a row is scored by the rows of its category in the other folds
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """A column, each distinct value by its number.
+
+    Attributes:
+        codes: (N,) from 0 up, ABSENT where missing; in rising order of numbers and dates.
+        cells: (N,) as they stand.
+        is_ordered: whether they are numbers or dates.
+    """
+
+    codes: NDArray[np.int64]
+    cells: pl.Series
+    is_ordered: bool
+
+    def show(self, code: int) -> str:
+        """Return a value as it stood in the first row that has it."""
+        return str(self.cells[int((self.codes == code).argmax())])
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Labels that are known in the same rows.
+
+    Attributes:
+        labels: (l,) their numbers.
+        rows: (R,) the rows in which they are known.
+        positives: (l,) of each.
+        row: (Q,) of each positive cell, a place in `rows`, label by label.
+        label: (Q,) of each positive cell, a place in `labels`.
+        fold: (R,) of each row, by chance.
+    """
+
+    labels: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    positives: NDArray[np.int64]
+    row: NDArray[np.intp]
+    label: NDArray[np.intp]
+    fold: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.intp], rows: NDArray[np.intp], targets: Targets) -> Block:
+        """Return a block of targets, (N, L)."""
+        ones = targets.take(rows).select(labels).positives().tocsc()
+        positives = np.diff(ones.indptr).astype(np.int64)
+        label = np.repeat(np.arange(len(labels)), positives)
+        fold = np.random.default_rng(0).integers(FOLDS, size=len(rows))
+        return cls(labels, rows, positives, ones.indices, label, fold)
+
+
+def read_codes(cells: pl.Series) -> Codes:
+    """Read a column, (N,), as numbers or dates where every known cell is one, or else as texts.
+
+    Raises:
+        FeatureError: it holds what is neither number, date nor text.
+    """
+    if not is_readable(cells.dtype):
+        raise FeatureError(
+            f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
+            "category",
+            hint=f"data.exclude: [{cells.name}]",
+        )
+    cells = cells.alias(CELL)
+    for parse in (parse_numbers, parse_dates):
+        parsed = parse(cells)
+        if parsed.bad_row is None:
+            values = parsed.values.to_numpy()
+            return Codes(_number(values, np.isnan(values)), cells, is_ordered=True)
+    texts = parse_texts(cells)
+    hashes = texts.hash().to_numpy()  # two of a million texts share one with a chance of 3e-8
+    return Codes(_number(hashes, texts.is_null().to_numpy()), texts, is_ordered=False)
+
+
+def _number(values: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the place of each value among the distinct ones, (N,), ABSENT where missing."""
+    codes = np.full(len(values), ABSENT)
+    codes[~missing] = np.unique(values[~missing], return_inverse=True)[1]
+    return codes
+
+
+def list_blocks(targets: Targets) -> Iterator[Block]:
+    """Yield all labels of targets, (N, L), those known in the same rows together."""
+    labels = np.arange(targets.shape[1])
+    known = targets.known_rows()
+    if np.array_equal(known, ~targets.incomplete_rows()):
+        yield Block.of(labels, np.flatnonzero(known), targets)
+        return
+    alike: dict[bytes, list[int]] = {}
+    for block, cells in label_blocks(targets, labels):
+        for label, column in zip(block.tolist(), cells.T, strict=True):
+            alike.setdefault(np.packbits(~np.isnan(column)).tobytes(), []).append(label)
+    for packed, together in alike.items():
+        flags = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(targets))
+        yield Block.of(np.array(together), np.flatnonzero(flags), targets)
