@@ -170,3 +170,9 @@ def test_what_says_nothing_to_other_formats(
 def test_what_no_comment_begins_with(write: WriteFile, comment: str) -> None:
     path = write("t.csv", "a,y\n1,0\n2,1\n")
     refuse("weights", path, "--comment", comment, says="--comment (data.comment): ")
+
+
+def test_a_row_among_the_names_is_thought_of(write: WriteFile) -> None:
+    refuse("weights", write("t.csv", "5.1,3.5,a\n4.9,3.1,b\n"), hint="--no-header (data.header")
+    twice = write("u.csv", "5.1,5.1,a\n4.9,3.1,b\n")
+    refuse("weights", twice, says="two columns are called '5.1'", hint="--no-header")

@@ -8,6 +8,7 @@ import types
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, nearest
+from imbalance_cli.readers.first_lines import is_number
 from imbalance_cli.readers.renamed import is_bare
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def no_label_found(source: Source, others: Sequence[str] = ()) -> LabelError:
     hint = "say which are labels: --labels NAME, or data.labels in a config"
     if len(source.columns) == 1 and MARK.search(source.columns[0]):
         hint += "; or what separates the cells: --delimiter (data.delimiter)"
+    if any(map(is_number, source.columns)):
+        hint += "; or --no-header (data.header: false), if these are the cells of a row"
     return LabelError(
         f"{source.name}: no column is called y, label, target or y_*{more}; "
         f"the columns are {list_names(source.columns)}",

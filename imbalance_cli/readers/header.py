@@ -154,7 +154,10 @@ def _name_columns(
     twice = [column for column, count in collections.Counter(columns).items() if count > 1]
     if twice:
         raise doubt or SourceError(
-            f"{name}: line {line}: two columns are called {twice[0]!r}", hint="rename one"
+            f"{name}: line {line}: two columns are called {twice[0]!r}",
+            hint="--no-header (data.header: false) if the line is a row; else rename one"
+            if is_number(twice[0])
+            else "rename one",
         )
     return columns
 
