@@ -205,7 +205,7 @@ CHANGES: list[tuple[str, Callable[[bytes], bytes], str]] = [
     (RUN, lambda content: edit(json.loads(content), precision="\ud800"), "its checksum differs"),
     (RUN, lambda content: edit(json.loads(content), format_version=1), "format version 1, and"),
     (RUN, lambda content: edit(json.loads(content), format_version=6), "format version 6, and"),
-    (RUN, lambda _content: b"{}", "format version None, and this imbtrain reads 4"),
+    (RUN, lambda _content: b"{}", "format version None, and this imbtrain reads 5"),
     (RUN, lambda content: content[:100], "not JSON"),
     (RUN, lambda _content: b"\xff\xfe", "not JSON"),
     (RUN, lambda _content: b"[]", "a JSON object is needed, not a list"),
