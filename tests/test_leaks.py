@@ -309,7 +309,7 @@ def test_a_flag_of_positives_alone_is_a_leak_though_many_lack_it() -> None:
     )
     words = ["chargeback" if one else "none" for one in flag]
     (leak,) = find({"status": words}, targets)
-    assert (leak.rule, leak.rows, leak.hits) == ("is chargeback", raised, raised)
+    assert (leak.rule, leak.rows, leak.hits) == ("is 'chargeback'", raised, raised)
     amounts = np.where(flag == 1, np.random.default_rng(0).random(3_000) + 1, 0)
     (leak,) = find({"amount": amounts}, targets)
     assert leak.rule is not None

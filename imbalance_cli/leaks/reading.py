@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.errors import FeatureError
+from imbalance_cli.errors import FeatureError, show_cell
 from imbalance_cli.labels.targets import label_blocks
 from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
 
@@ -42,8 +42,9 @@ class Codes:
     is_ordered: bool
 
     def show(self, code: int) -> str:
-        """Return a value as it stood in the first row that has it."""
-        return str(self.cells[int((self.codes == code).argmax())])
+        """Return a value as it stands in the first row that has it; a text in quotes, and short."""
+        cell = self.cells[int((self.codes == code).argmax())]
+        return str(cell).strip() if self.is_ordered else show_cell(cell)
 
 
 @dataclasses.dataclass(frozen=True)
