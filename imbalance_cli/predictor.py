@@ -226,6 +226,7 @@ class Predictor:
                 for i, label in enumerate(self.labels)
             ],
             "features": self.preprocessing.to_dict(),
+            "members": self.model.members,
             "networks": [
                 {"shape": part.shape.to_dict(), "members": part.members}
                 for part in self.model.parts()
