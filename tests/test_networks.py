@@ -15,7 +15,7 @@ from imbalance_cli.embeddings import CATEGORY_WIDTH, PERIODIC_WIDTH
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.links import inverse_link
-from imbalance_cli.model import SCORING_ROWS, build_model
+from imbalance_cli.model import SCORING_ROWS, build_model, score_rows
 from imbalance_cli.sampling import balanced_rates
 from imbalance_cli.workflows import networks
 from imbalance_cli.workflows.networks import (
@@ -231,8 +231,10 @@ def plan(config: Config, prepared: Prepared, name: str = "") -> Networks:
 
 
 def start(config: Config, prepared: Prepared, plans: Sequence[Networks]) -> MultilayerPerceptron:
-    """Build by the recipe of the config."""
-    return start_model(recipe_of(config, prepared), prepared, plans, config.training.seed)
+    """Build by the recipe of the config, where all networks have one shape."""
+    recipe = recipe_of(config, prepared)
+    (model,) = start_model(recipe, prepared, plans, config.training.seed).parts()
+    return model
 
 
 def test_members_of_every_fold_have_the_same_seeds_and_its_rows(tmp_path: Path) -> None:
@@ -301,6 +303,33 @@ def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding
     if built.bins is not None:
         numbers = prepared.rows.select(torch.from_numpy(prepared.folds[0].train)).numeric
         assert torch.equal(built.bins.edges[:, 0], numbers[:, : shape.continuous].amin(dim=0))
+
+
+def test_half_of_several_networks_have_bins_of_every_number(tmp_path: Path) -> None:
+    model = {"sharing": "auto", "hidden": [4]}
+    config, prepared = prepare_table(tmp_path, make_columns(300), model=model)
+    recipe = recipe_of(config, prepared)
+    planned = plan(config, prepared)
+    built = start_model(recipe, prepared, [planned], config.training.seed)
+    some, every = built.parts()
+    assert (some.members, every.members, built.members) == (2, 2, 4)
+    continuous = built.shape.continuous
+    assert (some.shape.binned, every.shape.binned) == ([], list(range(continuous)))
+    rows = prepared.rows.select(torch.arange(20))
+    together = score_rows(built, rows, "float32")
+    heads = recipe.heads
+    for number, network in enumerate(built.alone()):
+        alone = score_rows(network, rows, "float32")
+        assert torch.equal(together[heads * number : heads * (number + 1)], alone)
+        seed = planned.members[number].seed
+        assert torch.equal(built.member(number).output.weight, network.output.weight)
+        assert seed == config.training.seed + number
+    assert [part.members for part in built.part(1, 3).parts()] == [1, 1]
+    for name, value in built.part(1, 3).named_parameters():  # of the same memory
+        value.data.zero_()
+        assert name.startswith("models.")
+    assert not built.member(1).output.weight.any()
+    assert built.member(3).output.weight.any()
 
 
 def test_a_table_without_numbers_has_no_embedding_of_them(tmp_path: Path) -> None:

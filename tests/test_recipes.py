@@ -341,3 +341,12 @@ def test_unknown_names_are_refused_with_the_nearest(
     assert f"model.{key} (line " in caught.value.message
     assert says in caught.value.message
     assert f"did you mean {hint}?" in (caught.value.hint or "")
+
+
+def test_half_of_several_networks_have_bins_of_every_number() -> None:
+    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [2, 1, 0]
+    given: list[dict[str, object]] = [{"members": 4}, {"sharing": "none"}, {"recipe": "plain"}]
+    given += [{"numeric_embedding": name} for name in ("none", "periodic", "both")]
+    assert [choose(model).all_binned for model in given] == [0] * len(given)
+    assert choose({}, {"folds": 3}).all_binned == 0
+    assert choose({}, numbers=0).all_binned == choose({}, numbers=MOST_EMBEDDED + 1).all_binned == 0
