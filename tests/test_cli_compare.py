@@ -175,7 +175,7 @@ def test_a_chosen_run_goes_where_its_config_says(
 
 def test_members_of_all_candidates_are_kept(compared: Compared) -> None:
     tensors = safetensors.torch.load((compared.run / "model.safetensors").read_bytes())
-    assert tensors["bce/output.bias"].shape == (FOLDS * 2, len(LABELS))
+    assert tensors["bce/models.0.output.bias"].shape == (FOLDS * 2, len(LABELS))
     assert tensors["focal/loss.gamma_positive"].shape == (FOLDS * 2, 1, len(LABELS))
     assert (tensors["focal/loss.gamma_positive"] == 2).all()
     assert not any(name.startswith("bce/loss.") for name in tensors)

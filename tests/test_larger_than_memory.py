@@ -187,7 +187,8 @@ def test_a_second_fit_makes_no_pass_and_is_the_same(
         told.append([line for line in lines if line.startswith(("warning: ", "note: "))])
         files = ("predictions.parquet", "model.safetensors", "metrics.csv")
         contents.append([(tmp_path / name / file).read_bytes() for file in files])
-        assert passes == [[*LABELS, "y_never"], features, [*features[:2], *features[2:]]]
+        # how columns are written, the labels, the features' scales, their rows
+        assert passes == [features, [*LABELS, "y_never"], features, features]
     assert contents[0] == contents[1]
     (about_disk,) = (line for line in told[0] if line not in told[1])
     assert about_disk.startswith("note: 400 rows ready for the model take 0.0 MB in")
@@ -212,9 +213,9 @@ def test_what_does_not_change_the_rows_finds_the_cache(
     config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
     command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
     succeed(*command)
-    assert len(passes) == 3
+    assert len(passes) == 4
     succeed(*command, *(part for setting in settings for part in ("--set", setting)))
-    assert len(passes) == 3
+    assert len(passes) == 4
     assert len(list((tmp_path / ".imbtrain-cache").glob("*/row_cache.json"))) == 1
 
 
@@ -241,10 +242,10 @@ def test_what_changes_the_rows_makes_another_cache(
     command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
     succeed(*command)
     succeed(*command, "--set", setting)
-    assert len(passes) == 6
+    assert len(passes) == 8
     succeed(*command)
     succeed(*command, "--set", setting)
-    assert len(passes) == 6
+    assert len(passes) == 8
 
 
 def test_another_content_makes_another_cache(tmp_path: Path, passes: list[list[str]]) -> None:
@@ -260,7 +261,7 @@ def test_another_content_makes_another_cache(tmp_path: Path, passes: list[list[s
     os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert table.stat().st_size == stat.st_size
     succeed(*command)
-    assert len(passes) == 6
+    assert len(passes) == 8
 
 
 def test_other_code_makes_another_cache(
@@ -273,7 +274,7 @@ def test_other_code_makes_another_cache(
     succeed(*command)
     monkeypatch.setattr(storing, "_code_digest", lambda: "changed")
     succeed(*command)
-    assert len(passes) == 6
+    assert len(passes) == 8
 
 
 def test_a_damaged_cache_is_made_again(tmp_path: Path, passes: list[list[str]]) -> None:
@@ -286,7 +287,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, passes: list[list[str]]) 
         (targets,) = (tmp_path / ".imbtrain-cache").glob("*/targets")
         targets.write_bytes(bytes(len(targets.read_bytes())))
     assert contents[0] == contents[1]
-    assert len(passes) == 6
+    assert len(passes) == 8
 
 
 def test_a_source_that_changes_while_it_is_read(

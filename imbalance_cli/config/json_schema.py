@@ -56,6 +56,11 @@ def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
         value = _allow_one(value)
     if dotted in {"data.labels", "data.exclude", "data.categories"}:
         value["anyOf"].append({"type": "null"})
+    if dotted == "data.missing_values":  # one word alone too
+        *_, words, by_column = value["anyOf"]
+        one = words["items"]["anyOf"]
+        by_column["additionalProperties"] = {"anyOf": [words, *one]}
+        value["anyOf"] = [words, *one, by_column]
     if key == "device":
         value["pattern"] = f"^({DEVICES.pattern})$"
     if dotted in OF_TEXTS:

@@ -14,6 +14,7 @@ from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.leaks.judging import judge_feature
 from imbalance_cli.leaks.reading import list_blocks, read_codes
 from imbalance_cli.leaks.sampling import RowSample, most_rows
+from imbalance_cli.readers.cells import CELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -200,7 +201,9 @@ def find_leaks(
     """
     rows = rows[RowSample(columns).draw(len(rows))]
     targets = as_targets(targets).take(rows)
-    return _judge(columns, lambda name: table.frame[name].gather(rows), labels, targets).leaks
+    return _judge(
+        columns, lambda name: table.frame[name].alias(CELL).gather(rows), labels, targets
+    ).leaks
 
 
 def _judge(

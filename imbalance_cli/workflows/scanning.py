@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from imbalance_cli.stages import Tell
 
 
-MOST_PROFILED = 50_000  # training rows that others are compared with
+MOST_PROFILED = 10_000  # training rows that others are compared with
 MOST_FOR_LEAKS = 256  # labels that features are held against
 
 
