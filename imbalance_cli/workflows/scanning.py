@@ -112,6 +112,7 @@ def scan_stream(
             hashes[part] = hash_rows(table.frame, roles.features)
     fitted = dataclasses.replace(features.finish(), notations=data.notations)
     preprocessing = fitted.profiled(stack_tables(some, data.table.name))
+    del features, some  # what they hold is as large as what follows
     return Scan(
         preprocessing,
         count_straddling_hashes(hashes, data.split, data.targets),
@@ -126,8 +127,9 @@ def _step(rows: int) -> int:
 
 
 def _take(table: Table, rows: NDArray[np.intp]) -> Table:
-    places = rows.tolist()
-    return Table(table.name, table.frame[places], lambda row: table.place(places[row]))
+    """Return some rows; where they stood is not kept, since that would keep the whole table."""
+    name = table.name
+    return Table(name, table.frame[rows.tolist()], lambda _: name)
 
 
 def choose_for_leaks(data: LabelledTable) -> NDArray[np.intp]:
