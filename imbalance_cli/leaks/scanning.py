@@ -202,7 +202,10 @@ def find_leaks(
     rows = rows[RowSample(columns).draw(len(rows))]
     targets = as_targets(targets).take(rows)
     return _judge(
-        columns, lambda name: table.frame[name].alias(CELL).gather(rows), labels, targets
+        columns,
+        lambda name: table.frame[name].alias(CELL).gather(rows).alias(name),
+        labels,
+        targets,
     ).leaks
 
 
