@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,9 @@ from imbalance_cli.notation import (
     choose_notations,
 )
 from imbalance_cli.readers import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NUMBERS = [float(n) / 100 for n in range(1_050_00, 9_650_00, 41_321)] + [3.25, 999.5, 12.0]
 DAYS = [dt.date(2022, 1, 1) + dt.timedelta(days=11 * i) for i in range(30)]
@@ -67,7 +71,7 @@ def swap(text: str) -> str:
         lambda n: f"{n:.2f} mg/dl",
     ],
 )
-def test_numbers_are_what_was_written(write) -> None:  # noqa: ANN001  a function of one number
+def test_numbers_are_what_was_written(write: Callable[[float], str]) -> None:
     for sign in (1, -1):
         cells = [write(sign * n) for n in NUMBERS]
         assert read(cells) == pytest.approx([sign * n for n in NUMBERS])
