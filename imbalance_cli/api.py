@@ -55,7 +55,7 @@ def weights(
         encoding: what a label cell holds.
         tag_separator: between the tags of a cell; None: a semicolon.
         positive: of binary labels, the value that means 1.
-        missing_labels: what a blank label is; None: in no count, as mask says.
+        missing_labels: how missing labels are treated; None is mask, which ignores them.
         sample_weight: a column of row weights.
         strategy: how a weight is made from counts; None: the ratio.
 

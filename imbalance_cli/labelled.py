@@ -179,7 +179,7 @@ def read_labelled(
     name = ", ".join(source.name for part in sources.values() for source in part)
     if with_features:
         tables = {part: read_table(opened, roles.columns, tell) for part, opened in sources.items()}
-        notations, notes = read_notations(data, roles, tables.values(), name)
+        notations, notes = _read_notations(data, roles, tables.values(), name)
         tables = {part: apply_notations(table, notations) for part, table in tables.items()}
         table = stack_tables(list(tables.values()), name)
         encoder, remarks = fit_encoder(config, [table], name, roles.label_columns)
@@ -187,7 +187,7 @@ def read_labelled(
     else:
         table = Table(name, pl.DataFrame(), lambda row: find_row(reopen(), roles.keys, row)[0])
         seen = stream_tables(reopen(), roles.written, sparse=False)
-        notations, notes = read_notations(data, roles, seen, name)
+        notations, notes = _read_notations(data, roles, seen, name)
         cells = stream_tables(reopen(), roles.label_columns)
         encoder, remarks = fit_encoder(config, cells, name, roles.label_columns)
         streams = {part: stream_tables(opened, roles.keys) for part, opened in sources.items()}
@@ -240,7 +240,7 @@ def read_labelled(
     )
 
 
-def notation_settings(data: DataSection, columns: Sequence[str], name: str) -> NotationSettings:
+def _notation_settings(data: DataSection, columns: Sequence[str], name: str) -> NotationSettings:
     """Return what a config says of how the columns of a source are written.
 
     Raises:
@@ -267,7 +267,7 @@ def notation_settings(data: DataSection, columns: Sequence[str], name: str) -> N
     )
 
 
-def read_notations(
+def _read_notations(
     data: DataSection, roles: Roles, tables: Iterable[Table], name: str
 ) -> tuple[dict[str, Notation], list[str]]:
     """Return how columns are written, where it is not the usual way, and what was decided.
@@ -282,7 +282,7 @@ def read_notations(
         ConfigError: the config names a column that is not there.
         FeatureError: a column can be read in two ways, or in none.
     """
-    settings = notation_settings(data, roles.columns, name)
+    settings = _notation_settings(data, roles.columns, name)
     scans: dict[str, NotationScan] = {}
     for table in tables:
         is_clear = True

@@ -56,8 +56,8 @@ class Predictor:
         thresholds: (L,) float64.
         undo_loss: whether probabilities come from the inverse link (else from plain sigmoid).
         precision: what the network computes in.
-        prevalence: the share of positives that each label had in training, (L,); empty for runs
-            that did not keep it.
+        prevalence: the share of positives that each label had in training, (L,); None where it
+            was not learned.
     """
 
     preprocessing: Preprocessing
@@ -286,5 +286,5 @@ class Predictor:
             thresholds=torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
             undo_loss=document["undo_loss"],
             precision=document["precision"],
-            prevalence=[label.get("prevalence") for label in labels],
+            prevalence=[label["prevalence"] for label in labels],
         )

@@ -1,4 +1,4 @@
-"""Numbers that are names are told from numbers that measure."""
+"""Columns of codes are found, and measurements are not taken for codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that have changed since training are told apart from rows that have not."""
+"""Rows that have changed since training are warned of, and others are not."""
 
 from __future__ import annotations
 

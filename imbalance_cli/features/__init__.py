@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from imbalance_cli.features.drift import Drift, FeatureCounts, FeatureDrift, LabelDrift
 from imbalance_cli.features.fitting import FeatureScan, fit_preprocessing
+from imbalance_cli.features.kinds import FIRST_CATEGORY, MISSING, OTHER
 from imbalance_cli.features.preprocessing import (
-    FIRST_CATEGORY,
-    MISSING,
-    OTHER,
     CategoricalFeature,
     FeatureRows,
     NumericFeature,

@@ -7,6 +7,7 @@ texts until then. A cell that is a number is never a date.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +22,13 @@ from imbalance_cli.features.preprocessing import (
     large_cell,
 )
 from imbalance_cli.features.texts import Texts
-from imbalance_cli.readers.cells import Parsed, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import (
+    Parsed,
+    no_numbers,
+    parse_dates,
+    parse_numbers,
+    parse_texts,
+)
 from imbalance_cli.sketches import DistinctCounter, QuantileSketch
 
 if TYPE_CHECKING:
@@ -46,19 +53,20 @@ class ColumnScan:
     """
 
     type_name: str | None = None  # other types are refused at once
+    are_booleans = False  # true and false are numbers as good as others here
 
     def __init__(self, column: str, exact: int) -> None:
         self.column = column
         self.are_names = False
         self._type: pl.DataType | None = None
-        self._known = self._chosen = 0
+        self.known = self._chosen = 0
         self.numbers = _Reading("number", QuantileSketch(exact))
         self.dates = _Reading("date", QuantileSketch(exact))
         self._texts = Texts(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
         self._ids = DistinctCounter(exact) if ID_NAME.fullmatch(column) else None
-        self.missing_words: dict[str, int] = {}
+        self.missing_words: Counter[str] = Counter()
         self.note: str | None = None
 
     def add(self, table: Table, rows: NDArray[np.bool_] | None) -> None:
@@ -72,10 +80,9 @@ class ColumnScan:
         self._check_type(cells.dtype, table.name)
         self.are_names = is_names(cells.dtype)
         numbers = _no_numbers(cells) if self.are_names else parse_numbers(cells)
-        self._known += len(cells) - numbers.values.null_count() + numbers.bad_rows
-        self._known += sum(numbers.missing_words.values())
-        for word, count in numbers.missing_words.items():
-            self.missing_words[word] = self.missing_words.get(word, 0) + count
+        self.known += len(cells) - numbers.values.null_count() + numbers.bad_rows
+        self.known += sum(numbers.missing_words.values())
+        self.missing_words.update(numbers.missing_words)
         self._chosen += len(cells) if rows is None else int(rows.sum())
         values = self.numbers.add(numbers, table, self.column, rows)
         self._succession.add(values)
@@ -98,7 +105,7 @@ class ColumnScan:
         if other._type is None:
             return
         self._check_type(other._type, name)
-        self._known += other._known
+        self.known += other.known
         self._chosen += other._chosen
         self.numbers.merge(other.numbers)
         self.dates.merge(other.dates)
@@ -107,8 +114,7 @@ class ColumnScan:
         self._has_long_numbers |= other._has_long_numbers
         if self._ids is not None and other._ids is not None:
             self._ids.merge(other._ids)
-        for word, count in other.missing_words.items():
-            self.missing_words[word] = self.missing_words.get(word, 0) + count
+        self.missing_words.update(other.missing_words)
 
     def finish(self, name: str) -> NumericFeature | CategoricalFeature | None:
         """Return the feature, or None where the training rows are constant.
@@ -133,33 +139,29 @@ class ColumnScan:
             return self._texts.category(name)
         return self._fit_numeric(self.dates if judgement.kind == "date" else self.numbers)
 
+    @property
     def rows(self) -> int:
-        """Return how many cells there are."""
+        """How many cells there are."""
         return self._succession.rows
 
-    def known(self) -> int:
-        """Return how many are not missing."""
-        return self._known
+    @property
+    def characters(self) -> int:
+        """How many characters all known cells have."""
+        return self._texts.characters()
+
+    @property
+    def example(self) -> str:
+        """The first known cell."""
+        return self._texts.first()
+
+    @property
+    def has_booleans(self) -> bool:
+        """Whether any cell is true or false."""
+        return self._texts.has_booleans()
 
     def distinct(self) -> tuple[int, bool]:
         """Return how many different known cells there are, and whether that is no estimate."""
         return self._texts.distinct()
-
-    def characters(self) -> int:
-        """Return how many characters all known cells have."""
-        return self._texts.characters()
-
-    def example(self) -> str:
-        """Return the first known cell."""
-        return self._texts.first()
-
-    def has_booleans(self) -> bool:
-        """Return whether any cell is true or false."""
-        return self._texts.has_booleans()
-
-    def are_booleans(self) -> bool:
-        """Return false: true and false are numbers as good as others here."""
-        return False
 
     def successive(self) -> tuple[float, float] | None:
         """Return the first and last of successive whole numbers that are there once each."""
@@ -168,10 +170,10 @@ class ColumnScan:
 
     def are_unlike(self) -> bool:
         """Return whether every row has a whole number, and another one."""
-        if self._ids is None or self.numbers.cells < self.rows():
+        if self._ids is None or self.numbers.cells < self.rows:
             return False
         least = 1 if self._ids.is_exact else NEARLY_ALL
-        return self._ids.count >= least * self.rows()
+        return self._ids.count >= least * self.rows
 
     def are_long_numbers(self) -> bool:
         """Return whether all are written as whole numbers, some too long for a float."""
@@ -304,9 +306,7 @@ def _read_dates(cells: pl.Series, numbers: Parsed) -> Parsed:
         if texts.str.contains(BEGINS_AS_DATE).any():
             return parse_dates(texts)
         is_known = texts.is_not_null()
-    first = is_known.arg_max() if is_known.any() else None
-    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(cells))
-    return Parsed(nothing, first, int(is_known.sum()))
+    return _all_bad(is_known)
 
 
 def is_names(dtype: pl.DataType) -> bool:
@@ -316,10 +316,13 @@ def is_names(dtype: pl.DataType) -> bool:
 
 def _no_numbers(cells: pl.Series) -> Parsed:
     texts = parse_texts(cells)
-    known = texts.is_not_null()
-    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(cells))
-    first = known.arg_max() if known.any() else None
-    return Parsed(nothing, first, int(known.sum()), texts=texts)
+    return dataclasses.replace(_all_bad(texts.is_not_null()), texts=texts)
+
+
+def _all_bad(is_known: pl.Series) -> Parsed:
+    """Return a column of which no known cell is of a kind."""
+    first = is_known.arg_max() if is_known.any() else None
+    return Parsed(no_numbers(len(is_known)), first, int(is_known.sum()))
 
 
 def _is_numeric(dtype: pl.DataType) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbalance_cli.errors import show_cell
+from imbalance_cli.features.kinds import MISSING, OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ class Counts:
     """What was counted of one feature.
 
     Attributes:
-        bins: (b,) rows in each bin; of a category, 0 is missing and 1 not known from training.
+        bins: (b,) rows in each bin; of a category by its index, none of them MISSING.
         missing: rows without a value.
         middles: the median of each batch, in the column's unit.
         unknown: a category that is not known from training.
@@ -87,17 +88,17 @@ class FeatureCounts:
         counts.bins += np.bincount(places, minlength=len(counts.bins))
 
     def add_category(
-        self, feature: CategoricalFeature, texts: pl.Series, indices: NDArray[np.int64], other: int
+        self, feature: CategoricalFeature, texts: pl.Series, indices: NDArray[np.int64]
     ) -> None:
-        """Count a column of categories: as texts, and as indices, `other` that of unknown ones."""
+        """Count a column of categories: as texts, and as indices."""
         counts = self.columns.setdefault(feature.column, Counts(np.zeros(feature.size, np.int64)))
         step = max(len(indices) // ROWS_A_BATCH, 1)
         found = np.bincount(indices[::step], minlength=feature.size)
-        counts.missing += int(found[0])
-        found[0] = 0
+        counts.missing += int(found[MISSING])
+        found[MISSING] = 0
         counts.bins += found
-        if counts.unknown is None and found[other]:
-            counts.unknown = texts[int((indices == other).argmax())]
+        if counts.unknown is None and found[OTHER]:
+            counts.unknown = texts[int((indices == OTHER).argmax())]
 
     def profile(self) -> dict[str, dict[str, Any]]:
         """Return the counts as plain data, as a run keeps those of its training rows."""
@@ -221,11 +222,11 @@ def _compare(
         median = float(np.median(now.middles)) if now.middles else None
         drift = dataclasses.replace(drift, median=median, training_median=before["median"])
     else:
-        unknown, known_before = int(now.bins[1]), int(past[1])
+        unknown, unknown_before = int(now.bins[OTHER]), int(past[OTHER])
         drift = dataclasses.replace(
-            drift, unknown=unknown / rows, training_unknown=known_before / past_rows
+            drift, unknown=unknown / rows, training_unknown=unknown_before / past_rows
         )
-        expected = rows * (known_before + 1) / (past_rows + 1)
+        expected = rows * (unknown_before + 1) / (past_rows + 1)
         if _tail(unknown, expected) < SURE / len(columns):
             return dataclasses.replace(drift, problem=_describe_unknown(drift, now, categories))
     noise = 2 * len(past) * (1 / rows + 1 / past_rows)

@@ -105,7 +105,7 @@ def fit_preprocessing(
     is_chosen[rows] = True
     features: dict[str, NumericFeature | CategoricalFeature | None] = {}
     ids: list[str] = []
-    missing_words: dict[str, dict[str, int]] = {}
+    missing_words: dict[str, Mapping[str, int]] = {}
     for column in columns:  # one after the other: a scan holds a copy of the column's values
         scan = ColumnScan(column, max(EXACT, table.frame.height))
         scan.add(table, is_chosen)
@@ -119,7 +119,7 @@ def _gather(
     name: str,
     features: Mapping[str, NumericFeature | CategoricalFeature | None],
     ids: list[str],
-    missing_words: dict[str, dict[str, int]],
+    missing_words: Mapping[str, Mapping[str, int]],
 ) -> Preprocessing:
     numeric = [feature for feature in features.values() if isinstance(feature, NumericFeature)]
     categorical = [f for f in features.values() if isinstance(f, CategoricalFeature)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from imbalance_cli.errors import show_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections import Counter
 
 Kind = Literal[
     "number",
@@ -26,6 +26,8 @@ Kind = Literal[
     "other",
     "labels",
 ]
+
+MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2  # indices of a category: unknown ones are OTHER
 
 MOSTLY = 0.95  # a column with this share of numbers is a column of numbers with bad cells
 ID_ROWS = 50  # in fewer rows than these, distinct values say nothing
@@ -54,19 +56,23 @@ class Reading(Protocol):
 
 
 class Evidence(Protocol):
-    """What was seen of a column; what takes long to tell is told when it is asked for.
+    """What was seen of a column; what takes long to compute is computed when it is asked for.
 
     Attributes:
         column: its name.
         type_name: of cells that are no feature, such as lists.
         are_names: whether its type says that it holds categories.
+        known: how many cells are not missing.
+        are_booleans: whether all known cells are true or false.
         missing_words: how many cells hold each word for a missing number or date.
     """
 
     column: str
     type_name: str | None
     are_names: bool
-    missing_words: dict[str, int]
+    known: int
+    are_booleans: bool
+    missing_words: Counter[str]
 
     @property
     def numbers(self) -> Reading:
@@ -78,32 +84,28 @@ class Evidence(Protocol):
         """Its cells as dates."""
         ...
 
+    @property
     def rows(self) -> int:
-        """Return how many cells there are."""
+        """How many cells there are."""
         ...
 
-    def known(self) -> int:
-        """Return how many are not missing."""
+    @property
+    def characters(self) -> int:
+        """How many characters all known cells have."""
+        ...
+
+    @property
+    def example(self) -> str:
+        """The first known cell."""
+        ...
+
+    @property
+    def has_booleans(self) -> bool:
+        """Whether any cell is true or false."""
         ...
 
     def distinct(self) -> tuple[int, bool]:
         """Return how many different known cells there are, and whether that is no estimate."""
-        ...
-
-    def characters(self) -> int:
-        """Return how many characters all known cells have."""
-        ...
-
-    def example(self) -> str:
-        """Return the first known cell."""
-        ...
-
-    def has_booleans(self) -> bool:
-        """Return whether any cell is true or false."""
-        ...
-
-    def are_booleans(self) -> bool:
-        """Return whether all known cells are true or false."""
         ...
 
     def successive(self) -> tuple[float, float] | None:
@@ -145,7 +147,7 @@ def judge(column: Evidence) -> Judgement:
     if column.type_name is not None:
         problem = f"holds {column.type_name}, and a feature is a number, a date or a category"
         return Judgement("other", problem)
-    if not column.known():
+    if not column.known:
         return Judgement("empty", "every cell is missing")
     if column.are_names:
         return _judge_texts(column)
@@ -153,35 +155,36 @@ def judge(column: Evidence) -> Judgement:
         return _judge_numbers(column)
     if column.dates.bad is None and column.dates.cells:
         return Judgement("date")
-    return next(_few_bad_cells(column), None) or _judge_texts(column)
+    return _judge_few_bad_cells(column) or _judge_texts(column)
 
 
-def _few_bad_cells(column: Evidence) -> Iterator[Judgement]:
-    """Yield which few cells of a column are not of the kind that the others are."""
+def _judge_few_bad_cells(column: Evidence) -> Judgement | None:
+    """Name the first of a few cells that are not of the kind that the others are."""
     readings: list[tuple[Kind, Reading]] = [("number", column.numbers), ("date", column.dates)]
-    # true, false and a third word are three categories, not numbers with a bad cell
-    known = column.known() - sum(column.missing_words.values())
+    known = column.known - sum(column.missing_words.values())
     for kind, reading in readings:
         if reading.bad is None or reading.cells <= MOSTLY * known:
             continue
-        if kind == "number" and column.has_booleans():
+        # true, false and a third word are three categories, not numbers with a bad cell
+        if kind == "number" and column.has_booleans:
             continue
         place, cell = reading.bad
         problem = f"{show_cell(cell)} is not a {kind}, as {reading.cells:,} of {known:,} cells are"
-        yield Judgement(kind, problem, place, "mend it, leave the cell blank")
+        return Judgement(kind, problem, place, "mend it, leave the cell blank")
+    return None
 
 
 def _judge_numbers(column: Evidence) -> Judgement:
     if column.numbers.large is not None:
         place, problem = column.numbers.large
         return Judgement("number", problem, place, LARGE_HINT)
-    if column.are_booleans():
+    if column.are_booleans:
         return Judgement("boolean")
-    if column.rows() >= ID_ROWS and (ends := column.successive()) is not None:
+    if column.rows >= ID_ROWS and (ends := column.successive()) is not None:
         first, last = ends
         problem = f"looks like an id: the numbers from {first:g} to {last:g}, each once"
         return Judgement("id", problem)
-    if column.rows() >= ID_ROWS and ID_NAME.fullmatch(column.column) and column.are_unlike():
+    if column.rows >= ID_ROWS and ID_NAME.fullmatch(column.column) and column.are_unlike():
         note = "holds another number in every row, and is called like an id"
         return Judgement("id", note=note)
     if column.are_long_numbers():
@@ -191,16 +194,16 @@ def _judge_numbers(column: Evidence) -> Judgement:
 
 
 def _judge_texts(column: Evidence) -> Judgement:
-    known = column.known()
+    known = column.known
     distinct, is_exact = column.distinct()
     distinct = min(distinct, known)  # an estimate may be above
     if distinct < ID_ROWS:
         return Judgement("category")
-    is_text = column.characters() > TEXT_LENGTH * known
+    is_text = column.characters > TEXT_LENGTH * known
     if 2 * distinct <= known and not is_text:
         return Judgement("category")
     problem = (
         f"looks like {'free text' if is_text else 'an id'}: {'' if is_exact else 'about '}"
-        f"{distinct:,} distinct values in {known:,} cells, such as {show_cell(column.example())}"
+        f"{distinct:,} distinct values in {known:,} cells, such as {show_cell(column.example)}"
     )
     return Judgement("text" if is_text else "id", problem)

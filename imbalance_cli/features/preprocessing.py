@@ -19,7 +19,7 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError, number_of, show_cell
 from imbalance_cli.features.drift import FeatureCounts, FeatureDrift, compare_counts
-from imbalance_cli.features.kinds import LARGE_HINT
+from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OTHER
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "date", "category"]
 
-MISSING, OTHER, FIRST_CATEGORY = 0, 1, 2
 PAIR = 2
 CLIP = 3.0
 LARGEST = float(np.finfo(np.float32).max)
@@ -135,7 +134,7 @@ class Preprocessing:
     profile: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dropped: list[str] = dataclasses.field(default_factory=list)
     ids: list[str] = dataclasses.field(default_factory=list)
-    missing_words: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    missing_words: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -180,7 +179,7 @@ class Preprocessing:
             texts = parse_texts(feature_cells(table, category.column))
             indices = _indices(category, texts)
             if counts is not None:
-                counts.add_category(category, texts, indices, OTHER)
+                counts.add_category(category, texts, indices)
             if category.one_hot:
                 binary.append(category.encode(indices))
             else:
@@ -209,9 +208,9 @@ class Preprocessing:
             [CategoricalFeature(**feature) for feature in document["categorical"]],
             {
                 column: Notation(**values | {"missing": tuple(values["missing"])})
-                for column, values in document.get("notations", {}).items()
+                for column, values in document["notations"].items()
             },
-            document.get("profile", {}),  # runs of earlier versions have neither
+            document["profile"],
         )
 
     def profiled(self, table: Table) -> Preprocessing:

@@ -7,6 +7,7 @@ rows.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,12 +136,12 @@ class ColumnScan:
     def __init__(self, name: str) -> None:
         self.column = name
         self.notation = NotationScan()
-        self.missing_words: dict[str, int] = {}
-        self._rows = self._known = self._characters = 0
+        self.missing_words: Counter[str] = Counter()
+        self.rows = self.known = self.characters = 0
         self.type_name: str | None = None
         self.are_names = False
         self._first_missing: str | None = None
-        self._has_booleans, self._are_booleans = False, True
+        self.has_booleans, self.are_booleans = False, True
         self._are_integers = self._are_whole = True
         self.numbers, self.dates = _Reading(), _Reading()
         self._tally = ColumnTally()
@@ -153,10 +154,10 @@ class ColumnScan:
             cells: of the column, as texts or typed.
             place: says where a row of them stands.
         """
-        self._rows += len(cells)
+        self.rows += len(cells)
         if not is_readable(cells.dtype):
             self.type_name = str(cells.dtype)
-            self._known += len(cells) - cells.null_count()
+            self.known += len(cells) - cells.null_count()
             return
         if cells.dtype == pl.String and not self.notation.is_clear:
             self.notation.add(cells, place)
@@ -172,8 +173,8 @@ class ColumnScan:
         if found.is_empty():
             return
         values, texts, counts = found["cell"], found["text"], found["rows"]
-        self._known += int(counts.sum())
-        self._characters += int((texts.str.len_chars() * counts).sum())
+        self.known += int(counts.sum())
+        self.characters += int((texts.str.len_chars() * counts).sum())
 
         def place_text(text: str) -> str:
             row = parse_texts(cells).index_of(text)
@@ -181,16 +182,15 @@ class ColumnScan:
 
         numbers = parse_numbers(values)
         for word in numbers.missing_words:
-            count = int(counts.filter(texts == word).sum())
-            self.missing_words[word] = self.missing_words.get(word, 0) + count
+            self.missing_words[word] += int(counts.filter(texts == word).sum())
         self.numbers.add(numbers, texts, counts, place_text)
         if self.numbers.bad:
             self.dates.add(parse_dates(values), texts, counts, place_text)
-            self._has_booleans |= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).any())
+            self.has_booleans |= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).any())
         else:  # a number is no date
             nothing = Parsed(numbers.values.clear(len(values)), bad_row=0)
             self.dates.add(nothing, texts, counts, place_text)
-        self._are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
+        self.are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
         self._note_integers(numbers.values, texts)
         self._distinct.add(texts)
         if not self._tally.overflow:
@@ -245,11 +245,11 @@ class ColumnScan:
         kind, problem = judgement.kind, judgement.problem
         if problem is not None and judgement.place is not None:
             problem = f"{judgement.place}: {problem}"
-        if self._distinct.count == 1 and self._known == self._rows and problem is None:
+        if self._distinct.count == 1 and self.known == self.rows and problem is None:
             kind = "constant"
         note = judgement.note
         if kind in {"number", "boolean", "date", "id"}:
-            self._known -= sum(self.missing_words.values())
+            self.known -= sum(self.missing_words.values())
             note = note or describe_missing_words(self.missing_words)
         reading = self.dates if kind == "date" else self.numbers
         has_range = np.isfinite([reading.low, reading.high]).all() and not self.type_name
@@ -260,58 +260,39 @@ class ColumnScan:
         return Column(
             self.column,
             kind,
-            known=self._known,
-            missing=self._rows - self._known,
-            distinct=min(self._distinct.count, self._known),
+            known=self.known,
+            missing=self.rows - self.known,
+            distinct=min(self._distinct.count, self.known),
             distinct_is_exact=self._distinct.is_exact,
             minimum=show(reading.low) if has_range else None,
             maximum=show(reading.high) if has_range else None,
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
-            example=shorten(self.example(), LONGEST_EXAMPLE) if tally.counts else None,
+            example=shorten(self.example, LONGEST_EXAMPLE) if tally.counts else None,
             problem=problem,
             note=note,
             first_missing=self._first_missing,
             first_no_time=self.dates.bad if self.numbers.bad and self.dates.bad else None,
         )
 
-    def rows(self) -> int:
-        """Return how many cells there are."""
-        return self._rows
-
-    def known(self) -> int:
-        """Return how many are not missing."""
-        return self._known
+    @property
+    def example(self) -> str:
+        """The first known cell."""
+        return next(iter(self._tally.counts), "")
 
     def distinct(self) -> tuple[int, bool]:
         """Return how many different known cells there are, and whether that is no estimate."""
         return self._distinct.count, self._distinct.is_exact
 
-    def characters(self) -> int:
-        """Return how many characters all known cells have."""
-        return self._characters
-
-    def example(self) -> str:
-        """Return the first known cell."""
-        return next(iter(self._tally.counts), "")
-
-    def has_booleans(self) -> bool:
-        """Return whether any cell is true or false."""
-        return self._has_booleans
-
-    def are_booleans(self) -> bool:
-        """Return whether all known cells are true or false."""
-        return self._are_booleans
-
     def successive(self) -> tuple[float, float] | None:
         """Return the first and last of successive whole numbers that are there once each."""
         low, high = self.numbers.low, self.numbers.high
-        return (low, high) if self.are_unlike() and high - low + 1 == self._rows else None
+        return (low, high) if self.are_unlike() and high - low + 1 == self.rows else None
 
     def are_unlike(self) -> bool:
         """Return whether every row has a whole number, and another one."""
         least = 1 if self._distinct.is_exact else NEARLY_ALL
-        is_full = self._known == self._rows and self._are_integers
-        return is_full and self._distinct.count >= least * self._known
+        is_full = self.known == self.rows and self._are_integers
+        return is_full and self._distinct.count >= least * self.known
 
     def are_long_numbers(self) -> bool:
         """Return whether all are written as whole numbers, some too long for a float."""

@@ -21,7 +21,7 @@ from imbalance_cli.labels.counts import BLANK_IS_NEGATIVE
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.tags import DEFAULT_SEPARATOR, TagReader, is_tag_list, suggest_separator
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
-from imbalance_cli.readers.cells import CELL, is_readable
+from imbalance_cli.readers.cells import CELL, WHOLE_FLOAT, is_readable
 from imbalance_cli.readers.source import MISSING_TEXTS, MOST_DENSE, Tally
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 EncodingName = Literal["binary", "one_vs_rest", "tags"]
 MissingPolicy = Literal["mask", "negative", "drop", "error"]
 LEAST_OF_AN_ID = 50  # distinct values, from which a column may be one of ids
-WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
 
 
 @dataclasses.dataclass

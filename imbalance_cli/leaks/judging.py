@@ -1,8 +1,8 @@
 """What a feature alone says of labels that are known in the same rows.
 
 A rule is a set of rows that the feature picks out: those with one of its values, those from a value
-on, those where it is missing. Rules are held against each label; most of them are told apart by
-cheap counts, and the few that could be a leak are then judged with care.
+on, those where it is missing. Each rule is compared with each label: cheap counts exclude most, and
+only the few that may be a leak are tested in full.
 
 Shapes: R rows, l labels, Q positive cells, C rules, K distinct values, F folds.
 """

@@ -241,7 +241,7 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     if notation.kind == "number" and not scan.has_many_numbers:
         return None
     kind: Literal["number", "date"] = "date" if notation.kind == "date" else "number"
-    words = dict(scan.words)
+    words = scan.words
     if scan.censored:
         return dataclasses.replace(_censored(column, scan), kind=kind)
     if not words:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from imbalance_cli.errors import FeatureError, show_cell
-from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import CELL, WHOLE_FLOAT, parse_dates, parse_numbers, parse_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,6 @@ SUFFIX = rf"^(.*[\d.]) ?({CURRENCIES}|{UNITS})$"
 BRACKETS = r"^\((.*\d.*)\)$"  # of negative amounts
 BLANKS = "[ \u00a0\u202f]"
 GROUP_MARKS = {",": ",", ".": r"\.", " ": BLANKS, "'": "['\u2019]"}
-WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Notation:
         kind: what its cells are; None where only the words for missing values are known.
         decimal: stands before the decimals of a number.
         thousands: stands between groups of three digits; "" for nothing, " " for any blank.
-        date_format: of dates, as strptime takes it; None for ISO.
+        date_format: of dates, as strptime takes it.
         missing: further texts that stand for a missing value.
     """
 
@@ -67,8 +66,6 @@ class Notation:
         if self.kind == "number":
             parsed = parse_numbers(self._plain(texts))
             return parsed.values, parsed.bad_row
-        if self.date_format is None:
-            return cells, None
         values = texts.str.to_datetime(self.date_format, time_unit="us", strict=False)
         bad = parse_dates(texts.filter(values.is_null())).bad_row
         if bad is None:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.notation.reading import BLANKS, SUFFIX, Notation, strip_unit
-from imbalance_cli.readers.cells import CELL, parse_dates, parse_texts
+from imbalance_cli.readers.cells import CELL, no_numbers, parse_dates, parse_texts
 from imbalance_cli.readers.source import MISSING_WORDS
 
 if TYPE_CHECKING:
@@ -238,6 +238,6 @@ def read_dates(texts: pl.Series, date_format: str) -> pl.Series:
     )
     fits = texts.str.contains(f"^{pattern}$")
     if not fits.any():
-        return pl.Series([None], dtype=pl.Float64).new_from_index(0, len(texts))
+        return no_numbers(len(texts))
     moments = texts.set(~fits, None).str.to_datetime(date_format, time_unit="us", strict=False)
     return parse_dates(moments).values

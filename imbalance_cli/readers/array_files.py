@@ -116,14 +116,12 @@ class _NumpyArray:
 
 
 @dataclasses.dataclass(frozen=True)
-class _ZipArray:
-    """An array in a .npz archive, unfolded as it is read; in Fortran's order it is read whole."""
+class _FileArray:
+    """What is known of an array in a file before it is read."""
 
     path: Path
-    member: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    is_fortran: bool
 
     @property
     def kind(self) -> str:
@@ -132,6 +130,14 @@ class _ZipArray:
     @property
     def is_numeric(self) -> bool:
         return _is_numeric(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ZipArray(_FileArray):
+    """An array in a .npz archive, unfolded as it is read; in Fortran's order it is read whole."""
+
+    member: str
+    is_fortran: bool
 
     def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
         import numpy as np
@@ -145,25 +151,14 @@ class _ZipArray:
 
 
 @dataclasses.dataclass(frozen=True)
-class _NpyArray:
+class _NpyArray(_FileArray):
     """An array in a .npy file, read and not mapped: a file that is cut meanwhile is an error.
 
     Attributes:
         offset: the byte where it begins.
     """
 
-    path: Path
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
     offset: int
-
-    @property
-    def kind(self) -> str:
-        return str(self.dtype)
-
-    @property
-    def is_numeric(self) -> bool:
-        return _is_numeric(self.dtype)
 
     def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
         with self.path.open("rb") as file:
@@ -287,7 +282,7 @@ def open_npz(path: Path, name: str) -> Mapping[str, Array]:
                 with archive.open(member) as file:
                     shape, is_fortran, dtype = read_npy_header(file)
                 key = member.removesuffix(".npy")
-                arrays[key] = _ZipArray(path, member, shape, dtype, is_fortran)
+                arrays[key] = _ZipArray(path, shape, dtype, member, is_fortran)
     except READ_ERRORS as error:
         refuse_cut_zip(path, name)
         raise SourceError(f"{name}: not a .npz archive of arrays: {first_line(error)}") from error

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS_A_DAY = 86_400
+WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"  # a whole number, written as others are
 CELL = "cell"  # what a column is called while it is parsed
 LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
@@ -69,7 +70,7 @@ def parse_numbers(column: pl.Series) -> Parsed:
         return Parsed(column.cast(pl.Float64).fill_nan(None))
     cells = parse_texts(column)
     if column.dtype.is_temporal():
-        return _report_bad(cells, _nothing(column))
+        return _report_bad(cells, no_numbers(len(column)))
     values = cells.cast(pl.Float64, strict=False).fill_nan(None)
     texts = cells if column.dtype == pl.String else None
     has_words = False
@@ -96,7 +97,7 @@ def parse_dates(column: pl.Series) -> Parsed:
         return Parsed(_days(column.cast(pl.Datetime("us"))))
     cells = parse_texts(column)
     if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Time):
-        return _report_bad(cells, _nothing(column))
+        return _report_bad(cells, no_numbers(len(column)))
     moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
     missing_words: Mapping[str, int] = {}
     if moments.null_count() > cells.null_count():
@@ -129,8 +130,9 @@ def _split_offset(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
     return cells.str.replace(TIME_ZONE, "$1"), (seconds * 1_000_000).cast(pl.Duration("us"))
 
 
-def _nothing(column: pl.Series) -> pl.Series:
-    return pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
+def no_numbers(rows: int) -> pl.Series:
+    """Return what a column without a number or a date has for values."""
+    return pl.Series(CELL, [None], pl.Float64).new_from_index(0, rows)
 
 
 def _days(moments: pl.Series) -> pl.Series:

@@ -1,6 +1,6 @@
 """First lines that are not what they are read as: a title, a row, units, columns of blanks.
 
-Each is refused only where it is told by the lines below it, and by words that say how to read it.
+Each is refused only where the lines below it show what it is, and the error says how to read it.
 """
 
 from __future__ import annotations

@@ -82,15 +82,12 @@ def register_format(spec: FormatSpec) -> None:
     FORMAT_SPECS[spec.name] = spec
 
 
-def _open_csv(found: Opening) -> Source:
-    return _open_delimited(found, sniff_delimiter(_text_of(found.head, found.dialect)))
-
-
-def _open_delimited(found: Opening, read_off: str) -> Source:
+def _open_delimited(found: Opening, default: str | None = None) -> Source:
+    """Open delimited text; what its delimiter is by default is read off the header where None."""
     from imbalance_cli.readers.delimited import DelimitedSource
 
     text = _text_of(found.head, found.dialect)
-    chosen = choose_delimiter(text, read_off, found.usual_delimiter)
+    chosen = choose_delimiter(text, default or sniff_delimiter(text), found.usual_delimiter)
     return DelimitedSource(found.name, chosen, found.dialect)
 
 
@@ -141,7 +138,7 @@ def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
 
 
 for _spec in (
-    FormatSpec("csv", (".csv", ".txt", ".data"), _open_csv, is_binary=False),
+    FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False),
     FormatSpec(
         "tsv", (".tsv", ".tab"), lambda found: _open_delimited(found, "\t"), is_binary=False
     ),
@@ -242,13 +239,14 @@ def refuse_idle_dialect(name: str, input_format: str, dialect: Dialect, *, is_na
     """
     given = dialect.given()
     has_tabs = is_named and input_format == "tsv"
-    if input_format in DELIMITED and not (has_tabs and given.get("delimiter", "\t") != "\t"):
+    is_text = input_format in DELIMITED
+    if not given or (is_text and not (has_tabs and given.get("delimiter", "\t") != "\t")):
         return
-    for key, value in given.items():
-        raise SourceError(
-            f"{name}: is read as {input_format}, which {_show_option(key, value)} does not go with",
-            hint="leave it out; or --input-format csv (data.input_format), if it is delimited text",
-        )
+    key, value = next(iter(given.items()))
+    raise SourceError(
+        f"{name}: is read as {input_format}, which {_show_option(key, value)} does not go with",
+        hint="leave it out; or --input-format csv (data.input_format), if it is delimited text",
+    )
 
 
 def _show_option(key: str, value: str | int) -> str:

@@ -39,7 +39,8 @@ DISTINCT_LIMIT = 16
 
 def is_missing(text: str) -> bool:
     """Return whether a cell's text stands for a missing value among 0 and 1."""
-    return text.strip().lower() in MISSING_TEXTS | MISSING_WORDS
+    word = text.strip().lower()
+    return word in MISSING_TEXTS or word in MISSING_WORDS
 
 
 @dataclasses.dataclass

@@ -114,12 +114,11 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     columns += [] if group is None else [group]
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
+    notations = predictor.preprocessing.notations  # those of features are for the preprocessing
+    of_keys = {c: notation for c, notation in notations.items() if c == data.sample_weight}
     batches = source.mixed_batches(list(dict.fromkeys(columns)))
     tables = follow(
-        (
-            apply_notations(batch_table(cells, source.name), predictor.preprocessing.notations)
-            for cells in batches
-        ),
+        (apply_notations(batch_table(cells, source.name), of_keys) for cells in batches),
         tell,
         "scoring",
         lambda table: table.frame.height,
@@ -195,6 +194,10 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
     return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
 
 
+def _say_nothing(_: str) -> None:
+    """Say nothing."""
+
+
 def predict(
     directory: Path,
     rows: str | Source,
@@ -203,7 +206,7 @@ def predict(
     input_format: str | None = None,
     dialect: Dialect = UNKNOWN,
     *,
-    warn: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = _say_nothing,
     strict: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
@@ -224,9 +227,8 @@ def predict(
     """
     predictor, config = load_predictor(directory, device)
     source = _open_rows(rows, input_format, dialect, config.data)
-    if warn is not None:
-        for sentence in source.remarks:
-            warn(sentence)
+    for sentence in source.remarks:
+        warn(sentence)
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         if source.doubt:
             raise source.doubt
@@ -252,11 +254,7 @@ def predict(
             own = batch.frame[kept].slice(first, height)
             yield own.hstack(predictions) if kept else predictions
     drift = predictor.drift(seen, counts, (sums / max(seen, 1)).tolist())
-    _judge_drift(drift, source.name, warn or _say_nothing, strict=strict)
-
-
-def _say_nothing(_: str) -> None:
-    """Say nothing."""
+    _judge_drift(drift, source.name, warn, strict=strict)
 
 
 def _batches(source: Source, columns: list[str]) -> Iterator[Batch]:
