@@ -132,10 +132,17 @@ def predict(run_dir: str | Path, rows: Frame, *, device: str = "auto") -> Frame:
         rows: with the feature columns.
         device: auto, cpu, cuda, cuda:N or mps.
 
+    Warns:
+        UserWarning: the rows are unlike those of training.
+
     Raises:
         ImbtrainError: the run or the rows cannot be used.
     """
-    predicted = pl.concat(workflows.predict(Path(run_dir), FrameSource(rows), device, ()))
+    told: list[str] = []
+    predictions = workflows.predict(Path(run_dir), FrameSource(rows), device, (), warn=told.append)
+    predicted = pl.concat(predictions)
+    for sentence in told:
+        warnings.warn(sentence, stacklevel=2)
     if isinstance(rows, pl.DataFrame):
         return predicted
     return pd.DataFrame(

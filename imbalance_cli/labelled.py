@@ -67,6 +67,7 @@ from imbalance_cli.splits import (
     is_far,
 )
 from imbalance_cli.stages import follow, tell_nobody
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -300,7 +301,10 @@ def _read_notations(
             place = scans[column].place or name
             raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=choice.hint)
     notes = [choice.note for choice in choices.values() if choice.note is not None]
-    return {c: choice.notation for c, choice in choices.items() if choice.notation}, notes
+    notations = {c: choice.notation for c, choice in choices.items() if choice.notation}
+    if roles.group is not None and (missing := settings.missing_of(roles.group)):
+        notations[roles.group] = Notation(missing=missing)
+    return notations, notes
 
 
 def _read_keys(
@@ -402,7 +406,7 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
         raise LabelError(
             f"{source.name}: one array, which cannot hold features and labels both",
             hint="data.labels: [targets.npy], the file that holds the labels; or its columns that "
-            f"are labels, such as data.labels: [{source.columns[0]}]",
+            f"are labels, such as data.labels: [{quote(source.columns[0])}]",
         )
     labels = select_labels(source.columns, patterns, source.name, source)
     if labels is None:

@@ -18,6 +18,7 @@ from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
 from imbalance_cli.labels.targets import stack_targets
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.splits.names import read_part_numbers
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +164,8 @@ class KeyReader:
             row = missing.arg_max() or 0
             raise SplitError(
                 f"{table.place(row)}: column {column!r}: {show_cell(cells[row])} is not a time",
-                hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
+                hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00; "
+                f"data.date_format: {{{quote(column)}: ...}} says how others are written",
             )
         times: NDArray[np.float64] = parsed.values.to_numpy()
         return times

@@ -7,6 +7,7 @@ PyYAML follows YAML 1.1, where `no` is false, `1e-3` is a string and `010` is 8.
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from typing import Any
@@ -19,6 +20,7 @@ KeyPath = tuple[str | int, ...]
 
 DEEPEST = 3  # keys of a path: section, key, item
 LONGEST_SHOWN = 80  # characters of a value in an error
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")  # texts that may need no quotes
 LONGEST_PROBLEM = 150  # characters of what PyYAML says, which may hold a name of any length
 
 
@@ -170,3 +172,26 @@ def _note_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name:
                 )
             lines[here] = key.start_mark.line + 1
             _note_lines(value, here, lines, name)
+
+
+def quote(text: str) -> str:
+    """Return a text as YAML that means this text, in YAML 1.1 and 1.2 alike."""
+    if PLAIN.fullmatch(text) and yaml.safe_load(text) == text:
+        return text
+    quoted = yaml.dump(
+        text,
+        Dumper=yaml.SafeDumper,
+        default_style='"',
+        allow_unicode=True,
+        width=2**31,
+    )
+    return quoted.removesuffix("\n")
+
+
+def flow(value: object) -> str:
+    """Return a scalar, a list or a mapping of texts as YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{quote(key)}: {flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return quote(value) if isinstance(value, str) else json.dumps(value)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from imbalance_cli.config import Config, load_config
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS, list_keys
-from imbalance_cli.config.template import Proposal, quote, write_template
-from imbalance_cli.yaml_text import parse_mapping
+from imbalance_cli.config.template import Proposal, write_template
+from imbalance_cli.yaml_text import parse_mapping, quote
 
 NAMES = [
     "no",

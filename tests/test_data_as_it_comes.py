@@ -147,7 +147,7 @@ def test_a_blank_cell_of_tags_is_told(tmp_path: Path) -> None:
     write_comments(tmp_path)
     data = {"labels": ["tags"], "encoding": "tags"}
     config = write_config(tmp_path / "c.yaml", tmp_path / "comments.csv", data=data, **SHORT)
-    told = "cells are blank and so count as missing; if blank means no tags: --missing-labels neg"
+    told = "cells are blank and so count as missing; if blank means no tags: data.missing_labels"
     assert told in succeed("fit", config, "--run-dir", tmp_path / "run").err
     config = write_config(
         tmp_path / "c.yaml",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
-from small_runs import fit_run, run_command, succeed
+from small_runs import DRAWN, fit_run, run_command, succeed
 
 from imbalance_cli.features import FeatureCounts, FeatureDrift, Preprocessing, fit_preprocessing
 from imbalance_cli.features.drift import EDGES, LabelDrift
@@ -81,7 +82,7 @@ CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str, str]] = {
     "blank": (
         lambda frame: frame.with_columns(glucose=pl.lit(None, pl.Float64)),
         "glucose",
-        "100% of the cells are missing, 10% in training",
+        "100.0% of the cells are missing, 10.4% in training",
     ),
     "unit": (
         lambda frame: frame.with_columns(glucose=pl.col("glucose") * 1000),
@@ -164,3 +165,47 @@ def test_commands_warn_and_are_strict(tmp_path: Path) -> None:
         failed = run_command(command, run.path, tmp_path / "other.csv", "--strict")
         assert failed.code == 2
         assert sentence in failed.err
+
+
+def test_what_a_shift_is_of_is_said() -> None:
+    days = pl.date_range(dt.date(2020, 1, 1), dt.date(2020, 12, 31), eager=True)
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "day": days,
+            "mass": random.normal(70, 10, len(days)),
+            "iron": random.normal(5, 1, len(days)),
+            "number": np.arange(len(days)),
+        }
+    )
+    table = table_of(frame)
+    trained = fit_preprocessing(table, ["day", "mass", "iron"], np.arange(len(days))).profiled(
+        table
+    )
+    later = frame.with_columns(
+        pl.col("day").dt.offset_by("1y"),
+        mass=1000 * pl.col("mass"),
+        iron=pl.when(pl.col("number") % 5 > 0).then("iron"),
+    )
+    problems = {column: str(found.problem) for column, found in look(trained, later).items()}
+    assert problems["day"].endswith("median 2021-07-01 12:00:00, 2020-07-01 12:00:00 in training")
+    assert problems["mass"].endswith("in training; in other units?")
+    assert problems["iron"] == "20.2% of the cells are missing, 0.0% in training"
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_fit_says_where_its_own_test_rows_are_unlike_those_of_training(
+    tmp_path: Path, *, in_memory: bool
+) -> None:
+    frame = make_frame(0, 600).with_columns(y=pl.Series([0, 0, 1] * 200), hour=pl.int_range(600))
+    frame = frame.with_columns(
+        glucose=pl.when(pl.col("hour") < 510).then("glucose").otherwise(pl.col("glucose") * 3)
+    )
+    columns = {c.name: c.cast(pl.String).fill_null("").to_list() for c in frame}
+    data = {"labels": ["y"], "time": "hour", "in_memory": in_memory}
+    run = fit_run(tmp_path, columns, data=data, report=DRAWN)
+    document = json.loads((run.path / "run.json").read_text())
+    told = [remark for remark in document["data"]["remarks"] if "are unlike" in remark]
+    assert len(told) == 1
+    assert told[0].startswith("the test rows are unlike the training rows: glucose: other values")
+    assert "the test rows are unlike the training rows" in (run.path / "report.html").read_text()

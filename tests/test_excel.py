@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from small_runs import refuse, succeed
 
+from imbalance_cli.dialect import Dialect
 from imbalance_cli.readers import open_source, read_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 RELATIONS = f'<Relationships xmlns="{PACKAGE}/relationships">%s</Relationships>'
+DIALECTS = {
+    "--skip-lines 2": Dialect(skip_lines=2),
+    "--skip-rows 1": Dialect(skip_rows=1),
+    "--no-header": Dialect(header=False),
+}
 TABLE: list[list[object]] = [
     ["age", "word", "is it", None, "y"],
     [1.5, "a<b", True, 7, 0],
@@ -93,12 +99,12 @@ def test_what_is_no_table(tmp_path: Path) -> None:
     write_book(path, {"one": []})
     refuse("weights", path, says="sheet 'one' is empty")
     write_book(path, {"one": [["y", "x", "y "], [1, 2, 3]]})
-    refuse("weights", path, says="sheet 'one': two columns are called 'y'")
+    refuse("weights", path, says="sheet 'one': line 1: two columns are called 'y'")
     write_book(path, {"one": [["y", "x"]]})
     refuse("weights", path, says="no rows")
     path.write_bytes(path.read_bytes()[:500])
     refuse("weights", path, says="not an Excel file")
-    refuse("weights", path, "--skip-lines", 2, says="--skip-lines 2 (data.skip_lines) does not go")
+    refuse("weights", path, "--delimiter", ";", says="--delimiter ';' (data.delimiter) does not go")
 
 
 def test_without_the_extra_one_line_says_what_to_install(
@@ -107,3 +113,28 @@ def test_without_the_extra_one_line_says_what_to_install(
     path = write_book(tmp_path / "t.xlsx", {"all": TABLE})
     monkeypatch.setitem(sys.modules, "fastexcel", None)
     refuse("weights", path, says="needs fastexcel", hint="pip install 'imbtrain[excel]'")
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "says", "option"),
+    [
+        ([["Results of 2024"], []], [], "'Results of 2024' seems to be a title", "--skip-lines 2"),
+        ([], [["kg", "mg/l", "", None]], "units?", "--skip-rows 1"),
+        ([], [], "is all numbers", "--no-header"),
+    ],
+)
+def test_first_rows_are_looked_at_as_lines_of_text_are(
+    tmp_path: Path, above: list[list[object]], below: list[list[object]], says: str, option: str
+) -> None:
+    rows = [[60 + i, 0.25 * i, "ab"[i % 2], i % 2] for i in range(1, 9)]
+    names = [["weight", "dose", "arm", "y"]] if above or below else []
+    if not names:
+        rows = [[1.5 * i, 0.25 * i, i % 3, i % 2] for i in range(1, 9)]
+    path = write_book(tmp_path / "t.xlsx", {"s": [*above, *names, *below, *rows]})
+    labels = ["--labels", "y"] if names else []
+    refuse("weights", path, *labels, says=says, hint=option)
+    source = open_source(str(path), None, DIALECTS[option])
+    table = read_table([source], source.columns)
+    assert table.frame.height == len(rows)
+    assert table.frame.to_series(1).to_list() == [row[1] for row in rows]
+    assert table.frame.to_series(1).dtype == pl.Float64

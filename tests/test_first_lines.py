@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +38,18 @@ NO_HEADER = "5.1,3.5,1.4,1.4,0\n4.9,3.0,1.4,0.2,1\n4.7,3.2,1.3,0.2,0\n"
             "line 2 holds words where the lines below hold numbers: 'years, cm'",
             "--skip-rows 1",
         ),
-        ("age  height y\n34   170    0\n35   171    1\n", "to be aligned by blanks", "tr -s"),
+        ("age  height y\n34   170    0\n35   171    1\n", "to be parted by blanks", "tr -s"),
+        ("age  city\nold  rome\n", "to be parted by blanks", "tr -s"),
+        ("age height y\n34 170 0\n35 171 1\n", "to be parted by blanks", "tr -s"),
+        ('"x" "y"\n"1" 2.5 0\n"2" 3.5 1\n', "each row to begin with its name", "row.names = FALSE"),
+        ("x,y\n1,2.5,0\n2,3.5,1\n", "2 names, and 3 cells in each line below", "row.names = FALSE"),
+        ("Report,,\n,,\nid,a,y\n" + ROWS, "line 1: 'Report' seems to be a title", "--skip-lines 2"),
+        ("; made by hand\nid,a,y\n" + ROWS, "line 1", "--comment ';'"),
+        (
+            "Blood,,Other,\nsodium,iron,age,y\n" + "1.5,2,34,0\n" * 3,
+            "lines 1 and 2 both hold names: 'Blood, Other'",
+            "--skip-lines 1",
+        ),
         (NO_HEADER, "line 1 is all numbers, '5.1, 3.5, 1.4, 1.4, 0'", "--no-header"),
         ("3,7,0\n" * 4, "line 1 is all numbers", "data.header: true"),
         ("1,5;2,5\n3,5;1\n".replace(",", "."), "line 1 is all numbers", "--no-header"),
@@ -176,3 +188,26 @@ def test_a_row_among_the_names_is_thought_of(write: WriteFile) -> None:
     refuse("weights", write("t.csv", "5.1,3.5,a\n4.9,3.1,b\n"), hint="--no-header (data.header")
     twice = write("u.csv", "5.1,5.1,a\n4.9,3.1,b\n")
     refuse("weights", twice, says="two columns are called '5.1'", hint="--no-header")
+
+
+def test_a_row_of_values_is_never_left_out_as_units(write: WriteFile) -> None:
+    with_units = write("u.csv", UNITS)
+    plain = write("p.csv", UNITS.replace(UNITS.splitlines()[1] + "\n", ""))
+    assert succeed("weights", with_units, "--skip-rows", 1).out
+    hint = "--skip-rows 0 (data.skip_rows: 0) reads it"
+    refuse("weights", plain, "--skip-rows", 1, says="line 2 would be left out", hint=hint)
+    lines = Path(plain).read_text().splitlines(keepends=True)
+    one = write("one.csv", "".join(lines[:2]))
+    refuse("weights", one, "--skip-rows", 1, says="line 2 would be left out", hint=hint)
+    rows = write("r.csv", "".join(lines[1:]))
+    refuse(
+        "weights",
+        rows,
+        "--no-header",
+        "--skip-lines",
+        1,
+        "--labels",
+        "column_1",
+        says="line 1 would be left out",
+        hint="--skip-lines 0 (data.skip_lines: 0) reads it",
+    )

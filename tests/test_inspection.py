@@ -411,9 +411,8 @@ def test_findings_say_what_fit_says() -> None:
 def test_blank_cells_that_may_be_all_negatives_have_a_hint(labels: int) -> None:
     frame = pl.DataFrame({f"y_{i}": ["1", "", ""] * 20 for i in range(labels)})
     hints = {f.hint for f in look(frame).findings if "no negative" in f.problem}
-    assert hints == {
-        "if blank means 0: --missing-labels negative, or data.missing_labels: negative in a config"
-    }
+    hint = "if blank means 0: data.missing_labels: negative (imbtrain weights --missing-labels"
+    assert hints == {f"{hint} negative)"}
 
 
 def test_tags_with_another_separator_and_blank_cells_are_findings() -> None:

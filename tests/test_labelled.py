@@ -324,7 +324,7 @@ def test_blank_cells_that_may_be_all_negatives_have_a_hint(tmp_path: Path) -> No
     table = write_csv(tmp_path / "t.csv", {"x": ["1", "2", "3"] * 9, "y": ["1", "", ""] * 9})
     error = fail(LabelError, table, data={"labels": ["y"]})
     assert error.message.endswith("label 'y' has no negative in 27 rows")
-    assert str(error.hint).startswith("if blank means 0: --missing-labels negative, or data.miss")
+    assert str(error.hint).startswith("if blank means 0: data.missing_labels: negative")
     _, data = read(table, data={"labels": ["y"], "missing_labels": "negative"})
     assert data.targets.counts()[:, 0].tolist() == [9, 18, 0]
 

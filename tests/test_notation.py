@@ -21,6 +21,7 @@ from imbalance_cli.notation import (
     choose_notations,
 )
 from imbalance_cli.readers import Table
+from imbalance_cli.readers.cells import parse_dates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,12 +122,14 @@ def test_dots_between_thousands_are_not_taken_for_decimals_in_silence() -> None:
     (choice,) = choose(cells)
     assert choice is not None
     assert choice.notation is None
-    assert choice.settings == {"thousands": "."}
+    assert choice.settings == {}  # a key for the whole file, which may be wrong of the others
     assert read(cells, thousands=".") == list(range(500, 60_000, 1_001))
     assert choose(cells, decimal=".") == [None]
     beside, _ = choose(cells, [f"{i / 7:.2f}".replace(".", ",") for i in range(60)])
     assert beside is not None
     assert beside.notation == Notation("number", ",", ".")
+    plain, _ = choose(cells, [f"{i / 7:.2f}" for i in range(60)])
+    assert plain is None
 
 
 @pytest.mark.parametrize(
@@ -177,7 +180,10 @@ def test_words_among_dates_and_other_notations_are_named() -> None:
 def test_censored_values_are_called_so(bound: str) -> None:
     (choice,) = choose([f"{i}.5" for i in range(90)] + [bound] * 10)
     assert choice is not None
-    assert f"10 of 100 cells are censored, such as '{bound}'" in str(choice.problem)
+    assert (
+        f"10 of 100 cells are censored, so that only a bound of the value is known: '{bound}' (10)"
+        in str(choice.problem)
+    )
 
 
 def test_units_that_differ_are_refused() -> None:
@@ -229,3 +235,102 @@ def test_thousands_of_any_numbers(numbers: list[float]) -> None:
     assert choice.notation is not None
     values, _ = choice.notation.read(pl.Series(cells))
     np.testing.assert_allclose(values.to_numpy(), numbers)
+
+
+@pytest.mark.parametrize(
+    ("notation", "right", "wrong"),
+    [
+        (Notation("number", ",", "."), {"1.324,5": 1324.5, "0,35": 0.35, "12": 12.0}, "0.35"),
+        (Notation("number", ",", "."), {"1.324": 1324.0}, "1.32"),
+        (Notation("number", ","), {"0,35": 0.35, "12": 12.0, "1,5e-2": 0.015}, "0.35"),
+        (Notation("number", ".", ","), {"1,324.5": 1324.5, "0.35": 0.35}, "0,35"),
+        (Notation("number", ".", ","), {"5,11,025": 511025.0, "1,324": 1324.0}, "13,24"),
+        (Notation("number", ".", " "), {"1 324": 1324.0, "1324": 1324.0}, "13 24"),
+        (
+            Notation("number"),
+            {"(1.5)": -1.5, "1.5-": -1.5, "\u22121.5": -1.5, "36.6%": 36.6},
+            "1-5",
+        ),
+    ],
+)
+def test_a_served_cell_is_held_against_the_notation(
+    notation: Notation, right: dict[str, float], wrong: str
+) -> None:
+    values, bad = notation.read(pl.Series([*right, "N/A", None]))
+    assert values.to_list() == [*right.values(), None, None]
+    assert bad is None
+    assert notation.read(pl.Series([*right, wrong, "x"]))[1] == len(right)
+
+
+def test_iso_dates_among_others_are_read_and_years_have_four_digits() -> None:
+    notation = Notation("date", date_format="%d/%m/%Y")
+    values, bad = notation.read(pl.Series(["31/12/2022", "2023-01-02", "2023-01-02 06:00", "NaT"]))
+    days = [dt.datetime(2022, 12, 31), dt.datetime(2023, 1, 2), dt.datetime(2023, 1, 2, 6), None]  # noqa: DTZ001  of no zone
+    assert values.to_list() == days
+    assert bad is None
+    assert notation.read(pl.Series(["31/12/2022", "31/12/22"]))[1] == 1
+    assert parse_dates(pl.Series(["2022-10-03", "2-10-03"])).bad_row == 1
+    assert parse_dates(pl.Series(["0001-01-01"])).bad_row is None
+
+
+def list_days(form: str, start: int = 0) -> list[str]:
+    """Return 30 days as texts."""
+    return [f"{day:{form}}" for day in DAYS[start:]]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%A, %d %B %Y", "%a, %d %b %Y", "%a %b %d 06:00:00 %Y", "%m/%d/%Y, 06:00:00 AM", "%d.%m.%Y"],
+)
+def test_dates_as_they_are_met(form: str) -> None:
+    hours = 6 * form.count("06:00")
+    values = read(list_days(form) + list_days("%Y-%m-%d"))  # with ISO dates among them
+    wanted = [dt.datetime.combine(day, dt.time(hours)) for day in DAYS]
+    assert values == [*wanted, *(dt.datetime.combine(day, dt.time()) for day in DAYS)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["1.25", "3,5"] * 5 + [f"{n},5" for n in range(40)], "'3,5', '1.25'"),
+        (["1.25", "3,5"] * 50 + [f"{n}.5" for n in range(40)], "written in several ways"),
+        (list_days("%d.%m.%Y") + list_days("%d %b %Y"), "'23.01.2022', '01 Jan 2022'"),
+        (list_days("%d/%m/%Y") + list_days("%m/%d/%Y", 20), "'23/01/2022', '08/20/2022'"),
+        (
+            [f"1:{n}" for n in range(30)],
+            "cells such as '1:0' are neither numbers nor dates",
+        ),
+        ([f"{n}/80" for n in range(100, 130)], "such as '100/80'"),
+        ([f"{n // 60:02}:{n % 60:02}" for n in range(0, 1400, 41)], "such as '00:00'"),
+        ([f"{n}. März 2022" for n in range(1, 29)], "such as '1. März 2022'"),
+        ([f"06:00 PM {n}/01/2022" for n in range(1, 29)], "such as '06:00 PM 1/01/2022'"),
+        (["unknown"] * 70 + [f"{n / 7:.2f}" for n in range(30)], "70 of 100 cells are words among"),
+        (["never"] * 70 + list_days("%Y-%m-%d"), "70 of 100 cells are words among dates"),
+    ],
+)
+def test_what_is_written_in_no_one_way_is_refused(cells: list[str], says: str) -> None:
+    (choice,) = choose(cells)
+    assert choice is not None
+    assert choice.notation is None
+    assert says in str(choice.problem)
+    assert choice.hint
+
+
+def test_codes_among_numbers_are_names_rather_than_missing() -> None:
+    (choice,) = choose([*map(str, range(250, 350)), "V45", "E849"])
+    assert choice is not None
+    assert "'V45' (1), 'E849' (1)" in str(choice.problem)
+    assert choice.settings == {"categories": ["c0"]}
+
+
+def test_all_censored_values_are_named_while_they_are_few() -> None:
+    numbers = [f"{n / 7:.2f}" for n in range(60)]
+    (few,) = choose([*numbers, "<0.05", "<0.1", "<0.1", "hemolysed"])
+    assert few is not None
+    assert "3 of 64 cells are censored" in str(few.problem)
+    assert "'<0.05' (1), '<0.1' (2), and 1 words: 'hemolysed' (1)" in str(few.problem)
+    assert few.settings == {"missing_values": ["<0.05", "<0.1", "hemolysed"]}
+    (many,) = choose([*numbers, *(f">{n}" for n in range(20))])
+    assert many is not None
+    assert many.settings == {}
+    assert "missing_values" not in str(many.hint)

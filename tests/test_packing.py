@@ -35,6 +35,7 @@ SCAN = Scan(
     Duplicates(5, 2, 1, {"valid": 1, "test": 0}),
     [Leak("x", "y", "higher")],
     2,
+    ["x: other values than in training"],
 )
 DENSE = DenseTargets(np.array([[1, 0], [0, -1], [1, 1], [0, 0], [-1, 0]], np.int8))
 SPARSE = SparseTargets.of(

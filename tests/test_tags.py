@@ -74,6 +74,11 @@ def test_a_numpy_array_in_text_is_a_list(rows: list[list[str | int]]) -> None:
     ("cell", "tags"),
     [
         ("[]", []),
+        ("('a', 'b')", ["a", "b"]),
+        ("('a',)", ["a"]),
+        ("()", []),
+        ("{'b', 3}", ["b", "3"]),
+        ("set()", []),
         ("[ ]", []),
         ("['a;b', \"it's\"]", ["a;b", "it's"]),
         ("['a', 'a', ' a ']", ["a"]),
@@ -216,7 +221,30 @@ def test_blank_cells_of_tags_are_told() -> None:
     blank, word = vocabulary.remarks()
     assert blank == (
         "column 'label': 2 cells are blank and so count as missing; if blank means no tags: "
-        "--missing-labels negative, or data.missing_labels: negative in a config"
+        "data.missing_labels: negative (imbtrain weights --missing-labels negative)"
     )
     assert word.startswith("column 'label': 1 cell 'NA' is read as missing")
     assert vocabulary.remarks(missing_is_given=True) == []
+
+
+@pytest.mark.parametrize("cell", ["{toxic,insult}", "{toxic}", "{'a': 1}", '{"a": 1, "b": 0}'])
+def test_what_looks_like_a_list_and_is_none_is_refused(cell: str) -> None:
+    with pytest.raises(LabelError, match="no list of texts in quotes or of numbers"):
+        read([cell, "toxic", cell])
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["[0, 1, 0]", "[0, 0, 0]", "[1, 1, 0]"], pl.String),
+        (["[0 1 0]", "[0. 0. 0.]"], pl.String),
+        ([[0, 1, 0], None, [1, 1, 0]], pl.List(pl.Int64)),
+        ([[0.0, 1.0, 0.0]], pl.List(pl.Float64)),
+    ],
+)
+def test_a_place_a_label_is_no_list_of_tags(cells: list[object], dtype: pl.DataType) -> None:
+    with pytest.raises(LabelError, match="every cell is a list of 3 zeros and ones") as caught:
+        read(cells, dtype)
+    assert "a column of its own" in str(caught.value.hint)
+    assert read(["[0, 1]", "[1]"]) == [["0", "1"], ["1"]]  # the names of classes
+    assert read(["[0, 1]", "[1, 0]"]) == [["0", "1"], ["1", "0"]]

@@ -193,7 +193,7 @@ def test_starting_scores_stand_for_the_prevalence(table: Path, tmp_path: Path) -
         calibration={"method": "analytic"},
     )
     evaluation = workflows.fit(config, tmp_path / "run", Notes(), overwrite=False)
-    [frame] = workflows.predict(tmp_path / "run", str(table), "cpu", ())
+    [frame] = workflows.predict(tmp_path / "run", str(table), "cpu", (), warn=print)
     for label in evaluation.labels:
         assert label.prevalence is not None
         mean = frame[f"{label.label}_probability"].mean()
@@ -219,7 +219,7 @@ def test_nothing_is_written_by_a_run_that_cannot_start(table: Path, tmp_path: Pa
 
 
 def test_predict_reads_nothing_before_it_is_asked(single_run: FittedRun) -> None:
-    frames = workflows.predict(single_run.path, "no-such-file.csv", "cpu", ())
+    frames = workflows.predict(single_run.path, "no-such-file.csv", "cpu", (), warn=print)
     with pytest.raises(Exception, match="no such file"):
         next(frames)
 

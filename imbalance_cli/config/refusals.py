@@ -131,6 +131,11 @@ def refuse_contradictions(
         if not (for_any_loss and section in OF_A_LOSS):
             where = f"{name}: {section}.{key}{_place((section, key), places)}"
             _refuse_idle(config, (section, key), other, needed, where)
+    if config.data.decimal is not None and config.data.decimal == config.data.thousands:
+        raise ConfigError(
+            f"{name}: data.decimal and data.thousands are both {config.data.decimal!r}",
+            hint="name one of them, or two different ones",
+        )
     refuse_folds_in_time(config, name)
     _refuse_streaming(config, name)
     _refuse_second_split(config, places, name)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS, list_keys
 from imbalance_cli.config.json_schema import make_json_schema
+from imbalance_cli.yaml_text import flow, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WIDTH = 100
-PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 SUGGESTED = {"group", "time"}
 
 
@@ -31,6 +27,7 @@ class Proposal:
         labels: the label columns, and a remark on each.
         exclude: the columns to leave out, and why.
         settings: other keys of `data` with a value of their own.
+        remarks: on some of these.
         suggested: columns that may be `group` or `time`, and why.
     """
 
@@ -39,6 +36,7 @@ class Proposal:
     about: Sequence[str] = ()
     exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    remarks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     suggested: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
@@ -47,7 +45,10 @@ def write_template(proposal: Proposal) -> str:
     known: dict[str, list[str]] = {
         "train": [f"train: {quote(proposal.source)}"],
         "labels": _list_columns("labels", proposal.labels),
-        **{key: [f"{key}: {_flow(value)}"] for key, value in proposal.settings.items()},
+        **{
+            key: [f"{key}: {flow(value)}{_remark(proposal.remarks.get(key, ''))}"]
+            for key, value in proposal.settings.items()
+        },
     }
     if proposal.exclude:
         known["exclude"] = _list_columns("exclude", proposal.exclude)
@@ -67,31 +68,8 @@ def write_template(proposal: Proposal) -> str:
                     for column, why in suggested.items()
                 ]
             else:
-                lines.append(f"  # {key}: {_value(default)}")
+                lines.append(f"  # {key}: {flow(default)}")
     return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def quote(text: str) -> str:
-    """Return a text as YAML that means this text, in YAML 1.1 and 1.2 alike."""
-    if PLAIN.fullmatch(text) and yaml.safe_load(text) == text:
-        return text
-    quoted = yaml.dump(
-        text,
-        Dumper=yaml.SafeDumper,
-        default_style='"',
-        allow_unicode=True,
-        width=2**31,
-    )
-    return quoted.removesuffix("\n")
-
-
-def _flow(value: object) -> str:
-    """Return a text, a list or a mapping of texts as YAML on one line."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{quote(key)}: {_flow(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(_flow(item) for item in value)}]"
-    return _value(value)
 
 
 def _list_columns(key: str, columns: Mapping[str, str]) -> list[str]:
@@ -125,7 +103,3 @@ def _choices(schema: dict[str, Any]) -> str:
     members = schema.get("anyOf", [schema])
     words = [word for member in members for word in member.get("enum", ())]
     return f" One of {', '.join(words)}." if len(words) > 1 else ""
-
-
-def _value(default: object) -> str:
-    return quote(default) if isinstance(default, str) else json.dumps(default)

@@ -30,6 +30,7 @@ from imbalance_cli.readers.cells import (
     parse_texts,
 )
 from imbalance_cli.sketches import DistinctCounter, QuantileSketch
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +128,7 @@ class ColumnScan:
         """
         judgement = judge(self)
         self.note = judgement.note
-        exclude = f"data.exclude: [{self.column}]"
+        exclude = f"data.exclude: [{quote(self.column)}]"
         if judgement.problem is not None:
             colon = "" if judgement.place is None and judgement.kind in {"id", "text"} else ":"
             raise FeatureError(

@@ -18,6 +18,7 @@ import numpy as np
 
 from imbalance_cli.errors import show_cell
 from imbalance_cli.features.kinds import MISSING, OTHER
+from imbalance_cli.readers.cells import show_days
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ LEAST_ROWS = 30  # that an index is computed of
 SURE = 1e-6  # chance of so many unknown values, over all features
 FAR = 2.0  # times a mean probability is the prevalence, or the other way round
 LEAST_APART = 10.0  # positives by which they differ
-MUCH_MISSING = 0.1  # more than in training, of the rows
+OTHER_UNITS = 8.0  # times a median is that of training, or the other way round
 
 
 @dataclasses.dataclass
@@ -48,12 +49,14 @@ class Counts:
         missing: rows without a value.
         middles: the median of each batch, in the column's unit.
         unknown: a category that is not known from training.
+        is_date: whether the middles are days since 1970.
     """
 
     bins: NDArray[np.int64]
     missing: int = 0
     middles: list[float] = dataclasses.field(default_factory=list)
     unknown: str | None = None
+    is_date: bool = False
 
     @property
     def rows(self) -> int:
@@ -75,6 +78,7 @@ class FeatureCounts:
     ) -> None:
         """Count a column of numbers: in its unit, NaN where missing, and as the model takes it."""
         counts = self.columns.setdefault(feature.column, Counts(np.zeros(len(EDGES) + 1, np.int64)))
+        counts.is_date = feature.kind == "date"
         step = max(len(values) // ROWS_A_BATCH, 1)
         chosen = values[::step]
         known = ~np.isnan(chosen)
@@ -121,7 +125,7 @@ class FeatureDrift:
         psi: the population stability index; None of fewer than LEAST_ROWS rows.
         missing, training_missing: shares of missing cells.
         unknown, training_unknown: shares of categories that training rows did not have, or rarely.
-        median, training_median: of numbers.
+        median, training_median: of numbers; of dates as ISO texts.
         problem: what is wrong, in a sentence; None where nothing is.
     """
 
@@ -131,8 +135,8 @@ class FeatureDrift:
     training_missing: float
     unknown: float | None = None
     training_unknown: float | None = None
-    median: float | None = None
-    training_median: float | None = None
+    median: float | str | None = None
+    training_median: float | str | None = None
     problem: str | None = None
 
 
@@ -219,8 +223,10 @@ def _compare(
         training_missing=before["missing"] / past_rows,
     )
     if categories is None:
-        median = float(np.median(now.middles)) if now.middles else None
-        drift = dataclasses.replace(drift, median=median, training_median=before["median"])
+        medians = [float(np.median(now.middles)) if now.middles else None, before["median"]]
+        if now.is_date:
+            medians = [None if median is None else show_days(median) for median in medians]
+        drift = dataclasses.replace(drift, median=medians[0], training_median=medians[1])
     else:
         unknown, unknown_before = int(now.bins[OTHER]), int(past[OTHER])
         drift = dataclasses.replace(
@@ -232,7 +238,11 @@ def _compare(
     noise = 2 * len(past) * (1 / rows + 1 / past_rows)
     if psi is None or psi <= MAJOR + noise:
         return drift
-    return dataclasses.replace(drift, problem=_describe_shift(drift))
+    of_known = _stability(now.bins, past) if now.bins.any() and past.any() else 0.0
+    both = np.array([[now.bins.sum(), now.missing], [past.sum(), before["missing"]]])
+    of_missing = _stability(both[0], both[1])
+    problem = _describe_missing(drift) if of_missing > of_known else _describe_shift(drift)
+    return dataclasses.replace(drift, problem=problem)
 
 
 def _stability(now: NDArray[np.int64], past: NDArray[np.int64]) -> float:
@@ -263,13 +273,20 @@ def _list(categories: Sequence[str], most: int = 3) -> str:
     return shown + (", ..." if len(categories) > most else "")
 
 
+def _describe_missing(drift: FeatureDrift) -> str:
+    return f"{drift.missing:.1%} of the cells are missing, {drift.training_missing:.1%} in training"
+
+
 def _describe_shift(drift: FeatureDrift) -> str:
-    if abs(drift.missing - drift.training_missing) > MUCH_MISSING:
-        now, before = f"{drift.missing:.0%}", f"{drift.training_missing:.0%}"
-        return f"{now} of the cells are missing, {before} in training"
-    if drift.median is None or drift.training_median is None:
+    now, before = drift.median, drift.training_median
+    if now is None or before is None:
         return f"other shares of the categories than in training (PSI {drift.psi:.2g})"
+    units = ""
+    if isinstance(now, float) and isinstance(before, float):
+        times = now / before if before else 0.0
+        units = "; in other units?" if max(times, 1 / times if times else 0) >= OTHER_UNITS else ""
+        now, before = f"{now:,.6g}", f"{before:,.6g}"
     return (
-        f"other values than in training (PSI {drift.psi:.2g}): median {drift.median:,.6g}, "
-        f"{drift.training_median:,.6g} in training"
+        f"other values than in training (PSI {drift.psi:.2g}): median {now}, {before} in training"
+        f"{units}"
     )

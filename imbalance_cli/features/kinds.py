@@ -36,9 +36,9 @@ EXACT_INTEGERS = 2**53  # whole numbers below this are floats of their own
 LARGE_HINT = "leave the cell blank, or write a finite number"
 NEARLY_ALL = 0.95  # of an estimated number of distinct values
 ID_NAME = re.compile(
-    r"(.*[_ .-])?([Ii][Dd]|ID|[Ii]ndex|INDEX|key)|.*[a-z](ID|Id)|Unnamed: \d+|column_\d+"
+    r"(.*[_ .-])?([Ii][Dd]|ID|[Ii]ndex|INDEX|key)|.*[a-z](ID|Id)|Unnamed: \d+|column_1"
 )
-"""Of a column that identifies rows, or that has no name."""
+"""Of a column that identifies rows, or of a first one without a name."""
 
 
 class Reading(Protocol):

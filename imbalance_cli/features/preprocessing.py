@@ -28,6 +28,7 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,7 +245,7 @@ def feature_cells(table: Table, column: str) -> pl.Series:
         raise FeatureError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
             "date or a category",
-            hint=f"data.exclude: [{column}]",
+            hint=f"data.exclude: [{quote(column)}]",
         )
     return cells
 
@@ -271,7 +272,8 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
         cell = parse_texts(cells)[parsed.bad_row]
         raise FeatureError(
             f"{table.place(parsed.bad_row)}: column {column!r}: {show_cell(cell)} is not a {kind}, "
-            "as it was in training"
+            "as it was in training",
+            hint="write it as the training rows have it, or leave it blank where it is missing",
         )
     return parsed
 

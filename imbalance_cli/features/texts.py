@@ -11,6 +11,7 @@ from imbalance_cli.errors import FeatureError
 from imbalance_cli.features.preprocessing import CategoricalFeature
 from imbalance_cli.readers.cells import BOOLEANS, parse_texts
 from imbalance_cli.sketches import DistinctCounter, FrequentTexts
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +117,7 @@ class Texts:
             raise FeatureError(
                 f"{name}: column {self._column!r}: numbers or dates in the first rows, other texts "
                 f"later, and about {self._distinct.count:,} distinct values",
-                hint=f"data.exclude: [{self._column}]",
+                hint=f"data.exclude: [{quote(self._column)}]",
             )
         counts = self._categories.counts
         frequent = counts.filter(pl.col("rows") >= RARE)["text"].to_list()

@@ -15,6 +15,7 @@ import polars as pl
 
 from imbalance_cli.notation import NotationChoice
 from imbalance_cli.readers.cells import CELL, parse_numbers
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ class CodeScan:
         return {
             column: NotationChoice(
                 note=f"{counts.height:,} whole numbers that repeat, neighbours among them unlike "
-                f"each other in their labels: they may be names (data.categories: [{column}])",
+                f"each other in their labels: they may be names "
+                f"(data.categories: [{quote(column)}])",
                 settings={"categories": [column]},
             )
             for column, counts in self._counts.items()

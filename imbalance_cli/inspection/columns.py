@@ -30,6 +30,7 @@ from imbalance_cli.readers.cells import (
     parse_dates,
     parse_numbers,
     parse_texts,
+    show_days,
 )
 from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
 from imbalance_cli.sketches import DistinctCounter
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 LONGEST_EXAMPLE = 40  # characters
-SECONDS_A_DAY = 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +224,7 @@ class ColumnScan:
         fit = self.notation.fits.get(choice.notation, Fit())
         is_date = choice.notation.kind == "date"
         low, high = (fit.low, fit.high) if is_date else self._join_range(choice.notation, fit)
-        show = _show_days if is_date else float
+        show = show_days if is_date else float
         return dataclasses.replace(
             column,
             kind=choice.notation.kind,
@@ -254,7 +254,7 @@ class ColumnScan:
         reading = self.dates if kind == "date" else self.numbers
         has_range = np.isfinite([reading.low, reading.high]).all() and not self.type_name
         has_range &= kind in {"number", "date", "id", "constant"}
-        show = _show_days if kind == "date" else float
+        show = show_days if kind == "date" else float
         tally = self._tally
         counts = {} if tally.overflow else tally.counts
         return Column(
@@ -298,12 +298,6 @@ class ColumnScan:
         """Return whether all are written as whole numbers, some too long for a float."""
         longest = max(abs(self.numbers.low), abs(self.numbers.high))
         return self._are_whole and longest >= EXACT_INTEGERS
-
-
-def _show_days(days: float) -> str:
-    moment = np.datetime64(0, "s") + np.timedelta64(round(days * SECONDS_A_DAY), "s")
-    text = str(moment).replace("T", " ")
-    return text.removesuffix(" 00:00:00")
 
 
 def _sum_by_text(texts: pl.Series, counts: pl.Series) -> dict[str, int]:

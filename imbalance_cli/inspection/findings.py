@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.template import quote
 from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.inspection.results import Candidate, Finding
 from imbalance_cli.labels import LabelCounts, select_labels
 from imbalance_cli.labels.counting import counts_of_tally
 from imbalance_cli.readers.source import ColumnTally, Tally
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

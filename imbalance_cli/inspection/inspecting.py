@@ -80,7 +80,7 @@ def inspect_source(
     columns = [scan.finish(choices.get(scan.column)) for scan in scans]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
-    found = leaks.judge()
+    found = leaks.judge({name: choice.reading for name, choice in choices.items()})
     limits = [*source.remarks, *leaks.limits(rows), *labels.limits()]
     judged = [column for column in columns if column.name not in source.own_groups]
     findings = list_findings(judged, labels, counts, found.leaks, repeated_rows.repeats, limits)

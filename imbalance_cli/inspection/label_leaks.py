@@ -14,12 +14,13 @@ from imbalance_cli.leaks import Findings, LeakScan
 from imbalance_cli.readers.cells import is_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from imbalance_cli.inspection.targets import LabelScan
     from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.notation import Notation
     from imbalance_cli.readers import Table
 
 MOST_LABELS = 256
@@ -64,10 +65,13 @@ class LabelLeaks:
             numbers = np.arange(targets.shape[1])[:MOST_LABELS]
             self._scan.add(table.frame, _as_sparse(targets.select(numbers)))
 
-    def judge(self) -> Findings:
-        """Return what features say of the labels that can be read, in the order of these."""
+    def judge(self, notations: Mapping[str, Notation]) -> Findings:
+        """Return what features say of the labels that can be read, in the order of these.
+
+        `notations` are those of columns that are not written in the usual way.
+        """
         order = {count.label: i for i, count in enumerate(self._labels.counts())}
-        found = self._scan.judge() if self._scan else Findings([], [])
+        found = self._scan.judge(notations) if self._scan else Findings([], [])
         columns = {leak.column: i for i, leak in enumerate(found.leaks)}
         leaks = [leak for leak in found.leaks if leak.label in order]
         strongest = [strength for strength in found.strongest if strength.label in order]

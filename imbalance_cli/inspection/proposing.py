@@ -67,7 +67,8 @@ def propose_config(
         if targets_file is not None
         else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
-        settings=_list_settings(settings) | _list_notations(found, exclude) | dict(given),
+        settings=_list_settings(settings, found) | _list_notations(found, exclude) | dict(given),
+        remarks=_list_remarks(found, exclude),
         suggested={
             "group": _first(_list_groups(found, exclude)),
             "time": _first(_list_times(found.columns)),
@@ -97,15 +98,18 @@ def _check_role(key: str, column: str, found: Inspection) -> None:
         place, cell = known.first_no_time
         raise ConfigError(
             f"--{key}: {place}: column {column!r}: {show_cell(cell)} is not a time",
-            hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00",
+            hint="numbers, or dates such as 2013-02-08 or 2013-02-08 17:30:00; data.date_format in "
+            "a config says how others are written",
         )
 
 
-def _list_settings(settings: LabelSettings) -> dict[str, str]:
-    """Return the keys of `data` that differ from their defaults."""
+def _list_settings(settings: LabelSettings, found: Inspection) -> dict[str, str]:
+    """Return the keys of `data` on the labels that differ from their defaults."""
     given = {} if settings.encoding == "auto" else {"encoding": str(settings.encoding)}
     if settings.separator is not None:
         given["tag_separator"] = settings.separator
+    if any(label.blank_hint for label in found.labels):
+        given["missing_labels"] = "negative"
     return given if settings.positive is None else given | {"positive": settings.positive}
 
 
@@ -131,7 +135,8 @@ def _describe_label(column: str, found: Inspection) -> str:
 def _list_excluded(found: Inspection) -> dict[str, str]:
     """Return the columns that `fit` would refuse or drop, or that tell a label, and why.
 
-    Columns that tell a label stay where there are no others, since something is to be learned.
+    Columns that tell a label stay where there are no others, since something is to be learned. Why
+    a column is refused comes with what reads it all the same.
     """
     settled = {column.name for column in found.columns if column.settings}
     refused = {f.column for f in found.findings if f.outcome == "refused"} - settled
@@ -140,12 +145,16 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     names = {column.name for column in found.columns} - {*found.label_columns, *refused}
     if names - idle - telling:
         idle |= telling
+    leaks = {leak.column: f"may be a leak: {leak.describe()}" for leak in found.leaks}
     reasons: dict[str, str] = {}
     for finding in found.findings:
         column = finding.column
-        is_feature = column is not None and column not in found.label_columns
-        if column is not None and is_feature and column in idle | refused:
-            reasons.setdefault(column, finding.problem)
+        if column is None or column in found.label_columns or column not in idle | refused:
+            continue
+        hint = str(finding.hint or "") if finding.outcome == "refused" else ""
+        way = hint.partition("data.exclude")[0].removesuffix("or ").rstrip(" ,;")
+        reason = f"{finding.problem}; {way}" if way else finding.problem
+        reasons.setdefault(column, reason if column in refused else leaks.get(column, reason))
     return reasons
 
 
@@ -157,12 +166,39 @@ def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, 
         values = {given[key] for given in settings if key in given}
         if len(values) == 1:
             merged[key] = values.pop()
-    words = [word for given in settings for word in given.get("missing_values", ())]
+    if merged.get("decimal") == merged.get("thousands"):
+        merged.clear()
+    words = {
+        column.name: list(column.settings["missing_values"])
+        for column in found.columns
+        if "missing_values" in column.settings and column.name not in exclude
+    }
+    distinct = list(dict.fromkeys(word for given in words.values() for word in given))
+    # what is a word of one column may be a name in another
+    are_marks = not any(letter.isalnum() for word in distinct for letter in word)
+    merged |= {"missing_values": distinct if are_marks else words} if words else {}
     categories = [name for given in settings for name in given.get("categories", ())]
     formats = {c: f for given in settings for c, f in given.get("date_format", {}).items()}
-    merged |= {"missing_values": list(dict.fromkeys(words))} if words else {}
     merged |= {"categories": categories} if categories else {}
     return merged | ({"date_format": formats} if formats else {})
+
+
+def _list_remarks(found: Inspection, exclude: Mapping[str, str]) -> dict[str, str]:
+    """Return why some keys of `data` are there."""
+    told = {
+        key: [
+            f"{c.name}: {c.problem or c.note}"
+            for c in found.columns
+            if key in c.settings and c.name not in exclude and (c.problem or c.note)
+        ]
+        for key in ("missing_values", "categories")
+    }
+    told["missing_labels"] = [f"{c.label}: has no negative" for c in found.labels if c.blank_hint]
+    return {
+        key: "; ".join(whys[:MOST_SUGGESTED]) + ("; ..." if len(whys) > MOST_SUGGESTED else "")
+        for key, whys in told.items()
+        if whys
+    }
 
 
 def _list_groups(found: Inspection, exclude: dict[str, str]) -> dict[str, str]:

@@ -105,6 +105,13 @@ def read_texts(
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
                 "(data.encoding) makes each class or tag a label",
             )
+    own = next((text for text in sides if text.strip() == label.strip()), None)
+    if own is not None and len(sides) > 1 and all(map(_is_number, sides.keys() - {own})):
+        raise LabelError(
+            f"{place(own)}column {label!r}: {show_cell(own)}, its own name, among numbers: the "
+            "header again?",
+            hint="leave out that line; or write 0 and 1 alone",
+        )
     negatives = [text for text, side in sides.items() if side is False]
     third = [text for text in negatives if not _same_value(text, negatives[0])]
     if positive is not None and third and True not in sides.values():

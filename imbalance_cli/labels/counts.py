@@ -10,7 +10,7 @@ from imbalance_cli.errors import LabelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BLANK_IS_NEGATIVE = "--missing-labels negative, or data.missing_labels: negative in a config"
+BLANK_IS_NEGATIVE = "data.missing_labels: negative (imbtrain weights --missing-labels negative)"
 
 
 @dataclasses.dataclass(frozen=True)

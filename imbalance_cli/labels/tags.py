@@ -28,8 +28,10 @@ ITEM = (
     r"""'(?s:[^'\\]|\\.)*'|"(?s:[^"\\]|\\.)*"|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|"""
     + "|".join(NOTHING)
 )
-LIST = rf"^\[\s*(?:(?:{ITEM})(?:(?:\s*,\s*|\s+)(?:{ITEM}))*\s*,?\s*)?\]$"  # numpy writes no commas
-OTHER_LIST = r"^\[[^\]]*[,{][^\]]*\]$"  # such as [a, b] or [{"name": "a"}], which is not read
+ITEMS = rf"\s*(?:(?:{ITEM})(?:(?:\s*,\s*|\s+)(?:{ITEM}))*\s*,?\s*)?"  # numpy writes no commas
+LIST = rf"^(?:\[{ITEMS}\]|\({ITEMS}\)|\{{{ITEMS}\}}|set\(\))$"  # a tuple and a set are one too
+OTHER_LIST = r"^(?:\[[^\]]*[,{][^\]]*\]|\{[^}]*\})$"
+"""What looks like one, and is not read: [a, b], [{"name": "a"}], {a,b} as databases write it."""
 WHOLE_NUMBER = r"^([-+]?\d+)\.0*$"
 NO_LIST = "no list of texts in quotes or of numbers"
 LIST_HINT = "write every cell as a list, such as ['toxic', 'insult'], where [] is no tag; or none"
@@ -64,11 +66,10 @@ class TagReader:
                 anything else.
         """
         if isinstance(cells.dtype, pl.List):
-            self.is_parted = True
-            return self._distinct(table, _as_texts(cells), cells)
+            return self._distinct(table, self._check_lists(table, _as_texts(cells)), cells)
         if self._are_lists(table, cells):
-            self.is_parted = True
-            return self._distinct(table, self._parse_lists(table, cells), cells)
+            tags = self._check_lists(table, self._parse_lists(table, cells))
+            return self._distinct(table, tags, cells)
         tags = cells.str.split(self.separator or DEFAULT_SEPARATOR)
         self.is_parted |= bool((tags.list.len() > 1).any())
         return self._distinct(table, tags.list.eval(pl.element().str.strip_chars()), cells)
@@ -90,6 +91,21 @@ class TagReader:
                 hint=LIST_HINT,
             )
         return bool(self.is_list)
+
+    def _check_lists(self, table: Table, tags: pl.Series) -> pl.Series:
+        """Return lists of tags, unless each has a 0 or 1 for every tag."""
+        self.is_parted = True
+        sizes = tags.list.len().drop_nulls().unique()
+        is_repeated = (tags.list.n_unique() < tags.list.len()).any()
+        if len(sizes) == 1 and is_repeated and tags.explode().is_in(["0", "1"]).all():
+            shown = show_cell(str(tags.drop_nulls()[0].to_list()))
+            raise LabelError(
+                f"{table.name}: column {self.column!r}: every cell is a list of {sizes[0]} zeros "
+                f"and ones, such as {shown}: a place a label?",
+                hint="write each label as a column of its own, such as y_1, y_2, and leave "
+                "--encoding tags out",
+            )
+        return tags
 
     def _parse_lists(self, table: Table, texts: pl.Series) -> pl.Series:
         """Return the tags between the brackets, unquoted and stripped."""

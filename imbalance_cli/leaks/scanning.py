@@ -6,6 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from imbalance_cli.leaks.sampling import RowSample, most_rows
 from imbalance_cli.readers.cells import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.leaks.judging import Floats, Judged
     from imbalance_cli.leaks.reading import Block, Codes
+    from imbalance_cli.notation import Notation
     from imbalance_cli.readers import Table
 
 MOST_STRONGEST = 5  # features named of each label
@@ -46,6 +48,8 @@ RULES = {
     "category": "has a value that is mostly positive",
 }
 WAYS = tuple(RULES)
+
+NOTHING: Mapping[str, Notation] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +167,11 @@ class LeakScan:
         """
         self._labels = list(labels)
 
-    def judge(self) -> Findings:
+    def judge(self, notations: Mapping[str, Notation] = NOTHING) -> Findings:
         """Return what the features say.
+
+        Args:
+            notations: of columns that are not written in the usual way.
 
         Raises:
             FeatureError: a column holds what is neither number, date nor text.
@@ -173,7 +180,12 @@ class LeakScan:
         if kept is None:
             return Findings([], [])
         frame, targets = kept
-        return _judge(self._columns, frame.get_column, self._labels, targets)
+
+        def cells_of(column: str) -> pl.Series:
+            cells = frame.get_column(column)
+            return notations[column].read(cells)[0] if column in notations else cells
+
+        return _judge(self._columns, cells_of, self._labels, targets)
 
     def find(self) -> list[Leak]:
         """Return the leaks alone of what `judge` returns."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
 
 from imbalance_cli.errors import show_cell
 from imbalance_cli.notation.reading import Notation
@@ -12,13 +15,17 @@ from imbalance_cli.notation.scanning import (
     THOUSANDS_WITH_DOTS,
     UNITS_ONLY,
     NotationScan,
+    Texts,
 )
+from imbalance_cli.readers.cells import parse_dates
+from imbalance_cli.yaml_text import flow, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DECIMAL_COMMA, THOUSANDS_COMMA = Notation("number", ","), Notation("number", ".", ",")
 LEAST_GROUPED = 20  # cells such as 1.324 that make thousands likely
+CODE = re.compile(r"[A-Za-z]+[-.]?\d[\w.-]*")  # V45 among codes that are numbers
 MARKS = {",": "comma", ".": "dot", " ": "blank", "'": "apostrophe"}
 
 
@@ -59,11 +66,17 @@ class NotationChoice:
     """
 
     notation: Notation | None = None
-    kind: Literal["number", "date"] | None = None
+    kind: Literal["number", "date", "category"] | None = None
     problem: str | None = None
     hint: str | None = None
     note: str | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def reading(self) -> Notation:
+        """How its cells are read once the settings are given."""
+        missing = tuple(self.settings.get("missing_values", ()))
+        return self.notation or Notation(missing=missing)
 
 
 def choose_notations(
@@ -83,10 +96,12 @@ def choose_notations(
 
 def _sure_decimals(scan: NotationScan) -> set[str | None]:
     """Return the decimal marks that a column cannot be read without."""
+    if scan.numbers == scan.known and scan.grouped == scan.dotted:
+        return set()
     full = [notation for notation in NUMBER_NOTATIONS if _cells_read(scan, notation) == scan.known]
     if full and all(notation.decimal == "," for notation in full):
         return {","}
-    is_plain = scan.numbers == scan.known and scan.grouped < scan.dotted
+    is_plain = scan.numbers == scan.known
     return {"."} if is_plain or (full and THOUSANDS_COMMA not in full) else set()
 
 
@@ -134,7 +149,7 @@ def _choose_grouped(
         return None
     if settings.thousands == ".":
         return NotationChoice(THOUSANDS_WITH_DOTS)
-    if settings.decimal == "." or scan.dotted < LEAST_GROUPED or not scan.undotted:
+    if decimals == {"."} or scan.dotted < LEAST_GROUPED or not scan.undotted:
         return None
     if decimals == {","}:
         return _number_choice(column, scan, THOUSANDS_WITH_DOTS)
@@ -142,7 +157,6 @@ def _choose_grouped(
         problem=f"each of {scan.dotted:,} numbers with a dot has three digits after it, as in "
         "1.324, and the others have none: the dot may stand between thousands",
         hint="data.thousands: '.' reads 1.324 as 1324; data.decimal: '.' as 1.324",
-        settings={"thousands": "."},
     )
 
 
@@ -157,7 +171,7 @@ def _choose_number(
     given = [n for n in full if settings.decimal in {None, n.decimal}]
     given = [n for n in given if settings.thousands in {None, n.thousands}] or given
     is_given = settings.decimal is not None or settings.thousands is not None
-    if not given or not (scan.has_many_numbers or is_given):
+    if not given or not (scan.has_many_values or is_given):
         return None
     if not is_given and {DECIMAL_COMMA, THOUSANDS_COMMA} <= set(given):
         if len(decimals) != 1:
@@ -196,31 +210,31 @@ def _number_choice(column: str, scan: NotationScan, notation: Notation) -> Notat
         words.append(f"a decimal {MARKS[notation.decimal]}")
     if notation.thousands:
         words.append(f"a {MARKS[notation.thousands]} between thousands")
-    if notation == UNITS_ONLY or not words:
-        words.append("a unit or sign, which is left out")
-    example = scan.fits[notation].example if notation in scan.fits else "1.324"
-    keys = ", ".join(f"data.{key}: {value!r}" for key, value in settings.items())
+    example = scan.fits[notation].example if notation in scan.fits else scan.examples["dotted"]
+    value = notation.read(pl.Series([example]))[0][0]
+    keys = ", ".join(f"data.{key}: {mark!r}" for key, mark in settings.items())
     return NotationChoice(
         notation,
-        note=f"{column!r} is read as numbers with {' and '.join(words)}, such as "
-        f"{show_cell(example)}" + (f" ({keys})" if keys else ""),
+        note=f"{column!r} is read as numbers{' with ' if words else ''}{' and '.join(words)}, "
+        f"{show_cell(example)} as {value:.15g}" + (f" ({keys})" if keys else ""),
         settings=settings,
     )
 
 
 def _choose_date(column: str, scan: NotationScan) -> NotationChoice | None:
+    """Read dates of one format, among which ISO ones may stand."""
     dates = {n: fit for n, fit in scan.fits.items() if n.kind == "date"}
-    full = [n for n, fit in dates.items() if fit.cells == scan.known]
+    full = [n for n, fit in dates.items() if fit.cells + scan.dates == scan.known]
     if len(full) > 1:
         forms = " or ".join(f"{n.date_format!r}" for n in full)
         return NotationChoice(
             problem=f"dates such as {show_cell(dates[full[0]].example)} can be read in "
             f"{len(full)} ways: the day may come before or after the month",
-            hint=f"data.date_format: {{{column}: ...}}, with {forms}",
+            hint=f"data.date_format: {{{quote(column)}: ...}}, with {forms}",
         )
     if full:
         date_format = str(full[0].date_format)
-        key = f"data.date_format: {{{column}: {date_format!r}}}"
+        key = f"data.date_format: {{{quote(column)}: {date_format!r}}}"
         return NotationChoice(
             full[0],
             note=f"{column!r} is read as dates such as {show_cell(dates[full[0]].example)} ({key})",
@@ -230,49 +244,95 @@ def _choose_date(column: str, scan: NotationScan) -> NotationChoice | None:
 
 
 def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
-    """Refuse a few words, or other notations, where most cells are numbers or dates."""
-    counts = {n: _cells_read(scan, n) for n in (UNITS_ONLY, *scan.fits) if n.kind == "number"}
-    counts |= {n: fit.cells for n, fit in scan.fits.items() if n.kind == "date"}
-    counts[Notation("date")] = scan.dates
-    notation = max(counts, key=lambda n: counts[n])
-    most = counts[notation]
-    if 2 * most <= scan.known or most == scan.known or scan.has_many_words:
-        return None
-    if notation.kind == "number" and not scan.has_many_numbers:
-        return None
-    kind: Literal["number", "date"] = "date" if notation.kind == "date" else "number"
-    words = scan.words
-    if scan.censored:
-        return dataclasses.replace(_censored(column, scan), kind=kind)
-    if not words:
-        others = dict.fromkeys(fit.example for n, fit in scan.fits.items() if n != notation)
-        if not others:
-            return None  # a few numbers among dates
-        shown = ", ".join(map(show_cell, others))
+    """Refuse words, or other notations, where the other cells are numbers or dates."""
+    if 2 * scan.unread.cells > scan.known and scan.has_many_values:
         return NotationChoice(
-            kind=kind,
-            problem=f"{kind}s written in several ways: {scan.known - most:,} of {scan.known:,} "
-            f"cells otherwise than the others, such as {shown}",
-            hint=f"write all of them in one way, or data.exclude: [{column}]",
+            problem=f"cells such as {show_cell(scan.unread.example)} are neither numbers nor dates "
+            "as they are written",
+            hint=f"data.categories: [{quote(column)}] if they are names; "
+            f"data.date_format: {{{quote(column)}: ...}} if they are dates; else write them as "
+            f"numbers or ISO dates, or data.exclude: [{quote(column)}]",
         )
-    shown = ", ".join(f"{show_cell(word)} ({count:,})" for word, count in words.items())
-    total = sum(words.values())
+    numbers, dates = scan.numbers + scan.odd_numbers, scan.dates + scan.odd_dates
+    kind: Literal["number", "date"] = "date" if dates > numbers else "number"
+    if scan.words.has_more or scan.known == 0 or not max(numbers, dates):
+        return None
+    if not scan.has_many_values and (kind == "number" or 2 * dates <= scan.known):
+        return None
+    if scan.censored.cells:
+        return _refuse_censored(column, scan)
+    return _refuse_words(column, scan, kind) or _refuse_mixture(column, scan, kind)
+
+
+def _refuse_words(
+    column: str, scan: NotationScan, kind: Literal["number", "date"]
+) -> NotationChoice | None:
+    """Refuse a few different words among numbers or dates."""
+    words = list(scan.words.counts)
+    if not words:
+        return None
+    are_codes = kind == "number" and any(map(CODE.fullmatch, words))
+    keys = [f"data.missing_values: {flow(words)} reads them as missing"]
+    if kind == "number":
+        names = f"data.categories: [{quote(column)}] reads the column as names"
+        keys.insert(0 if are_codes else 1, names)
+    return NotationChoice(
+        kind="category" if are_codes else kind,
+        problem=f"{scan.words.cells:,} of {scan.known:,} cells are words among {kind}s: "
+        f"{_list_counts(scan.words)}",
+        hint=f"{'; '.join(keys)}; or data.exclude: [{quote(column)}]",
+        settings={"categories": [column]} if are_codes else {"missing_values": words},
+    )
+
+
+def _refuse_mixture(
+    column: str, scan: NotationScan, kind: Literal["number", "date"]
+) -> NotationChoice | None:
+    """Refuse numbers or dates of which no notation reads all."""
+    counts = {n: _cells_read(scan, n) for n in (UNITS_ONLY, *scan.fits) if n.kind == "number"}
+    counts |= {n: fit.cells + scan.dates for n, fit in scan.fits.items() if n.kind == "date"}
+    counts[Notation("date")] = scan.dates
+    most = max(counts.values())
+    if most == scan.known:
+        return None
+    notation = max(counts, key=lambda n: counts[n])
+    cells = [scan.examples.get(sort) for sort in ("number", "dotted", "ISO date")]
+    cells += [fit.own_example or fit.example for fit in scan.fits.values()]
+    candidates = pl.Series(list(dict.fromkeys(cell for cell in cells if cell)))
+    read = _read_as(notation, candidates)
+    others = candidates.filter(read.is_null())
+    shown = ", ".join(map(show_cell, [*candidates.filter(read.is_not_null())[:1], *others]))
     return NotationChoice(
         kind=kind,
-        problem=f"{total:,} of {scan.known:,} cells are words among {kind}s: {shown}",
-        hint=f"data.missing_values: {list(words)} reads them as missing; or data.exclude: "
-        f"[{column}]" + (f", or data.categories: [{column}]" if kind == "number" else ""),
-        settings={"missing_values": list(words)},
+        problem=f"{kind}s written in several ways: {scan.known - most:,} of {scan.known:,} "
+        f"cells otherwise than the others, such as {shown}",
+        hint=f"write all of them in one way, or data.exclude: [{quote(column)}]",
     )
 
 
-def _censored(column: str, scan: NotationScan) -> NotationChoice:
+def _read_as(notation: Notation, texts: pl.Series) -> pl.Series:
+    if notation == Notation("date"):
+        return parse_dates(texts).values
+    return notation.read(texts)[0]
+
+
+def _refuse_censored(column: str, scan: NotationScan) -> NotationChoice:
     """Refuse values of which only a bound is known."""
-    words = [scan.censored_example, *scan.words]
+    known = [*scan.censored.counts, *scan.words.counts]
+    others = f", and {scan.words.cells:,} words: {_list_counts(scan.words)}"
+    hint = "write a number in their place, such as the bound"
+    if not scan.censored.has_more:
+        hint += f"; or data.missing_values: {flow(known)} reads them as missing"
     return NotationChoice(
-        problem=f"{scan.censored:,} of {scan.known:,} cells are censored, such as "
-        f"{show_cell(scan.censored_example)}: only a bound of the value is known",
-        hint=f"write a number in their place, such as the bound; or data.missing_values: {words} "
-        f"reads them as missing; or data.exclude: [{column}]",
-        settings={"missing_values": words},
+        kind="number",
+        problem=f"{scan.censored.cells:,} of {scan.known:,} cells are censored, so that only a "
+        f"bound of the value is known: {_list_counts(scan.censored)}"
+        + (others if scan.words.cells else ""),
+        hint=f"{hint}; or data.exclude: [{quote(column)}]",
+        settings={} if scan.censored.has_more else {"missing_values": known},
     )
+
+
+def _list_counts(texts: Texts) -> str:
+    shown = [f"{show_cell(text)} ({count:,})" for text, count in texts.counts.items()]
+    return ", ".join(shown) + (", ..." if texts.has_more else "")

@@ -6,12 +6,21 @@ Shapes: N rows.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from imbalance_cli.errors import FeatureError, show_cell
-from imbalance_cli.readers.cells import CELL, WHOLE_FLOAT, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import (
+    CELL,
+    WHOLE_FLOAT,
+    drop_missing_words,
+    parse_dates,
+    parse_numbers,
+    parse_texts,
+)
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +37,26 @@ UNITS = (
 )
 PREFIX = rf"^([-+]?) ?(?:{CURRENCIES}) ?([-+]?[\d.,])"
 SUFFIX = rf"^(.*[\d.]) ?({CURRENCIES}|{UNITS})$"
-BRACKETS = r"^\((.*\d.*)\)$"  # of negative amounts
+NEGATIVES = (r"^\((.*\d.*)\)$", r"^([^-+].*\d)-$")  # (5) and 5-, as accounts have them
+MICROSECONDS_A_DAY = 86_400_000_000
 BLANKS = "[ \u00a0\u202f]"
 GROUP_MARKS = {",": ",", ".": r"\.", " ": BLANKS, "'": "['\u2019]"}
+LETTERS = r"[^\W\d_]{3,9}"
+DIRECTIVES = {
+    "%d": r"\d{1,2}",
+    "%m": r"\d{1,2}",
+    "%Y": r"\d{4}",
+    "%y": r"\d{2}",
+    "%A": LETTERS,
+    "%B": LETTERS,
+    "%H": r"\d{1,2}",
+    "%I": r"\d{1,2}",
+    "%M": r"\d{2}",
+    "%S": r"\d{2}",
+    "%.f": r"\.\d+",
+    "%p": r"[AaPp][Mm]",
+}
+"""What each part of a date format may be; strptime takes other lengths too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +89,33 @@ class Notation:
         if cells.dtype != pl.String or self.kind is None:
             return cells, None
         texts = parse_texts(cells)
-        if self.kind == "number":
-            parsed = parse_numbers(self._plain(texts))
-            return parsed.values, parsed.bad_row
-        values = texts.str.to_datetime(self.date_format, time_unit="us", strict=False)
-        bad = parse_dates(texts.filter(values.is_null())).bad_row
-        if bad is None:
-            return values, None
-        return values, int((texts.is_not_null() & values.is_null()).arg_max() or 0)
+        values = self._read_numbers(texts) if self.kind == "number" else self._read_dates(texts)
+        bad = texts.is_not_null() & values.is_null()
+        if bad.any():
+            bad &= drop_missing_words(texts)[0].is_not_null()
+        return values, bad.arg_max() if bad.any() else None
+
+    def _read_numbers(self, texts: pl.Series) -> pl.Series:
+        """Return numbers, null where a text is not written so."""
+        bare = strip_unit(texts)
+        if self == Notation("number", missing=self.missing):
+            return parse_numbers(bare).values
+        group, mark = GROUP_MARKS.get(self.thousands), re.escape(self.decimal)
+        # from the last mark on groups have three digits, before it two in India
+        whole = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
+        fits = rf"^[-+]?(?:(?:{whole})(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?$"
+        plain = bare.set(~bare.str.contains(fits), None)
+        plain = plain.str.replace_all(group, "") if group else plain
+        return parse_numbers(plain.str.replace(self.decimal, ".", literal=True)).values
+
+    def _read_dates(self, texts: pl.Series) -> pl.Series:
+        """Return moments, ISO ones among them, null where a text is not written so."""
+        moments = read_moments(texts, str(self.date_format))
+        others = texts.set(moments.is_not_null(), None)
+        if others.null_count() == len(others):
+            return moments
+        iso = parse_dates(others).values * MICROSECONDS_A_DAY
+        return moments.zip_with(moments.is_not_null(), iso.round().cast(pl.Datetime("us")))
 
     def _drop_missing(self, cells: pl.Series) -> pl.Series:
         if not self.missing:
@@ -86,17 +131,29 @@ class Notation:
             cells.cast(pl.Float64).is_in(numbers.to_list()).fill_null(value=False), None
         )
 
-    def _plain(self, texts: pl.Series) -> pl.Series:
-        """Return the numbers as Python writes them."""
-        plain = strip_unit(texts)
-        if self.thousands:
-            plain = plain.str.replace_all(GROUP_MARKS[self.thousands], "")
-        return plain if self.decimal == "." else plain.str.replace(self.decimal, ".", literal=True)
+
+def read_moments(texts: pl.Series, date_format: str) -> pl.Series:
+    """Return moments, null where a text is not written in a date format."""
+    fits = texts.str.contains(f"^{date_pattern(date_format)}$")
+    if not fits.any():
+        return pl.Series(CELL, [None], pl.Datetime("us")).new_from_index(0, len(texts))
+    own = texts.set(~fits, None)
+    return own.str.to_datetime(date_format, time_unit="us", strict=False)
+
+
+def date_pattern(date_format: str) -> str:
+    """Return what a date of a format looks like, as a regular expression."""
+    parts = re.split(r"(%\.f|%[a-zA-Z])", date_format)
+    return "".join(
+        DIRECTIVES.get(part, ".+" if part.startswith("%") else re.escape(part)) for part in parts
+    )
 
 
 def strip_unit(texts: pl.Series) -> pl.Series:
     """Return numbers without a currency, a unit or a percent sign, brackets as a minus."""
-    plain = texts.str.replace_all("\u2212", "-", literal=True).str.replace(BRACKETS, "-$1")
+    plain = texts.str.replace_all("\u2212", "-", literal=True)
+    for negative in NEGATIVES:
+        plain = plain.str.replace(negative, "-$1")
     return plain.str.replace(PREFIX, "$1$2").str.replace(SUFFIX, "$1")
 
 
@@ -121,7 +178,7 @@ def apply_notations(table: Table, notations: Mapping[str, Notation]) -> Table:
             raise FeatureError(
                 f"{table.place(bad)}: column {column!r}: {show_cell(table.frame[column][bad])} is "
                 f"not a {notation.kind} written like the others ({describe(notation)})",
-                hint=f"correct the cell, leave it blank, or data.exclude: [{column}]",
+                hint=f"correct the cell, leave it blank, or data.exclude: [{quote(column)}]",
             )
         read.append(values.alias(column))
     return dataclasses.replace(table, frame=table.frame.with_columns(read)) if read else table

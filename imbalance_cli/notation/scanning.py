@@ -14,16 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.notation.reading import BLANKS, SUFFIX, Notation, strip_unit
-from imbalance_cli.readers.cells import CELL, no_numbers, parse_dates, parse_texts
+from imbalance_cli.notation.reading import (
+    BLANKS,
+    SUFFIX,
+    Notation,
+    date_pattern,
+    read_moments,
+    strip_unit,
+)
+from imbalance_cli.readers.cells import CELL, parse_dates, parse_texts
 from imbalance_cli.readers.source import MISSING_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 NUMBER_NOTATIONS = {
     Notation("number", ",", ""): r"^[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?$",
-    Notation("number", ".", ","): r"^[-+]?\d{1,3}(,\d{3})+(\.\d*)?$",
+    Notation("number", ".", ","): r"^[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?$",
     Notation("number", ",", "."): r"^[-+]?(\d{1,3}(\.\d{3})+(,\d*)?|\d{1,3},\d*)$",
     Notation("number", ".", " "): rf"^[-+]?(\d{{1,3}}({BLANKS}\d{{3}})+(\.\d*)?)$",
     Notation("number", ",", " "): rf"^[-+]?(\d{{1,3}}({BLANKS}\d{{3}})+(,\d*)?|\d{{1,3}},\d*)$",
@@ -33,53 +40,85 @@ NUMBER_NOTATIONS = {
 UNITS_ONLY = Notation("number")
 THOUSANDS_WITH_DOTS = Notation("number", ",", ".")
 PLAIN = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+ODD = (  # no number and no date, though made of them: 1:280, 13:45, Mon 3 mars 2023
+    r"^[-+]?[\d.,]+ ?[:/] ?[\d.,]+$|^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?$|"
+    r"^([^\d\s]+ )?\d{1,2}[. -]+\p{L}{3,}\.?[, -]+\d{2,4}( .*)?$|"
+    r"^\d{1,2}:\d{2}.* \d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}$|"
+    r"^(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{4})(,? .*)?$"
+)
 CENSORED = r"^[<>≤≥]=? ?[-+]?[\d.,]+$"
 GROUPED = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"  # 1.324, which may be 1324
 LONG = r"^[-+]?\d{4,}"
 FEW_DISTINCT = 20  # numbers; a column of no more may as well be one of categories
 MOST_WORDS = 10  # different ones among numbers or dates
 SAMPLE = 200  # texts that choose the date formats to try
+MOST_SEARCHES = 3  # for formats, in texts that those found before do not read
 DATES = [
     form.replace("/", mark)
     for form in ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%d/%B/%Y", "%d/%B/%y")
     for mark in "/.-"
 ] + ["%d %B %Y", "%d %B %y", "%B %d, %Y", "%B %d %Y", "%d%B%Y"]
-CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
-DATE_FORMATS = [
-    date + clock for date, clock in itertools.product(DATES, CLOCKS) if date != "%Y-%m-%d"
-]
-PATTERNS = {
-    "%d": r"\d{1,2}",
-    "%m": r"\d{1,2}",
-    "%Y": r"\d{4}",
-    "%y": r"\d{2}",
-    "%B": r"[[:alpha:]]{3,9}",
-    "%H": r"\d{1,2}",
-    "%I": r"\d{1,2}",
-    "%M": r"\d{2}",
-    "%S": r"\d{2}",
-    "%.f": r"\.\d+",
-    "%p": r"[AaPp][Mm]",
-}
+WEEKDAYS = ["", "%A, ", "%A "]
+TIMES = ["%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p"]
+CLOCKS = ["", "T%H:%M:%S", *(gap + time for gap in (" ", ", ") for time in TIMES)]
+OTHER_DATES = ["%A %B %d %H:%M:%S %Y"]
+ANY_DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/. ]?\p{L}{3,9}|\p{L}{3,9} \d{1,2}"
 
 
 @dataclasses.dataclass
 class Fit:
-    """How many odd cells are written in a notation, and the range of their values."""
+    """How many odd cells are written in a notation, and the range of their values.
+
+    Attributes:
+        cells: how many.
+        low, high: the range.
+        example: the first of them.
+        own_example: the first that no other notation reads.
+    """
 
     cells: int = 0
     low: float = np.inf
     high: float = -np.inf
     example: str = ""
+    own_example: str = ""
 
-    def add(self, texts: pl.Series, values: pl.Series, counts: pl.Series) -> None:
-        """Take in texts and their values, null where the text is not written so."""
+    def add(self, texts: pl.Series, values: pl.Series, counts: pl.Series, alone: pl.Series) -> None:
+        """Take in texts and their values, null where the text is not written so.
+
+        `alone` says of each whether one notation alone reads it.
+        """
         known = values.is_not_null()
         if known.any():
             self.example = self.example or str(texts.filter(known)[0])
+            if not self.own_example and (known & alone).any():
+                self.own_example = str(texts.filter(known & alone)[0])
             self.cells += int(counts.filter(known).sum())
             self.low = min(self.low, float(values.min()))  # type: ignore[arg-type]
             self.high = max(self.high, float(values.max()))  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass
+class Texts:
+    """Cells of some sort: how many, and how often the first few different ones occur."""
+
+    cells: int = 0
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    has_more: bool = False
+
+    def add(self, texts: pl.Series, counts: pl.Series) -> None:
+        """Take in texts and how often each occurs."""
+        self.cells += int(counts.sum())
+        for text, count in zip(texts, counts, strict=True):
+            if text in self.counts or len(self.counts) < MOST_WORDS:
+                self.counts[text] = self.counts.get(text, 0) + count
+            else:
+                self.has_more = True
+                return
+
+    @property
+    def example(self) -> str:
+        """The first of them."""
+        return next(iter(self.counts))
 
 
 class NotationScan:
@@ -90,11 +129,13 @@ class NotationScan:
         numbers: of those, how many are numbers as Python writes them, without a unit.
         dates: how many are ISO dates.
         fits: the odd cells that each notation of numbers and dates reads.
-        words: the first odd cells that no notation reads, and how often each occurs.
-        has_many_words: whether there were more of them than that.
-        censored: cells such as <0.05; `censored_example` is the first of them.
+        odd_numbers, odd_dates: the odd cells that any notation reads.
+        words: the odd cells that no notation reads.
+        censored: cells such as <0.05.
+        unread: words made of numbers or parts of dates, such as 1:280.
         units: the units that were stripped off.
         place: of the first word or censored cell.
+        examples: the first number, number with a dot, and ISO date.
         dotted: such numbers with a dot, here also those with a unit.
         grouped: those among them that may be thousands, such as 1.324, where all before were.
         undotted: such numbers without a dot.
@@ -106,20 +147,22 @@ class NotationScan:
 
     def __init__(self, missing: tuple[str, ...] = ()) -> None:
         self.missing = missing
-        self.known = self.numbers = self.dates = self.censored = 0
+        self.known = self.numbers = self.dates = 0
         self.fits: dict[Notation, Fit] = {}
-        self.words: dict[str, int] = {}
-        self.has_many_words = False
-        self.censored_example = self.place = ""
+        self.odd_numbers = self.odd_dates = 0
+        self.words, self.censored, self.unread = Texts(), Texts(), Texts()
         self.units: dict[str, int] = {}
+        self.place = ""
+        self.examples: dict[str, str] = {}
         self.dotted = self.grouped = self.undotted = 0
         self.has_long = False
-        self._distinct: set[str] = set()  # numbers, no more than FEW_DISTINCT + 1
-        self._formats: list[str] | None = None
+        self._distinct: set[str] = set()  # numbers and dates, no more than FEW_DISTINCT + 1
+        self._formats: list[str] = []  # of dates
+        self._searches = 0  # for these
 
     @property
-    def has_many_numbers(self) -> bool:
-        """Whether there are more different numbers than a column of categories has."""
+    def has_many_values(self) -> bool:
+        """Whether there are more different numbers and dates than a column of categories has."""
         return len(self._distinct) > FEW_DISTINCT
 
     @property
@@ -130,8 +173,8 @@ class NotationScan:
         """
         may_be_grouped = self.grouped == self.dotted > 0 and not self.has_long
         is_plain = self.numbers == self.known and not may_be_grouped
-        is_names = not (self.numbers or self.dates or self.fits or self.censored)
-        is_known = is_plain or is_names or self.dates == self.known or self.has_many_words
+        is_names = self.words.cells == self.known
+        is_known = is_plain or is_names or self.dates == self.known or self.words.has_more
         return self.known > 0 and is_known
 
     def add(self, column: pl.Series, place: Callable[[int], str]) -> None:
@@ -139,22 +182,22 @@ class NotationScan:
         texts, _ = Notation(missing=self.missing).read(parse_texts(column))
         cells = texts.drop_nulls()
         self.known += len(cells)
-        values = cells.cast(pl.Float64, strict=False)
-        is_number = values.is_not_null()
+        is_number = cells.cast(pl.Float64, strict=False).is_not_null()
         self.numbers += int(is_number.sum())
         self._add_numbers(cells.filter(is_number))
         if not is_number.all():
             odd = cells.filter(~is_number).alias(CELL).to_frame()
             self._add_odd(*odd.group_by(CELL, maintain_order=True).len().get_columns())
-            if not self.place and (self.words or self.censored):
-                word = self.censored_example or next(iter(self.words))
+            if not self.place and (self.words.cells or self.censored.cells):
+                word = (self.censored if self.censored.cells else self.words).example
                 self.place = place(texts.index_of(word) or 0)
 
     def _add_numbers(self, numbers: pl.Series, counts: pl.Series | None = None) -> None:
         """Note the dots of numbers, each of which stands for one cell or for `counts`."""
         counts = pl.Series([1]).new_from_index(0, len(numbers)) if counts is None else counts
-        self._note_distinct(numbers)
+        self._note_values(numbers, "number")
         has_dot = numbers.str.contains(".", literal=True)
+        self._note_values(numbers.filter(has_dot), "dotted")
         dotted = int(counts.filter(has_dot).sum())
         if self.grouped == self.dotted and dotted:  # past the first other one nobody asks
             self.grouped += int(counts.filter(numbers.str.contains(GROUPED)).sum())
@@ -163,12 +206,14 @@ class NotationScan:
         if not self.has_long and not has_dot.all():
             self.has_long = bool(numbers.filter(~has_dot).str.contains(LONG).any())
 
-    def _note_distinct(self, texts: pl.Series) -> None:
+    def _note_values(self, texts: pl.Series, sort: str | None = None) -> None:
+        if sort is not None and sort not in self.examples and len(texts):
+            self.examples[sort] = texts[0]
         for start in range(0, len(texts), 1000):
-            if self.has_many_numbers:
+            if self.has_many_values:
                 return
-            fresh = texts[start : start + 1000].unique(maintain_order=True).to_list()
-            self._distinct.update(fresh[: FEW_DISTINCT + 1 - len(self._distinct)])
+            fresh = set(texts[start : start + 1000]) - self._distinct
+            self._distinct.update(list(fresh)[: FEW_DISTINCT + 1 - len(self._distinct)])
 
     def _add_odd(self, texts: pl.Series, counts: pl.Series) -> None:
         is_missing = texts.str.to_lowercase().is_in(list(MISSING_WORDS))
@@ -176,68 +221,92 @@ class NotationScan:
         texts, counts = texts.filter(~is_missing), counts.filter(~is_missing)
         iso = parse_dates(texts).values.is_not_null()
         self.dates += int(counts.filter(iso).sum())
+        self._note_values(texts.filter(iso), "ISO date")
         is_censored = texts.str.contains(CENSORED)
-        if is_censored.any():
-            self.censored += int(counts.filter(is_censored).sum())
-            self.censored_example = self.censored_example or texts.filter(is_censored)[0]
+        self.censored.add(texts.filter(is_censored), counts.filter(is_censored))
         is_left = ~iso & ~is_censored
         texts, counts = texts.filter(is_left), counts.filter(is_left)
         if texts.is_empty():
             return
-        is_read = self._try_numbers(texts, counts) | self._try_dates(texts, counts)
-        self._note_distinct(texts.filter(is_read))
-        for word, count in zip(texts.filter(~is_read), counts.filter(~is_read), strict=True):
-            if word in self.words or len(self.words) < MOST_WORDS:
-                self.words[word] = self.words.get(word, 0) + count
-            else:
-                self.has_many_words = True
-                return
+        is_number, is_date = self._try_numbers(texts, counts), self._try_dates(texts, counts)
+        self.odd_numbers += int(counts.filter(is_number).sum())
+        self.odd_dates += int(counts.filter(is_date).sum())
+        is_left = ~is_number & ~is_date
+        is_odd = is_left & texts.str.contains(ODD)
+        self._note_values(texts.filter(~is_left | is_odd))
+        self.unread.add(texts.filter(is_odd), counts.filter(is_odd))
+        self.words.add(texts.filter(is_left), counts.filter(is_left))
 
     def _try_numbers(self, texts: pl.Series, counts: pl.Series) -> pl.Series:
         """Hold texts against each notation of numbers; return which any of them reads."""
         bare = strip_unit(texts)
-        is_read = bare.str.contains(PLAIN)
-        if is_read.any():
-            self._fit(UNITS_ONLY).add(texts, bare.cast(pl.Float64, strict=False), counts)
-            self._add_numbers(bare.filter(is_read), counts.filter(is_read))
+        is_plain = bare.str.contains(PLAIN)
+        self._add_numbers(bare.filter(is_plain), counts.filter(is_plain))
+        reads = {UNITS_ONLY: bare.set(~is_plain, None).cast(pl.Float64, strict=False)}
         for notation, pattern in NUMBER_NOTATIONS.items():
             fits = bare.str.contains(pattern)
             if fits.any():
-                values, _ = notation.read(texts.set(~fits, None))
-                self._fit(notation).add(texts, values, counts)
-                is_read |= fits
+                reads[notation] = notation.read(texts.set(~fits, None))[0]
+        is_read = self._fit(reads, texts, counts)
         has_unit = is_read & (bare != texts)
-        self._note_units(texts.filter(has_unit), counts.filter(has_unit))
-        return is_read
-
-    def _note_units(self, texts: pl.Series, counts: pl.Series) -> None:
-        units = texts.str.extract(SUFFIX, 2).fill_null("")
-        for unit, count in zip(units, counts, strict=True):
+        units = texts.filter(has_unit).str.extract(SUFFIX, 2).fill_null("")
+        for unit, count in zip(units, counts.filter(has_unit), strict=True):
             self.units[unit] = self.units.get(unit, 0) + count
+        return is_read
 
     def _try_dates(self, texts: pl.Series, counts: pl.Series) -> pl.Series:
         """Hold texts against formats of dates; return which any of them reads."""
-        if self._formats is None:
-            sample = texts.head(SAMPLE)
-            self._formats = [f for f in DATE_FORMATS if read_dates(sample, f).is_not_null().any()]
-        is_read = pl.Series([False]).new_from_index(0, len(texts))
-        for date_format in self._formats:
-            days = read_dates(texts, date_format)
-            self._fit(Notation("date", date_format=date_format)).add(texts, days, counts)
-            is_read |= days.is_not_null()
-        return is_read
+        reads = _read_dates(texts, self._formats)
+        is_left = texts.str.contains(ANY_DATE)
+        for values in reads.values():
+            is_left &= values.is_null()
+        if self._searches < MOST_SEARCHES and is_left.any():
+            self._searches += 1
+            found = _find_formats(texts.filter(is_left).head(SAMPLE))
+            self._formats += found
+            reads |= _read_dates(texts, found)
+        return self._fit(reads, texts, counts)
 
-    def _fit(self, notation: Notation) -> Fit:
-        return self.fits.setdefault(notation, Fit())
+    def _fit(
+        self, reads: Mapping[Notation, pl.Series], texts: pl.Series, counts: pl.Series
+    ) -> pl.Series:
+        """Count what each notation reads; return which any of them does."""
+        times = pl.repeat(0, len(texts), dtype=pl.Int32, eager=True)
+        for values in reads.values():
+            times += values.is_not_null().cast(pl.Int32)
+        for notation, values in reads.items():
+            if values.null_count() < len(values):
+                fit = self.fits.setdefault(notation, Fit())
+                fit.add(texts, values, counts, alone=times == 1)
+        return times > 0
 
 
-def read_dates(texts: pl.Series, date_format: str) -> pl.Series:
-    """Return days since 1970, null where a text is not written in the format."""
-    pattern = "".join(
-        PATTERNS.get(part, re.escape(part)) for part in re.split(r"(%\.f|%[a-zA-Z])", date_format)
-    )
-    fits = texts.str.contains(f"^{pattern}$")
-    if not fits.any():
-        return no_numbers(len(texts))
-    moments = texts.set(~fits, None).str.to_datetime(date_format, time_unit="us", strict=False)
-    return parse_dates(moments).values
+def _read_dates(texts: pl.Series, formats: Sequence[str]) -> dict[Notation, pl.Series]:
+    """Return the days since 1970 that each format reads, null where it does not."""
+    return {
+        Notation("date", date_format=form): parse_dates(read_moments(texts, form)).values
+        for form in formats
+    }
+
+
+def _find_formats(sample: pl.Series) -> list[str]:
+    """Return the date formats that any of some texts is written in."""
+    texts = sample.to_list()
+
+    def fits(date_format: str, end: str = "") -> bool:
+        pattern = re.compile(date_pattern(date_format) + end)
+        return any(map(pattern.match, texts))
+
+    dates = [
+        weekday + date
+        for weekday, date in itertools.product(WEEKDAYS, DATES)
+        if fits(weekday + date)
+    ]
+    formats = [*(date + clock for date, clock in itertools.product(dates, CLOCKS)), *OTHER_DATES]
+    return [
+        date_format
+        for date_format in formats
+        if date_format != "%Y-%m-%d"
+        and fits(date_format, "$")
+        and read_moments(sample, date_format).is_not_null().any()
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from imbalance_cli.readers.source import MISSING_TEXTS, MISSING_WORDS
@@ -17,6 +18,7 @@ WHOLE_FLOAT = r"^([-+]?\d+)\.0+$"  # a whole number, written as others are
 CELL = "cell"  # what a column is called while it is parsed
 LONGEST_MISSING = max(map(len, MISSING_TEXTS))
 BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case; typed booleans are numbers too
+FIRST_YEAR = 1000  # of four digits
 TIME_ZONE = r"(\d:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|([-+])(\d{2}):?(\d{2})?)$"
 MOMENTS = (  # ISO, with a time of day
     "%Y-%m-%d %H:%M:%S%.f",
@@ -80,7 +82,7 @@ def parse_numbers(column: pl.Series) -> Parsed:
         flags = words.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
         has_words = flags.null_count() < len(flags)
         values = values.zip_with(values.is_not_null(), flags)
-        cells, missing_words = _drop_missing_words(cells)
+        cells, missing_words = drop_missing_words(cells)
     parsed = _report_bad(cells, values)
     return dataclasses.replace(
         parsed, texts=texts, has_words=has_words, missing_words=missing_words
@@ -101,17 +103,20 @@ def parse_dates(column: pl.Series) -> Parsed:
     moments = cells.str.to_datetime("%Y-%m-%d", time_unit="us", strict=False)
     missing_words: Mapping[str, int] = {}
     if moments.null_count() > cells.null_count():
-        cells, missing_words = _drop_missing_words(cells)
+        cells, missing_words = drop_missing_words(cells)
         clocks, offset = _split_offset(cells)
         for form in MOMENTS:
             if moments.null_count() == cells.null_count():
                 break
             read = clocks.str.to_datetime(form, time_unit="us", strict=False) - offset
             moments = moments.zip_with(moments.is_not_null(), read)
+    is_early = (moments.dt.year() < FIRST_YEAR).fill_null(value=False)
+    if is_early.any():  # polars takes 2-10-03 for a day of the year 2
+        moments = moments.set(is_early & ~column.str.contains(r"^\s*\d{4}-"), None)
     return dataclasses.replace(_report_bad(cells, _days(moments)), missing_words=missing_words)
 
 
-def _drop_missing_words(cells: pl.Series) -> tuple[pl.Series, Mapping[str, int]]:
+def drop_missing_words(cells: pl.Series) -> tuple[pl.Series, Mapping[str, int]]:
     """Return the cells, those of MISSING_WORDS null, and how many cells hold each of these."""
     is_missing = cells.str.to_lowercase().is_in(list(MISSING_WORDS)).fill_null(value=False)
     if not is_missing.any():
@@ -133,6 +138,12 @@ def _split_offset(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
 def no_numbers(rows: int) -> pl.Series:
     """Return what a column without a number or a date has for values."""
     return pl.Series(CELL, [None], pl.Float64).new_from_index(0, rows)
+
+
+def show_days(days: float) -> str:
+    """Return days since 1970 as an ISO date, with the time of day where it is not midnight."""
+    moment = np.datetime64(0, "s") + np.timedelta64(round(days * SECONDS_A_DAY), "s")
+    return str(moment).replace("T", " ").removesuffix(" 00:00:00")
 
 
 def _days(moments: pl.Series) -> pl.Series:

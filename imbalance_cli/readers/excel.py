@@ -1,19 +1,25 @@
-"""Excel workbooks: the first sheet, its first row as the names of the columns."""
+"""Excel workbooks: the first sheet, whose first lines are read as those of delimited text."""
 
 from __future__ import annotations
 
-import collections
+import io
+import re
 import weakref
 from typing import TYPE_CHECKING
 
+from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import DependencyError, SourceError
+from imbalance_cli.readers.first_lines import LOOKED_AT
+from imbalance_cli.readers.header import read_header
 from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import Part, ScannedSource, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-UNNAMED = "__UNNAMED__"  # what fastexcel calls a column without a name, before its number
+    from polars import DataFrame
+
+BLANK_ROWS = re.compile(r"(?m)^,*$")
 
 
 class ExcelSource(ScannedSource):
@@ -21,13 +27,14 @@ class ExcelSource(ScannedSource):
 
     Args:
         name: a path, or "-" for stdin, which is copied to a temporary file.
+        dialect: which rows of the sheet are the header, and which are left out.
 
     Raises:
         DependencyError: fastexcel is not installed.
-        SourceError: the file cannot be read, its sheet is empty, or two columns have one name.
+        SourceError: the file cannot be read, its sheet is empty, or has no usable header.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dialect: Dialect = UNKNOWN) -> None:
         try:
             import fastexcel
         except ImportError as error:
@@ -38,32 +45,44 @@ class ExcelSource(ScannedSource):
         if is_temporary:
             weakref.finalize(self, path.unlink)
         shown = "stdin" if name == STDIN else name
+        first_rows = LOOKED_AT + (dialect.skip_lines or 0) + (dialect.skip_rows or 0)
         try:
             book = fastexcel.read_excel(path)
             first, *others = book.sheet_names
-            header = book.load_sheet(0, header_row=None, n_rows=1, dtypes="string").to_polars()
-            frame = book.load_sheet(0).to_polars()
+            head = book.load_sheet(0, header_row=None, n_rows=first_rows, dtypes="string")
+            text = _as_text(head.to_polars())
+            if not text.strip():
+                raise SourceError(f"{shown}: sheet {first!r} is empty", hint="put the table first")
+            header = read_header(io.BytesIO(text).read, ",", dialect, f"{shown}: sheet {first!r}")
+            above = header.first_line - 1
+            frame = book.load_sheet(0, header_row=None, skip_rows=above).to_polars()
         except (fastexcel.FastExcelError, OSError) as error:
             raise SourceError(f"{shown}: not an Excel file: {first_line(error)}") from error
-        names = [str(cell).strip() for cell in (header.row(0) if header.height else ()) if cell]
-        twice = [known for known, count in collections.Counter(names).items() if count > 1]
-        if twice:
-            raise SourceError(
-                f"{shown}: sheet {first!r}: two columns are called {twice[0]!r}", hint="rename one"
-            )
-        if not names:
-            raise SourceError(f"{shown}: sheet {first!r} is empty", hint="put the table first")
-        frame.columns = [
-            f"column_{i}" if column.startswith(UNNAMED) else column.strip()
-            for i, column in enumerate(frame.columns, start=1)
-        ]
+        if frame.width:
+            frame.columns = header.columns
+        else:  # of a sheet without rows below the header
+            frame = pl.DataFrame(schema=dict.fromkeys(header.columns, pl.String))
         if frame.width > 1:  # as a blank line of delimited text, a blank row is none
             frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
         self._sheet, self._others = first, others
+        self._doubt = header.doubt
         super().__init__(shown, [Part(shown, frame.lazy(), frame.height)])
+
+    @property
+    def doubt(self) -> SourceError | None:
+        """That the first row is all numbers, and so seems to be no header."""
+        return self._doubt
 
     @property
     def remarks(self) -> Sequence[str]:
         """A sentence on other sheets."""
         others = ", ".join(map(repr, self._others))
         return [f"{self.name}: reads sheet {self._sheet!r}, and not {others}"] if others else []
+
+
+def _as_text(rows: DataFrame) -> bytes:
+    """Return rows of texts as CSV, a line each."""
+    import polars as pl
+
+    one_line = rows.with_columns(pl.all().str.replace_all(r"\s+", " "))
+    return BLANK_ROWS.sub("", one_line.write_csv(include_header=False)).encode()

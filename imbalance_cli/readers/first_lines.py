@@ -28,10 +28,10 @@ LONGEST_SHOWN = 60  # characters
 NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
 YEARS = range(1800, 2101)
 MANY = 6  # names; as many numbers are hardly in order by chance
-COMMENT_MARKS = ("#", "%", "//")
+ALIGNED = re.compile(r"\S {2,}\S")
+COMMENT_MARKS = ("#", "%", "//", ";")
 FEWEST_ROWS = 3  # of numbers below a unit
 TRUTHS = frozenset({"yes", "no", "true", "false"})  # of a label, beside 0 and 1
-BLANKS = re.compile(r"\S {2,}\S")
 
 
 def refuse_first_lines(
@@ -59,12 +59,23 @@ def refuse_first_lines(
         _refuse_blanks(lines, first_line, name)
     if dialect.header is False:
         return
-    if width == 1 or any(len(cells) != width for _, cells in rows):
+    if width > 1 and all(len(cells) == width + 1 for _, cells in rows[1:]):
+        raise SourceError(
+            f"{name}: line {first_line}: {width} names, and {width + 1} cells in each line below: "
+            "the first ones seem to be the names of rows",
+            hint="in R: write.csv(table, FILE, row.names = FALSE); or put a name before the others",
+        )
+    if width == 1 or any(len(cells) != width for _, cells in rows) or _is_padded(rows[0][1]):
         others = () if dialect.delimiter is not None else (",", *DELIMITERS)
         for other in dict.fromkeys((delimiter, *others)):
             _refuse_title(rows, _split(lines, other, first_line), dialect, name)
     if dialect.skip_rows is None:
         _refuse_units(rows, name)
+
+
+def show_names(cells: Sequence[str]) -> str:
+    """Return the cells that are not blank, in quotes, and short."""
+    return repr(shorten(", ".join(filter(None, cells)), LONGEST_SHOWN))
 
 
 def is_number(cell: str) -> bool:
@@ -121,8 +132,12 @@ def _refuse_title(rows: Rows, others: Rows, dialect: Dialect, name: str) -> None
     marks = [m for m in COMMENT_MARKS if title[0].startswith(m) and dialect.comment is None]
     plain = [row for row in others if not row[1][0].startswith(tuple(marks))]
     width = len(plain[-1][1]) if plain else 1
-    tail = list(itertools.takewhile(lambda row: len(row[1]) == width, reversed(plain)))[::-1]
-    is_ragged = any(len(cells) != width for _, cells in (others if marks else others[:1]))
+
+    def belongs(row: tuple[int, list[str]]) -> bool:
+        return len(row[1]) == width and not _is_padded(row[1])
+
+    tail = list(itertools.takewhile(belongs, reversed(plain)))[::-1]
+    is_ragged = not all(map(belongs, others if marks else others[:1]))
     if width == 1 or len(tail) < 2 or not is_ragged:  # noqa: PLR2004  names and a row
         return
     (line, names), (_, cells) = tail[:2]
@@ -135,38 +150,105 @@ def _refuse_title(rows: Rows, others: Rows, dialect: Dialect, name: str) -> None
         f"{shorten(', '.join(names), LONGEST_SHOWN)}"
     )
     raise SourceError(
-        f"{name}: line {first_line}: {shorten(', '.join(title), LONGEST_SHOWN)!r} seems to be a "
+        f"{name}: line {first_line}: {show_names(title)} seems to be a "
         f"title: the lines from {line} on have {width} cells",
         hint=hint,
     )
 
 
+def _is_padded(cells: Sequence[str]) -> bool:
+    """Return whether the first cells alone hold something, as in a title of a spreadsheet."""
+    filled = len(cells) - sum(1 for _ in itertools.takewhile(is_missing, reversed(cells)))
+    return 2 * filled <= len(cells) > 1 and all(cells[:filled])
+
+
 def _refuse_units(rows: Rows, name: str) -> None:
     """Raise where the first row has words in each of the columns that are numbers below it."""
-    (line, first), below = rows[1], [cells for _, cells in rows[2:]]
+    (first_line, names), (line, first), *others = rows
+    below = [cells for _, cells in others]
     if any(map(is_number, first)) or any(len(cells) != len(first) for cells in below):
         return
-    numeric = [
-        first[i]
-        for i, column in enumerate(zip(*below, strict=True))
-        if sum(map(is_number, column)) >= FEWEST_ROWS
-        and all(is_number(cell) or is_missing(cell) for cell in column)
-    ]
+    numeric = [first[i] for i in _number_columns(below, FEWEST_ROWS)]
     words = [cell for cell in numeric if not is_missing(cell) and any(map(str.isalpha, cell))]
-    if len(numeric) > 1 and not TRUTHS.issuperset(map(str.lower, words)):
+    if len(numeric) <= 1 or TRUTHS.issuperset(map(str.lower, words)):
+        return
+    if len(set(names)) < len(names) and len(set(first)) == len(first):
         raise SourceError(
-            f"{name}: line {line} holds words where the lines below hold numbers: "
-            f"{shorten(', '.join(words), LONGEST_SHOWN)!r}: units?",
-            hint="--skip-rows 1 (data.skip_rows: 1) leaves it out, --skip-rows 0 reads it as a row",
+            f"{name}: lines {first_line} and {line} both hold names: "
+            f"{show_names(names)} stands above groups of columns?",
+            hint=f"--skip-lines {first_line} (data.skip_lines: {first_line}) if line {line} is the "
+            f"header: {shorten(', '.join(first), LONGEST_SHOWN)}",
+        )
+    raise SourceError(
+        f"{name}: line {line} holds words where the lines below hold numbers: "
+        f"{shorten(', '.join(words), LONGEST_SHOWN)!r}: units?",
+        hint="--skip-rows 1 (data.skip_rows: 1) leaves it out, --skip-rows 0 reads it as a row",
+    )
+
+
+def refuse_skipped_row(
+    skipped: bytes, following: bytes, line: int, delimiter: str, name: str, key: str = "skip_rows"
+) -> None:
+    """Raise where a row that is to be left out is one as those below it.
+
+    Args:
+        skipped: the row.
+        following: the first bytes below it.
+        line: its number.
+        delimiter: between two cells.
+        name: the source, for errors.
+        key: of the dialect, which leaves it out.
+
+    Raises:
+        SourceError: it has a number wherever they have, or, where there are none, any number.
+    """
+    rows = _split([skipped.decode(errors="replace")], delimiter, line)
+    if not rows:
+        return
+    cells = rows[0][1]
+    text = following[:LOOKED_AT_BYTES].decode(errors="replace")
+    lines = (text if len(following) < LOOKED_AT_BYTES else text.rpartition("\n")[0]).split("\n")
+    below = [found for _, found in _split(lines[:LOOKED_AT], delimiter, line)]
+    if any(len(found) != len(cells) for found in below):
+        return
+    numeric = _number_columns(below, 1) if below else range(len(cells))
+    known = [cells[i] for i in numeric if not is_missing(cells[i])]
+    is_alike = all(map(is_number, known)) if below else any(map(is_number, known))
+    if known and is_alike:
+        raise SourceError(
+            f"{name}: line {line} would be left out, and seems to be a row: "
+            f"{shorten(', '.join(cells), LONGEST_SHOWN)!r}",
+            hint=f"--{key.replace('_', '-')} 0 (data.{key}: 0) reads it",
         )
 
 
+def _number_columns(rows: Sequence[Sequence[str]], fewest: int) -> list[int]:
+    """Return which columns hold numbers in all rows, missing cells apart, and in so many."""
+    return [
+        i
+        for i, column in enumerate(zip(*rows, strict=True))
+        if sum(map(is_number, column)) >= fewest
+        and all(is_number(cell) or is_missing(cell) for cell in column)
+    ]
+
+
 def _refuse_blanks(lines: Sequence[str], first_line: int, name: str) -> None:
-    """Raise where every line has as many words, more than one, and blanks align them."""
-    counts = {len(line.split()) for line in lines if line.strip()}
-    if len(counts) == 1 and counts != {1} and any(map(BLANKS.search, lines)):
+    """Raise where every line has as many words, more than one, or R's names of rows before them."""
+    words = [line.replace('"', "").split() for line in lines if line.strip()]
+    (header, *rows), counts = words, {len(found) for found in words[1:]}
+    numbers = sum(map(is_number, itertools.chain(*rows)))
+    are_texts = 2 * numbers < sum(map(len, rows)) and not any(map(ALIGNED.search, lines))
+    if len(counts) != 1 or len(header) == 1 or are_texts:
+        return
+    column = f"one column, {shorten(lines[0], LONGEST_SHOWN)!r}: the cells "
+    shown = f"{name}: line {first_line}: {column}"
+    if counts == {len(header)}:
         raise SourceError(
-            f"{name}: line {first_line}: one column, {shorten(lines[0], LONGEST_SHOWN)!r}: the "
-            "cells seem to be aligned by blanks",
+            f"{shown}seem to be parted by blanks",
             hint="put a tab between two cells: sed 's/^ *//' FILE | tr -s ' ' '\\t' > FILE.tsv",
+        )
+    if counts == {len(header) + 1}:
+        raise SourceError(
+            f"{shown}seem to be parted by blanks, and each row to begin with its name",
+            hint="in R: write.csv(table, FILE, row.names = FALSE)",
         )

@@ -31,6 +31,7 @@ ZIP = b"PK\x03\x04"
 HEAD_BYTES = 64 * 2**10  # what is looked at
 SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
 DELIMITED = frozenset({"csv", "tsv"})
+OF_TEXT_ALONE = ("delimiter", "comment")  # and not of a sheet
 ANY_TEXT = frozenset({".txt", ".data"})  # of delimited text, if nothing else is to be seen
 SHOWN = {"csv": "delimited text", "svmlight": "svmlight text"}
 
@@ -125,7 +126,7 @@ def _open_svmlight(found: Opening) -> Source:
 def _open_excel(found: Opening) -> Source:
     from imbalance_cli.readers.excel import ExcelSource
 
-    return ExcelSource(found.name)
+    return ExcelSource(found.name, found.dialect)
 
 
 def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
@@ -238,11 +239,14 @@ def refuse_idle_dialect(name: str, input_format: str, dialect: Dialect, *, is_na
         SourceError: it names both.
     """
     given = dialect.given()
-    has_tabs = is_named and input_format == "tsv"
-    is_text = input_format in DELIMITED
-    if not given or (is_text and not (has_tabs and given.get("delimiter", "\t") != "\t")):
+    if input_format in DELIMITED:
+        has_tabs = is_named and input_format == "tsv"
+        idle = ["delimiter"] if has_tabs and given.get("delimiter", "\t") != "\t" else []
+    else:
+        idle = [key for key in given if input_format != "excel" or key in OF_TEXT_ALONE]
+    if not idle:
         return
-    key, value = next(iter(given.items()))
+    key, value = idle[0], given[idle[0]]
     raise SourceError(
         f"{name}: is read as {input_format}, which {_show_option(key, value)} does not go with",
         hint="leave it out; or --input-format csv (data.input_format), if it is delimited text",

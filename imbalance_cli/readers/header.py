@@ -10,6 +10,7 @@ from imbalance_cli.errors import SourceError, shorten
 from imbalance_cli.readers.first_lines import (
     is_number,
     refuse_first_lines,
+    refuse_skipped_row,
     row_for_names,
     seem_to_be_a_row,
 )
@@ -75,10 +76,12 @@ def read_header(
     data, line = seen[before.size :], before.lines + 1
     delimiter = dialect.delimiter or before.delimiter or delimiter
     record = data[: first_record_end(data) or len(data)]
+    refuse_first_lines(data, line, delimiter, dialect, name)
     names, below = _parse_names(record, line, delimiter, name)
     record = record[: len(record) - len(below)]
-    refuse_first_lines(data, line, delimiter, dialect, name)
     if dialect.header is False:
+        for number, skipped in enumerate(before.skipped, start=1):
+            refuse_skipped_row(skipped, data, number, delimiter, name, "skip_lines")
         columns = [f"column_{i}" for i in range(1, len(names) + 1)]
         return Header(delimiter, columns, data, line, len(seen), b"", names, f"line {line}", None)
     is_row = dialect.header is None and seem_to_be_a_row(names)
@@ -86,9 +89,11 @@ def read_header(
     columns = _name_columns(names, line, delimiter, name, doubt)
     body, first_line = data[len(record) :], line + record.count(b"\n")
     for _ in range(dialect.skip_rows or 0):
-        while not (end := body.find(b"\n") + 1) and (more := read(PIECE)):
+        while not (end := first_record_end(body)) and (more := read(PIECE)):
             body += more
-        body, first_line = body[end or len(body) :], first_line + 1
+        row, body = body[: end or len(body)], body[end or len(body) :]
+        refuse_skipped_row(row, body, first_line, delimiter, name)
+        first_line += row.count(b"\n")
     is_told = len(names) > 1 and not all(map(is_number, names))
     record = record.rstrip(b"\r\n") if is_told else b""
     return Header(

@@ -82,6 +82,13 @@ class NdjsonSource(Source):
         self.columns = list(dict.fromkeys(key for found in first.objects for key in found))
         if not self.columns:
             raise SourceError(f"{self.name}: {first.place(0)}: an object without keys")
+        (*others, last) = first.objects
+        if not others and all(isinstance(value, list | dict) for value in last.values()):
+            raise SourceError(
+                f"{self.name}: {first.place(0)}: one object that holds a column a key, not a row",
+                hint="write an object a row; pandas does with "
+                "to_json(FILE, orient='records', lines=True)",
+            )
         self._lists = {column for column in self.columns if _is_list(first, column)}
 
     def tally(self, columns: Sequence[str]) -> Tally:

@@ -23,11 +23,13 @@ class Preamble:
         size: bytes.
         lines: how many.
         delimiter: that a first line `sep=;`, as Excel writes it, names.
+        skipped: the lines that the dialect leaves out.
     """
 
     size: int
     lines: int
     delimiter: str | None = None
+    skipped: tuple[bytes, ...] = ()
 
 
 def read_preamble(data: bytes, dialect: Dialect) -> Preamble:
@@ -36,12 +38,14 @@ def read_preamble(data: bytes, dialect: Dialect) -> Preamble:
     lines, delimiter = 0, None
     if match := SEPARATOR_LINE.match(data, start):
         start, lines, delimiter = match.end(), 1, match[1].decode()
+    skipped = []
     while lines < (dialect.skip_lines or 0) and start < len(data):
-        start = data.find(b"\n", start) + 1 or len(data)
-        lines += 1
+        end = data.find(b"\n", start) + 1 or len(data)
+        skipped.append(data[start:end])
+        start, lines = end, lines + 1
     kinds = [] if dialect.header is False else [BLANK_LINE]
     if dialect.comment is not None:
         kinds.append(re.escape(dialect.comment.encode()) + rb"[^\n]*\n")
     left_out = re.compile(rb"(?:%s)*" % b"|".join(kinds)).match(data, start)
     end = left_out.end() if left_out else start
-    return Preamble(end, lines + data.count(b"\n", start, end), delimiter)
+    return Preamble(end, lines + data.count(b"\n", start, end), delimiter, tuple(skipped))

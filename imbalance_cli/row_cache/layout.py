@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "row_cache.json"
 PARTIAL = ".partial"
 WINDOW = 2**24  # bytes

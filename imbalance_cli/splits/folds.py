@@ -14,6 +14,7 @@ from imbalance_cli.errors import SplitError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.splits.checks import check_disjoint
 from imbalance_cli.splits.cutting import assign, choose_strategy
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,5 +130,5 @@ def _refuse_too_many_folds(targets: Targets, number: int, labels: Sequence[str])
     raise SplitError(
         f"training.folds: {number} folds, and label {labels[rarest]!r} has {most} {shown} to share "
         "among them",
-        hint=f"at most {most} folds" if most > 1 else f"data.exclude: [{labels[rarest]}]",
+        hint=f"at most {most} folds" if most > 1 else f"data.exclude: [{quote(labels[rarest])}]",
     )

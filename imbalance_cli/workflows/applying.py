@@ -115,7 +115,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
-    of_keys = {c: notation for c, notation in notations.items() if c == data.sample_weight}
+    of_keys = {c: n for c, n in notations.items() if c in {data.sample_weight, data.group}}
     batches = source.mixed_batches(list(dict.fromkeys(columns)))
     tables = follow(
         (apply_notations(batch_table(cells, source.name), of_keys) for cells in batches),
@@ -194,10 +194,6 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
     return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
 
 
-def _say_nothing(_: str) -> None:
-    """Say nothing."""
-
-
 def predict(
     directory: Path,
     rows: str | Source,
@@ -206,7 +202,7 @@ def predict(
     input_format: str | None = None,
     dialect: Dialect = UNKNOWN,
     *,
-    warn: Callable[[str], None] = _say_nothing,
+    warn: Callable[[str], None],
     strict: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.

@@ -15,6 +15,7 @@ from imbalance_cli.labels import list_names, select_labels
 from imbalance_cli.labels.sample_weights import describe_heaviest
 from imbalance_cli.leaks import most_rows
 from imbalance_cli.splits import unlike_parts
+from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_LEAKS = 5  # described one by one
 MANY = 0.01  # of a part
 MOST_UNLIKE = 5  # labels described one by one
+MOST_SHIFTS = 3  # features so
 UNLIKE = {
     ("train", "valid"): "the epoch, the calibration and the thresholds are chosen on rows unlike "
     "those learned from",
@@ -60,10 +62,14 @@ def list_doubts(
     for column in scan.preprocessing.ids:
         yield (
             f"{column!r} holds another number in every row, and is called like an id: "
-            f"data.exclude: [{column}] leaves it out"
+            f"data.exclude: [{quote(column)}] leaves it out"
         )
     yield from _doubt_parts(data, learnable)
     yield from _doubt_rates(data)
+    for shift in scan.shifts[:MOST_SHIFTS]:
+        yield f"the test rows are unlike the training rows: {shift}"
+    if len(scan.shifts) > MOST_SHIFTS:
+        yield f"{len(scan.shifts):,} features in all differ so"
     yield from _doubt_groups(roles, data)
     if roles.sample_weight is not None and data.weights is not None:
         weights = data.weights[data.split.train]
@@ -72,7 +78,8 @@ def list_doubts(
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
     for leak in leaks[:MOST_LEAKS]:
-        yield f"a likely leak: {leak.describe()}; data.exclude: [{leak.column}] leaves it out"
+        left_out = f"data.exclude: [{quote(leak.column)}] leaves it out"
+        yield f"a likely leak: {leak.describe()}; {left_out}"
     if len(leaks) > MOST_LEAKS:
         columns = dict.fromkeys(leak.column for leak in leaks)
         yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"

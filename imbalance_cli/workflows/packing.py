@@ -57,6 +57,7 @@ def pack(roles: Roles, data: LabelledTable, scan: Scan) -> tuple[Document, Array
         "missing_words": scan.preprocessing.missing_words,
         "duplicates": dataclasses.asdict(scan.duplicates),
         "leaks": [dataclasses.asdict(leak) for leak in scan.leaks],
+        "shifts": scan.shifts,
         "labels_scanned": scan.labels,
     }
     return document, arrays
@@ -85,6 +86,7 @@ def unpack(document: Document, arrays: Arrays) -> tuple[Roles, LabelledTable, Sc
         ),
         duplicates=Duplicates(**document["duplicates"]),
         leaks=[Leak(**leak) for leak in document["leaks"]],
+        shifts=document["shifts"],
         labels=document["labels_scanned"],
     )
     return Roles(**document["roles"]), data, scan

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.features import FeatureScan, Preprocessing, fit_preprocessing
+from imbalance_cli.features import FeatureCounts, FeatureScan, Preprocessing, fit_preprocessing
 from imbalance_cli.leaks import (
     Duplicates,
     Leak,
@@ -47,12 +47,14 @@ class Scan:
         duplicates: rows with the features of others.
         leaks: features that tell a label in the training part.
         labels: how many labels leaks were looked for in, the commonest.
+        shifts: how features of the test part differ from those of the training part.
     """
 
     preprocessing: Preprocessing
     duplicates: Duplicates
     leaks: list[Leak]
     labels: int
+    shifts: list[str] = dataclasses.field(default_factory=list)
 
 
 def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> Scan:
@@ -70,12 +72,14 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
     numbers = choose_for_leaks(data)
     names = [data.labels[number] for number in numbers]
     fitted = fit_preprocessing(table, roles.features, learned)
-    some = learned[:: _step(len(learned))]
+    fitted = dataclasses.replace(fitted, notations=data.notations)
+    preprocessing = fitted.profiled(_take(table, learned[:: _step(len(learned))]))
     return Scan(
-        dataclasses.replace(fitted, notations=data.notations).profiled(_take(table, some)),
+        preprocessing,
         count_straddling_duplicates(table.frame, roles.features, split, targets),
         find_leaks(table, roles.features, names, targets.select(numbers), split.train),
         len(numbers),
+        _list_shifts(preprocessing, _take(table, split.test[:: _step(len(split.test))])),
     )
 
 
@@ -95,15 +99,16 @@ def scan_stream(
         SourceError: a record cannot be read, or a source has other rows than before.
     """
     rows = len(data.targets)
-    is_learned, is_train = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
-    is_learned[learned], is_train[data.split.train] = True, True
+    is_learned, is_train, is_test = np.zeros((3, rows), np.bool_)
+    is_learned[learned], is_train[data.split.train], is_test[data.split.test] = True, True, True
     features = FeatureScan(roles.features)
     numbers = choose_for_leaks(data)
     leaks = LeakScan(roles.features, [data.labels[number] for number in numbers])
     hashes = np.zeros(rows, np.uint64)
-    some = []
+    some, of_test = [], []
     for part, table in stream_rows(data, roles.features, tell, "scanning features"):
         some.append(_take(table, np.flatnonzero(is_learned[part])[:: _step(len(learned))]))
+        of_test.append(_take(table, np.flatnonzero(is_test[part])[:: _step(len(data.split.test))]))
         features.add(table, is_learned[part])
         leaks.add(
             table.frame, data.targets.take(part).select(numbers), np.flatnonzero(is_train[part])
@@ -112,13 +117,23 @@ def scan_stream(
             hashes[part] = hash_rows(table.frame, roles.features)
     fitted = dataclasses.replace(features.finish(), notations=data.notations)
     preprocessing = fitted.profiled(stack_tables(some, data.table.name))
-    del features, some  # what they hold is as large as what follows
+    shifts = _list_shifts(preprocessing, stack_tables(of_test, data.table.name))
+    del features, some, of_test  # what they hold is as large as what follows
     return Scan(
         preprocessing,
         count_straddling_hashes(hashes, data.split, data.targets),
         leaks.find(),
         len(numbers),
+        shifts,
     )
+
+
+def _list_shifts(preprocessing: Preprocessing, table: Table) -> list[str]:
+    """Return a sentence for each feature of some rows that is unlike that of training."""
+    counts = FeatureCounts()
+    preprocessing.transform(table, counts)
+    found = sorted(preprocessing.drift(counts), key=lambda drift: -(drift.psi or 0))
+    return [f"{drift.column}: {drift.problem}" for drift in found if drift.problem is not None]
 
 
 def _step(rows: int) -> int:
