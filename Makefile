@@ -1,10 +1,12 @@
-# make demo | test | check | help-text | golden | benchmarks | clean
+# make demo | test | check | docs | help-text | golden | benchmarks | clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format help-text golden clean
+GENERATED := docs/weights.md docs/config.md docs/cli.md
+
+.PHONY: demo test check format docs help-text golden clean
 
 $(VENV)/.package: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,7 +26,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -p "import subprocess, sys" README.md
+	$(BIN)/cog --check -p "import subprocess, sys" $(GENERATED)
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --numprocesses 2  # two processes, not four threads
@@ -34,7 +36,14 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 help-text: $(VENV)/.dev
-	$(BIN)/cog -r -p "import subprocess, sys" README.md
+	$(BIN)/cog -r -p "import subprocess, sys" $(GENERATED)
+
+$(VENV)/.docs: $(VENV)/.package
+	$(PIP) install --quiet --constraint constraints.txt '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 golden: $(VENV)/.dev
 	IMBTRAIN_GOLDEN=write $(BIN)/python -m pytest tests -k golden

@@ -1,4 +1,4 @@
-"""What a command is at where that may take long, for whoever shows it."""
+"""Progress of steps that may take long."""
 
 from __future__ import annotations
 

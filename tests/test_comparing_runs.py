@@ -105,7 +105,7 @@ def test_each_value_is_that_of_the_run_and_differences_are_theirs(
             assert low <= change <= high
             assert pair[0][name]["difference"] is None
     assert any("no run beats" in text or "beats" in text for text in document["conclusions"])
-    assert any("allows for one comparison" in text for text in document["conclusions"])
+    assert any("over 1.96 standard errors." in text for text in document["conclusions"])
 
 
 def test_csv_has_a_row_a_run_scope_and_metric(runs: tuple[Path, Path]) -> None:

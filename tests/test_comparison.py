@@ -517,7 +517,7 @@ def test_where_none_is_better_it_says_so() -> None:
         comparison = compare(candidates, y, resampling=Resampling(60, seed=seed))
         text = "\n".join(comparison.conclusions)
         said += "F1: no correction beats tuned thresholds here; the best" in text
-        assert "2.69 standard errors, which allows for 7 comparisons." in text
+        assert "2.69 standard errors (Bonferroni, 7 comparisons)." in text
     assert said >= 13
 
 
@@ -763,7 +763,7 @@ def test_a_sentence_says_whether_the_network_beats_the_trees(
     assert all(f"{abs(end):.3f}" in sentence for end in interval(gap))
     # the trees are no correction, but are counted among the comparisons
     assert not any("boosted_trees" in s for s in comparison.conclusions if s != sentence)
-    assert any("allows for 2 comparisons" in s for s in comparison.conclusions)
+    assert any("(Bonferroni, 2 comparisons)" in s for s in comparison.conclusions)
     assert len(sentence) <= 190
 
 

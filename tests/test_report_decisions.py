@@ -107,8 +107,8 @@ def test_half_is_no_choice_and_precision_may_be_undefined() -> None:
 
 def test_labels_of_few_positives_are_named() -> None:
     few = label("rare", threshold_pooled=True, validation_positives=3)
-    assert "more say than the few positives of rare." in describe([label(), few])
-    assert "had less say in it than the calibrated probabilities" in describe([few])
+    assert "is mostly the pooled estimate of all labels: rare." in describe([label(), few])
+    assert "it depends mostly on the calibrated probabilities" in describe([few])
 
 
 def test_labels_without_a_validation_positive_are_in_no_mean_and_named() -> None:
@@ -118,7 +118,8 @@ def test_labels_without_a_validation_positive_are_in_no_mean_and_named() -> None
     mean = metrics.f1_score(TARGETS, DECISIONS)
     assert f"{mean:.3f} on the validation rows (1 label with 50 positives)." in told
     assert told.endswith(
-        "All labels together have the only say for none, without a positive on the validation rows."
+        "Without a positive on the validation rows, the threshold is the pooled estimate of all "
+        "labels: none."
     )
     assert "few positives" not in told
     assert "(2 labels with 50 positives or more)." in describe([label(), label("z"), none])
@@ -126,7 +127,7 @@ def test_labels_without_a_validation_positive_are_in_no_mean_and_named() -> None
     alone = describe([none])
     assert "on the validation rows (0 positives)." in alone
     assert alone.endswith(
-        "Without a positive there, it is what the calibrated probabilities promise to be best."
+        "Without a positive there, it is the best one by the calibrated probabilities."
     )
 
 

@@ -142,12 +142,12 @@ def test_weighting_that_was_undone(*, before: float | None, after: float, is_tol
         ece=Estimate(after),
         untuned=Untuned(None, before),
     )
-    told = "The loss bent the scores, and the probabilities undo it: calibration error 0.300 "
-    expected = [told + "before, 0.010 after."] if is_told else []
+    told = "The loss miscalibrates the raw scores: ECE 0.300 before correction"
+    expected = [told + ", 0.010 after."] if is_told else []
     assert describe_findings(evaluation) == expected
 
 
-def test_the_label_that_was_bent_most_is_named() -> None:
+def test_the_most_miscalibrated_label_is_named() -> None:
     evaluation = with_labels(
         evaluate(["a", "b", "c"]),
         average_precision=Estimate(0.5, 0.45, 0.55),
@@ -155,8 +155,8 @@ def test_the_label_that_was_bent_most_is_named() -> None:
     )
     numbers = [Untuned(None, 0.1), Untuned(None, 0.4), Untuned(None, 0.012)]
     [told] = describe_findings(evaluation.with_untuned(numbers))
-    assert told.startswith("The loss bent the scores of 2 of 3 labels, and the probabilities undo")
-    assert "most for b: calibration error 0.400 before, 0.010 after." in told
+    assert told.startswith("The loss miscalibrates the raw scores of 2 of 3 labels, most for")
+    assert "most for b: ECE 0.400 before correction, 0.010 after." in told
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def weights(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Tables or arrays (the README lists the formats), or - for stdin; several are "
+            help="Tables or arrays (docs/data.md lists the formats), or - for stdin; several are "
             "counted as one.",
             show_default=False,
         ),
@@ -46,8 +46,8 @@ def weights(
     missing_labels: Annotated[
         Literal["mask", "negative", "drop", "error"] | None,
         typer.Option(
-            help="What a blank label is: mask: in no count; negative: 0; drop: its row is in no "
-            "count; error: refused.  [default: mask]",
+            help="How to treat missing labels: mask (ignore), negative (0), drop (the row) or "
+            "error.  [default: mask]",
             show_default=False,
         ),
     ] = None,

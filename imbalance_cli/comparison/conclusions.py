@@ -54,8 +54,8 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
     )
     if settled:
         least = f"{standard_errors(len(others)):.2f} standard errors"
-        allowed = f"{len(others)} comparisons" if len(others) > 1 else "one comparison"
-        sentences.append(f"Beats, worse: by over {least}, which allows for {allowed}.")
+        corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
+        sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
     return [*sentences, f"Intervals: {made}; {again}."]
 
 

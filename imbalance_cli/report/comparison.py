@@ -36,7 +36,7 @@ def draw_comparison(comparison: Comparison, run: str) -> RenderableType:
         Text(),
     ]
     if several and len(comparison.candidates) > 1:
-        title = f"AP of {comparison.baseline} a label, and the candidate of the highest AP"
+        title = f"AP of {comparison.baseline} per label, and the candidate with the highest AP"
         parts += [Text(title, style="bold"), _by_label(comparison), Text()]
     parts += [Text(sentence) for sentence in comparison.conclusions]
     if len(comparison.candidates) > 1:

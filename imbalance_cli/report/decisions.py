@@ -128,26 +128,26 @@ def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, ro
 
 
 def _describe_pooled(learned: Sequence[Mapping[str, Any]], rows: str) -> list[str]:
-    """Say whose own positives had less say than all labels together, and who had none."""
+    """Name the labels whose threshold depends mostly, or only, on the pooled estimate."""
     pooled = [label for label in learned if label["threshold_pooled"]]
     few = [label["label"] for label in pooled if label["validation_positives"]]
     without = [label["label"] for label in pooled if not label["validation_positives"]]
     if len(learned) == 1 and pooled:
         return [
-            "So few positives had less say in it than the calibrated probabilities."
+            "With so few positives, it depends mostly on the calibrated probabilities."
             if few
-            else "Without a positive there, it is what the calibrated probabilities promise to "
-            "be best."
+            else "Without a positive there, it is the best one by the calibrated probabilities."
         ]
     sentences = []
     if few:
         sentences.append(
-            f"All labels together have more say than the few positives of {list_names(few)}."
+            "With few validation positives, the threshold is mostly the pooled estimate of all "
+            f"labels: {list_names(few)}."
         )
     if without:
         sentences.append(
-            f"All labels together have the only say for {list_names(without)}, without a positive "
-            f"on {rows}."
+            f"Without a positive on {rows}, the threshold is the pooled estimate of all labels: "
+            f"{list_names(without)}."
         )
     return sentences
 

@@ -71,7 +71,7 @@ def draw_run_comparison(
         shown = _choose_labels(comparison, metric, sort)
         parts += [
             Text(
-                f"{METRIC_SPECS[metric].title or METRIC_SPECS[metric].heading} a label",
+                f"{METRIC_SPECS[metric].title or METRIC_SPECS[metric].heading} per label",
                 style="bold",
             )
         ]

@@ -12,7 +12,9 @@ from imbalance_cli.report.names import list_names, show_name
 if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation, LabelEvaluation
 
-BENT = 0.01  # more calibration error than this in the score, and twice that of the probability
+MISCALIBRATED = (
+    0.01  # more calibration error than this in the score, and twice that of the probability
+)
 FEW = 20  # positives under which a gain of the thresholds says little
 MOVED = 0.0005  # what three digits show
 MACRO_F1 = ("Macro F1", "thresholds")
@@ -73,24 +75,24 @@ def _of_chance(evaluation: Evaluation) -> list[str]:
 
 
 def _of_calibration(evaluation: Evaluation) -> list[str]:
-    """Say where the loss bent the scores, and what is left of it in the probabilities."""
-    bent = [
+    """Say where the loss miscalibrates the raw scores, and what is left of it after correction."""
+    biased = [
         (label.label, label.untuned.score_ece, label.ece.value)
         for label in evaluation.labels
         if label.untuned.score_ece is not None
         and label.ece.value is not None
-        and label.untuned.score_ece > BENT
+        and label.untuned.score_ece > MISCALIBRATED
         and label.untuned.score_ece > 2 * label.ece.value
     ]
-    if not bent:
+    if not biased:
         return []
-    name, before, after = max(bent, key=lambda entry: entry[1] - entry[2])
-    change = f"calibration error {before:.3f} before, {after:.3f} after"
+    name, before, after = max(biased, key=lambda entry: entry[1] - entry[2])
+    change = f"ECE {before:.3f} before correction, {after:.3f} after"
     if len(evaluation.labels) == 1:
-        return [f"The loss bent the scores, and the probabilities undo it: {change}."]
-    share = f"{len(bent):,} of {len(evaluation.labels):,} labels"
+        return [f"The loss miscalibrates the raw scores: {change}."]
+    share = f"{len(biased):,} of {len(evaluation.labels):,} labels"
     most = f"most for {show_name(name)}: {change}"
-    return [f"The loss bent the scores of {share}, and the probabilities undo it; {most}."]
+    return [f"The loss miscalibrates the raw scores of {share}, {most}."]
 
 
 def _of_thresholds(evaluation: Evaluation) -> list[str]:

@@ -161,10 +161,10 @@ def _doubt_duplicates(found: Duplicates, data: LabelledTable) -> Iterator[str]:
     """Say how many held-out rows stand in the training part as well."""
     straddling = {part: count for part, count in found.straddling.items() if count}
     if straddling:
-        shown = " and ".join(f"{count:,} of {part}" for part, count in straddling.items())
+        shown = " and ".join(f"{count:,} in {part}" for part, count in straddling.items())
         sizes = {"valid": len(data.split.valid), "test": len(data.split.test)}
         many = any(count > MANY * sizes[part] for part, count in straddling.items())
-        sentence = f"rows with the features of a train row: {shown}"
-        sentence += ", so the numbers flatter" if many else ""
-        more = f"; {found.disagreeing:,} repeated rows differ in a label"
+        sentence = f"rows with the same features as a train row: {shown}"
+        sentence += ", so the numbers are too good" if many else ""
+        more = f"; {found.disagreeing:,} duplicate rows differ in a label"
         yield sentence + (more if found.disagreeing else "")

@@ -1,0 +1,148 @@
+"""The commands, configs and Python of the README and the pages of docs/ run as they are written."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+BIN = Path(sys.executable).parent
+QUICK = " --set training.epochs=2 --set report.bootstrap=10 --set model.hidden=[8]"
+LONGEST_README = 200  # lines
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language that no tool wrote."""
+    text = PAGES[page].read_text()
+    by_hand = re.sub(r"<!-- \[\[\[cog.*?\[\[\[end\]\]\] -->", "", text, flags=re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", by_hand, flags=re.DOTALL | re.MULTILINE)
+    return [block for its_language, block in fenced if its_language == language]
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line as a person types it."""
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files that the commands name, and a run."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name in ("data", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    random = np.random.default_rng(0)
+    labels = pl.DataFrame({name: random.random(500) < 0.2 for name in ("tag_a", "tag_b")})
+    labels = labels.cast(pl.Int8)
+    for name in ("labels.csv", "part1.csv", "part2.csv", "big.csv"):
+        labels.write_csv(folder / name)
+    subprocess.run(["gzip", "big.csv"], cwd=folder, check=True)
+    flights = pl.read_csv(ROOT / "data" / "flights.csv").head(200)
+    flights.write_csv(folder / "more.csv")
+    flights.drop("cancelled").with_row_index("id").write_csv(folder / "new.csv")
+    (folder / "config.yaml").write_text(blocks("README.md", "yaml")[0])
+    done = shell(
+        f"imbtrain fit configs/quickstart.yaml --run-dir runs/quickstart{QUICK} && "
+        "imbtrain weights labels.csv --labels 'tag_*' -o pos_weight.pt",
+        folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def commands(page: str) -> list[str]:
+    """Return the command lines of a page, in order."""
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
+    starts = ("imbtrain ", "zcat ", "cat ")
+    return [line.split("  #")[0].rstrip() for line in lines if line.startswith(starts)]
+
+
+def _quickly(command: str) -> str:
+    """Return a command that trains less, in the run directory that later ones name."""
+    command = command.replace("| imbtrain fit -", f"| imbtrain fit -{QUICK}")
+    if command.startswith("imbtrain compare"):
+        where = " --run-dir runs/compared --overwrite" if "quickstart" in command else ""
+    elif command.startswith("imbtrain fit") and "--from-compare" not in command:
+        is_named = "quickstart" not in command or "--run-dir" in command
+        where = "" if is_named else " --run-dir runs/quickstart --overwrite"
+    else:
+        return command
+    program, pipe, rest = command.partition(" |")
+    return program + where + QUICK + pipe + rest
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_runs(page: str, workplace: Path) -> None:
+    for command in commands(page):
+        if "jq" in command and not shutil.which("jq"):
+            continue
+        done = shell(_quickly(command), workplace)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_pages_show_how_to_do_it() -> None:
+    assert sum(len(commands(page)) for page in PAGES) >= 40
+    assert len(PAGES["README.md"].read_text().splitlines()) <= LONGEST_README
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_runs(page: str, workplace: Path) -> None:
+    for program in blocks(page, "python"):
+        # rows of later days, which one program evaluates on purpose, are warned of
+        warnings = ("-W", "error", "-W", "default:frame")
+        subprocess.run([sys.executable, *warnings, "-c", program], cwd=workplace, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_configs_are_valid(page: str, workplace: Path) -> None:
+    for config in blocks(page, "yaml"):
+        (workplace / "shown.yaml").write_text(config)
+        done = shell(f"imbtrain fit shown.yaml --run-dir runs/shown --overwrite{QUICK}", workplace)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_error_is_the_real_one(workplace: Path) -> None:
+    (shown,) = (block for block in blocks("pipelines.md", "") if block.startswith("$ imbtrain"))
+    command, error, hint = shown.splitlines()
+    done = shell(command.removeprefix("$ "), workplace)
+    assert done.returncode == 2
+    assert done.stderr.startswith(error.removesuffix("..."))
+    assert hint in done.stderr.splitlines()
+
+
+def anchors(text: str) -> set[str]:
+    """Return what the headings of a page are linked by."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    return set(plain)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    path = PAGES[page]
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith(("http:", "https:")):
+            continue
+        file, _, anchor = target.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place.read_text()), target
+
+
+def test_every_page_is_in_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text().partition("nav:")[2].split()
+    assert sorted(name for name in nav if name != "-") == sorted(set(PAGES) - {"README.md"})
