@@ -33,12 +33,12 @@ from sklearn.model_selection import train_test_split
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from imbalance_cli import fit as fit_frames
-from imbalance_cli.calibration import Calibration, Method, fit_calibration
 from imbalance_cli.config import Config
+from imbalance_cli.decisions.calibration import Calibration, Method, fit_calibration
 from imbalance_cli.metrics import expected_calibration_error
-from imbalance_cli.predictor import Predictor
 from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.workflows import Observers, fit
 
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric")

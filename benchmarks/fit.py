@@ -24,15 +24,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from imbalance_cli.allocation import keep_freed_memory
 from imbalance_cli.config import Config
-from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
-from imbalance_cli.losses import stack_losses, weighted_bce
-from imbalance_cli.model import Shape, build_model
-from imbalance_cli.optimization import Optimizer
-from imbalance_cli.recipes import choose_recipe
-from imbalance_cli.steps import Steps
+from imbalance_cli.losses.family import stack_losses, weighted_bce
+from imbalance_cli.machine.allocation import keep_freed_memory
+from imbalance_cli.network.model import Shape, build_model
+from imbalance_cli.network.optimization import Optimizer
+from imbalance_cli.network.recipes import choose_recipe
+from imbalance_cli.network.steps import Steps
+from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def network() -> nn.Sequential:
 
 
 def ours(features: Floats, targets: Floats, device: torch.device) -> Epoch:
-    """Return an epoch of imbalance_cli.training, as `fit` runs it."""
+    """Return an epoch of imbalance_cli.network.training, as `fit` runs it."""
     codes = np.empty((len(features), 0), np.int64)
     rows = Dataset.from_rows(FeatureRows(features, codes), targets, device)
     shape = Shape(numeric=FEATURES, cardinalities=[], labels=LABELS, hidden=[HIDDEN, HIDDEN])

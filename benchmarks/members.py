@@ -1,8 +1,8 @@
 """Time M networks trained in one pass against M single fits: python benchmarks/members.py.
 
-Everything is trained by `imbalance_cli.training.train`, validation and early stopping included,
-for the same epochs on the same synthetic rows; the M differ in their seeds. On the CPU members
-take turns; on a GPU all take each step as one batched product. The two sides take turns within a
+Everything is trained by `imbalance_cli.network.training.train`, validation and early stopping
+included, for the same epochs on the same synthetic rows; the M differ in their seeds. On the CPU
+members take turns; on a GPU all take each step as one batched product. The two sides take turns within a
 repetition; a ratio is the median of the paired ratios.
 
 Shapes: M members, N rows, F features, L labels.
@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from imbalance_cli.config import Config
-from imbalance_cli.dataset import Dataset
 from imbalance_cli.features import FeatureRows
-from imbalance_cli.losses import weighted_bce
-from imbalance_cli.model import Shape, build_model
-from imbalance_cli.recipes import choose_recipe
-from imbalance_cli.training import Member, train
+from imbalance_cli.losses.family import weighted_bce
+from imbalance_cli.network.model import Shape, build_model
+from imbalance_cli.network.recipes import choose_recipe
+from imbalance_cli.network.training import Member, train
+from imbalance_cli.rows.dataset import Dataset
 
 FEATURES, LABELS, HIDDEN, BATCH, EPOCHS = 64, 8, 256, 1024, 2
 VALID_SHARE = 0.15

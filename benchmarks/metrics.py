@@ -22,9 +22,9 @@ import numpy as np
 import sklearn.metrics as reference
 import torch
 
-from imbalance_cli.device import choose_device
 from imbalance_cli.evaluation import Resampling, evaluate_scores
 from imbalance_cli.evaluation.label_numbers import Sample, evaluate_label
+from imbalance_cli.machine.device import choose_device
 from imbalance_cli.metrics import DEFAULT_LEVELS
 
 if TYPE_CHECKING:

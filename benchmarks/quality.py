@@ -60,7 +60,7 @@ from quality_summary import (
 )
 from sklearn.model_selection import train_test_split
 
-from imbalance_cli.loss_registry import LOSS_SPECS
+from imbalance_cli.losses.registry import LOSS_SPECS
 
 FEWEST = 10  # rows of a stratum, so that each part has two
 VARIANTS: dict[str, list[str]] = {

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 
-from imbalance_cli.artifacts import RunDirectory
 from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
+from imbalance_cli.decisions.thresholds import choose_thresholds
 from imbalance_cli.errors import ImbtrainError
 from imbalance_cli.metrics import Confusion
-from imbalance_cli.scored_rows import CalibratedRows
-from imbalance_cli.thresholds import choose_thresholds
+from imbalance_cli.run.directory import RunDirectory
+from imbalance_cli.run.scored_rows import CalibratedRows
 from imbalance_cli.workflows import fitting
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model

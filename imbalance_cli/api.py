@@ -18,17 +18,17 @@ from imbalance_cli import workflows
 from imbalance_cli.config import Config, load_config
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels import LabelSettings, count_sources
-from imbalance_cli.pos_weight import PosWeights, Strategy, weigh
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.weights.pos_weight import PosWeights, Strategy, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.progress import Stage
     from imbalance_cli.readers.source import Source
-    from imbalance_cli.stages import Stage
-    from imbalance_cli.training import EpochResult
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
 Rows = pd.DataFrame | pl.DataFrame | str | Path

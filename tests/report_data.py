@@ -17,8 +17,8 @@ from selenium.webdriver.chrome.service import Service
 
 from imbalance_cli.comparison import Candidate, compare_candidates
 from imbalance_cli.config import Config
-from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.evaluation import LabelEvaluation, Resampling, evaluate_scores
+from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.contents import (
     ComparedRun,

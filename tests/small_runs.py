@@ -17,14 +17,14 @@ import yaml
 
 from imbalance_cli.cli.app import main
 from imbalance_cli.config import Config, load_config
-from imbalance_cli.recipes import choose_recipe
+from imbalance_cli.network.recipes import choose_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from imbalance_cli.recipes import Recipe
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.recipes import Recipe
+    from imbalance_cli.network.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for

@@ -25,9 +25,9 @@ from small_runs import (
 )
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.labelled import read_labelled
 from imbalance_cli.labels.targets import ALL, SparseTargets
 from imbalance_cli.readers import delimited, find_row, open_source
+from imbalance_cli.rows.labelled import read_labelled
 from imbalance_cli.workflows import storing
 from imbalance_cli.workflows.preparing import Prepared, prepare
 from imbalance_cli.workflows.scanning import scan_stream, stream_rows

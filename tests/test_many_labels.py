@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from small_runs import refuse, run_command, succeed, write_config
 
 from imbalance_cli.config import Config, load_config
-from imbalance_cli.labelled import read_labelled
 from imbalance_cli.labels import select_labels
+from imbalance_cli.network.scoring import LABEL_BLOCK
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.source import MOST_DENSE
-from imbalance_cli.scoring import LABEL_BLOCK
+from imbalance_cli.rows.labelled import read_labelled
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LIMITED = """
 import resource, sys
 import psutil
-from imbalance_cli import training
+from imbalance_cli.network import training
 from imbalance_cli.cli.app import main
 from imbalance_cli.evaluation import scored_rows
 from imbalance_cli.labels import encoding, targets

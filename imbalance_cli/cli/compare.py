@@ -20,7 +20,7 @@ from imbalance_cli.cli.options import (
     RunDir,
     TensorBoard,
 )
-from imbalance_cli.loss_registry import compared_losses
+from imbalance_cli.losses.registry import compared_losses
 
 DEFAULT_FOLDS = 4
 

@@ -95,9 +95,9 @@ def show_report(
         held_out: whether the rows are a part of what the run was made from, as test.
     """
     from imbalance_cli import workflows
-    from imbalance_cli.artifacts import METRICS_JSON, read_file
     from imbalance_cli.report import documents
     from imbalance_cli.report.ordering import PREVALENCE, sort_evaluation
+    from imbalance_cli.run.directory import METRICS_JSON, read_file
 
     peer = documents.peer_from_json(read_file(run, METRICS_JSON)) if held_out else None
     if output_format == "table":

@@ -15,8 +15,8 @@ from imbalance_cli import __version__
 from imbalance_cli.cli.stage_clock import StageClock
 
 if TYPE_CHECKING:
-    from imbalance_cli.stages import Stage
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 
 Event = Literal["stage", "start", "epoch", "best", "note", "warning", "done", "error"]

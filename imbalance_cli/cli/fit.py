@@ -55,10 +55,10 @@ def fit(
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
-    from imbalance_cli.artifacts import REPORT
     from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.config import load_config
+    from imbalance_cli.run.directory import REPORT
 
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)

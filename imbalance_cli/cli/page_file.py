@@ -37,7 +37,7 @@ def check_page_file(output: Path | None) -> None:
 
 def _refuse_run(output: Path) -> None:
     """Raise for a file in a run directory or among its plots, but for the page of the run."""
-    from imbalance_cli.artifacts import PLOTS, REPORT, RUN
+    from imbalance_cli.run.directory import PLOTS, REPORT, RUN
 
     place = output.resolve()
     folder = place.parent.parent if place.parent.name == PLOTS else place.parent

@@ -14,8 +14,8 @@ from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 
 if TYPE_CHECKING:
-    from imbalance_cli.stages import Stage
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 
 SECONDS_BETWEEN_LINES = 3.0

@@ -31,8 +31,8 @@ def stability(
         _check_place(plot)
     import torch
 
+    from imbalance_cli.losses.stability import measure
     from imbalance_cli.report import stability as report
-    from imbalance_cli.stability import measure
 
     torch.set_num_threads(1)  # a network this small loses by more, and sums keep their order
     result = measure(alpha, gamma, seed)

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imbalance_cli.stages import Stage
+    from imbalance_cli.progress import Stage
 
 SECONDS = 3.0
 

@@ -20,7 +20,7 @@ from imbalance_cli.config.sections import (
     WeightingSection,
 )
 from imbalance_cli.config.weighting import resolve_weighting
-from imbalance_cli.loss_registry import BOOSTED_TREES, compared_losses
+from imbalance_cli.losses.registry import BOOSTED_TREES, compared_losses
 
 __all__ = [
     "BASELINE",

@@ -15,7 +15,7 @@ from imbalance_cli.config.sections import (
     WeightingSection,
 )
 from imbalance_cli.errors import ConfigError, nearest
-from imbalance_cli.loss_registry import (
+from imbalance_cli.losses.registry import (
     BALANCED_SAMPLER,
     BOOSTED_TREES,
     LOSS_SPECS,

@@ -7,7 +7,7 @@ from typing import Any
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
 from imbalance_cli.config.sections import DEVICES, Config
 from imbalance_cli.dialect import COMMENT_PATTERN, PATTERN
-from imbalance_cli.loss_registry import LOSS_SPECS
+from imbalance_cli.losses.registry import LOSS_SPECS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = "urn:imbtrain:config"

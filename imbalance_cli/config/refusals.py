@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.config.sections import LEAST_REPLICATES, TARGETS, Config, LossSection
 from imbalance_cli.errors import ConfigError, nearest, number_of
-from imbalance_cli.loss_registry import losses_with
+from imbalance_cli.losses.registry import losses_with
 from imbalance_cli.yaml_text import KeyPath, cut, show_value
 
 if TYPE_CHECKING:

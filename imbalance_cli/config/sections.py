@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from imbalance_cli.dialect import COMMENT_RULE, RULE, Dialect, check_comment, parse_delimiter
-from imbalance_cli.loss_registry import LOSS_SPECS
+from imbalance_cli.losses.registry import LOSS_SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

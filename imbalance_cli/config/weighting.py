@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.config.sections import WeightingSection
 from imbalance_cli.errors import ConfigError
-from imbalance_cli.loss_registry import LOSS_SPECS
+from imbalance_cli.losses.registry import LOSS_SPECS
 
 if TYPE_CHECKING:
     from imbalance_cli.config.sections import Config

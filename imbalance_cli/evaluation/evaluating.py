@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.device import one_thread
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
 from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
@@ -23,14 +22,15 @@ from imbalance_cli.evaluation.scored_rows import (
     SelectedRows,
     follow_labels,
 )
+from imbalance_cli.machine.device import one_thread
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, simplify_weights
-from imbalance_cli.stages import tell_nobody
+from imbalance_cli.progress import tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
 
 
 def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it

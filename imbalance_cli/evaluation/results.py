@@ -9,8 +9,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
+from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
-from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

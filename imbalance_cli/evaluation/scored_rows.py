@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.labels.targets import ALL
-from imbalance_cli.stages import follow
+from imbalance_cli.progress import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
 
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
 
     Cells = tuple[torch.Tensor, torch.Tensor]
 

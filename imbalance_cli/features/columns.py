@@ -21,6 +21,7 @@ from imbalance_cli.features.preprocessing import (
     feature_cells,
     large_cell,
 )
+from imbalance_cli.features.sketches import DistinctCounter, QuantileSketch
 from imbalance_cli.features.texts import Texts
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -29,7 +30,6 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
-from imbalance_cli.sketches import DistinctCounter, QuantileSketch
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from imbalance_cli.features.preprocessing import (
     NumericFeature,
     Preprocessing,
 )
-from imbalance_cli.sketches import EXACT
+from imbalance_cli.features.sketches import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.features.preprocessing import CategoricalFeature
+from imbalance_cli.features.sketches import DistinctCounter, FrequentTexts
 from imbalance_cli.readers.cells import BOOLEANS, parse_texts
-from imbalance_cli.sketches import DistinctCounter, FrequentTexts
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:

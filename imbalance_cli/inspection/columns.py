@@ -21,6 +21,7 @@ from imbalance_cli.features.preprocessing import (
     describe_large,
     describe_missing_words,
 )
+from imbalance_cli.features.sketches import DistinctCounter
 from imbalance_cli.notation import NotationScan
 from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
@@ -33,7 +34,6 @@ from imbalance_cli.readers.cells import (
     show_days,
 )
 from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
-from imbalance_cli.sketches import DistinctCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

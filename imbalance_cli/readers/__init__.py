@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.dialect import UNKNOWN, Dialect, check_comment, parse_delimiter
 from imbalance_cli.errors import SourceError
+from imbalance_cli.progress import follow, tell_nobody
 from imbalance_cli.readers.formats import (
     FORMAT_SPECS,
     HEAD_BYTES,
@@ -22,15 +23,14 @@ from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.typed import first_line, shared_numbers
-from imbalance_cli.stages import follow, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
+    from imbalance_cli.progress import Tell
     from imbalance_cli.readers.source import Batch, Source
-    from imbalance_cli.stages import Tell
 
 __all__ = [
     "Table",

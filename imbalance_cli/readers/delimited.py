@@ -166,7 +166,7 @@ class DelimitedSource(Source):
             return
         from concurrent.futures import ThreadPoolExecutor
 
-        from imbalance_cli.allocation import keep_freed_memory
+        from imbalance_cli.machine.allocation import keep_freed_memory
         from imbalance_cli.readers.fields import count_block
 
         numbers = [self._positions[column] for column in columns]

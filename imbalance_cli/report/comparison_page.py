@@ -18,7 +18,7 @@ from imbalance_cli.report.wording import name_rows, show_number, show_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.evaluation.curves import LabelCurves
     from imbalance_cli.report.contents import RunsReport
 
 LEGEND = 24  # letters of the name of a run in a figure

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imbalance_cli.comparison import Comparison
-    from imbalance_cli.curves import LabelCurves
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.evaluation.curves import LabelCurves
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from imbalance_cli.decisions.thresholds import show_nearest, show_rows
 from imbalance_cli.errors import number_of
 from imbalance_cli.metrics import Confusion
 from imbalance_cli.report.names import list_names
 from imbalance_cli.report.wording import show_number
-from imbalance_cli.thresholds import show_nearest, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

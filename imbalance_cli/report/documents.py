@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.evaluation import (
     WITH_INTERVAL,
     Estimate,
@@ -16,7 +17,6 @@ from imbalance_cli.evaluation import (
 )
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.encoding import encode_document, encode_rows
-from imbalance_cli.untuned import Untuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

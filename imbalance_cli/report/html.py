@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.evaluation.curves import LabelCurves
     from imbalance_cli.report.contents import RunReport
     from imbalance_cli.report.figures import Figure
 

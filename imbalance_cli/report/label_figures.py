@@ -23,7 +23,7 @@ from imbalance_cli.report.wording import UNDEFINED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imbalance_cli.curves import Bin, LabelCurves
+    from imbalance_cli.evaluation.curves import Bin, LabelCurves
     from imbalance_cli.report.figures import Figure
 
 LEAST_SEEN = 0.05  # of the width of a chart

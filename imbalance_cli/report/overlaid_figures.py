@@ -11,7 +11,7 @@ from imbalance_cli.report.palette import RUNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.evaluation.curves import LabelCurves
 
 MOST_OVERLAID = len(RUNS)
 

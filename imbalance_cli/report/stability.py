@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.console import RenderableType
 
-    from imbalance_cli.stability import Stability, Sweep, Training
+    from imbalance_cli.losses.stability import Stability, Sweep, Training
 
 UNDEFINED = "-"
 READ_SWEEP = (

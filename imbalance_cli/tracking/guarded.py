@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from imbalance_cli.stages import Stage
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 
 

@@ -11,8 +11,8 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from imbalance_cli import __version__
-from imbalance_cli.artifacts import COMPARISON_JSON, CONFIG, METRICS_JSON, REPORT
 from imbalance_cli.errors import DependencyError, OutputError, shorten
+from imbalance_cli.run.directory import COMPARISON_JSON, CONFIG, METRICS_JSON, REPORT
 from imbalance_cli.tracking import series
 from imbalance_cli.tracking.guarded import explain_tracker, hide_passwords
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Metric
 
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 SECONDS_BETWEEN_BATCHES = 1.0  # a request takes longer than an epoch of a small table

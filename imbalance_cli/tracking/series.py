@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import Config
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 MOST_LABELS = 100  # that are kept one by one; no tracker shows more

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from imbalance_cli.artifacts import check_writable
 from imbalance_cli.errors import DependencyError, explain_write
+from imbalance_cli.run.directory import check_writable
 from imbalance_cli.tracking import series
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch.utils.tensorboard import SummaryWriter
 
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.training import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 

@@ -9,14 +9,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from imbalance_cli.artifacts import CONFIG
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
-from imbalance_cli.device import choose_device
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
-from imbalance_cli.labelled import encoder_of
 from imbalance_cli.labels import (
     match_columns,
     no_label_found,
@@ -24,16 +21,19 @@ from imbalance_cli.labels import (
     require_column,
     select_labels,
 )
+from imbalance_cli.machine.device import choose_device
+from imbalance_cli.network.scoring import label_blocks
 from imbalance_cli.notation import apply_notations
-from imbalance_cli.predictor import Predictor
+from imbalance_cli.progress import follow, tell_nobody
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.renamed import as_features, is_bare
 from imbalance_cli.readers.typed import row_batch
-from imbalance_cli.row_keys import KeyColumns, KeyReader
-from imbalance_cli.scored_rows import CalibratedRows, join_scores
-from imbalance_cli.scoring import label_blocks
-from imbalance_cli.stages import follow, tell_nobody
+from imbalance_cli.rows.keys import KeyColumns, KeyReader
+from imbalance_cli.rows.labelled import encoder_of
+from imbalance_cli.run.directory import CONFIG
+from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import CalibratedRows, join_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from imbalance_cli.config import DataSection
     from imbalance_cli.features import Drift
     from imbalance_cli.labels.encoding import LabelEncoder
+    from imbalance_cli.progress import Tell
     from imbalance_cli.readers.source import Batch, Source
-    from imbalance_cli.stages import Tell
 
 
 MOST_DRIFTS = 10  # described one by one

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from imbalance_cli.artifacts import (
+from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
+from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
+from imbalance_cli.decisions.thresholds import describe_unreached
+from imbalance_cli.errors import OutputError, RunError, nearest
+from imbalance_cli.evaluation import Resampling
+from imbalance_cli.report import comparison as drawing
+from imbalance_cli.run.directory import (
     COMPARISON_CSV,
     COMPARISON_JSON,
     CONFIG,
@@ -20,14 +26,8 @@ from imbalance_cli.artifacts import (
     RunDirectory,
     load_run,
 )
-from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
-from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
-from imbalance_cli.errors import OutputError, RunError, nearest
-from imbalance_cli.evaluation import Resampling
-from imbalance_cli.predictor import Predictor
-from imbalance_cli.report import comparison as drawing
-from imbalance_cli.scored_rows import KeptLogOdds, KeptRows, calibrate
-from imbalance_cli.thresholds import describe_unreached
+from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
 from imbalance_cli.workflows.fitting import (
     TrainingRecord,
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import CandidateConfig
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.model import Model
-    from imbalance_cli.scored_rows import Scores
+    from imbalance_cli.network.model import Model
+    from imbalance_cli.run.scored_rows import Scores
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared

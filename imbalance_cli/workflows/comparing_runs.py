@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from imbalance_cli.artifacts import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.comparison import Candidate, compare_candidates, conclude
 from imbalance_cli.config import load_config, refuse_few_replicates
-from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
 from imbalance_cli.evaluation import Resampling
+from imbalance_cli.machine.device import available_memory
 from imbalance_cli.report.names import list_names
+from imbalance_cli.run.directory import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.workflows.fitting import describe_flattery
 from imbalance_cli.workflows.own_intervals import evaluate_saved, with_own_intervals
 from imbalance_cli.workflows.predictions import LISTS

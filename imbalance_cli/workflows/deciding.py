@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.calibration import Calibration, fit_calibration
-from imbalance_cli.scored_rows import calibrate
-from imbalance_cli.stages import follow, tell_nobody
-from imbalance_cli.thresholds import ScorePool, Thresholds, choose_thresholds
+from imbalance_cli.decisions.calibration import Calibration, fit_calibration
+from imbalance_cli.decisions.thresholds import ScorePool, Thresholds, choose_thresholds
+from imbalance_cli.progress import follow, tell_nobody
+from imbalance_cli.run.scored_rows import calibrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imbalance_cli.config import Config
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.predictor import Predictor
-    from imbalance_cli.scored_rows import LogOdds
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
+    from imbalance_cli.run.predictor import Predictor
+    from imbalance_cli.run.scored_rows import LogOdds
 
 MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
 

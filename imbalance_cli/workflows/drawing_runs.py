@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from imbalance_cli.artifacts import CONFIG, read_document
 from imbalance_cli.comparison import conclude
 from imbalance_cli.config import load_config
-from imbalance_cli.curves import Costs, compute_curves
+from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.report.comparison_page import to_html
 from imbalance_cli.report.contents import ComparedRun, RunsReport
 from imbalance_cli.report.difference_table import rank_labels
 from imbalance_cli.report.names import LONGEST, show_name
+from imbalance_cli.run.directory import CONFIG, read_document
 from imbalance_cli.workflows.comparing_runs import (
     compare_cells,
     compare_saved,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from imbalance_cli.comparison import Comparison
-    from imbalance_cli.curves import LabelCurves
+    from imbalance_cli.evaluation.curves import LabelCurves
     from imbalance_cli.workflows.comparing_runs import SavedRun
 
 MOST_DRAWN = 8  # labels that have figures

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli import workflows  # a peer's modules are loaded where it is asked for
-from imbalance_cli.artifacts import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
-from imbalance_cli.calibration import Calibration
 from imbalance_cli.config import resolve_weighting
-from imbalance_cli.losses import stack_losses
-from imbalance_cli.predictor import Predictor
-from imbalance_cli.processes import train_on_cores
-from imbalance_cli.scored_rows import CalibratedRows, Scores
-from imbalance_cli.scoring import score, stack_members
-from imbalance_cli.thresholds import describe_unreached
-from imbalance_cli.training import EpochResult, MemberResult
-from imbalance_cli.weight_files import read_pos_weight
+from imbalance_cli.decisions.calibration import Calibration
+from imbalance_cli.decisions.thresholds import describe_unreached
+from imbalance_cli.losses.family import stack_losses
+from imbalance_cli.network.processes import train_on_cores
+from imbalance_cli.network.scoring import score, stack_members
+from imbalance_cli.network.training import EpochResult, MemberResult
+from imbalance_cli.run.directory import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
+from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import CalibratedRows, Scores
+from imbalance_cli.weights.files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start, list_origins
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.model import Model
-    from imbalance_cli.recipes import Recipe
-    from imbalance_cli.training import Member
+    from imbalance_cli.network.model import Model
+    from imbalance_cli.network.recipes import Recipe
+    from imbalance_cli.network.training import Member
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared

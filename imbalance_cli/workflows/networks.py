@@ -11,18 +11,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli import losses
-from imbalance_cli.device import available_memory
 from imbalance_cli.errors import ConfigError, number_of
 from imbalance_cli.labels.targets import row_blocks
-from imbalance_cli.links import link
-from imbalance_cli.loss_registry import LOSS_SPECS
-from imbalance_cli.model import SCORING_ROWS, Ensemble, MultilayerPerceptron, Shape, build_model
-from imbalance_cli.pos_weight import Strategy, weigh
-from imbalance_cli.recipes import choose_recipe
-from imbalance_cli.sampling import rates_of_labels, rates_of_rows, shift_of_sums, sum_weights
-from imbalance_cli.stored_rows import StoredRows
-from imbalance_cli.training import Member
+from imbalance_cli.losses import family as losses
+from imbalance_cli.losses.link import link
+from imbalance_cli.losses.registry import LOSS_SPECS
+from imbalance_cli.machine.device import available_memory
+from imbalance_cli.network.model import (
+    SCORING_ROWS,
+    Ensemble,
+    MultilayerPerceptron,
+    Shape,
+    build_model,
+)
+from imbalance_cli.network.recipes import choose_recipe
+from imbalance_cli.network.sampling import (
+    rates_of_labels,
+    rates_of_rows,
+    shift_of_sums,
+    sum_weights,
+)
+from imbalance_cli.network.training import Member
+from imbalance_cli.rows.stored import StoredRows
+from imbalance_cli.weights.pos_weight import Strategy, weigh
 from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.recipes import Recipe
+    from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.workflows.preparing import Prepared
 
 BINNED_ROWS = 100_000  # of stored rows, the most that the edges of bins are quantiles of

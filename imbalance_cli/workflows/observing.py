@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.recipes import Recipe
-    from imbalance_cli.stages import Stage
-    from imbalance_cli.training import EpochResult
+    from imbalance_cli.network.recipes import Recipe
+    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.progress import Stage
     from imbalance_cli.workflows.networks import Networks
 
 Command = Literal["fit", "compare", "evaluate"]

@@ -13,10 +13,10 @@ import polars as pl
 import scipy.sparse as sp
 
 from imbalance_cli.features import Preprocessing
-from imbalance_cli.labelled import LabelledTable, Roles
 from imbalance_cli.labels.targets import DenseTargets, SparseTargets
 from imbalance_cli.leaks import Duplicates, Leak
 from imbalance_cli.readers import Table
+from imbalance_cli.rows.labelled import LabelledTable, Roles
 from imbalance_cli.splits import PARTS, Split
 from imbalance_cli.workflows.scanning import Scan
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.boosted_trees import TrainedTrees, read_columns, train_trees
 from imbalance_cli.comparison import Candidate, compare_candidates, measure
+from imbalance_cli.comparison.boosted_trees import TrainedTrees, read_columns, train_trees
 from imbalance_cli.config import BOOSTED_TREES
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Resampling
-from imbalance_cli.scored_rows import KeptLogOdds, calibrate
-from imbalance_cli.stored_rows import StoredRows
+from imbalance_cli.rows.stored import StoredRows
+from imbalance_cli.run.scored_rows import KeptLogOdds, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions
 
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
-    from imbalance_cli.stages import Tell
-    from imbalance_cli.thresholds import Thresholds
+    from imbalance_cli.decisions.thresholds import Thresholds
+    from imbalance_cli.progress import Tell
     from imbalance_cli.workflows.preparing import Prepared
     from imbalance_cli.workflows.saving import HeldOut
 

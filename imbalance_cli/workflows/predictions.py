@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.artifacts import PREDICTIONS
-from imbalance_cli.scoring import LABEL_BLOCK
-from imbalance_cli.stages import follow, tell_nobody
+from imbalance_cli.network.scoring import LABEL_BLOCK
+from imbalance_cli.progress import follow, tell_nobody
+from imbalance_cli.run.directory import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from imbalance_cli.artifacts import RunDirectory
-    from imbalance_cli.predictor import Predictor
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
+    from imbalance_cli.run.directory import RunDirectory
+    from imbalance_cli.run.predictor import Predictor
     from imbalance_cli.workflows.saving import HeldOut
 
 CELLS_AT_ONCE = 2**20  # of lists, each of which takes some fifty bytes while it is written

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.dataset import Dataset
-from imbalance_cli.device import choose_device
-from imbalance_cli.labelled import LabelledTable, read_labelled
 from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.labels.targets import SparseTargets
-from imbalance_cli.sparse_rows import SparseRows
+from imbalance_cli.machine.device import choose_device
+from imbalance_cli.rows.dataset import Dataset
+from imbalance_cli.rows.labelled import LabelledTable, read_labelled
+from imbalance_cli.rows.sparse import SparseRows
+from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.splits import Fold, cut_folds
-from imbalance_cli.stored_rows import StoredRows
-from imbalance_cli.workflows.doubts import list_doubts, list_facts
+from imbalance_cli.workflows.data_warnings import list_doubts, list_facts
 from imbalance_cli.workflows.scanning import scan_table
 from imbalance_cli.workflows.storing import is_streamed, store_rows
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config
-    from imbalance_cli.dataset import Rows
     from imbalance_cli.features import FeatureRows, Preprocessing
     from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.rows.dataset import Rows
     from imbalance_cli.workflows.observing import Observer
 
 MOST_NAMED = 5  # labels that cannot be learned, each in a warning of its own

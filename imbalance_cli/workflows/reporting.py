@@ -12,20 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
-from imbalance_cli.artifacts import (
-    CONFIG,
-    HISTORY,
-    MAKES,
-    METRICS_JSON,
-    PREDICTIONS,
-    load_run,
-    read_document,
-    read_file,
-    write_drawings,
-)
 from imbalance_cli.config import load_config
-from imbalance_cli.curves import Costs, compute_curves
 from imbalance_cli.errors import RunError
+from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.report import documents
@@ -36,6 +25,17 @@ from imbalance_cli.report.html import to_html
 from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.sentences import describe_findings
+from imbalance_cli.run.directory import (
+    CONFIG,
+    HISTORY,
+    MAKES,
+    METRICS_JSON,
+    PREDICTIONS,
+    load_run,
+    read_document,
+    read_file,
+    write_drawings,
+)
 from imbalance_cli.workflows.predictions import widen_lists
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imbalance_cli.config import Config
-    from imbalance_cli.curves import LabelCurves
     from imbalance_cli.evaluation import Evaluation, LabelEvaluation
+    from imbalance_cli.evaluation.curves import LabelCurves
 
 MOST_DRAWN = 24  # labels that all have figures
 OF_EACH_KIND = 8  # the rarest, the worst and the best, where there are more

@@ -15,12 +15,12 @@ import polars as pl
 import torch
 
 from imbalance_cli import __version__
-from imbalance_cli.artifacts import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
+from imbalance_cli.decisions.thresholds import Thresholds
 from imbalance_cli.evaluation import Evaluation, Levels, Resampling
 from imbalance_cli.metrics import Confusion
+from imbalance_cli.progress import tell_nobody
 from imbalance_cli.report import documents
-from imbalance_cli.stages import tell_nobody
-from imbalance_cli.thresholds import Thresholds
+from imbalance_cli.run.directory import METRICS_CSV, METRICS_JSON, MODEL, RunDirectory
 from imbalance_cli.workflows.predictions import write_predictions
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config
-    from imbalance_cli.predictor import Predictor
-    from imbalance_cli.scored_rows import CalibratedRows, KeptRows
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
+    from imbalance_cli.run.predictor import Predictor
+    from imbalance_cli.run.scored_rows import CalibratedRows, KeptRows
     from imbalance_cli.workflows.preparing import Prepared
 
 

@@ -22,16 +22,16 @@ from imbalance_cli.leaks import (
     hash_rows,
 )
 from imbalance_cli.notation import apply_notations
+from imbalance_cli.progress import Stage, tell_nobody
 from imbalance_cli.readers import Table, stack_tables, stream_tables
-from imbalance_cli.stages import Stage, tell_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.labelled import LabelledTable, Roles
-    from imbalance_cli.stages import Tell
+    from imbalance_cli.progress import Tell
+    from imbalance_cli.rows.labelled import LabelledTable, Roles
 
 
 MOST_PROFILED = 10_000  # training rows that others are compared with

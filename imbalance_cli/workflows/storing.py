@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 
 import imbalance_cli
-from imbalance_cli.free_memory import free_memory
-from imbalance_cli.labelled import find_files, read_labelled
-from imbalance_cli.row_cache import (
+from imbalance_cli.machine.free_memory import free_memory
+from imbalance_cli.rows.cache import (
     Contents,
     ModelRows,
     cache_key,
@@ -22,6 +21,7 @@ from imbalance_cli.row_cache import (
     check_place,
     look_at_sources,
 )
+from imbalance_cli.rows.labelled import find_files, read_labelled
 from imbalance_cli.workflows.packing import pack, unpack
 from imbalance_cli.workflows.scanning import scan_stream, stream_rows
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imbalance_cli.config import Config
-    from imbalance_cli.labelled import LabelledTable, Roles
-    from imbalance_cli.row_cache import RowCache
+    from imbalance_cli.rows.cache import RowCache
+    from imbalance_cli.rows.labelled import LabelledTable, Roles
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.scanning import Scan
 

@@ -1,0 +1,1 @@
+"""The loss family, its registry, and the inverse link from logits to probabilities."""

@@ -1,0 +1,396 @@
+"""The networks: M multilayer perceptrons of one shape, each with K heads of one logit per label.
+
+Shapes: M networks, K heads of each, B batch, F numeric features, C embedded categorical features,
+D inputs of the first layer, H units of a layer, L labels. Every parameter has a leading axis of
+networks, or of networks x heads, those of one network next to each other; rows are (B, F), the same
+for all networks, or (M, B, F).
+
+The heads of a network share its embeddings and hidden layers, and each sees the inputs through a
+scale of its own: TabM-mini of Gorishniy et al. 2025. They are an ensemble for little more than the
+arithmetic of their rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from imbalance_cli.machine.device import autocast, generator
+from imbalance_cli.network.embeddings import (
+    CATEGORY_WIDTH,
+    PERIODIC_WIDTH,
+    Categories,
+    LearnedBins,
+    Periodic,
+    PiecewiseLinear,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.rows.dataset import Dataset, Rows
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "selu": nn.SELU,
+}
+SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
+INPUTS_MULTIPLE = 4
+"""Of other widths, Intel MKL rounds a row's products by its place among the rows."""
+EIGHT_BYTES = (-(2**63), 2**63 - 1)
+BYTE_VALUES = 256
+FIRST_LOGITS = 0.1  # of the usual size: the bias, not chance, then decides the first scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """All that is needed to build the network again.
+
+    Attributes:
+        numeric: F.
+        cardinalities: the number of indices of each embedded feature, (C,).
+        labels: L.
+        hidden: the width of each hidden layer; none makes a logistic regression.
+        activation: one of ACTIVATIONS.
+        dropout: the share of hidden units left out in training.
+        continuous: how many of the F are numbers rather than 0/1; they come first.
+        binned: which of the numbers have a piecewise linear embedding.
+        bins: T of each of them.
+        bin_outputs: of what is learned of a number's bins; 0 takes the bins as they are.
+        frequencies: the standard deviation of each frequency of a number's periodic embedding at
+            the start; empty for none.
+        heads: K.
+        is_scaled: whether inputs have a learned scale and weights start at unit variance per layer,
+            as those of RealMLP do (Holzmueller et al. 2024).
+    """
+
+    numeric: int
+    cardinalities: list[int]
+    labels: int
+    hidden: list[int]
+    activation: str = "relu"
+    dropout: float = 0.0
+    continuous: int = 0
+    binned: list[int] = dataclasses.field(default_factory=list)
+    bins: int = 0
+    bin_outputs: int = 0
+    frequencies: list[float] = dataclasses.field(default_factory=list)
+    heads: int = 1
+    is_scaled: bool = False
+
+    @property
+    def inputs(self) -> int:
+        """D."""
+        bins = len(self.binned) * (self.bin_outputs or self.bins)
+        waves = self.continuous * PERIODIC_WIDTH if self.frequencies else 0
+        categories = CATEGORY_WIDTH * len(self.cardinalities)
+        return self.numeric + bins + waves + categories
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the shape as plain data."""
+        return dataclasses.asdict(self)
+
+
+class MemberLinear(nn.Module):
+    """M linear layers: weights (M, out, in) as torch.nn.Linear has them, biases (M, out).
+
+    Args:
+        members: M.
+        inputs: of each.
+        outputs: of each.
+        unit_variance: whether weights start normal, with outputs of the variance of the inputs.
+    """
+
+    def __init__(
+        self, members: int, inputs: int, outputs: int, *, unit_variance: bool = False
+    ) -> None:
+        super().__init__()
+        self._unit_variance = unit_variance
+        self.weight = nn.Parameter(torch.empty(members, outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(members, outputs))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start a member, as torch.nn.Linear starts unless its variance is to be one."""
+        weight, bias = self.weight.detach()[member], self.bias.detach()[member]
+        bound = 1 / math.sqrt(max(weight.shape[1], 1))
+        if self._unit_variance:
+            nn.init.normal_(weight, std=bound, generator=random)
+            nn.init.normal_(bias, generator=random)
+            return
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=random)
+        nn.init.uniform_(bias, -bound, bound, random)
+
+    def forward(self, rows: torch.Tensor, outputs: slice | None = None) -> torch.Tensor:
+        """Return (M, B, out), or some of the outputs; of one member, (B, in) stays (B, out)."""
+        weights: torch.Tensor = self.weight
+        biases: torch.Tensor = self.bias
+        if outputs is not None:
+            weights, biases = weights[:, outputs], biases[:, outputs]
+        if not self.training and (missing := -weights.shape[2] % INPUTS_MULTIPLE):
+            rows, weights = (nn.functional.pad(part, (0, missing)) for part in (rows, weights))
+        if len(weights) == 1:
+            return nn.functional.linear(rows, weights.squeeze(0), biases.squeeze(0))
+        rows = rows.expand(len(weights), *rows.shape[-2:])
+        return torch.baddbmm(biases[:, None, :], rows, weights.mT)
+
+
+class HeadScales(nn.Module):
+    """What each head multiplies the inputs with: a random sign at the start, or 1 of one head."""
+
+    def __init__(self, members: int, heads: int, inputs: int) -> None:
+        super().__init__()
+        self._heads = heads
+        self.weight = nn.Parameter(torch.empty(members * heads, inputs))
+
+    def draw(self, member: int, random: torch.Generator) -> None:
+        """Start the heads of a network."""
+        own = self.weight.detach()[member * self._heads : (member + 1) * self._heads]
+        if self._heads == 1:
+            own.fill_(1)
+            return
+        own.copy_(torch.randint(2, own.shape, generator=random) * 2 - 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return (M, K * B, D), head after head, of rows (1, B, D) or (M, B, D)."""
+        scales = self.weight.reshape(-1, self._heads, self.weight.shape[-1])
+        scaled: torch.Tensor = rows[:, None] * scales[:, :, None]
+        return scaled.flatten(1, 2)
+
+
+DRAWN = (MemberLinear, HeadScales, Periodic, LearnedBins, Categories)
+"""The layers that start at random, each a network at a time."""
+
+
+class MultilayerPerceptron(nn.Module):
+    """M networks: embeddings, hidden layers, and K heads of L logits each.
+
+    Its parameters are whatever was in their memory, until `draw` or load_state_dict sets them. So
+    one on the meta device costs nothing, where torch imports sympy and torch._dynamo to draw.
+
+    Args:
+        shape: of each.
+        members: M.
+    """
+
+    dropout: torch.Tensor
+
+    def __init__(self, shape: Shape, members: int = 1) -> None:
+        super().__init__()
+        self.shape, self.members = shape, members
+        binned = len(shape.binned)
+        self.bins = PiecewiseLinear(binned, shape.bins) if binned else None
+        self.learned_bins = (
+            LearnedBins(members, binned, shape.bins, shape.bin_outputs)
+            if binned and shape.bin_outputs
+            else None
+        )
+        self.periodic = (
+            Periodic(members, shape.continuous, shape.frequencies) if shape.frequencies else None
+        )
+        self.embedding = Categories(members, shape.cardinalities) if shape.cardinalities else None
+        has_scales = shape.is_scaled or shape.heads > 1
+        self.scale = HeadScales(members, shape.heads, shape.inputs) if has_scales else None
+        widths = [shape.inputs, *shape.hidden]
+        self.hidden = nn.ModuleList(
+            MemberLinear(members, *pair, unit_variance=shape.is_scaled)
+            for pair in itertools.pairwise(widths)
+        )
+        self.activation = ACTIVATIONS[shape.activation]()
+        # a tensor, so that a recorded step reads what it is by then
+        self.register_buffer("dropout", torch.tensor(shape.dropout), persistent=False)
+        self.output = MemberLinear(
+            members * shape.heads, widths[-1], shape.labels, unit_variance=shape.is_scaled
+        )
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Start each network as its seed alone says, (M,)."""
+        heads = self.shape.heads
+        for member, seed in enumerate(seeds):
+            random = generator(torch.device("cpu"), seed)
+            for layer in self.modules():
+                if layer is self.output:
+                    for head in range(member * heads, (member + 1) * heads):
+                        self.output.draw(head, random)
+                elif isinstance(layer, DRAWN):
+                    layer.draw(member, random)
+
+    def forward(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return logits, (M * K, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
+        return self.logits(self.represent(numeric, codes))
+
+    def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return the last hidden layer of each head, (M * K, B, H)."""
+        if numeric.dim() == 2:  # noqa: PLR2004  all networks share the rows
+            numeric, codes = numeric[None], codes[None]
+        rows = self._embed(numeric, codes)
+        rows_of_head = rows.shape[1]
+        if self.scale is not None:
+            rows = self.scale(rows)
+        for layer in self.hidden:
+            rows = self.activation(layer(rows))
+            rows = self._drop(rows) if self.training and self.shape.dropout else rows
+        heads = self.members * self.shape.heads
+        return rows.expand(self.members, -1, -1).reshape(heads, rows_of_head, rows.shape[-1])
+
+    def _embed(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return the inputs of the first layer, (1, B, D) or (M, B, D)."""
+        numbers = numeric[..., : self.shape.continuous]
+        inputs = [numeric]
+        if self.bins is not None:
+            reach = self.bins(numbers[..., self.shape.binned])
+            inputs.append(reach if self.learned_bins is None else self.learned_bins(reach))
+        inputs += [self.periodic(numbers)] if self.periodic is not None else []
+        inputs += [self.embedding(codes)] if self.embedding is not None else []
+        if len(inputs) == 1:
+            return numeric
+        members = max(len(part) for part in inputs)
+        return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
+
+    def _drop(self, rows: torch.Tensor) -> torch.Tensor:
+        """Leave units out, (M, K * B, H), by a byte of a random number each: drawing takes longest.
+
+        Numbers of eight bytes are drawn, so a share is rounded to 1 / 256.
+        """
+        numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
+        bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
+        left_out = (self.dropout * BYTE_VALUES).round().clamp(max=BYTE_VALUES - 1)
+        kept = bytes_of >= left_out.to(torch.uint8)
+        return rows * (kept * (BYTE_VALUES / (BYTE_VALUES - left_out)))
+
+    def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
+        """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""
+        # a logit in bfloat16 has three digits, and so ties with its neighbours in any ranking
+        with torch.autocast(rows.device.type, enabled=False):
+            logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype), labels)
+        return logits
+
+    def parts(self) -> list[MultilayerPerceptron]:
+        """Return the models of one shape each: this one."""
+        return [self]
+
+    def part(self, start: int, stop: int) -> MultilayerPerceptron:
+        """Return some networks: a model whose parameters are this one's memory."""
+        if (start, stop) == (0, self.members):
+            return self
+        with torch.device("meta"):
+            part = MultilayerPerceptron(self.shape, stop - start)
+        state = self.state_dict()
+        for name, parameter in self.named_parameters():
+            each = len(parameter) // self.members  # its heads, or itself
+            state[name] = parameter.detach()[start * each : stop * each]
+        part.load_state_dict(state, assign=True)
+        part.dropout = self.dropout.clone()  # each of those that take turns fades its own
+        return part.requires_grad_()
+
+    def member(self, index: int) -> MultilayerPerceptron:
+        """Return one network, as `part` does."""
+        return self.part(index, index + 1)
+
+    def alone(self) -> list[MultilayerPerceptron]:
+        """Return each network, as `part` does."""
+        return [self.member(index) for index in range(self.members)]
+
+
+class Ensemble(nn.Module):
+    """Models of several shapes as one: the members of the first, then those of the next.
+
+    Embeddings suit a table or do not. Networks with different ones err differently, and the mean of
+    their probabilities is better than that of as many alike.
+
+    Args:
+        parts: each of one shape, all with as many heads, labels and hidden units.
+    """
+
+    def __init__(self, parts: Sequence[MultilayerPerceptron]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(parts)
+
+    @property
+    def members(self) -> int:
+        """How many networks there are."""
+        return sum(part.members for part in self.parts())
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first part, whose heads, labels and hidden layers are those of all."""
+        return self.parts()[0].shape
+
+    def parts(self) -> list[MultilayerPerceptron]:
+        """Return the models of one shape each."""
+        return [cast("MultilayerPerceptron", part) for part in self.models]
+
+    def part(self, start: int, stop: int) -> Ensemble:
+        """Return some networks: a model whose parameters are this one's memory."""
+        found, first = [], 0
+        for model in self.parts():
+            low, high = max(start - first, 0), min(stop - first, model.members)
+            found += [model.part(low, high)] if low < high else []
+            first += model.members
+        return Ensemble(found)
+
+    def member(self, index: int) -> MultilayerPerceptron:
+        """Return one network, as `part` does."""
+        return self.part(index, index + 1).parts()[0]
+
+    def alone(self) -> list[MultilayerPerceptron]:
+        """Return each network, as `part` does."""
+        return [network for part in self.parts() for network in part.alone()]
+
+
+Model = MultilayerPerceptron | Ensemble
+
+
+def build_model(
+    shape: Shape, seeds: Sequence[int], output_bias: torch.Tensor | None = None
+) -> MultilayerPerceptron:
+    """Build M networks, each of which starts as its seed alone says.
+
+    Args:
+        shape: of each network.
+        seeds: of their weights, (M,).
+        output_bias: the logits they start at, (M, L).
+    """
+    model = MultilayerPerceptron(shape, len(seeds))
+    model.draw(seeds)
+    if output_bias is not None:
+        with torch.no_grad():
+            model.output.weight.mul_(FIRST_LOGITS)
+            model.output.bias.copy_(output_bias.repeat_interleave(shape.heads, dim=0))
+    return model
+
+
+@torch.no_grad()
+def score_rows(model: Model, rows: Rows, precision: str) -> torch.Tensor:
+    """Return the logits of rows, (M * K, N, L) float32.
+
+    Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
+    matrix products round differently for other numbers of rows. On the CPU a network is scored by
+    itself, so that its scores are the same to the bit as those of the network trained alone.
+    """
+    networks = model.alone() if rows.device.type == "cpu" else model.parts()
+    return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
+
+
+def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
+    # made at once: small results kept between large layers that are freed would split the heap up
+    heads = model.members * model.shape.heads
+    logits = torch.empty(heads, len(rows), model.shape.labels, device=rows.device)
+    first = 0
+    for block in rows.blocks(SCORING_ROWS):
+        with autocast(rows.device, precision):
+            logits[:, first : first + len(block)] = model(*pad_block(block))[:, : len(block)]
+        first += len(block)
+    return logits
+
+
+def pad_block(block: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the numbers and indices of at most SCORING_ROWS rows, filled up with rows of 0."""
+    missing = (0, 0, 0, SCORING_ROWS - len(block))
+    return nn.functional.pad(block.numeric, missing), nn.functional.pad(block.codes, missing)

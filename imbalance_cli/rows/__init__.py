@@ -1,0 +1,1 @@
+"""Labelled rows, split into parts, and batches of them in memory or on disk."""

@@ -1,0 +1,145 @@
+"""Rows in a cache on disk, as training and scoring take them; only targets and weights stay here.
+
+Shapes: N rows, B batch, F numeric features, C embedded categorical features, L labels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from imbalance_cli.rows.cache import ShuffledBlocks
+from imbalance_cli.rows.dataset import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.rows.cache import ModelRows, RowCache
+
+
+SELECTED = 2**14  # rows that are read at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredRows:
+    """Features on disk, targets and weights in memory.
+
+    Attributes:
+        cache: of the features of these rows and perhaps others.
+        cells: targets of all rows of the cache.
+        device: where batches of the rows are.
+        all_weights: float32 of all rows of the cache; None for alike.
+        numbers: (N,) which rows of the cache these are; None for all of them.
+    """
+
+    cache: RowCache
+    cells: Targets
+    device: torch.device
+    all_weights: NDArray[np.float32] | None = None
+    numbers: NDArray[np.integer[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.cache) if self.numbers is None else len(self.numbers)
+
+    @property
+    def width(self) -> int:
+        """F."""
+        return self.cache.widths["numeric"]
+
+    @property
+    def labels(self) -> int:
+        """L."""
+        return self.cells.shape[1]
+
+    @property
+    def weights(self) -> torch.Tensor | None:
+        """(N,) float32 on the device; None for alike."""
+        if self.all_weights is None:
+            return None
+        own = self.all_weights if self.numbers is None else self.all_weights[self.numbers]
+        return torch.from_numpy(own).to(self.device)
+
+    def is_known(self) -> torch.Tensor:
+        """Return whether any target of a row is known, (N,)."""
+        known = self.cells.known_rows()
+        known = known if self.numbers is None else known[self.numbers]
+        return torch.from_numpy(known).to(self.device)
+
+    def columns(self, labels: slice) -> torch.Tensor:
+        """Return the targets of some labels, (N, l), made anew each time."""
+        cells = self.cells if self.numbers is None else self.cells.take(self.numbers)
+        return torch.from_numpy(cells.dense(labels)).to(self.device)
+
+    def select(self, rows: torch.Tensor) -> Dataset:
+        """Return the rows of some row numbers, (B,), read from the disk."""
+        numbers = self._numbers_of(rows)
+        # rows from everywhere would map the whole cache at once
+        parts = [self._put(part) for part in self.cache.batches(numbers, SELECTED)]
+        if not parts:
+            return self._put(self.cache.select(numbers))
+        if len(parts) == 1:
+            return parts[0]
+        weights = [part.weights for part in parts if part.weights is not None]
+        return Dataset(
+            torch.cat([part.numeric for part in parts]),
+            torch.cat([part.codes for part in parts]),
+            torch.cat([part.targets for part in parts]),
+            torch.cat(weights) if weights else None,
+        )
+
+    def part(self, rows: torch.Tensor) -> StoredRows:
+        """Return the rows of some row numbers, (N_part,), without reading their features."""
+        return dataclasses.replace(self, numbers=self._numbers_of(rows))
+
+    def blocks(self, size: int) -> Iterator[Dataset]:
+        """Yield all rows in their order, `size` at a time; at least one block, if an empty one."""
+        if not len(self):
+            yield self.select(torch.empty(0, dtype=torch.int64))
+        numbers = np.arange(len(self), dtype=np.int32) if self.numbers is None else self.numbers
+        for batch in self.cache.batches(numbers, size):
+            yield self._put(batch)
+
+    def epochs(
+        self, rows: torch.Tensor, batch_size: int, seed: int
+    ) -> Callable[[], Iterator[Dataset]]:
+        """Return what begins another epoch of some rows each time: batches in a random order.
+
+        Args:
+            rows: row numbers, (N_part,), each once.
+            batch_size: the most rows of a batch.
+            seed: of the order of all epochs.
+        """
+        numbers = np.sort(self._numbers_of(rows))
+        random = np.random.default_rng(seed)
+        shuffled = ShuffledBlocks(self.cache, numbers, batch_size, random)
+
+        def begin() -> Iterator[Dataset]:
+            with contextlib.closing(iter(shuffled)) as batches:
+                for batch in batches:
+                    yield self._put(batch)
+
+        return begin
+
+    def _numbers_of(self, rows: torch.Tensor) -> NDArray[np.integer[Any]]:
+        """Return which rows of the cache some rows are, (B,)."""
+        own = rows.cpu().numpy()
+        return own if self.numbers is None else self.numbers[own]
+
+    def _put(self, rows: ModelRows) -> Dataset:
+        """Return rows of the cache, with their targets and weights, on the device."""
+        weights = None
+        if self.all_weights is not None:
+            weights = torch.from_numpy(self.all_weights[rows.numbers]).to(self.device)
+        return Dataset(
+            torch.from_numpy(rows.numeric).to(self.device),
+            torch.from_numpy(rows.codes).to(self.device),
+            torch.from_numpy(self.cells.take(rows.numbers).dense()).to(self.device),
+            weights,
+        )

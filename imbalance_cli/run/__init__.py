@@ -1,0 +1,1 @@
+"""The run directory, and the fitted model that it holds."""

@@ -1,0 +1,142 @@
+"""Several processes train what one would, to the bit; the first raises an error of any.
+
+Shapes: M members.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from small_runs import PLAIN
+
+from imbalance_cli.errors import TrainingError
+from imbalance_cli.losses.family import focal, weighted_bce
+from imbalance_cli.network import processes as module
+from imbalance_cli.network.model import Shape, build_model
+from imbalance_cli.network.processes import train_on_cores
+from imbalance_cli.network.training import EpochResult, Member, train
+from imbalance_cli.rows.dataset import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.network.model import MultilayerPerceptron
+
+SHAPE = Shape(numeric=60, cardinalities=[4], labels=2, hidden=[300], dropout=0.2)
+SETTINGS = dataclasses.replace(
+    PLAIN, epochs=4, batch_size=64, learning_rate=0.01, patience=1, precision="float32"
+)
+
+
+def make_rows(rows: int) -> Dataset:
+    """Return rows of which some targets are missing."""
+    random = torch.Generator().manual_seed(0)
+    numeric = torch.randn(rows, 60, generator=random)
+    codes = torch.randint(4, (rows, 1), generator=random)
+    targets = (numeric[:, :2] + codes > torch.tensor([3.0, 4.0])).float()
+    targets[torch.rand(rows, 2, generator=random) < 0.1] = math.nan
+    return Dataset(numeric, codes, targets)
+
+
+ROWS = make_rows(800)
+
+
+def make_members(numbers: Sequence[int]) -> list[Member]:
+    """Return members of two folds and losses, with seeds of their own."""
+    parts = [torch.arange(0, 500), torch.arange(300, 800)]
+    valid = [torch.arange(500, 800), torch.arange(0, 300)]
+    losses = [weighted_bce(torch.tensor([4.0, 9.0])), focal(2.0, None, None)]
+    return [
+        Member(parts[n % 2], valid[n % 2], losses[n // 2 % 2], seed=n, name=f"member {n}")
+        for n in numbers
+    ]
+
+
+def start(members: Sequence[Member]) -> MultilayerPerceptron:
+    return build_model(SHAPE, [member.seed for member in members])
+
+
+def without_rate(result: EpochResult) -> EpochResult:
+    return dataclasses.replace(result, rows_per_second=0.0)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_processes_train_what_one_does_to_the_bit(number: int) -> None:
+    members = make_members(range(5))
+    alone, together = start(members), start(members)
+    wanted = [
+        (without_rate(result), alone.output.weight.detach().clone())
+        for result in train(alone, ROWS, members, SETTINGS)
+    ]
+    found = []
+    seconds = [0.0]
+    for progress in train_on_cores(together, ROWS, members, SETTINGS, processes=number):
+        found.append((without_rate(progress.result), together.output.weight.detach().clone()))
+        seconds.append(progress.seconds)
+    assert [result for result, _ in found] == [result for result, _ in wanted]
+    # in every epoch the model holds what all processes trained, as checkpoints need it
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, wanted, strict=True))
+    state = together.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in alone.state_dict().items())
+    assert seconds == sorted(seconds)
+    assert seconds[1] > 0
+
+
+def test_members_that_stop_early_wait_for_nobody() -> None:
+    """Patience ends one process before the other, whichever trains the longer."""
+    for numbers in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        members = make_members(numbers)
+        settings = dataclasses.replace(SETTINGS, epochs=12)
+        *_, last = train(start(members), ROWS, members, settings)
+        *_, found = train_on_cores(start(members), ROWS, members, settings, processes=2)
+        assert found.result.members == last.members
+        assert len({member.epoch for member in last.members}) > 1
+
+
+def test_an_error_in_another_process_is_raised_here() -> None:
+    members = make_members(range(2))
+    broken = dataclasses.replace(members[1], loss=weighted_bce(torch.tensor([math.inf, 1.0])))
+    with pytest.raises(TrainingError, match="member 1 diverged in epoch 1") as caught:
+        list(train_on_cores(start(members), ROWS, [members[0], broken], SETTINGS, processes=2))
+    assert "lower training.learning_rate" in str(caught.value.hint)
+
+
+def test_a_process_that_ends_early_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_serve", lambda *_: os._exit(9))
+    members = make_members(range(2))
+    with pytest.raises(TrainingError, match="ended early, with code 9") as caught:
+        list(train_on_cores(start(members), ROWS, members, SETTINGS, processes=2))
+    assert "OMP_NUM_THREADS=1" in str(caught.value.hint)
+
+
+def test_who_stops_listening_ends_all_processes() -> None:
+    members = make_members(range(2))
+    model = start(members)
+    training = train_on_cores(model, ROWS, members, SETTINGS, processes=2)
+    next(training)
+    training.close()  # type: ignore[attr-defined]
+    assert model.output.weight.isfinite().all()  # its memory is its own again
+
+
+@pytest.mark.parametrize(
+    ("threads", "free", "epochs", "wanted"),
+    [
+        (4, 2**40, 1000, 3),  # no more than networks
+        (2, 2**40, 1000, 2),
+        (1, 2**40, 1000, 1),  # OMP_NUM_THREADS=1
+        (4, 2**28, 1000, 2),  # as many as the memory holds beside this one
+        (4, 2**40, 10, 1),  # not worth its start
+    ],
+)
+def test_as_many_processes_as_are_worth_it(
+    threads: int, free: int, epochs: int, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(module, "available_memory", lambda _: free)
+    settings = dataclasses.replace(SETTINGS, epochs=epochs)
+    assert module._choose_processes(make_members(range(3)), settings) == wanted

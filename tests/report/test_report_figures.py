@@ -1,0 +1,342 @@
+"""Figures: what they say, how they are laid out, and that every painter draws the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import math
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from report_data import NASTY, make_report
+from sklearn.metrics import f1_score
+
+from imbalance_cli.evaluation.curves import Costs, compute_curves
+from imbalance_cli.report.figures import (
+    Axis,
+    Chart,
+    Line,
+    Matrix,
+    Ranking,
+    log_odds_axis,
+    number_axis,
+)
+from imbalance_cli.report.label_figures import draw_label
+from imbalance_cli.report.palette import MARKS, PAPER, RAISED, TEXTS
+from imbalance_cli.report.png import to_png
+from imbalance_cli.report.run_figures import draw_run
+from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
+from imbalance_cli.report.svg import to_inline_svg, to_svg
+
+if TYPE_CHECKING:
+    from imbalance_cli.evaluation.curves import LabelCurves
+    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.report.palette import Colour
+
+SVG = "{http://www.w3.org/2000/svg}"
+REPORT = make_report([f"label_{i}" for i in range(4)])
+FIGURES = [*draw_run(REPORT), *draw_label(REPORT.curves[0])]
+
+
+def curves_of(p: list[float], y: list[float]) -> LabelCurves:
+    probabilities = np.array(p, np.float64)
+    return compute_curves(
+        "y",
+        probabilities,
+        probabilities,
+        np.array(y, np.float64),
+        threshold=0.5,
+        costs=Costs(),
+        confidence=0.95,
+    )
+
+
+def names(figures: list[Figure]) -> list[str]:
+    return [figure.name for figure in figures]
+
+
+LABEL_FIGURES = ["precision_recall", "roc", "thresholds", "reliability", "scores", "confusion"]
+
+
+def test_a_run_with_several_labels_has_every_figure() -> None:
+    assert names(draw_run(REPORT)) == [
+        "labels",
+        "labels_roc_auc",
+        "labels_f1",
+        "training_loss",
+        "validation",
+        "together",
+    ]
+    assert names(draw_label(REPORT.curves[0])) == LABEL_FIGURES
+
+
+def test_a_run_with_one_label_has_no_ranking_and_no_pairs() -> None:
+    assert names(draw_run(make_report(["alone"]))) == ["training_loss", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("p", "y", "drawn"),
+    [
+        ([0.2, 0.7], [0.0, 0.0], ["reliability", "scores", "confusion"]),
+        ([0.2, 0.7], [1.0, 1.0], ["precision_recall", "reliability", "scores", "confusion"]),
+        ([0.2, 0.7], [math.nan, math.nan], []),
+        ([0.2, 0.2, 0.2], [0.0, 1.0, 0.0], LABEL_FIGURES),
+        ([0.0, 1.0], [0.0, 1.0], LABEL_FIGURES),
+    ],
+    ids=["no positives", "no negatives", "all missing", "one score", "certain"],
+)
+def test_degenerate_labels_draw_what_is_defined(
+    p: list[float], y: list[float], drawn: list[str]
+) -> None:
+    figures = draw_label(curves_of(p, y))
+    assert names(figures) == drawn
+    for figure in figures:
+        check_scene(figure)
+        ET.fromstring(to_svg(figure, "y"))  # noqa: S314  our own
+
+
+def check_scene(figure: Figure) -> None:
+    """Hold every shape of a figure to the paper and to numbers."""
+    scene = lay_out(figure, "A heading")
+    for shape in scene.shapes:
+        match shape:
+            case Path():
+                places = list(shape.points)
+            case Block():
+                corner = (shape.x + shape.width, shape.y + shape.height)
+                places = [(shape.x, shape.y), corner]
+            case Ring() | Text():
+                places = [(shape.x, shape.y)]
+        for x, y in places:
+            assert 0 <= x <= scene.width
+            assert 0 <= y <= scene.height
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=names(FIGURES))
+def test_every_shape_lies_on_the_paper(figure: Figure) -> None:
+    check_scene(figure)
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=names(FIGURES))
+def test_svg_is_xml_with_a_title_a_description_and_every_text(figure: Figure) -> None:
+    root = ET.fromstring(to_svg(figure, "Heading of it"))  # noqa: S314  our own
+    assert root.get("role") == "img"
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert title is not None
+    assert description is not None
+    assert root.get("aria-labelledby") == title.get("id")
+    assert root.get("aria-describedby") == description.get("id")
+    assert title.text == "Heading of it"
+    assert description.text == figure.description
+    written = {element.text for element in root.iter(f"{SVG}text")}
+    wanted = {s.text for s in lay_out(figure, "Heading of it").shapes if isinstance(s, Text)}
+    assert written == wanted
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=names(FIGURES))
+def test_png_is_the_size_of_the_scene_and_not_blank(figure: Figure) -> None:
+    content = to_png(figure, "Heading")
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    scene = lay_out(figure, "Heading")
+    assert picture.size == (int(scene.width * 2), int(scene.height * 2))
+    colours = picture.getcolors(maxcolors=1 << 20)
+    assert colours is not None
+    assert len(colours) > 10
+    assert content == to_png(figure, "Heading")
+
+
+def test_painters_draw_a_line_at_the_same_place() -> None:
+    axis = Axis("", 0.0, 1.0, ((0.0, "0"), (1.0, "1")))
+    chart = Chart("n", "t", "d", axis, axis, (Line("positive", (0.25, 0.75), (0.5, 0.5)),))
+    [line] = [s for s in lay_out(chart).shapes if isinstance(s, Path) and s.role == "positive"]
+    (left, y), (right, _) = line.points
+    assert f"M{left:.1f} {y:.1f} {right:.1f} {y:.1f}".replace(".0", "") in to_inline_svg(
+        chart, "i", "h"
+    )
+    [moved] = [
+        s for s in lay_out(chart, "h").shapes if isinstance(s, Path) and s.role == "positive"
+    ]
+    picture = Image.open(io.BytesIO(to_png(chart, "h"))).convert("RGB")
+    wanted = tuple(int(MARKS["positive"].light[i : i + 2], 16) for i in (1, 3, 5))
+    row = round(moved.points[0][1] * 2)
+    found = [
+        x
+        for x in range(picture.width)
+        for y in (row - 1, row)
+        if max(abs(a - b) for a, b in zip(colour_at(picture, x, y), wanted, strict=True)) < 60
+    ]
+    assert min(found) == pytest.approx(left * 2, abs=3)
+    assert max(found) == pytest.approx(right * 2, abs=3)
+
+
+def colour_at(picture: Image.Image, x: int, y: int) -> tuple[int, int, int]:
+    colour = picture.getpixel((x, y))
+    assert isinstance(colour, tuple)
+    return int(colour[0]), int(colour[1]), int(colour[2])
+
+
+def test_names_that_break_markup_are_drawn_as_text() -> None:
+    report = make_report(NASTY, drawn=len(NASTY))
+    for figure in [*draw_run(report), *draw_label(report.curves[0])]:
+        root = ET.fromstring(to_svg(figure, NASTY[0]))  # noqa: S314  our own
+        assert root.find(f".//{SVG}script") is None
+        assert to_png(figure, " ".join(NASTY)[:100])
+
+
+@given(st.floats(-27, 27), st.floats(0.01, 30))
+def test_axis_of_log_odds_has_ticks_in_order_at_their_probabilities(
+    low: float, span: float
+) -> None:
+    axis = log_odds_axis("x", low, low + span)
+    assert axis.ticks
+    places = [place for place, _ in axis.ticks]
+    assert places == sorted(places)
+    for place, text in axis.ticks:
+        assert low <= place <= low + span
+        shown = 1 - float(text[2:]) if text.startswith("1-") else float(text)
+        assert shown == pytest.approx(1 / (1 + math.exp(-place)), rel=0.2)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_axis_of_numbers_holds_them_with_a_few_round_ticks(low: float, span: float) -> None:
+    axis = number_axis("x", low, low + span)
+    unseen = 1e-6 * (axis.high - axis.low)
+    assert axis.low <= low + unseen
+    assert axis.high >= low + span - unseen
+    assert 2 <= len(axis.ticks) <= 8
+    steps = [b - a for (a, _), (b, _) in itertools.pairwise(axis.ticks)]
+    assert min(steps) == pytest.approx(max(steps), rel=1e-3)
+
+
+def test_a_ranking_of_some_labels_says_which_of_how_many() -> None:
+    chosen = {f"label_{i}": [["among the best"], ["among the worst"]][i % 2] for i in range(4)}
+    report = dataclasses.replace(
+        make_report([f"label_{i}" for i in range(9)], drawn=4), chosen=chosen
+    )
+    ranking = draw_run(report)[0]
+    assert isinstance(ranking, Ranking)
+    assert ranking.title == "AP of 4 of 9 labels"
+    assert "the best, the worst and the rarest: 4 of 9 labels" in ranking.description
+    groups = [bullet.group for bullet in ranking.bullets]
+    assert groups == ["among the best"] * 2 + ["among the worst"] * 2
+    texts = [shape.text for shape in lay_out(ranking).shapes if isinstance(shape, Text)]
+    assert texts.count("among the best") == texts.count("among the worst") == 1
+    check_scene(ranking)
+
+
+def test_a_ranking_without_what_was_not_learned_says_so() -> None:
+    ranking = draw_run(make_report(["a", "b", "c"], drawn=2))[0]
+    assert ranking.title == "AP of the learned labels: 2 of 3 labels"
+
+
+def cost_lines(cost: tuple[float, ...]) -> tuple[Chart, list[Line]]:
+    curves = REPORT.curves[0]
+    found = dataclasses.replace(
+        curves.thresholds,  # type: ignore[type-var]
+        threshold=(0.9, 0.7, 0.5, 0.3, 0.1),
+        **dict.fromkeys(("precision", "recall", "f1"), (0.5,) * 5),
+        cost=cost,
+    )
+    figures = draw_label(dataclasses.replace(curves, thresholds=found))
+    chart = next(figure for figure in figures if figure.name == "thresholds")
+    assert isinstance(chart, Chart)
+    return chart, [m for m in chart.marks if isinstance(m, Line) and m.role == "cost"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "names", "points"),
+    [
+        ((1.0, 0.8, 0.7, 0.9, 1.0), ["cost"], [5]),
+        ((1.0, 0.8, 2.0, 0.9, 1.0), ["cost up to 1", ""], [2, 2]),
+        ((1.0, 2.0, 3.0, 4.0, 5.0), [], []),
+    ],
+    ids=["all of it", "with a gap", "a point"],
+)
+def test_cost_is_named_where_it_is_seen(
+    cost: tuple[float, ...], names: list[str], points: list[int]
+) -> None:
+    chart, lines = cost_lines(cost)
+    assert [line.name for line in lines] == names
+    assert [len(line.x) for line in lines] == points
+    assert ("; cost over that of deciding all alike" in chart.y.title) == bool(names)
+    assert ("at nearly every threshold, and not drawn" in chart.description) != bool(names)
+    assert "divided by that of deciding all rows alike" in chart.description
+
+
+@pytest.mark.parametrize("letter", ["x", "m", "0", "R", "W"])
+def test_long_names_stay_on_the_paper(letter: str) -> None:
+    report = make_report([letter * 500, "b"])
+    for figure in (draw_run(report)[0], draw_label(report.curves[0])[0]):
+        heading = f"{figure.title}: {letter * 500}"
+        picture = Image.open(io.BytesIO(to_png(figure, heading))).convert("RGB")
+        edges = [picture.crop((x, 0, x + 4, picture.height)) for x in (0, picture.width - 4)]
+        for edge in edges:
+            assert len(edge.getcolors() or ()) == 1, figure.name
+
+
+@pytest.mark.parametrize(
+    ("tallest", "ticks"),
+    [(0.9, "0% 20% 40% 60% 80% 100%"), (0.05, "0% 1% 2% 3% 4% 5%"), (0.012, "0.0% 0.5% 1.0% 1.5%")],
+)
+def test_shares_of_a_class_are_per_cents_however_small(tallest: float, ticks: str) -> None:
+    curves = REPORT.curves[0]
+    found = dataclasses.replace(
+        curves.histogram,  # type: ignore[type-var]
+        edges=(0.1, 0.2, 0.3),
+        positives=(tallest, 0.0),
+        negatives=(tallest / 2, tallest / 3),
+    )
+    figures = draw_label(dataclasses.replace(curves, histogram=found))
+    chart = next(figure for figure in figures if figure.name == "scores")
+    assert isinstance(chart, Chart)
+    assert [text for _, text in chart.y.ticks] == ticks.split()
+
+
+def test_f1_is_ranked_against_deciding_every_row_positive() -> None:
+    ranking = next(figure for figure in draw_run(REPORT) if figure.name == "labels_f1")
+    assert isinstance(ranking, Ranking)
+    labels = {label.label: label for label in REPORT.evaluation.labels}
+    for bullet in ranking.bullets:
+        label = labels[bullet.label]
+        targets = np.r_[np.ones(label.positives), np.zeros(label.support - label.positives)]
+        assert bullet.chance == pytest.approx(f1_score(targets, np.ones(label.support)))
+        assert bullet.value == label.f1.value
+
+
+def test_matrix_of_many_columns_numbers_them() -> None:
+    report = make_report([f"a_rather_long_name_{i}" for i in range(15)], drawn=15)
+    matrix = next(figure for figure in draw_run(report) if isinstance(figure, Matrix))
+    texts = [shape.text for shape in lay_out(matrix).shapes if isinstance(shape, Text)]
+    assert [str(i + 1) for i in range(15)] == texts[:15]
+    check_scene(matrix)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(first: str, second: str) -> float:
+    darker, lighter = sorted([luminance(first), luminance(second)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("colour", "paper", "least"),
+    [
+        *((colour, PAPER, 3.0) for colour in MARKS.values()),
+        *((colour, PAPER, 4.5) for colour in TEXTS.values()),
+        *((colour, RAISED, 4.5) for colour in TEXTS.values()),
+    ],
+)
+def test_colours_stand_out_from_the_paper(colour: Colour, paper: Colour, least: float) -> None:
+    assert contrast(colour.light, paper.light) >= least
+    assert contrast(colour.dark, paper.dark) >= least
