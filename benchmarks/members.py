@@ -2,8 +2,8 @@
 
 Everything is trained by `imbalance_cli.network.training.train`, validation and early stopping
 included, for the same epochs on the same synthetic rows; the M differ in their seeds. On the CPU
-members take turns; on a GPU all take each step as one batched product. The two sides take turns within a
-repetition; a ratio is the median of the paired ratios.
+members take turns; on a GPU all take each step as one batched product. The two sides take turns
+within a repetition; a ratio is the median of the paired ratios.
 
 Shapes: M members, N rows, F features, L labels.
 """

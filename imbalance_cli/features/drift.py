@@ -35,6 +35,7 @@ MAJOR = 0.25
 LEAST_SHARE = 1e-3  # of a bin, so that one row in an empty bin is no shift
 LEAST_ROWS = 30  # that an index is computed of
 SURE = 1e-6  # chance of so many unknown values, over all features
+MORE_UNKNOWN = 1.5  # times those of training: rare values of these were known to it
 FAR = 2.0  # times a mean probability is the prevalence, or the other way round
 LEAST_APART = 10.0  # positives by which they differ
 OTHER_UNITS = 8.0  # times a median is that of training, or the other way round
@@ -232,7 +233,7 @@ def _compare(
         drift = dataclasses.replace(
             drift, unknown=unknown / rows, training_unknown=unknown_before / past_rows
         )
-        expected = rows * (unknown_before + 1) / (past_rows + 1)
+        expected = rows * (MORE_UNKNOWN * unknown_before + 1) / (past_rows + 1)
         if _tail(unknown, expected) < SURE / len(columns):
             return dataclasses.replace(drift, problem=_describe_unknown(drift, now, categories))
     noise = 2 * len(past) * (1 / rows + 1 / past_rows)

@@ -221,7 +221,8 @@ class ColumnScan:
         )
         if choice.notation is None or choice.notation.kind is None:
             return column
-        fit = self.notation.fits.get(choice.notation, Fit())
+        written = dataclasses.replace(choice.notation, unit=None, missing=())
+        fit = self.notation.fits.get(written, Fit())
         is_date = choice.notation.kind == "date"
         low, high = (fit.low, fit.high) if is_date else self._join_range(choice.notation, fit)
         show = show_days if is_date else float
@@ -236,9 +237,8 @@ class ColumnScan:
 
     def _join_range(self, notation: Notation, fit: Fit) -> tuple[float, float]:
         """Return the range of numbers, those that are written as usual among them."""
-        factor = 1000 if notation.thousands == "." and self.notation.dotted else 1
-        low, high = self.numbers.low, self.numbers.high
-        return min(fit.low, low), max(fit.high, factor * high)
+        plain = self.notation if notation.thousands == "." else self.numbers
+        return min(fit.low, plain.low), max(fit.high, plain.high)
 
     def _finish(self) -> Column:
         judgement = judge(self)

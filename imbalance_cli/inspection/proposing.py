@@ -138,7 +138,7 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     Columns that tell a label stay where there are no others, since something is to be learned. Why
     a column is refused comes with what reads it all the same.
     """
-    settled = {column.name for column in found.columns if column.settings}
+    settled = {c.name for c in found.columns if c.settings and not _is_name_of_a_row(c)}
     refused = {f.column for f in found.findings if f.outcome == "refused"} - settled
     idle = {column.name for column in found.columns if column.kind in {"constant", "id"}}
     telling = {leak.column for leak in found.leaks}
@@ -156,6 +156,11 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
         reason = f"{finding.problem}; {way}" if way else finding.problem
         reasons.setdefault(column, reason if column in refused else leaks.get(column, reason))
     return reasons
+
+
+def _is_name_of_a_row(column: Column) -> bool:
+    """Return whether a column would be one of names that hardly repeat."""
+    return "categories" in column.settings and 2 * column.distinct > column.known
 
 
 def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, Any]:

@@ -95,20 +95,22 @@ def read_texts(
     def place(text: str) -> str:
         return f"{prefix}{column.places[text]}: " if text in column.places else prefix
 
+    known = [text for text, side in sides.items() if side is not None]
     for text, side in sides.items():
         if side is None and not is_missing(text):
             raise LabelError(
                 f"{place(text)}column {label!r}: {show_cell(text)} is not a binary label",
                 hint=MISSING_HINT
-                if text.strip().lower() in LIKE_MISSING
+                if text.strip().lower() in LIKE_MISSING and known
                 else "0/1, true/false, yes/no, t/f, y/n are; --positive VALUE (data.positive in a "
                 "config) names another value that means 1; --encoding one_vs_rest or tags "
                 "(data.encoding) makes each class or tag a label",
             )
     own = next((text for text in sides if text.strip() == label.strip()), None)
-    if own is not None and len(sides) > 1 and all(map(_is_number, sides.keys() - {own})):
+    numbers = [text for text in sides if _is_number(text)]
+    if own is not None and not _is_number(own) and 0 < len(numbers) == len(sides) - 1:
         raise LabelError(
-            f"{place(own)}column {label!r}: {show_cell(own)}, its own name, among numbers: the "
+            f"{place(own)}column {label!r}: its own name, {show_cell(own)}, among numbers: the "
             "header again?",
             hint="leave out that line; or write 0 and 1 alone",
         )

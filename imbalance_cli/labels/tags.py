@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imbalance_cli.readers import Table
 
 DEFAULT_SEPARATOR = ";"
-USUAL_SEPARATORS = (",", "|", "#", "/", "\t", " ")
+USUAL_SEPARATORS = (",", "|", "#", "/", "+", "&", "\t", " ")
 RECURRING = 0.9  # share of the tags of a combination that must stand in another value too
 NOTHING = ("None", "null", "nan", "NaN")  # in a list, without quotes
 ITEM = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 DECIMAL_COMMA, THOUSANDS_COMMA = Notation("number", ","), Notation("number", ".", ",")
 LEAST_GROUPED = 20  # cells such as 1.324 that make thousands likely
 CODE = re.compile(r"[A-Za-z]+[-.]?\d[\w.-]*")  # V45 among codes that are numbers
-MARKS = {",": "comma", ".": "dot", " ": "blank", "'": "apostrophe"}
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
+MARKS = {",": "a comma", ".": "a dot", " ": "a blank", "'": "an apostrophe"}
+CLEAR_MAJORITY = 2  # times as many columns that need one decimal mark as need the other
+FEW = 0.2  # of the cells; so many words may stand for missing values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +93,10 @@ def choose_notations(
         settings: what is known already.
     """
     decimals = {settings.decimal} - {None}
-    decimals = decimals or set().union(*(_sure_decimals(scan) for scan in scans.values()))
+    if not decimals:
+        votes = Counter(mark for scan in scans.values() for mark in _sure_decimals(scan))
+        (first, most), (_, others), *_ = [*votes.most_common(), (None, 0), (None, 0)]
+        decimals = {first} - {None} if most >= CLEAR_MAJORITY * others else {".", ","}
     choices = {column: _choose(column, scan, settings, decimals) for column, scan in scans.items()}
     return {column: c for column, c in choices.items() if c != NotationChoice()}
 
@@ -102,7 +109,7 @@ def _sure_decimals(scan: NotationScan) -> set[str | None]:
     if full and all(notation.decimal == "," for notation in full):
         return {","}
     is_plain = scan.numbers == scan.known
-    return {"."} if is_plain or (full and THOUSANDS_COMMA not in full) else set()
+    return {"."} if is_plain or (full and all(n.decimal == "." for n in full)) else set()
 
 
 def _choose(
@@ -120,11 +127,16 @@ def _choose(
         or _choose_number(column, scan, settings, decimals)
         or _choose_date(column, scan)
         or _find_words(column, scan)
+        or _note_digits(column, scan)
     )
     if choice is None:
         return as_given
     if choice.notation is None:
-        return choice
+        return (
+            choice
+            if choice.problem or not missing
+            else dataclasses.replace(choice, notation=Notation(missing=missing))
+        )
     return dataclasses.replace(
         choice, notation=dataclasses.replace(choice.notation, missing=missing)
     )
@@ -147,12 +159,10 @@ def _choose_grouped(
     """Tell 1.324 of 1324 from 1.324 of 1.324, where all cells are numbers as they are."""
     if scan.numbers < scan.known or scan.grouped < scan.dotted or not scan.dotted or scan.has_long:
         return None
-    if settings.thousands == ".":
-        return NotationChoice(THOUSANDS_WITH_DOTS)
+    if settings.thousands == "." or decimals == {","}:
+        return _number_choice(column, scan, THOUSANDS_WITH_DOTS)
     if decimals == {"."} or scan.dotted < LEAST_GROUPED or not scan.undotted:
         return None
-    if decimals == {","}:
-        return _number_choice(column, scan, THOUSANDS_WITH_DOTS)
     return NotationChoice(
         problem=f"each of {scan.dotted:,} numbers with a dot has three digits after it, as in "
         "1.324, and the others have none: the dot may stand between thousands",
@@ -168,10 +178,15 @@ def _choose_number(
         for notation in (UNITS_ONLY, *NUMBER_NOTATIONS)
         if notation in scan.fits and _cells_read(scan, notation) == scan.known
     ]
-    given = [n for n in full if settings.decimal in {None, n.decimal}]
-    given = [n for n in given if settings.thousands in {None, n.thousands}] or given
+    given = [
+        n
+        for n in full
+        if settings.decimal in {None, n.decimal}
+        and (settings.thousands is None or n.thousands in {"", settings.thousands})
+        and n.decimal != settings.thousands
+    ]
     is_given = settings.decimal is not None or settings.thousands is not None
-    if not given or not (scan.has_many_values or is_given):
+    if not given or not (scan.has_many_values or (is_given and given[0] != UNITS_ONLY)):
         return None
     if not is_given and {DECIMAL_COMMA, THOUSANDS_COMMA} <= set(given):
         if len(decimals) != 1:
@@ -182,13 +197,13 @@ def _choose_number(
                 hint="data.decimal: ',' or data.thousands: ','",
             )
         given = [n for n in given if n.decimal in decimals] or given
-    return _refuse_units(scan) or _number_choice(column, scan, given[0])
+    return _refuse_units(column, scan) or _number_choice(column, scan, given[0])
 
 
-def _refuse_units(scan: NotationScan) -> NotationChoice | None:
+def _refuse_units(column: str, scan: NotationScan) -> NotationChoice | None:
     """Refuse numbers in several units, or some of them in none."""
     units = {unit: count for unit, count in scan.units.items() if unit}
-    if not units:
+    if not units or not scan.has_many_values:
         return None
     bare = scan.known - sum(scan.units.values())
     if len(units) == 1 and not bare:
@@ -197,7 +212,7 @@ def _refuse_units(scan: NotationScan) -> NotationChoice | None:
     shown += [f"{bare:,} without a unit"] if bare else []
     return NotationChoice(
         problem=f"numbers in different units: {', '.join(shown)}",
-        hint="write them in one unit, or without it",
+        hint=f"write them in one unit; or data.categories: [{quote(column)}] if they are names",
     )
 
 
@@ -207,14 +222,15 @@ def _number_choice(column: str, scan: NotationScan, notation: Notation) -> Notat
         settings["thousands"] = notation.thousands
     words = []
     if "decimal" in settings:
-        words.append(f"a decimal {MARKS[notation.decimal]}")
+        words.append("a decimal comma")
     if notation.thousands:
-        words.append(f"a {MARKS[notation.thousands]} between thousands")
+        words.append(f"{MARKS[notation.thousands]} between thousands")
     example = scan.fits[notation].example if notation in scan.fits else scan.examples["dotted"]
     value = notation.read(pl.Series([example]))[0][0]
     keys = ", ".join(f"data.{key}: {mark!r}" for key, mark in settings.items())
+    unit = next(iter(scan.units), "")
     return NotationChoice(
-        notation,
+        dataclasses.replace(notation, unit=unit),
         note=f"{column!r} is read as numbers{' with ' if words else ''}{' and '.join(words)}, "
         f"{show_cell(example)} as {value:.15g}" + (f" ({keys})" if keys else ""),
         settings=settings,
@@ -246,12 +262,16 @@ def _choose_date(column: str, scan: NotationScan) -> NotationChoice | None:
 def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     """Refuse words, or other notations, where the other cells are numbers or dates."""
     if 2 * scan.unread.cells > scan.known and scan.has_many_values:
+        is_date = DATE.search(scan.unread.example)
+        written = (
+            f"data.date_format: {{{quote(column)}: ...}} if they are dates; " if is_date else ""
+        )
         return NotationChoice(
             problem=f"cells such as {show_cell(scan.unread.example)} are neither numbers nor dates "
             "as they are written",
-            hint=f"data.categories: [{quote(column)}] if they are names; "
-            f"data.date_format: {{{quote(column)}: ...}} if they are dates; else write them as "
-            f"numbers or ISO dates, or data.exclude: [{quote(column)}]",
+            hint=f"write them as numbers or ISO dates; data.categories: [{quote(column)}] if they "
+            f"are names; {written}or data.exclude: [{quote(column)}]",
+            settings={"categories": [column]},
         )
     numbers, dates = scan.numbers + scan.odd_numbers, scan.dates + scan.odd_dates
     kind: Literal["number", "date"] = "date" if dates > numbers else "number"
@@ -281,7 +301,7 @@ def _refuse_words(
         problem=f"{scan.words.cells:,} of {scan.known:,} cells are words among {kind}s: "
         f"{_list_counts(scan.words)}",
         hint=f"{'; '.join(keys)}; or data.exclude: [{quote(column)}]",
-        settings={"categories": [column]} if are_codes else {"missing_values": words},
+        settings={"categories": [column]} if are_codes else _as_missing(scan, scan.words),
     )
 
 
@@ -329,8 +349,35 @@ def _refuse_censored(column: str, scan: NotationScan) -> NotationChoice:
         f"bound of the value is known: {_list_counts(scan.censored)}"
         + (others if scan.words.cells else ""),
         hint=f"{hint}; or data.exclude: [{quote(column)}]",
-        settings={} if scan.censored.has_more else {"missing_values": known},
+        settings={} if scan.censored.has_more else _as_missing(scan, scan.censored, scan.words),
     )
+
+
+def _as_missing(scan: NotationScan, *texts: Texts) -> dict[str, Any]:
+    """Return the key that reads texts as missing, where they are marks, or few."""
+    words = [word for some in texts for word in some.counts]
+    are_marks = not any(letter.isalnum() for word in words for letter in word)
+    is_few = sum(some.cells for some in texts) <= FEW * scan.known
+    return {"missing_values": words} if are_marks or is_few else {}
+
+
+def _note_digits(column: str, scan: NotationScan) -> NotationChoice | None:
+    """Say what is lost where plain numbers may be codes or dates."""
+    if scan.numbers < scan.known or not scan.known:
+        return None
+    if scan.are_compact_dates and scan.has_many_values:
+        key = f"data.date_format: {{{quote(column)}: '%Y%m%d'}}"
+        return NotationChoice(
+            note=f"{column!r} holds numbers such as {scan.examples['number']}, which may be dates "
+            f"({key})",
+            settings={"date_format": {column: "%Y%m%d"}},
+        )
+    if "zero" in scan.examples:
+        return NotationChoice(
+            note=f"{column!r} is read as numbers, so that {show_cell(scan.examples['zero'])} loses "
+            f"its leading zero (data.categories: [{quote(column)}] keeps names)",
+        )
+    return None
 
 
 def _list_counts(texts: Texts) -> str:

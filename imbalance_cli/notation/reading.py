@@ -20,7 +20,6 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +34,7 @@ UNITS = (
     "weeks?|months?|yrs?|years?|[kh]?Pa|mmHg|bpm|rpm|[kMG]?Hz|m?V|k?Wh?|mA|m?mol/[lL]|[mµnk]?g/[dm]?[lL]|"
     "km/h|mph|[KMGT]?B|px|[kKM]"
 )
-PREFIX = rf"^([-+]?) ?(?:{CURRENCIES}) ?([-+]?[\d.,])"
+PREFIX = rf"^([-+]?) ?({CURRENCIES}) ?([-+]?[\d.,])"
 SUFFIX = rf"^(.*[\d.]) ?({CURRENCIES}|{UNITS})$"
 NEGATIVES = (r"^\((.*\d.*)\)$", r"^([^-+].*\d)-$")  # (5) and 5-, as accounts have them
 MICROSECONDS_A_DAY = 86_400_000_000
@@ -55,6 +54,7 @@ DIRECTIVES = {
     "%S": r"\d{2}",
     "%.f": r"\.\d+",
     "%p": r"[AaPp][Mm]",
+    "%z": r"[-+]\d{2}:?\d{2}",
 }
 """What each part of a date format may be; strptime takes other lengths too."""
 
@@ -67,6 +67,7 @@ class Notation:
         kind: what its cells are; None where only the words for missing values are known.
         decimal: stands before the decimals of a number.
         thousands: stands between groups of three digits; "" for nothing, " " for any blank.
+        unit: the sign or unit of every number, "" for none; None where it is not held against one.
         date_format: of dates, as strptime takes it.
         missing: further texts that stand for a missing value.
     """
@@ -74,6 +75,7 @@ class Notation:
     kind: Literal["number", "date", "category"] | None = None
     decimal: str = "."
     thousands: str = ""
+    unit: str | None = None
     date_format: str | None = None
     missing: tuple[str, ...] = ()
 
@@ -98,11 +100,13 @@ class Notation:
     def _read_numbers(self, texts: pl.Series) -> pl.Series:
         """Return numbers, null where a text is not written so."""
         bare = strip_unit(texts)
-        if self == Notation("number", missing=self.missing):
+        if self.unit is not None:
+            bare = bare.set(read_unit(texts) != self.unit, None)
+        if self.decimal == "." and not self.thousands:
             return parse_numbers(bare).values
         group, mark = GROUP_MARKS.get(self.thousands), re.escape(self.decimal)
         # from the last mark on groups have three digits, before it two in India
-        whole = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
         fits = rf"^[-+]?(?:(?:{whole})(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?$"
         plain = bare.set(~bare.str.contains(fits), None)
         plain = plain.str.replace_all(group, "") if group else plain
@@ -137,8 +141,8 @@ def read_moments(texts: pl.Series, date_format: str) -> pl.Series:
     fits = texts.str.contains(f"^{date_pattern(date_format)}$")
     if not fits.any():
         return pl.Series(CELL, [None], pl.Datetime("us")).new_from_index(0, len(texts))
-    own = texts.set(~fits, None)
-    return own.str.to_datetime(date_format, time_unit="us", strict=False)
+    moments = texts.set(~fits, None).str.to_datetime(date_format, time_unit="us", strict=False)
+    return moments.dt.replace_time_zone(None)  # of an offset it is UTC by now
 
 
 def date_pattern(date_format: str) -> str:
@@ -154,7 +158,13 @@ def strip_unit(texts: pl.Series) -> pl.Series:
     plain = texts.str.replace_all("\u2212", "-", literal=True)
     for negative in NEGATIVES:
         plain = plain.str.replace(negative, "-$1")
-    return plain.str.replace(PREFIX, "$1$2").str.replace(SUFFIX, "$1")
+    return plain.str.replace(PREFIX, "$1$3").str.replace(SUFFIX, "$1")
+
+
+def read_unit(texts: pl.Series) -> pl.Series:
+    """Return the sign of currency before each number and the unit behind it, "" for none."""
+    plain = texts.str.replace(r"^\((.*)\)$", "$1")
+    return plain.str.extract(PREFIX, 2).fill_null("") + plain.str.extract(SUFFIX, 2).fill_null("")
 
 
 def _read_names(cells: pl.Series) -> pl.Series:
@@ -178,7 +188,7 @@ def apply_notations(table: Table, notations: Mapping[str, Notation]) -> Table:
             raise FeatureError(
                 f"{table.place(bad)}: column {column!r}: {show_cell(table.frame[column][bad])} is "
                 f"not a {notation.kind} written like the others ({describe(notation)})",
-                hint=f"correct the cell, leave it blank, or data.exclude: [{quote(column)}]",
+                hint="write it as they are, or leave it blank",
             )
         read.append(values.alias(column))
     return dataclasses.replace(table, frame=table.frame.with_columns(read)) if read else table
@@ -191,4 +201,6 @@ def describe(notation: Notation) -> str:
     parts = [f"decimal {notation.decimal!r}"]
     if notation.thousands:
         parts.append(f"thousands {notation.thousands!r}")
+    if notation.unit:
+        parts.append(f"unit {notation.unit!r}")
     return ", ".join(parts)

@@ -16,10 +16,10 @@ import polars as pl
 
 from imbalance_cli.notation.reading import (
     BLANKS,
-    SUFFIX,
     Notation,
     date_pattern,
     read_moments,
+    read_unit,
     strip_unit,
 )
 from imbalance_cli.readers.cells import CELL, parse_dates, parse_texts
@@ -30,18 +30,21 @@ if TYPE_CHECKING:
 
 NUMBER_NOTATIONS = {
     Notation("number", ",", ""): r"^[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?$",
-    Notation("number", ".", ","): r"^[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?$",
-    Notation("number", ",", "."): r"^[-+]?(\d{1,3}(\.\d{3})+(,\d*)?|\d{1,3},\d*)$",
-    Notation("number", ".", " "): rf"^[-+]?(\d{{1,3}}({BLANKS}\d{{3}})+(\.\d*)?)$",
-    Notation("number", ",", " "): rf"^[-+]?(\d{{1,3}}({BLANKS}\d{{3}})+(,\d*)?|\d{{1,3}},\d*)$",
-    Notation("number", ".", "'"): "^[-+]?\\d{1,3}(['\u2019]\\d{3})+(\\.\\d*)?$",
+    Notation("number", ".", ","): r"^[-+]?[1-9]\d{0,2}(,\d{2,3})*,\d{3}(\.\d*)?$",
+    Notation("number", ",", "."): r"^[-+]?([1-9]\d{0,2}(\.\d{3})+(,\d*)?|\d{1,3},\d*)$",
+    Notation("number", ".", " "): rf"^[-+]?([1-9]\d{{0,2}}({BLANKS}\d{{3}})+(\.\d*)?)$",
+    Notation(
+        "number", ",", " "
+    ): rf"^[-+]?([1-9]\d{{0,2}}({BLANKS}\d{{3}})+(,\d*)?|\d{{1,3}},\d*)$",
+    Notation("number", ".", "'"): "^[-+]?[1-9]\\d{0,2}(['\u2019]\\d{3})+(\\.\\d*)?$",
 }
 """Each notation, and the odd cells that are written in it."""
 UNITS_ONLY = Notation("number")
 THOUSANDS_WITH_DOTS = Notation("number", ",", ".")
 PLAIN = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
-ODD = (  # no number and no date, though made of them: 1:280, 13:45, Mon 3 mars 2023
-    r"^[-+]?[\d.,]+ ?[:/] ?[\d.,]+$|^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?$|"
+CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?$"
+ODD = (  # no number and no date, though made of them: 1:280, 13:45, 2 x 3, Mon 3 mars 2023
+    rf"{CLOCK}|^[-+]?[\d.,]+ ?([:/xX*\u00d7\u00b1]|\+/-) ?[\d.,]+(\^[-+]?\d+)?$|"
     r"^([^\d\s]+ )?\d{1,2}[. -]+\p{L}{3,}\.?[, -]+\d{2,4}( .*)?$|"
     r"^\d{1,2}:\d{2}.* \d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}$|"
     r"^(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{4})(,? .*)?$"
@@ -49,6 +52,8 @@ ODD = (  # no number and no date, though made of them: 1:280, 13:45, Mon 3 mars 
 CENSORED = r"^[<>≤≥]=? ?[-+]?[\d.,]+$"
 GROUPED = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"  # 1.324, which may be 1324
 LONG = r"^[-+]?\d{4,}"
+ZERO_FIRST = r"^0\d+$"
+COMPACT_DATE = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 FEW_DISTINCT = 20  # numbers; a column of no more may as well be one of categories
 MOST_WORDS = 10  # different ones among numbers or dates
 SAMPLE = 200  # texts that choose the date formats to try
@@ -61,7 +66,12 @@ DATES = [
 WEEKDAYS = ["", "%A, ", "%A "]
 TIMES = ["%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p"]
 CLOCKS = ["", "T%H:%M:%S", *(gap + time for gap in (" ", ", ") for time in TIMES)]
-OTHER_DATES = ["%A %B %d %H:%M:%S %Y"]
+OTHER_DATES = [
+    "%A %B %d %H:%M:%S %Y",
+    "%A, %d %B %Y %H:%M:%S %z",
+    "%d/%B/%Y:%H:%M:%S %z",
+    "%Y%m%dT%H%M%S",
+]
 ANY_DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/. ]?\p{L}{3,9}|\p{L}{3,9} \d{1,2}"
 
 
@@ -135,11 +145,13 @@ class NotationScan:
         unread: words made of numbers or parts of dates, such as 1:280.
         units: the units that were stripped off.
         place: of the first word or censored cell.
-        examples: the first number, number with a dot, and ISO date.
+        examples: the first number, number with a dot, number that begins with 0, and ISO date.
         dotted: such numbers with a dot, here also those with a unit.
         grouped: those among them that may be thousands, such as 1.324, where all before were.
         undotted: such numbers without a dot.
+        low, high: the range of all of these, if the dots are between thousands.
         has_long: whether one of these has over three digits.
+        are_compact_dates: whether all numbers are such as 20231125.
 
     Args:
         missing: further texts that stand for a missing value.
@@ -155,7 +167,9 @@ class NotationScan:
         self.place = ""
         self.examples: dict[str, str] = {}
         self.dotted = self.grouped = self.undotted = 0
+        self.low, self.high = np.inf, -np.inf
         self.has_long = False
+        self.are_compact_dates = True
         self._distinct: set[str] = set()  # numbers and dates, no more than FEW_DISTINCT + 1
         self._formats: list[str] = []  # of dates
         self._searches = 0  # for these
@@ -184,7 +198,10 @@ class NotationScan:
         self.known += len(cells)
         is_number = cells.cast(pl.Float64, strict=False).is_not_null()
         self.numbers += int(is_number.sum())
-        self._add_numbers(cells.filter(is_number))
+        numbers = cells.filter(is_number)
+        self._note_values(numbers, "number")
+        self._note_dots(numbers)
+        self._note_digits(numbers)
         if not is_number.all():
             odd = cells.filter(~is_number).alias(CELL).to_frame()
             self._add_odd(*odd.group_by(CELL, maintain_order=True).len().get_columns())
@@ -192,15 +209,29 @@ class NotationScan:
                 word = (self.censored if self.censored.cells else self.words).example
                 self.place = place(texts.index_of(word) or 0)
 
-    def _add_numbers(self, numbers: pl.Series, counts: pl.Series | None = None) -> None:
+    def _note_digits(self, numbers: pl.Series) -> None:
+        """Note numbers that begin with a zero, and whether all may be dates such as 20231125."""
+        if "zero" not in self.examples:
+            zeros = numbers.filter(numbers.str.contains(ZERO_FIRST))
+            if len(zeros):
+                self.examples["zero"] = zeros[0]
+        if self.are_compact_dates:
+            self.are_compact_dates = bool(numbers.str.contains(COMPACT_DATE).all())
+
+    def _note_dots(self, numbers: pl.Series, counts: pl.Series | None = None) -> None:
         """Note the dots of numbers, each of which stands for one cell or for `counts`."""
         counts = pl.Series([1]).new_from_index(0, len(numbers)) if counts is None else counts
-        self._note_values(numbers, "number")
         has_dot = numbers.str.contains(".", literal=True)
-        self._note_values(numbers.filter(has_dot), "dotted")
+        if "dotted" not in self.examples and has_dot.any():
+            self.examples["dotted"] = numbers.filter(has_dot)[0]
         dotted = int(counts.filter(has_dot).sum())
-        if self.grouped == self.dotted and dotted:  # past the first other one nobody asks
+        if self.grouped == self.dotted:  # past the first other one nobody asks
             self.grouped += int(counts.filter(numbers.str.contains(GROUPED)).sum())
+            values = numbers.cast(pl.Float64, strict=False)
+            values = values.zip_with(~has_dot, values * 1000)
+            if len(values):
+                self.low = min(self.low, float(values.min()))  # type: ignore[arg-type]
+                self.high = max(self.high, float(values.max()))  # type: ignore[arg-type]
         self.dotted += dotted
         self.undotted += int(counts.sum()) - dotted
         if not self.has_long and not has_dot.all():
@@ -241,7 +272,7 @@ class NotationScan:
         """Hold texts against each notation of numbers; return which any of them reads."""
         bare = strip_unit(texts)
         is_plain = bare.str.contains(PLAIN)
-        self._add_numbers(bare.filter(is_plain), counts.filter(is_plain))
+        self._note_dots(bare.filter(is_plain), counts.filter(is_plain))
         reads = {UNITS_ONLY: bare.set(~is_plain, None).cast(pl.Float64, strict=False)}
         for notation, pattern in NUMBER_NOTATIONS.items():
             fits = bare.str.contains(pattern)
@@ -249,7 +280,7 @@ class NotationScan:
                 reads[notation] = notation.read(texts.set(~fits, None))[0]
         is_read = self._fit(reads, texts, counts)
         has_unit = is_read & (bare != texts)
-        units = texts.filter(has_unit).str.extract(SUFFIX, 2).fill_null("")
+        units = read_unit(texts.filter(has_unit))
         for unit, count in zip(units, counts.filter(has_unit), strict=True):
             self.units[unit] = self.units.get(unit, 0) + count
         return is_read

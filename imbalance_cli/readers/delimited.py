@@ -125,7 +125,8 @@ class DelimitedSource(Source):
             raise SourceError(
                 f"{self.name}: line {line}: the header again: these seem to be several files in "
                 "one",
-                hint="leave out that line, or give the files one by one",
+                hint="leave out that line, or give the files one by one; --no-header "
+                "(data.header: false) if line 1 is a row",
             )
 
     def _block(self, data: bytes, line: int) -> RecordBlock:

@@ -26,6 +26,7 @@ LOOKED_AT = 50  # lines
 LOOKED_AT_BYTES = 64 * 2**10
 LONGEST_SHOWN = 60  # characters
 NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
+VALUE = re.compile(r"-\d+(?:\.\d+)?|\d+\.\d+")  # which is hardly the name of a column
 YEARS = range(1800, 2101)
 MANY = 6  # names; as many numbers are hardly in order by chance
 ALIGNED = re.compile(r"\S {2,}\S")
@@ -59,7 +60,13 @@ def refuse_first_lines(
         _refuse_blanks(lines, first_line, name)
     if dialect.header is False:
         return
-    if width > 1 and all(len(cells) == width + 1 for _, cells in rows[1:]):
+    below = [cells for _, cells in rows[1:]]
+    if width > 1 and all(len(cells) == width + 1 for cells in below):
+        if all(is_missing(cells[-1]) for cells in below):
+            raise SourceError(
+                f"{name}: each line ends with {delimiter!r} but the header, line {first_line}",
+                hint=f"sed '{first_line}s/$/{delimiter}/' FILE ends it so too, with a blank name",
+            )
         raise SourceError(
             f"{name}: line {first_line}: {width} names, and {width + 1} cells in each line below: "
             "the first ones seem to be the names of rows",
@@ -87,9 +94,10 @@ def seem_to_be_a_row(names: Sequence[str]) -> bool:
     """Return whether all names are numbers, and not such as columns are called by.
 
     These are 0, 1, 2, ... or 1, 2, 3, ..., years, and many numbers in order, as wavelengths are.
+    Among words one number with a point or a sign is enough.
     """
     if not all(map(is_number, names)):
-        return False
+        return any(map(is_number, names)) and any(map(VALUE.fullmatch, names))
     numbers = [float(name.replace(",", ".")) for name in names]
     counted = [range(first, first + len(numbers)) for first in (0, 1)]
     steps = [after - before for before, after in itertools.pairwise(numbers)]
@@ -104,8 +112,9 @@ def seem_to_be_a_row(names: Sequence[str]) -> bool:
 def row_for_names(names: Sequence[str], line: int, name: str) -> SourceError:
     """Return the error that a row of numbers stands where the names of columns are read."""
     return SourceError(
-        f"{name}: line {line} is all numbers, {shorten(', '.join(names), LONGEST_SHOWN)!r}: it "
-        "seems to be a row, not the names of the columns",
+        f"{name}: line {line} is {'all' if all(map(is_number, names)) else 'partly'} numbers, "
+        f"{shorten(', '.join(names), LONGEST_SHOWN)!r}: it seems to be a row, not the names of the "
+        "columns",
         hint="--no-header (data.header: false) reads it as a row, --header (data.header: true) as "
         "names",
     )
@@ -182,7 +191,12 @@ def _refuse_units(rows: Rows, name: str) -> None:
     raise SourceError(
         f"{name}: line {line} holds words where the lines below hold numbers: "
         f"{shorten(', '.join(words), LONGEST_SHOWN)!r}: units?",
-        hint="--skip-rows 1 (data.skip_rows: 1) leaves it out, --skip-rows 0 reads it as a row",
+        hint="--skip-rows 1 (data.skip_rows: 1) leaves it out, --skip-rows 0 reads it as a row"
+        + (
+            f"; --skip-lines {first_line} if it is the header"
+            if len(set(first)) == len(first)
+            else ""
+        ),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TAGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(str.strip).filter(bool)
-ROWS = st.lists(st.lists(TAGS | st.integers(), max_size=4), min_size=1, max_size=8)
+ROWS = st.lists(st.lists(TAGS | st.integers(min_value=2), max_size=4), min_size=1, max_size=8)
 
 
 def table_of(cells: Sequence[object], dtype: object = pl.String) -> Table:

@@ -108,13 +108,13 @@ def test_a_comma_that_may_be_of_either_kind_is_asked_for_unless_another_column_t
     assert "decimals or between thousands" in str(alone.problem)
     beside, _ = choose(doubtful, [f"{i / 7:.2f}" for i in range(39)])
     assert beside is not None
-    assert beside.notation == Notation("number", ".", ",")
+    assert beside.notation == Notation("number", ".", ",", "")
     beside, _ = choose(doubtful, [f"{i / 7:.2f}".replace(".", ",") for i in range(39)])
     assert beside is not None
-    assert beside.notation == Notation("number", ",")
+    assert beside.notation == Notation("number", ",", unit="")
     (asked,) = choose(doubtful, decimal=",")
     assert asked is not None
-    assert asked.notation == Notation("number", ",")
+    assert asked.notation == Notation("number", ",", unit="")
 
 
 def test_dots_between_thousands_are_not_taken_for_decimals_in_silence() -> None:
@@ -127,7 +127,7 @@ def test_dots_between_thousands_are_not_taken_for_decimals_in_silence() -> None:
     assert choose(cells, decimal=".") == [None]
     beside, _ = choose(cells, [f"{i / 7:.2f}".replace(".", ",") for i in range(60)])
     assert beside is not None
-    assert beside.notation == Notation("number", ",", ".")
+    assert beside.notation == Notation("number", ",", ".", "")
     plain, _ = choose(cells, [f"{i / 7:.2f}" for i in range(60)])
     assert plain is None
 
@@ -334,3 +334,75 @@ def test_all_censored_values_are_named_while_they_are_few() -> None:
     assert many is not None
     assert many.settings == {}
     assert "missing_values" not in str(many.hint)
+
+
+def test_another_unit_is_refused_where_a_run_is_served() -> None:
+    for write, other in (("{} kg", "5 lb"), ("{}%", "0.5"), ("${}", "\u20ac5"), ("{} mg/dl", "5")):
+        cells = [write.format(f"{n / 7:.2f}") for n in range(60)]
+        (choice,) = choose(cells)
+        assert choice is not None
+        assert choice.notation is not None
+        assert choice.notation.read(pl.Series(cells))[1] is None
+        assert choice.notation.read(pl.Series([*cells, other]))[1] == len(cells)
+
+
+def test_a_key_for_the_file_changes_no_column_that_does_not_show_it() -> None:
+    umsatz = [f"{n:,.2f}".translate(str.maketrans(".,", ",.")) for n in range(1000, 90000, 1777)]
+    z = [f"{n / 7:.3f}".replace(".", ",") for n in range(60)]
+    for settings in ({}, {"decimal": ",", "thousands": "."}):
+        chosen = choose(umsatz, z, **settings)
+        notations = [choice.notation for choice in chosen if choice is not None]
+        assert [n.thousands for n in notations if n is not None] == [".", ""]
+    (few,) = choose(["5 mg", "10 mg", "1 g"] * 40, thousands=",")
+    assert few is None  # three categories
+
+
+def test_one_reading_is_taken() -> None:
+    assert (
+        read([f"{n / 70:.3f}".replace(".", ",") for n in range(60)])[0] == 0.0
+    )  # 0,126 is no 126
+    n, f = choose(
+        [f"{n:,}" for n in range(1000, 90000, 777)], [f"{n:,.2f}" for n in range(1000, 1100)]
+    )
+    assert n is not None
+    assert f is not None
+    assert (n.notation, f.notation) == (f.notation, Notation("number", ".", ",", ""))
+    comma = [f"{n / 7:.2f}".replace(".", ",") for n in range(60)]
+    version = [f"1.{n}" for n in range(45)]
+    unsure = [f"{n / 7:.3f}".replace(".", ",") for n in range(700, 760)]
+    assert choose(comma, comma, version, unsure)[3].notation == Notation("number", ",", unit="")  # type: ignore[union-attr]
+    assert choose(comma, version, unsure)[2].notation is None  # type: ignore[union-attr]
+
+
+def test_what_numbers_lose_is_said() -> None:
+    (zip_code,) = choose([f"{n:05}" for n in range(1208, 1308)])
+    assert zip_code is not None
+    assert "'01208' loses its leading zero" in str(zip_code.note)
+    (day,) = choose([f"{day:%Y%m%d}" for day in DAYS])
+    assert day is not None
+    assert day.settings == {"date_format": {"c0": "%Y%m%d"}}
+    assert choose(["0.5", "0", "10"] * 20) == [None]
+
+
+@pytest.mark.parametrize("form", ["%d/%b/%Y:06:26:00 +0100", "%a, %d %b %Y 06:26:00 +0100"])
+def test_offsets_lead_to_utc(form: str) -> None:
+    moments = [dt.datetime.combine(day, dt.time(5, 26)) for day in DAYS]
+    assert read(list_days(form)) == moments
+
+
+def test_words_that_are_many_are_not_chosen_to_be_missing() -> None:
+    numbers = [f"{n / 7:.2f}" for n in range(60)]
+    (many,) = choose([*numbers, *["low", "high"] * 20])
+    assert many is not None
+    assert many.settings == {}
+    assert "data.missing_values: [low, high]" in str(many.hint)
+    (marks,) = choose([*numbers, *["?"] * 90])
+    assert marks is not None
+    assert marks.settings == {"missing_values": ["?"]}
+
+
+@pytest.mark.parametrize("cell", ["{}.5 \u00b1 0.1", "{}x17", "1.67x10^{}", "{} +/- 2"])
+def test_two_numbers_in_a_cell_are_none(cell: str) -> None:
+    (choice,) = choose([cell.format(n) for n in range(60)])
+    assert choice is not None
+    assert "neither numbers nor dates" in str(choice.problem)

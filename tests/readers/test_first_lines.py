@@ -42,6 +42,9 @@ NO_HEADER = "5.1,3.5,1.4,1.4,0\n4.9,3.0,1.4,0.2,1\n4.7,3.2,1.3,0.2,0\n"
         ("age  city\nold  rome\n", "to be parted by blanks", "tr -s"),
         ("age height y\n34 170 0\n35 171 1\n", "to be parted by blanks", "tr -s"),
         ('"x" "y"\n"1" 2.5 0\n"2" 3.5 1\n', "each row to begin with its name", "row.names = FALSE"),
+        ("x,y\n1,0,\n2,1,\n", "each line ends with ',' but the header", "sed '1s/$/,/' FILE"),
+        ("N0,-0.8,0\nN1,0.7,1\n", "line 1 is partly numbers", "--no-header"),
+        ("A,u,0\nB,v,1\nA,u,0\n", "the header again", "--no-header"),
         ("x,y\n1,2.5,0\n2,3.5,1\n", "2 names, and 3 cells in each line below", "row.names = FALSE"),
         ("Report,,\n,,\nid,a,y\n" + ROWS, "line 1: 'Report' seems to be a title", "--skip-lines 2"),
         ("; made by hand\nid,a,y\n" + ROWS, "line 1", "--comment ';'"),
@@ -187,7 +190,7 @@ def test_what_no_comment_begins_with(write: WriteFile, comment: str) -> None:
 def test_a_row_among_the_names_is_thought_of(write: WriteFile) -> None:
     refuse("weights", write("t.csv", "5.1,3.5,a\n4.9,3.1,b\n"), hint="--no-header (data.header")
     twice = write("u.csv", "5.1,5.1,a\n4.9,3.1,b\n")
-    refuse("weights", twice, says="two columns are called '5.1'", hint="--no-header")
+    refuse("weights", twice, says="is partly numbers", hint="--no-header")
 
 
 def test_a_row_of_values_is_never_left_out_as_units(write: WriteFile) -> None:
