@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-GENERATED := docs/weights.md docs/config.md docs/cli.md
+GENERATED := docs/weights.md docs/config.md docs/cli.md docs/warnings.md
 
 .PHONY: demo test check format docs help-text golden clean
 

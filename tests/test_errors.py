@@ -75,7 +75,7 @@ def test_no_cell_is_echoed_whole(
 def test_a_column_of_a_long_name_ends_a_message(write: WriteFile) -> None:
     done = run_command("weights", write("a.csv", f"{'n' * 10_000},x\n1,5\n"), "--labels", "y")
     assert done.code == 2
-    assert done.err.splitlines()[0].endswith("...")
+    assert done.err.splitlines()[0].endswith("... [IMB204]")
     assert len(done.err) < 5_000
 
 

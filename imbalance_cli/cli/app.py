@@ -23,6 +23,7 @@ from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
+from imbalance_cli.codes import ERRORS, with_code
 from imbalance_cli.errors import ImbtrainError, shorten
 
 if TYPE_CHECKING:
@@ -143,15 +144,17 @@ class _Failure(NamedTuple):
 
     message: str
     hint: str | None
-    code: int
+    exit_code: int
     error: Exception | None = None
+    code: str | None = None
 
 
 def _explain(error: Exception, given: Sequence[str]) -> _Failure:
     shown = error if "--debug" in given else None
     match error:
         case ImbtrainError():
-            return _Failure(error.message, error.hint, WRONG_INPUT, shown)
+            code, _ = ERRORS[type(error).__name__]
+            return _Failure(error.message, error.hint, WRONG_INPUT, shown, code)
         case typer.TyperException():
             hint = f"{_command_path(error, given)} --help"
             return _Failure(error.format_message(), hint, WRONG_INPUT)
@@ -181,12 +184,19 @@ def _fail(failure: _Failure, given: Sequence[str]) -> int:
         from imbalance_cli.cli.events import write_event
 
         extra = {"traceback": shown} if shown else {}
-        write_event("error", message=message, hint=failure.hint, exit_code=failure.code, **extra)
-        return failure.code
-    sys.stderr.write(f"{shown}error: {message}\n")
+        write_event(
+            "error",
+            message=message,
+            hint=failure.hint,
+            code=failure.code,
+            exit_code=failure.exit_code,
+            **extra,
+        )
+        return failure.exit_code
+    sys.stderr.write(f"{shown}error: {with_code(message, failure.code)}\n")
     if failure.hint:
         sys.stderr.write(f"hint: {failure.hint}\n")
-    return failure.code
+    return failure.exit_code
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

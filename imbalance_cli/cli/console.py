@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbalance_cli.codes import code_of, with_code
 from imbalance_cli.errors import explain_write
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def default_format() -> str:
 
 def warn(message: str) -> None:
     """Write a warning to stderr."""
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(f"warning: {with_code(message, code_of(message))}\n")
 
 
 def note(message: str) -> None:

@@ -16,6 +16,7 @@ from imbalance_cli.cli.label_options import (
     SkipRows,
 )
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort, Strict
+from imbalance_cli.codes import Warned
 from imbalance_cli.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -92,4 +93,4 @@ def _describe_lacks(evaluation: Evaluation) -> Iterator[str]:
         names = ", ".join(repr(label.label) for label in labels)
         undefined = [name for name, why in labels[0].undefined.items() if why == reason]
         metrics = ", ".join(undefined) if labels[0].support else "all metrics"
-        yield f"{reason} in these rows for {names}; undefined: {metrics}"
+        yield Warned("IMB120", f"{reason} in these rows for {names}; undefined: {metrics}")

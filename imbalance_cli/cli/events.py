@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from imbalance_cli import __version__
 from imbalance_cli.cli.stage_clock import StageClock
+from imbalance_cli.codes import code_of
 
 if TYPE_CHECKING:
     from imbalance_cli.network.training import EpochResult
@@ -68,7 +69,7 @@ class EventLog:
 
     def warned(self, sentence: str) -> None:
         """Write a warning."""
-        write_event("warning", message=sentence)
+        write_event("warning", message=sentence, code=code_of(sentence))
 
     def stage(self, stage: Stage) -> None:
         """Write how far a stage that takes long is."""

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from imbalance_cli.cli.console import note, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
+from imbalance_cli.codes import code_of, with_code
 
 if TYPE_CHECKING:
     from imbalance_cli.network.training import EpochResult
@@ -158,7 +159,8 @@ class BarProgress(QuietProgress):
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
-        self._progress.console.print(f"warning: {sentence}", soft_wrap=True)
+        shown = with_code(sentence, code_of(sentence))
+        self._progress.console.print(f"warning: {shown}", soft_wrap=True)
 
     def noted(self, sentence: str) -> None:
         """Write a note above the bar."""

@@ -19,6 +19,7 @@ from imbalance_cli.cli.console import (
 )
 from imbalance_cli.cli.options import Debug, Sort
 from imbalance_cli.cli.page_file import check_page_file
+from imbalance_cli.codes import Warned
 from imbalance_cli.errors import ConfigError
 
 
@@ -93,7 +94,7 @@ def _draw_again(
     evaluation = workflows.read_evaluation(run)
     flattery = workflows.describe_flattery(evaluation.part)
     if flattery is not None:
-        warn(flattery)
+        warn(Warned("IMB112", flattery))
     if output_format is None and sort is None:
         write_result(f"{page}\n".encode(), None)
         return

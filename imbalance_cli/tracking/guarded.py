@@ -6,6 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Protocol, Self
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.errors import ImbtrainError, OutputError
 from imbalance_cli.tracking.series import MOST_LABELS
 
@@ -97,10 +98,11 @@ class Guarded:
         """Tell the tracker."""
         labels = max(len(scores.labels) for scores in finish.scores)
         if labels > MOST_LABELS and not self._is_broken:
-            self._warn(
+            problem = (
                 f"{self._tracker.name}: there are {labels:,} labels, and of more than "
                 f"{MOST_LABELS} only macro scores are kept there; the run has all"
             )
+            self._warn(Warned("IMB122", problem))
         self._try(lambda: self._tracker.finished(finish))
 
     def _try(self, tell: Callable[[], None]) -> None:
@@ -110,10 +112,11 @@ class Guarded:
             tell()
         except Exception as error:  # noqa: BLE001  what a tracker raises is its own affair
             self._is_broken = True
-            self._warn(
-                f"{self._tracker.name}: cannot be written: {describe_failure(error)}; it is told "
-                "no more, and the fit goes on"
+            problem = (
+                f"{self._tracker.name}: cannot be written: {describe_failure(error)}; training "
+                "goes on without it"
             )
+            self._warn(Warned("IMB122", problem))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
@@ -86,13 +87,14 @@ class PosWeights:
     @property
     def warnings(self) -> list[str]:
         """The remarks, and a sentence for each label that has only one side, and so weight 1."""
-        sentences = list(self.remarks)
+        sentences: list[str] = [Warned("IMB114", remark) for remark in self.remarks]
         for counts in (label.counts for label in self.labels):
             sides = {"no positives": counts.positives, "no negatives": counts.negatives}
             lacking = " and ".join(lack for lack, count in sides.items() if not count)
             if lacking:
                 hint = "" if counts.blank_hint is None else f"; {counts.blank_hint}"
-                sentences.append(f"label {counts.label!r} has {lacking}: its weight is 1{hint}")
+                problem = f"label {counts.label!r} has {lacking}: its weight is 1{hint}"
+                sentences.append(Warned("IMB121", problem))
         return sentences
 
 

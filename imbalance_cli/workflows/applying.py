@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
@@ -107,10 +108,11 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     columns += [] if data.sample_weight is None else [data.sample_weight]
     group = data.group if data.group in source.columns else None
     if data.group is not None and group is None:
-        warn(
+        problem = (
             f"{source.name}: without the group column {data.group!r}: intervals take rows for "
             "independent of each other"
         )
+        warn(Warned("IMB116", problem))
     columns += [] if group is None else [group]
     keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
     reader = KeyReader(keyed, encoder, data.missing_labels)
@@ -126,9 +128,9 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     counts = FeatureCounts()
     scores = join_scores(predictor.scores(table, reader.add(table), counts) for table in tables)
     for sentence in source.remarks:
-        warn(sentence)
+        warn(Warned("IMB114", sentence))
     if encoder.unseen_shown:
-        warn(encoder.unseen_shown)
+        warn(Warned("IMB117", encoder.unseen_shown))
     keys = reader.finish(source.name)
     keys = keys if keys.kept.all() else keys.take_kept()
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
@@ -172,7 +174,7 @@ def _judge_drift(drift: Drift, name: str, warn: Callable[[str], None], *, strict
             hint="write the columns as in training; or leave --strict out",
         )
     for sentence in shown:
-        warn(f"{name}: unlike the training rows: {sentence}")
+        warn(Warned("IMB115", f"{name}: unlike the training rows: {sentence}"))
 
 
 def _open_rows(
@@ -224,7 +226,7 @@ def predict(
     predictor, config = load_predictor(directory, device)
     source = _open_rows(rows, input_format, dialect, config.data)
     for sentence in source.remarks:
-        warn(sentence)
+        warn(Warned("IMB114", sentence))
     if not set(predictor.preprocessing.columns) <= set(source.columns):
         if source.doubt:
             raise source.doubt

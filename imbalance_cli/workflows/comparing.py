@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
 from imbalance_cli.decisions.thresholds import describe_unreached
@@ -367,7 +368,7 @@ def _save(
             tell=observer.stage,
         )
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
-            observer.warned(f"{one.name}: {sentence}")
+            observer.warned(Warned("IMB111", f"{one.name}: {sentence}"))
         held_out = choose_held_out(predictor, prepared, one.scores)
         members = describe(one.networks, one.record.results)
         documents.append(

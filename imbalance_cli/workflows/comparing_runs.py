@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.comparison import Candidate, compare_candidates, conclude
 from imbalance_cli.config import load_config, refuse_few_replicates
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
@@ -353,8 +354,9 @@ def _warn_of(
         if not here and any(all_runs)
     ]
     if left:
-        warn(f"not learned by every run, and so left out: {list_names(left)}")
+        sentence = f"not learned by every run, and so left out: {list_names(left)}"
+        warn(Warned("IMB119", sentence))
     for run in runs:
         flattery = describe_flattery(run.evaluation.part)
         if flattery is not None:
-            warn(f"{run.path}: {flattery}")
+            warn(Warned("IMB112", f"{run.path}: {flattery}"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.features import describe_missing_words
 from imbalance_cli.labels import list_names, select_labels
@@ -52,37 +53,40 @@ def list_doubts(
         learnable: whether training has both classes of a label, (L,).
         scan: what the features gave.
     """
-    yield from data.remarks
+    yield from (Warned("IMB114", remark) for remark in data.remarks)
     alike = select_labels(roles.features, (), data.table.name)
     if alike:
-        yield (
+        yield Warned(
+            "IMB101",
             f"used as features, though they are called like labels: {list_names(alike)}; "
-            "data.exclude leaves them out"
+            "data.exclude leaves them out",
         )
     for column in scan.preprocessing.ids:
-        yield (
+        yield Warned(
+            "IMB102",
             f"{column!r} holds another number in every row, and is called like an id: "
-            f"data.exclude: [{quote(column)}] leaves it out"
+            f"data.exclude: [{quote(column)}] leaves it out",
         )
     yield from _doubt_parts(data, learnable)
     yield from _doubt_rates(data)
     for shift in scan.shifts[:MOST_SHIFTS]:
-        yield f"the test rows are unlike the training rows: {shift}"
+        yield Warned("IMB109", f"the test rows are unlike the training rows: {shift}")
     if len(scan.shifts) > MOST_SHIFTS:
-        yield f"{len(scan.shifts):,} features in all differ so"
+        yield Warned("IMB109", f"{len(scan.shifts):,} features in all differ so")
     yield from _doubt_groups(roles, data)
     if roles.sample_weight is not None and data.weights is not None:
         weights = data.weights[data.split.train]
         heaviest, total = float(weights.max(initial=0)), float(weights.sum())
-        yield from describe_heaviest(roles.sample_weight, heaviest, total, len(weights))
+        heavy = describe_heaviest(roles.sample_weight, heaviest, total, len(weights))
+        yield from (Warned("IMB106", sentence) for sentence in heavy)
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
     for leak in leaks[:MOST_LEAKS]:
         left_out = f"data.exclude: [{quote(leak.column)}] leaves it out"
-        yield f"a likely leak: {leak.describe()}; {left_out}"
+        yield Warned("IMB108", f"a likely leak: {leak.describe()}; {left_out}")
     if len(leaks) > MOST_LEAKS:
         columns = dict.fromkeys(leak.column for leak in leaks)
-        yield f"{len(leaks)} likely leaks in all, by {list_names(columns)}"
+        yield Warned("IMB108", f"{len(leaks)} likely leaks in all, by {list_names(columns)}")
 
 
 def list_facts(roles: Roles, data: LabelledTable, scan: Scan) -> Iterator[str]:
@@ -123,7 +127,7 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
         if len(rows) and len(without):
             names = list_names([data.labels[label] for label in without])
             outcome = one if len(without) == 1 else many
-            yield f"no positive in the {part} part for {names}: {outcome}"
+            yield Warned("IMB103", f"no positive in the {part} part for {names}: {outcome}")
 
 
 def _doubt_rates(data: LabelledTable) -> Iterator[str]:
@@ -138,10 +142,11 @@ def _doubt_rates(data: LabelledTable) -> Iterator[str]:
             if known:
                 shown.append(f"{100 * positives[0] / known:.3g} % of {part}")
         meaning = next(UNLIKE[pair] for pair, flags in unlike.items() if flags[label])
-        yield f"{data.labels[label]!r} is positive in {', '.join(shown)}: {meaning}"
+        rates = ", ".join(shown)
+        yield Warned("IMB104", f"{data.labels[label]!r} is positive in {rates}: {meaning}")
     if len(labels) > MOST_UNLIKE:
         names = list_names([data.labels[label] for label in labels])
-        yield f"{len(labels):,} labels in all differ so between parts: {names}"
+        yield Warned("IMB104", f"{len(labels):,} labels in all differ so between parts: {names}")
 
 
 def _doubt_groups(roles: Roles, data: LabelledTable) -> Iterator[str]:
@@ -151,9 +156,10 @@ def _doubt_groups(roles: Roles, data: LabelledTable) -> Iterator[str]:
     groups = len(np.unique(data.groups[data.split.test]))
     if 0 < groups < LEAST_FOR_INTERVAL:
         one = "is of one group" if groups == 1 else f"is of {groups} groups"
-        yield (
+        yield Warned(
+            "IMB105",
             f"the test part {one} of {roles.group}: its numbers say little of other groups, and "
-            f"have no interval, which takes {LEAST_FOR_INTERVAL}"
+            f"have no interval, which takes {LEAST_FOR_INTERVAL}",
         )
 
 
@@ -167,4 +173,4 @@ def _doubt_duplicates(found: Duplicates, data: LabelledTable) -> Iterator[str]:
         sentence = f"rows with the same features as a train row: {shown}"
         sentence += ", so the numbers are too good" if many else ""
         more = f"; {found.disagreeing:,} duplicate rows differ in a label"
-        yield sentence + (more if found.disagreeing else "")
+        yield Warned("IMB107", sentence + (more if found.disagreeing else ""))

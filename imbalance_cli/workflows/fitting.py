@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli import workflows  # a peer's modules are loaded where it is asked for
+from imbalance_cli.codes import Warned
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.decisions.thresholds import describe_unreached
@@ -151,7 +152,7 @@ def fit(
         predictor, scores, targets, config, weights=weights, tell=observer.stage
     )
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
-        observer.warned(sentence)
+        observer.warned(Warned("IMB111", sentence))
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
     members, data = describe(networks, record.results), describe_data(prepared)
@@ -320,7 +321,7 @@ def warn_of_flattery(part: str, observer: Observer) -> None:
     """Warn of a report on rows that anything of the model was chosen on."""
     flattery = describe_flattery(part)
     if flattery is not None:
-        observer.warned(flattery)
+        observer.warned(Warned("IMB112", flattery))
 
 
 def describe_flattery(part: str) -> str | None:

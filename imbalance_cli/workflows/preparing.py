@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.labels.targets import SparseTargets
 from imbalance_cli.machine.device import choose_device
@@ -244,14 +245,16 @@ def _find_learnable(counts: Counts, warn: Callable[[str], None]) -> list[bool]:
         ending = "".join(f"; {hint}" for hint in hints)
         if len(labels) > MOST_NAMED:
             names = list_names([label.label for label in labels], most=10)
-            warn(
+            problem = (
                 f"{len(labels):,} labels have no {side} in the training part: they cannot be "
                 f"learned and are left out of macro averages: {names}{ending}"
             )
+            warn(Warned("IMB110", problem))
             continue
         for label in labels:
-            warn(
+            problem = (
                 f"label {label.label!r} has no {side} in the training part: it cannot be learned "
                 f"and is left out of macro averages{ending}"
             )
+            warn(Warned("IMB110", problem))
     return learnable

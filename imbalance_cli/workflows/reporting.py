@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
+from imbalance_cli.codes import Warned
 from imbalance_cli.config import load_config
 from imbalance_cli.errors import RunError
 from imbalance_cli.evaluation.curves import Costs, compute_curves
@@ -66,7 +67,7 @@ def draw_report(directory: Path, warn: Callable[[str], None]) -> Path:
     together = report.together.labels if report.together is not None else ()
     missing = describe_missing([*(curves.label for curves in report.curves), *together])
     if missing is not None:
-        warn(missing)
+        warn(Warned("IMB118", missing))
     return write_drawings(directory, to_html(report), draw_plots(report))
 
 

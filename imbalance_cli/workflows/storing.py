@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import imbalance_cli
+from imbalance_cli.codes import Warned
 from imbalance_cli.machine.free_memory import free_memory
 from imbalance_cli.rows.cache import (
     Contents,
@@ -66,7 +67,8 @@ def is_streamed(config: Config, observer: Observer) -> bool:
         if is_given
     ]
     if kept:
-        observer.warned(f"{about}, yet all rows are read into memory: {kept[0]} cannot be streamed")
+        problem = f"{about}, yet all rows are read into memory: {kept[0]} cannot be streamed"
+        observer.warned(Warned("IMB113", problem))
         return False
     observer.noted(f"{about}: rows are streamed from disk (data.in_memory)")
     return True

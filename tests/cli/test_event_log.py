@@ -54,7 +54,7 @@ def read_events(text: str | bytes) -> list[dict[str, Any]]:
     events = [json.loads(line, parse_constant=_refuse_constant) for line in shown.splitlines()]
     for event in events:
         wanted = {"event", "time", *FIELDS[event["event"]].split()}
-        assert wanted <= set(event) <= wanted | {"source", "traceback"}
+        assert wanted <= set(event) <= wanted | {"source", "traceback", "code"}
         assert dt.datetime.fromisoformat(event["time"]).tzinfo is not None
     return events
 

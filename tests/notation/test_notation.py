@@ -358,9 +358,7 @@ def test_a_key_for_the_file_changes_no_column_that_does_not_show_it() -> None:
 
 
 def test_one_reading_is_taken() -> None:
-    assert (
-        read([f"{n / 70:.3f}".replace(".", ",") for n in range(60)])[0] == 0.0
-    )  # 0,126 is no 126
+    assert read([f"{n / 70:.3f}".replace(".", ",") for n in range(60)])[0] == 0.0  # 0,126 is no 126
     n, f = choose(
         [f"{n:,}" for n in range(1000, 90000, 777)], [f"{n:,.2f}" for n in range(1000, 1100)]
     )

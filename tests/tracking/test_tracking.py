@@ -235,7 +235,7 @@ def test_before_training_a_failure_is_an_error(tmp_path: Path) -> None:
 def test_in_training_a_failure_is_a_warning(tmp_path: Path, when: str, told: list[str]) -> None:
     tracker = Failing(when)
     assert tell_all(tracker, tmp_path) == [
-        "--failing: cannot be written: gone; it is told no more, and the fit goes on"
+        "--failing: cannot be written: gone; training goes on without it"
     ]
     assert tracker.told == told
 
@@ -330,5 +330,5 @@ def test_a_tracker_that_breaks_does_not_end_the_fit(
         *("fit", config, "--run-dir", tmp_path / "run", "--tensorboard", tmp_path / "tb")
     )
     [warning] = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
-    assert "No space left on device; it is told no more, and the fit goes on" in warning
+    assert "No space left on device; training goes on without it" in warning
     assert (tmp_path / "run" / "run.json").exists()
