@@ -1,5 +1,7 @@
 """The wheel, and what a start of the command needs."""
 
+import ast
+import graphlib
 import os
 import subprocess
 import sys
@@ -104,3 +106,26 @@ def test_ci_calls_make_test_and_nothing_else() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert [line for line in lines if line.startswith("make")] == ["make test"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports that only types need count; a package that hands on its modules' names does not."""
+    root = ROOT / "imbalance_cli"
+    paths = [path for path in root.rglob("*.py") if path.name != "__init__.py"]
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    imports: dict[str, set[str]] = {}
+    for name, path in names.items():
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        targets = {f"{n.module}.{a.name}" for n in nodes for a in n.names}
+        imports[name] = (targets | {str(n.module) for n in nodes}) & names.keys() - {name}
+    graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError that names them
+
+
+def test_few_modules_stand_outside_of_a_room() -> None:
+    root = {path.stem for path in (ROOT / "imbalance_cli").glob("*.py")}
+    rooms = {path.name for path in (ROOT / "imbalance_cli").iterdir() if path.is_dir()}
+    assert root == {"__init__", "__main__", "api", "codes", "dialect", "errors", "progress"} | {
+        "yaml_text"
+    }
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
+    assert folders <= rooms

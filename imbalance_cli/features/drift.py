@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from imbalance_cli.features.preprocessing import CategoricalFeature, NumericFeature
 
 EDGES = np.array([-2.8, -2, -1.4, -1, -0.7, -0.4, -0.2, 0, 1e-7, 0.2, 0.4, 0.7, 1, 1.4, 2, 2.8])
 """Of numbers, in units of their interquartile range from the median."""
@@ -73,13 +72,15 @@ class FeatureCounts:
 
     def add_number(
         self,
-        feature: NumericFeature,
+        column: str,
         values: NDArray[np.float64],
         scaled: NDArray[np.float32] | None,
+        *,
+        is_date: bool,
     ) -> None:
         """Count a column of numbers: in its unit, NaN where missing, and as the model takes it."""
-        counts = self.columns.setdefault(feature.column, Counts(np.zeros(len(EDGES) + 1, np.int64)))
-        counts.is_date = feature.kind == "date"
+        counts = self.columns.setdefault(column, Counts(np.zeros(len(EDGES) + 1, np.int64)))
+        counts.is_date = is_date
         step = max(len(values) // ROWS_A_BATCH, 1)
         chosen = values[::step]
         known = ~np.isnan(chosen)
@@ -93,12 +94,12 @@ class FeatureCounts:
         counts.bins += np.bincount(places, minlength=len(counts.bins))
 
     def add_category(
-        self, feature: CategoricalFeature, texts: pl.Series, indices: NDArray[np.int64]
+        self, column: str, texts: pl.Series, indices: NDArray[np.int64], size: int
     ) -> None:
-        """Count a column of categories: as texts, and as indices."""
-        counts = self.columns.setdefault(feature.column, Counts(np.zeros(feature.size, np.int64)))
+        """Count a column of categories: as texts, and as indices below `size`."""
+        counts = self.columns.setdefault(column, Counts(np.zeros(size, np.int64)))
         step = max(len(indices) // ROWS_A_BATCH, 1)
-        found = np.bincount(indices[::step], minlength=feature.size)
+        found = np.bincount(indices[::step], minlength=size)
         counts.missing += int(found[MISSING])
         found[MISSING] = 0
         counts.bins += found

@@ -172,7 +172,8 @@ class Preprocessing:
             if scaled is not None:
                 continuous.append(scaled)
             if counts is not None:
-                counts.add_number(feature, values, scaled)
+                is_date = feature.kind == "date"
+                counts.add_number(feature.column, values, scaled, is_date=is_date)
             if feature.indicator:
                 binary.append(np.isnan(values).astype(np.float32))
         codes = []
@@ -180,7 +181,7 @@ class Preprocessing:
             texts = parse_texts(feature_cells(table, category.column))
             indices = _indices(category, texts)
             if counts is not None:
-                counts.add_category(category, texts, indices)
+                counts.add_category(category.column, texts, indices, category.size)
             if category.one_hot:
                 binary.append(category.encode(indices))
             else:

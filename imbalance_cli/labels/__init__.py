@@ -1,7 +1,7 @@
 """Which columns are labels, how their cells are encoded, and how many of each there are."""
 
 from imbalance_cli.labels.binary import check_positive, encode_labels
-from imbalance_cli.labels.counting import LabelSettings, count_labels, count_sources
+from imbalance_cli.labels.counting import count_labels, count_sources
 from imbalance_cli.labels.counts import Counts, LabelCounts, add_counts
 from imbalance_cli.labels.selection import (
     explain_bare,
@@ -12,6 +12,7 @@ from imbalance_cli.labels.selection import (
     require_column,
     select_labels,
 )
+from imbalance_cli.labels.settings import LabelSettings
 
 __all__ = [
     "Counts",

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.labels.counting import LabelSettings
     from imbalance_cli.labels.encoding import EncodingName
+    from imbalance_cli.labels.settings import LabelSettings
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import LabelError
 from imbalance_cli.labels.binary import check_positive, read_texts
@@ -15,39 +15,16 @@ from imbalance_cli.labels.selection import (
     only_column,
     select_labels,
 )
+from imbalance_cli.labels.settings import LabelSettings
 from imbalance_cli.readers.source import Tally, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.labels.encoding import EncodingName, MissingPolicy
+    from imbalance_cli.labels.encoding import EncodingName
     from imbalance_cli.readers.source import ColumnTally, Source
 
 BARE_TEXTS = frozenset({"0", "1", "0.0", "1.0"})
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelSettings:
-    """How the label columns of a source are read.
-
-    Attributes:
-        positive: of binary labels, the text that means 1; the other one then means 0.
-        encoding: auto is binary.
-        separator: between the tags of a cell; None for the default.
-        missing: what a missing label is; None for mask, and remarks on cells that may mean more.
-        sample_weight: a column of row weights.
-    """
-
-    positive: str | None = None
-    encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto"
-    separator: str | None = None
-    missing: MissingPolicy | None = None
-    sample_weight: str | None = None
-
-    @property
-    def by_batches(self) -> bool:
-        """Whether rows have to be looked at, rather than the texts of each column apart."""
-        return self.missing in {"drop", "error"} or self.sample_weight is not None
 
 
 PLAIN = LabelSettings()

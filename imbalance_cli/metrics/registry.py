@@ -9,7 +9,7 @@ Shapes: R replicates.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imbalance_cli.metrics.scales import FISHER, ITSELF, LOG, LOG_ODDS, LOG_SHORTFALL, Scale
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from imbalance_cli.metrics.replicates import Terms
 
 TOP_SHARE = 0.01  # of lift_at_1_percent
 LIFT = dataclasses.replace(LOG, ends=(0.0, 1 / TOP_SHARE))
@@ -51,7 +50,7 @@ class MetricSpec:
     heading: str
     column: str
     meaning: str
-    compute: Callable[[Terms], torch.Tensor]
+    compute: Callable[[Any], torch.Tensor]  # of Terms, in replicates.py, which imports this
     title: str = ""
     digits: int = 3
     lower_is_better: bool = False

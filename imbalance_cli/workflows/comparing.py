@@ -40,13 +40,19 @@ from imbalance_cli.workflows.fitting import (
     train_networks,
     warn_of_flattery,
 )
-from imbalance_cli.workflows.networks import plan_networks, recipe_of, refuse_too_many, start_model
-from imbalance_cli.workflows.observing import Finish, Start, list_origins
+from imbalance_cli.workflows.held_out import HeldOut
+from imbalance_cli.workflows.networks import (
+    list_origins,
+    plan_networks,
+    recipe_of,
+    refuse_too_many,
+    start_model,
+)
+from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.peer import train_peer
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.saving import (
-    HeldOut,
     describe_data,
     describe_model,
     read_thresholds,

@@ -25,6 +25,7 @@ from imbalance_cli.machine.device import available_memory
 from imbalance_cli.report.names import list_names
 from imbalance_cli.run.directory import CONFIG, MAKES, PREDICTIONS, load_run, read_file
 from imbalance_cli.workflows.fitting import describe_flattery
+from imbalance_cli.workflows.held_out import SavedRun
 from imbalance_cli.workflows.own_intervals import evaluate_saved, with_own_intervals
 from imbalance_cli.workflows.predictions import LISTS
 from imbalance_cli.workflows.reporting import read_evaluation
@@ -37,43 +38,6 @@ if TYPE_CHECKING:
 
 BYTES_A_CELL = 400  # of a row and a label, while they are sorted and resampled
 SAME_ROWS = "the same data, split and seed: --set split.seed, data.test or data.part"
-
-
-@dataclasses.dataclass(frozen=True)
-class SavedRun:
-    """What a run said of its held-out rows, in the order of their numbers.
-
-    Attributes:
-        path: its directory, as given.
-        loss: the name of its loss.
-        evaluation: of these rows.
-        rows: (N,) their numbers in the table.
-        targets: (N, L), NaN where missing.
-        probabilities: (N, L); of a label that could not be learned 0.
-        decisions: (N, L) bool.
-        weights: (N,) sample weights, or None.
-        groups: (N,) the number of each row's group, or None.
-    """
-
-    path: str
-    loss: str
-    evaluation: Evaluation
-    rows: torch.Tensor
-    targets: torch.Tensor
-    probabilities: torch.Tensor
-    decisions: torch.Tensor
-    weights: torch.Tensor | None
-    groups: torch.Tensor | None
-
-    @property
-    def labels(self) -> list[str]:
-        """Their names."""
-        return [label.label for label in self.evaluation.labels]
-
-    @property
-    def learnable(self) -> list[bool]:
-        """Whether each label could be learned."""
-        return [label.learnable for label in self.evaluation.labels]
 
 
 def compare_runs(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.evaluation.curves import LabelCurves
-    from imbalance_cli.workflows.comparing_runs import SavedRun
+    from imbalance_cli.workflows.held_out import SavedRun
 
 MOST_DRAWN = 8  # labels that have figures
 ELSEWHERE = ("output",)  # sections that say where a run is, and not what it is

@@ -26,10 +26,11 @@ from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, Scores
 from imbalance_cli.weights.files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
-from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
-from imbalance_cli.workflows.observing import Finish, Start, list_origins
+from imbalance_cli.workflows.held_out import HeldOut
+from imbalance_cli.workflows.networks import list_origins, plan_networks, recipe_of, start_model
+from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.preparing import prepare
-from imbalance_cli.workflows.saving import HeldOut, describe_data, report_run
+from imbalance_cli.workflows.saving import describe_data, report_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,10 +34,11 @@ from imbalance_cli.network.sampling import (
 from imbalance_cli.network.training import Member
 from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.weights.pos_weight import Strategy, weigh
+from imbalance_cli.workflows.observing import Origin
 from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
@@ -327,3 +328,12 @@ def _bytes_of_a_batch(recipe: Recipe, prepared: Prepared, shape: Shape) -> int:
     batch = max(min(recipe.batch_size, rows), SCORING_ROWS) * shape.heads
     widths = [shape.inputs, *shape.hidden, shape.labels]
     return batch * sum(widths) * BYTES * KEPT_OF_A_LAYER
+
+
+def list_origins(plans: Iterable[tuple[str | None, Networks]]) -> tuple[Origin, ...]:
+    """Return where the members came from, (M,), of plans with the names of their candidates."""
+    return tuple(
+        Origin(candidate, fold, member.seed)
+        for candidate, plan in plans
+        for member, fold in zip(plan.members, plan.folds, strict=True)
+    )

@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from imbalance_cli.comparison import Comparison
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
-    from imbalance_cli.workflows.networks import Networks
 
 Command = Literal["fit", "compare", "evaluate"]
 
@@ -189,12 +188,3 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             observer.finished(finish)
-
-
-def list_origins(plans: Iterable[tuple[str | None, Networks]]) -> tuple[Origin, ...]:
-    """Return where the members came from, (M,), of plans with the names of their candidates."""
-    return tuple(
-        Origin(candidate, fold, member.seed)
-        for candidate, plan in plans
-        for member, fold in zip(plan.members, plan.folds, strict=True)
-    )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.comparison import Compared, Comparison
     from imbalance_cli.evaluation import Estimate, Evaluation, Interval
-    from imbalance_cli.workflows.comparing_runs import SavedRun
+    from imbalance_cli.workflows.held_out import SavedRun
 
 
 def evaluate_saved(runs: Sequence[SavedRun], comparison: Comparison) -> list[Evaluation]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.decisions.thresholds import Thresholds
     from imbalance_cli.progress import Tell
+    from imbalance_cli.workflows.held_out import HeldOut
     from imbalance_cli.workflows.preparing import Prepared
-    from imbalance_cli.workflows.saving import HeldOut
 
 
 def refuse_peer(config: Config, prepared: Prepared) -> None:

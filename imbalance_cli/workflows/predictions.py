@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imbalance_cli.progress import Tell
     from imbalance_cli.run.directory import RunDirectory
     from imbalance_cli.run.predictor import Predictor
-    from imbalance_cli.workflows.saving import HeldOut
+    from imbalance_cli.workflows.held_out import HeldOut
 
 CELLS_AT_ONCE = 2**20  # of lists, each of which takes some fifty bytes while it is written
 LISTS = ("positives", "decided", "probabilities")

@@ -5,7 +5,6 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import platform
 from typing import TYPE_CHECKING, Any
@@ -26,49 +25,11 @@ from imbalance_cli.workflows.predictions import write_predictions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from imbalance_cli.config import Config
     from imbalance_cli.progress import Tell
     from imbalance_cli.run.predictor import Predictor
-    from imbalance_cli.run.scored_rows import CalibratedRows, KeptRows
+    from imbalance_cli.workflows.held_out import HeldOut
     from imbalance_cli.workflows.preparing import Prepared
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldOut:
-    """Rows that a report is of.
-
-    Attributes:
-        part: test, valid or out_of_fold.
-        source: what they were read from.
-        rows: (N,) their numbers in the table.
-        scored: their targets and probabilities, (N, L) each.
-        weights: (N,) sample weights, or None.
-        groups: (N,) the number of each row's group, or None.
-    """
-
-    part: str
-    source: str
-    rows: NDArray[np.intp]
-    scored: CalibratedRows | KeptRows
-    weights: torch.Tensor | None = None
-    groups: torch.Tensor | None = None
-
-    @property
-    def targets(self) -> torch.Tensor:
-        """(N, L), NaN where missing."""
-        return self.scored.columns()[1]
-
-    @property
-    def probabilities(self) -> torch.Tensor:
-        """(N, L) float64."""
-        return self.scored.columns()[0]
-
-    @property
-    def scores(self) -> torch.Tensor | None:
-        """(N, L) float32 raw scores; None where a comparison did not keep them."""
-        return self.scored.raw()
 
 
 def report_run(  # noqa: PLR0913  what is written, and who is told

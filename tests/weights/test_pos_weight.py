@@ -143,8 +143,8 @@ def test_a_value_out_of_range_has_an_example(values: dict[str, float]) -> None:
         (
             LabelCounts("y", 5, 0, 95),
             (
-                "no negatives: its weight is 1; if blank means 0: --missing-labels negative, or "
-                "data.missing_labels: negative in a config"
+                "no negatives: its weight is 1; if blank means 0: data.missing_labels: negative "
+                "(imbtrain weights --missing-labels negative)"
             ),
         ),
         (LabelCounts("y", 5, 0), "no negatives: its weight is 1"),

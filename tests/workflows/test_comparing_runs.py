@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from imbalance_cli.workflows.comparing_runs import SavedRun
+    from imbalance_cli.workflows.held_out import SavedRun
 
 METRICS = compared_metrics()
 
