@@ -20,7 +20,7 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.labels import LabelSettings, count_sources
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.frames import FrameSource
-from imbalance_cli.weights.pos_weight import PosWeights, Strategy, weigh
+from imbalance_cli.weighting.pos_weight import PosWeights, Strategy, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from small_runs import LABELS, make_columns, succeed
 
 import imbalance_cli
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceError
-from imbalance_cli.weights.pos_weight import Strategy
+from imbalance_cli.weighting.pos_weight import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

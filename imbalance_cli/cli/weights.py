@@ -92,8 +92,8 @@ def weights(
     """Count positives and negatives per label and derive pos_weight."""
     from imbalance_cli.labels import add_counts, count_sources
     from imbalance_cli.readers.joined import open_counted
-    from imbalance_cli.weights.files import encode, read_counts
-    from imbalance_cli.weights.pos_weight import Strategy, weigh
+    from imbalance_cli.weighting.files import encode, read_counts
+    from imbalance_cli.weighting.pos_weight import Strategy, weigh
 
     chosen = _choose_format(output_format, output)
     if beta is not None and strategy != "effective":
@@ -138,7 +138,7 @@ def weights(
 
 
 def _choose_format(given: str | None, output: Path | None) -> str:
-    from imbalance_cli.weights.files import BINARY_FORMATS, FORMATS, format_of
+    from imbalance_cli.weighting.files import BINARY_FORMATS, FORMATS, format_of
 
     if output is None:
         chosen = given or default_format()

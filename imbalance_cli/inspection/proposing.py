@@ -145,7 +145,7 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     names = {column.name for column in found.columns} - {*found.label_columns, *refused}
     if names - idle - telling:
         idle |= telling
-    leaks = {leak.column: f"may be a leak: {leak.describe()}" for leak in found.leaks}
+    leaks = {c.column: f"may be a leak: {c.describe()}" for c in reversed(found.leaks)}
     reasons: dict[str, str] = {}
     for finding in found.findings:
         column = finding.column

@@ -316,11 +316,14 @@ def _refuse_mixture(
     if most == scan.known:
         return None
     notation = max(counts, key=lambda n: counts[n])
-    cells = [scan.examples.get(sort) for sort in ("number", "dotted", "ISO date")]
+    own = ("number", "dotted") if kind == "number" else ("ISO date",)
+    cells = [scan.examples.get(sort) for sort in own]
     cells += [fit.own_example or fit.example for fit in scan.fits.values()]
     candidates = pl.Series(list(dict.fromkeys(cell for cell in cells if cell)))
     read = _read_as(notation, candidates)
     others = candidates.filter(read.is_null())
+    if others.is_empty():
+        return None  # a few numbers among dates, or dates among numbers
     shown = ", ".join(map(show_cell, [*candidates.filter(read.is_not_null())[:1], *others]))
     return NotationChoice(
         kind=kind,

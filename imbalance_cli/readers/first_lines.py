@@ -61,7 +61,7 @@ def refuse_first_lines(
     if dialect.header is False:
         return
     below = [cells for _, cells in rows[1:]]
-    if width > 1 and all(len(cells) == width + 1 for cells in below):
+    if len(below) > 1 < width and all(len(cells) == width + 1 for cells in below):
         if all(is_missing(cells[-1]) for cells in below):
             raise SourceError(
                 f"{name}: each line ends with {delimiter!r} but the header, line {first_line}",
@@ -141,12 +141,12 @@ def _refuse_title(rows: Rows, others: Rows, dialect: Dialect, name: str) -> None
     marks = [m for m in COMMENT_MARKS if title[0].startswith(m) and dialect.comment is None]
     plain = [row for row in others if not row[1][0].startswith(tuple(marks))]
     width = len(plain[-1][1]) if plain else 1
-
-    def belongs(row: tuple[int, list[str]]) -> bool:
-        return len(row[1]) == width and not _is_padded(row[1])
-
-    tail = list(itertools.takewhile(belongs, reversed(plain)))[::-1]
-    is_ragged = not all(map(belongs, others if marks else others[:1]))
+    tail = list(itertools.takewhile(lambda row: len(row[1]) == width, reversed(plain)))[::-1]
+    tail = list(itertools.dropwhile(lambda row: _is_padded(row[1]), tail))
+    heads = others if marks else others[:1]
+    is_ragged = any(len(cells) != width for _, cells in heads) or _is_padded(others[0][1])
+    if not any(title):  # a header without names
+        return
     if width == 1 or len(tail) < 2 or not is_ragged:  # noqa: PLR2004  names and a row
         return
     (line, names), (_, cells) = tail[:2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from imbalance_cli.weights.pos_weight import PosWeights
+    from imbalance_cli.weighting.pos_weight import PosWeights
 
 BAR_WIDTH = 8
 BAR_DECADES = 4  # the bar is logarithmic, from 0.01 % (empty) to 100 % (full)

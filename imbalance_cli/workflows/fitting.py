@@ -24,7 +24,7 @@ from imbalance_cli.network.training import EpochResult, MemberResult
 from imbalance_cli.run.directory import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, Scores
-from imbalance_cli.weights.files import read_pos_weight
+from imbalance_cli.weighting.files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.held_out import HeldOut
 from imbalance_cli.workflows.networks import list_origins, plan_networks, recipe_of, start_model

@@ -33,7 +33,7 @@ from imbalance_cli.network.sampling import (
 )
 from imbalance_cli.network.training import Member
 from imbalance_cli.rows.stored import StoredRows
-from imbalance_cli.weights.pos_weight import Strategy, weigh
+from imbalance_cli.weighting.pos_weight import Strategy, weigh
 from imbalance_cli.workflows.observing import Origin
 from imbalance_cli.workflows.preparing import count_targets
 

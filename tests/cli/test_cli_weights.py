@@ -25,7 +25,7 @@ import zstandard
 
 from imbalance_cli.cli import console
 from imbalance_cli.cli.weights import weights as command
-from imbalance_cli.weights.files import BINARY_FORMATS, FORMATS
+from imbalance_cli.weighting.files import BINARY_FORMATS, FORMATS
 
 if TYPE_CHECKING:
     from conftest import CompareGolden, RunCommand, WriteFile
@@ -200,15 +200,15 @@ def test_merging_other_labels_names_both_files(imbtrain: RunCommand, write: Writ
         parts.append(write(f"{name}.json", imbtrain("weights", path, "--format", "json").out))
     done = imbtrain("weights", "--merge", *parts)
     assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(f"error: {parts[1]}: no label 'y_a', which {parts[0]} has\n")
+    assert done.err.startswith(f"error: {parts[1]}: no label 'y_a', which {parts[0]} has [IMB204]\n")
 
 
 def test_one_sided_labels_are_warned_of(imbtrain: RunCommand, write: WriteFile) -> None:
     done = imbtrain("weights", write("a.csv", "y_a,y_b\n0,1\n0,1\n"))
     assert done.code == 0
     assert done.err.splitlines() == [
-        "warning: label 'y_a' has no positives: its weight is 1",
-        "warning: label 'y_b' has no negatives: its weight is 1",
+        "warning: label 'y_a' has no positives: its weight is 1 [IMB121]",
+        "warning: label 'y_b' has no negatives: its weight is 1 [IMB121]",
     ]
     assert [line.split(",")[-1] for line in done.out.decode().splitlines()[1:]] == ["1.0", "1.0"]
 
@@ -270,7 +270,7 @@ def test_outputs_that_cannot_be_written_leave_nothing(
     ):
         done = imbtrain("weights", path, "-o", output)
         assert (done.code, done.out) == (2, b"")
-        assert done.err.splitlines()[0] == f"error: {output}: {problem}"
+        assert done.err.splitlines()[0] == f"error: {output}: {problem} [IMB212]"
     done = imbtrain("weights", path, "--format", "table", "-o", tmp_path / "w.csv")
     assert done.err.startswith(f"error: {tmp_path / 'w.csv'}: a table is drawn on stdout only\n")
     assert sorted(tmp_path.rglob("*")) == before
@@ -299,7 +299,7 @@ def test_binary_on_a_terminal_is_refused(
     done = imbtrain("weights", write("a.csv", TABLE), "--format", file_format)
     assert (done.code, done.out) == (2, b"")
     assert done.err == (
-        f"error: --format {file_format} is binary, and stdout is a terminal\n"
+        f"error: --format {file_format} is binary, and stdout is a terminal [IMB212]\n"
         f"hint: -o weights.{file_format}, or redirect stdout\n"
     )
 
@@ -498,5 +498,5 @@ def test_a_row_that_outweighs_the_others_is_told(
     assert outcome.code == 0
     assert outcome.err == (
         "warning: column 'w': one row of 1,000 has 100 % of all sample weight (10,000,000): what "
-        "is counted, learned and measured depends on that row\n"
+        "is counted, learned and measured depends on that row [IMB114]\n"
     )

@@ -29,7 +29,7 @@ from imbalance_cli.losses.family import (
     stack_losses,
     weighted_bce,
 )
-from imbalance_cli.weights.pos_weight import Strategy, pos_weight
+from imbalance_cli.weighting.pos_weight import Strategy, pos_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

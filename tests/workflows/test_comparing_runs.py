@@ -153,13 +153,13 @@ def test_the_table_is_drawn_label_by_label(
 ) -> None:
     lines = draw(*runs, monkeypatch=monkeypatch)
     text = "\n".join(lines)
-    assert "average precision a label" in text
+    assert "average precision per label" in text
     places = [text.index(label) for label in LABELS]
     assert places == sorted(places)
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in text
     by_f1 = draw(*runs, "--sort", "f1", monkeypatch=monkeypatch)
-    assert "F1 a label" in "\n".join(by_f1)
+    assert "F1 per label" in "\n".join(by_f1)
     by_name = "\n".join(draw(*runs, "--sort", "label", monkeypatch=monkeypatch))
     places = [by_name.index(label) for label in sorted(LABELS)]
     assert places == sorted(places)
@@ -382,7 +382,7 @@ def test_a_label_that_one_run_did_not_learn_is_left_out(
     (copied / "run.json").write_bytes(artifacts._to_json(document))
     change_predictions(copied, lambda frame: frame)
     outcome = succeed("report", runs[0], copied, "--format", "json")
-    assert "warning: not learned by every run, and so left out: y_rare\n" in outcome.err
+    assert "warning: not learned by every run, and so left out: y_rare [IMB119]\n" in outcome.err
     assert outcome.document["runs"][0]["labels"][2]["metrics"]["f1"]["value"] is None
 
 

@@ -24,7 +24,7 @@ from imbalance_cli.labels import Counts, LabelCounts, list_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from imbalance_cli.weights.pos_weight import PosWeights
+    from imbalance_cli.weighting.pos_weight import PosWeights
 
 Weights: TypeAlias = "tuple[list[str] | None, list[float]]"
 """Label names, where the format has them, and one weight a label."""

@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from imbalance_cli.cli.weights import weights as command
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.labels import Counts, LabelCounts
-from imbalance_cli.weights.pos_weight import STRATEGIES, Strategy, pos_weight, weigh
+from imbalance_cli.weighting.pos_weight import STRATEGIES, Strategy, pos_weight, weigh
 
 COUNTS = st.builds(
     LabelCounts, st.just("y"), st.integers(1, 10**12), st.integers(1, 10**12), st.integers(0, 9)

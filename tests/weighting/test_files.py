@@ -20,14 +20,14 @@ from safetensors.torch import load as load_safetensors
 
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.labels import Counts, LabelCounts
-from imbalance_cli.weights.files import (
+from imbalance_cli.weighting.files import (
     BINARY_FORMATS,
     FORMATS,
     encode,
     read_counts,
     read_pos_weight,
 )
-from imbalance_cli.weights.pos_weight import PosWeights, Strategy, weigh
+from imbalance_cli.weighting.pos_weight import PosWeights, Strategy, weigh
 
 if TYPE_CHECKING:
     from pathlib import Path
