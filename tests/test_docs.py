@@ -146,3 +146,13 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_every_page_is_in_the_site() -> None:
     nav = (ROOT / "mkdocs.yml").read_text().partition("nav:")[2].split()
     assert sorted(name for name in nav if name != "-") == sorted(set(PAGES) - {"README.md"})
+
+
+def test_the_map_names_what_is_there() -> None:
+    text = PAGES["architecture.md"].read_text()
+    package = ROOT / "imbalance_cli"
+    named = re.findall(r"`(?:imbalance_cli/)?([a-z_]+/(?:[a-z_]+\.py)?|[a-z_]+\.py)`", text)
+    assert len(named) > 40
+    assert [path for path in named if not (package / path).exists()] == []
+    rooms = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    assert rooms == {path.removesuffix("/") for path in named if path.endswith("/")}

@@ -200,7 +200,8 @@ def test_merging_other_labels_names_both_files(imbtrain: RunCommand, write: Writ
         parts.append(write(f"{name}.json", imbtrain("weights", path, "--format", "json").out))
     done = imbtrain("weights", "--merge", *parts)
     assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(f"error: {parts[1]}: no label 'y_a', which {parts[0]} has [IMB204]\n")
+    problem = f"{parts[1]}: no label 'y_a', which {parts[0]} has"
+    assert done.err.startswith(f"error: {problem} [IMB204]\n")
 
 
 def test_one_sided_labels_are_warned_of(imbtrain: RunCommand, write: WriteFile) -> None:
@@ -272,7 +273,9 @@ def test_outputs_that_cannot_be_written_leave_nothing(
         assert (done.code, done.out) == (2, b"")
         assert done.err.splitlines()[0] == f"error: {output}: {problem} [IMB212]"
     done = imbtrain("weights", path, "--format", "table", "-o", tmp_path / "w.csv")
-    assert done.err.startswith(f"error: {tmp_path / 'w.csv'}: a table is drawn on stdout only\n")
+    assert done.err.startswith(
+        f"error: {tmp_path / 'w.csv'}: a table is drawn on stdout only [IMB212]\n"
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 
