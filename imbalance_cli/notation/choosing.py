@@ -116,7 +116,6 @@ def _choose(
     column: str, scan: NotationScan, settings: NotationSettings, decimals: set[str | None]
 ) -> NotationChoice:
     missing = settings.missing_of(column)
-    as_given = NotationChoice(Notation(missing=missing)) if missing else NotationChoice()
     if column in settings.categories:
         return NotationChoice(Notation("category", missing=missing))
     if column in settings.date_formats:
@@ -128,18 +127,14 @@ def _choose(
         or _choose_date(column, scan)
         or _find_words(column, scan)
         or _note_digits(column, scan)
+        or NotationChoice()
     )
-    if choice is None:
-        return as_given
-    if choice.notation is None:
-        return (
-            choice
-            if choice.problem or not missing
-            else dataclasses.replace(choice, notation=Notation(missing=missing))
-        )
-    return dataclasses.replace(
-        choice, notation=dataclasses.replace(choice.notation, missing=missing)
-    )
+    if choice.problem is not None:
+        return choice
+    notation = choice.notation or (Notation() if missing else None)
+    if notation is not None:
+        notation = dataclasses.replace(notation, missing=missing)
+    return dataclasses.replace(choice, notation=notation)
 
 
 def _cells_read(scan: NotationScan, notation: Notation) -> int:
@@ -205,7 +200,7 @@ def _refuse_units(column: str, scan: NotationScan) -> NotationChoice | None:
     units = {unit: count for unit, count in scan.units.items() if unit}
     if not units or not scan.has_many_values:
         return None
-    bare = scan.known - sum(scan.units.values())
+    bare = scan.known - sum(units.values())
     if len(units) == 1 and not bare:
         return None
     shown = [f"{count:,} in {unit!r}" for unit, count in units.items()]
@@ -228,7 +223,7 @@ def _number_choice(column: str, scan: NotationScan, notation: Notation) -> Notat
     example = scan.fits[notation].example if notation in scan.fits else scan.examples["dotted"]
     value = notation.read(pl.Series([example]))[0][0]
     keys = ", ".join(f"data.{key}: {mark!r}" for key, mark in settings.items())
-    unit = next(iter(scan.units), "")
+    unit = next(filter(None, scan.units), "")
     return NotationChoice(
         dataclasses.replace(notation, unit=unit),
         note=f"{column!r} is read as numbers{' with ' if words else ''}{' and '.join(words)}, "

@@ -143,11 +143,10 @@ def _refuse_title(rows: Rows, others: Rows, dialect: Dialect, name: str) -> None
     width = len(plain[-1][1]) if plain else 1
     tail = list(itertools.takewhile(lambda row: len(row[1]) == width, reversed(plain)))[::-1]
     tail = list(itertools.dropwhile(lambda row: _is_padded(row[1]), tail))
-    heads = others if marks else others[:1]
-    is_ragged = any(len(cells) != width for _, cells in heads) or _is_padded(others[0][1])
-    if not any(title):  # a header without names
+    if width == 1 or len(tail) < 2 or not any(title):  # noqa: PLR2004  names and a row
         return
-    if width == 1 or len(tail) < 2 or not is_ragged:  # noqa: PLR2004  names and a row
+    heads = others if marks else others[:1]
+    if all(len(cells) == width for _, cells in heads) and not _is_padded(others[0][1]):
         return
     (line, names), (_, cells) = tail[:2]
     if any(map(is_number, names)) or not any(map(is_number, cells)):
