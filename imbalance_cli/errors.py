@@ -115,6 +115,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean {matches[0]!r}?" if matches else None
 
 
+def escape_name(name: str) -> str:
+    """Return a name or a sentence on one line, what cannot be printed as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )
+
+
 def shorten(text: str, longest: int) -> str:
     """Return the text, its end replaced by ... where it is longer than `longest`."""
     return text if len(text) <= longest else text[: longest - 3] + "..."

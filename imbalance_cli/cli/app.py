@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.weights import weights
 from imbalance_cli.codes import ERRORS, with_code
-from imbalance_cli.errors import ImbtrainError, shorten
+from imbalance_cli.errors import ImbtrainError, escape_name, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
         return _fail(closed, given)
     streams = sys.stdout, sys.stderr
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what an encoding lacks; results are bytes
     _let_threads_sleep()
     interrupts = _Interrupts()
     refuse_half_loaded_libraries()
@@ -193,9 +197,9 @@ def _fail(failure: _Failure, given: Sequence[str]) -> int:
             **extra,
         )
         return failure.exit_code
-    sys.stderr.write(f"{shown}error: {with_code(message, failure.code)}\n")
+    sys.stderr.write(f"{shown}error: {with_code(escape_name(message), failure.code)}\n")
     if failure.hint:
-        sys.stderr.write(f"hint: {failure.hint}\n")
+        sys.stderr.write(f"hint: {escape_name(failure.hint)}\n")
     return failure.exit_code
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.codes import code_of, with_code
-from imbalance_cli.errors import explain_write
+from imbalance_cli.errors import escape_name, explain_write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,12 +24,12 @@ def default_format() -> str:
 
 def warn(message: str) -> None:
     """Write a warning to stderr."""
-    sys.stderr.write(f"warning: {with_code(message, code_of(message))}\n")
+    sys.stderr.write(f"warning: {with_code(escape_name(message), code_of(message))}\n")
 
 
 def note(message: str) -> None:
     """Write what was done to stderr."""
-    sys.stderr.write(f"note: {message}\n")
+    sys.stderr.write(f"note: {escape_name(message)}\n")
 
 
 def write_result(content: bytes, output: Path | None) -> None:

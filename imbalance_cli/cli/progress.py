@@ -13,6 +13,7 @@ from imbalance_cli.cli.console import note, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.codes import code_of, with_code
+from imbalance_cli.errors import escape_name
 
 if TYPE_CHECKING:
     from imbalance_cli.network.training import EpochResult
@@ -159,12 +160,12 @@ class BarProgress(QuietProgress):
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
-        shown = with_code(sentence, code_of(sentence))
+        shown = with_code(escape_name(sentence), code_of(sentence))
         self._progress.console.print(f"warning: {shown}", soft_wrap=True)
 
     def noted(self, sentence: str) -> None:
         """Write a note above the bar."""
-        self._progress.console.print(f"note: {sentence}", soft_wrap=True)
+        self._progress.console.print(f"note: {escape_name(sentence)}", soft_wrap=True)
 
 
 def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress | EventLog:

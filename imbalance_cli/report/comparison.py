@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.report.encoding import encode_document, encode_rows
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _by_label(comparison: Comparison) -> Table:
         if _height(best.labels[i].metrics) <= _height(label.metrics):
             best = baseline
         table.add_row(
-            label.label + ("" if label.learnable else " (not learned)"),
+            escape_name(label.label) + ("" if label.learnable else " (not learned)"),
             f"{label.positives:,}",
             show_value(own),
             UNDEFINED if own.value is None else best.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from imbalance_cli.report.names import escape_name
+from imbalance_cli.errors import escape_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,10 +6,11 @@ import dataclasses
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.report.figures import Matrix, Ranking
 from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.label_table import write_breakable, write_table
-from imbalance_cli.report.names import escape_name, show_name
+from imbalance_cli.report.names import show_name
 from imbalance_cli.report.page_template import render_page
 from imbalance_cli.report.peer_rows import HEADINGS as PEER_HEADINGS
 from imbalance_cli.report.peer_rows import list_peer_rows

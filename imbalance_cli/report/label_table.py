@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.chance import is_no_better_than_chance
-from imbalance_cli.report.names import escape_name
 from imbalance_cli.report.wording import (
     UNDEFINED,
     show_interval,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import shorten
+from imbalance_cli.errors import escape_name, shorten
 from imbalance_cli.report.wording import join_words
 
 if TYPE_CHECKING:
@@ -14,14 +14,6 @@ LONGEST = 60  # characters of a name in a sentence
 LINES = 3  # of a name in a table
 WORD_ENDS = frozenset(" _-./:;,")  # after which a name may be cut
 ELLIPSIS = "…"
-
-
-def escape_name(name: str) -> str:
-    """Return a name on one line, what cannot be printed as an escape."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in name
-    )
 
 
 def show_name(name: str, longest: int = LONGEST) -> str:

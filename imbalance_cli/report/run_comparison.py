@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.metrics import METRIC_SPECS, compared_metrics
 from imbalance_cli.report.comparison import (
     DIFFERENCE,
@@ -159,7 +160,7 @@ def _draw_labels(comparison: Comparison, metric: str, shown: Sequence[int]) -> T
             compared = label.metrics[metric]
             ends = (compared.low, compared.high)
             interval = "-".join(f"{end:.2f}" for end in ends if end is not None)
-            name = label.label + ("" if label.learnable else " (not learned)")
+            name = escape_name(label.label) + ("" if label.learnable else " (not learned)")
             table.add_row(
                 fold_name(name, NAMES) if is_first else "",
                 fold_name(run.name, NAMES),

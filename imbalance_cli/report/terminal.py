@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.bars import Scale
 from imbalance_cli.report.label_columns import (
@@ -16,7 +17,7 @@ from imbalance_cli.report.label_columns import (
     room_for_names,
     show_number,
 )
-from imbalance_cli.report.names import cell_width, escape_name, fold_name, show_name
+from imbalance_cli.report.names import cell_width, fold_name, show_name
 from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.report.wording import name_rows

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from imbalance_cli.errors import escape_name
+
 if TYPE_CHECKING:
     from imbalance_cli.weighting.pos_weight import PosWeights
 
@@ -19,7 +21,7 @@ def draw_weights(weights: PosWeights) -> Table:
     """Return a table with one row a label: counts, a prevalence bar, the weight and its shift."""
     source = weights.source if isinstance(weights.source, str) else ", ".join(weights.source)
     table = Table(
-        title=f"{source}: {weights.rows:,} rows",
+        title=f"{escape_name(source)}: {weights.rows:,} rows",
         caption=f"weight: pos_weight by {weights.strategy.name}; bar: log scale, 0.01 % to 100 %; "
         "shift: log(weight), which training adds to the log-odds",
         title_justify="left",
@@ -38,7 +40,7 @@ def draw_weights(weights: PosWeights) -> Table:
     for label in weights.labels:
         counts = label.counts
         table.add_row(
-            counts.label,
+            escape_name(counts.label),
             f"{counts.positives:,}",
             f"{counts.negatives:,}",
             f"{counts.missing:,}" if counts.missing else "-",

@@ -12,17 +12,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from small_runs import run_command
 
 import imbalance_cli.labels
 from imbalance_cli import __version__
 from imbalance_cli.cli.app import app, main
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import RunCommand, WriteFile
 
 IMBTRAIN = [sys.executable, "-m", "imbalance_cli"]
@@ -388,3 +388,29 @@ def test_threads_that_wait_sleep_soon_unless_somebody_says_otherwise(
         monkeypatch.setenv(name, value)
     assert main(["--version"]) == 0
     assert os.environ.get("GOMP_SPINCOUNT") == expected
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_an_encoding_lacks_is_replaced(encoding: str) -> None:
+    data = Path(__file__).parents[2] / "data" / "flights.csv"
+    command = [sys.executable, "-m", "imbalance_cli", "weights", data, "--labels", "cancelled"]
+    done = subprocess.run(
+        [*command, "--format", "table"],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert b"5.05 % ??????" in done.stdout
+    assert not done.stderr
+
+
+def test_names_cannot_write_to_the_terminal(write: WriteFile) -> None:
+    path = write("t.csv", "y\x1b[31m,z\x07\n1,2\n1,1\n")
+    table = run_command("weights", path, "--labels", "y*", "--format", "table")
+    failed = run_command("weights", path, "--labels", "a")
+    for text in (table.text, table.err, failed.err):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+    assert "y\\x1b[31m" in table.text
+    assert "y\\x1b[31m" in table.err
+    assert "z\\x07" in failed.err

@@ -12,9 +12,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.report import comparison_page
 from imbalance_cli.report.html import to_html
-from imbalance_cli.report.names import escape_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
