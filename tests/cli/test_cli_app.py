@@ -311,7 +311,7 @@ def run_in_shell(command: str, path: str | Path) -> subprocess.CompletedProcess[
 def test_a_full_disk_is_said_in_one_line(write: WriteFile) -> None:
     done = run_in_shell('"$1" > /dev/full', write("a.csv", "y\n1\n0\n"))
     assert done.returncode == 2
-    assert done.stderr == "error: stdout: cannot be written: No space left on device\n"
+    assert done.stderr == "error: stdout: cannot be written: No space left on device [IMB212]\n"
 
 
 def test_closed_streams_are_said_in_one_line(write: WriteFile) -> None:
@@ -319,7 +319,7 @@ def test_closed_streams_are_said_in_one_line(write: WriteFile) -> None:
     done = run_in_shell('"$1" >&-', path)
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: stdout is closed")
     done = run_in_shell("- <&-", path)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: stdin is closed")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: stdin is closed [IMB202]")
 
 
 def test_a_command_may_return_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +392,7 @@ def test_threads_that_wait_sleep_soon_unless_somebody_says_otherwise(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_an_encoding_lacks_is_replaced(encoding: str) -> None:
-    data = Path(__file__).parents[2] / "data" / "flights.csv"
+    data = str(Path(__file__).parents[2] / "data" / "flights.csv")
     command = [sys.executable, "-m", "imbalance_cli", "weights", data, "--labels", "cancelled"]
     done = subprocess.run(
         [*command, "--format", "table"],

@@ -712,7 +712,7 @@ def test_full_disk_on_stdout(config: Path, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err.decode().splitlines() == [
-        "error: stdout: cannot be written: No space left on device"
+        "error: stdout: cannot be written: No space left on device [IMB212]"
     ]
 
 

@@ -265,7 +265,7 @@ def test_full_disk(multi_run: FittedRun, rows: Path) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123  a device
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2
-    assert done.stderr == b"error: stdout: cannot be written: No space left on device\n"
+    assert done.stderr == b"error: stdout: cannot be written: No space left on device [IMB212]\n"
 
 
 def test_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -348,12 +348,13 @@ def share_of_groups(
 def test_groups_leave_every_label_near_its_share(
     groups: int, labels: int, seed: int, spread: float
 ) -> None:
-    """Off by no more than the largest group of the label, in parts as in folds."""
+    """Off by no more than the largest group, of the label or of all, in parts as in folds."""
     numbers, targets, largest = share_of_groups(groups, labels, seed, spread)
     split = cut(targets, SplitSection(seed=seed), groups=numbers)
     total = targets.sum(axis=0)
     for part, share in zip(parts(split), (0.7, 0.15, 0.15), strict=True):
-        assert abs(len(part) / len(targets) - share) < 0.03
+        of_rows = np.bincount(numbers).max() / len(numbers)
+        assert abs(len(part) / len(targets) - share) < 0.02 + of_rows
         off = np.abs(targets[part].sum(axis=0) / total - share)
         assert (off <= 0.02 + largest).all()
     again = cut(targets, SplitSection(seed=seed), groups=numbers)
