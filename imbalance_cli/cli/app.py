@@ -82,13 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
         return _fail(closed, given)
     streams = sys.stdout, sys.stderr
-    for stream in streams:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what an encoding lacks; results are bytes
     _let_threads_sleep()
     interrupts = _Interrupts()
     refuse_half_loaded_libraries()
     try:
+        for stream in streams:
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # what an encoding lacks; results are bytes
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # Typer exits on a broken pipe, with wrapped streams

@@ -145,7 +145,8 @@ def test_a_test_part_of_few_groups_is_told(tmp_path: Path) -> None:
     [told] = [line for line in run.outcome.err.splitlines() if "say little of other groups" in line]
     assert told.startswith("warning: the test part is of ")
     assert told.endswith(
-        " of city: its numbers say little of other groups, and have no interval, which takes 5 [IMB105]"
+        " of city: its numbers say little of other groups, and have no interval, which takes 5 "
+        "[IMB105]"
     )
     text = succeed("report", run.path, "--format", "table").text
     assert "Too few groups for an interval (fewer than 5 have a positive" in " ".join(text.split())
