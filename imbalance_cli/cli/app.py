@@ -30,6 +30,7 @@ from imbalance_cli.errors import ImbtrainError, escape_name, shorten
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+UTF_8 = frozenset({"utf-8", "utf8"})
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 LONGEST_MESSAGE = 4_000  # characters, whatever the names of columns are
 
@@ -87,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refuse_half_loaded_libraries()
     try:
         for stream in streams:
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # what an encoding lacks; results are bytes
+            if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in UTF_8:
+                stream.reconfigure(errors="replace")  # what it lacks; results are bytes
         code = app(args=given, prog_name="imbtrain", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # Typer exits on a broken pipe, with wrapped streams
