@@ -39,7 +39,7 @@ help-text: $(VENV)/.dev
 	$(BIN)/cog -r -p "import subprocess, sys" $(GENERATED)
 
 $(VENV)/.docs: $(VENV)/.package
-	$(PIP) install --quiet --constraint constraints.txt '.[docs]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 docs: $(VENV)/.docs
