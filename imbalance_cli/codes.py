@@ -48,14 +48,14 @@ def with_code(sentence: str, code: str | None) -> str:
 WARNINGS = {
     "IMB101": Code(
         "a feature is called like a label",
-        "A column called y, label, target or y_* is used as a feature. If it is a label, it tells "
-        "the others, and the numbers are too good.",
+        "A column called y, label, target or y_* is used as a feature. If it is a label, it "
+        "gives the others away, and the numbers are too good.",
         "Name it in data.labels, or in data.exclude.",
     ),
     "IMB102": Code(
         "a feature is called like an id",
-        "It holds another whole number in every row, so that nothing can be learned from it but "
-        "the order of the rows.",
+        "It holds a different whole number in every row, so that nothing can be learned from it "
+        "but the order of the rows.",
         "Name it in data.exclude.",
     ),
     "IMB103": Code(
@@ -67,7 +67,7 @@ WARNINGS = {
     "IMB104": Code(
         "a label has very different prevalences in the parts",
         "What was chosen on the validation rows, or learned from the training rows, may not suit "
-        "the test rows. With data.time this is how the world changes.",
+        "the test rows. With data.time this is change over time.",
         "Check the split; with data.time read the numbers as those of later rows.",
     ),
     "IMB105": Code(
@@ -139,7 +139,7 @@ WARNINGS = {
     ),
     "IMB117": Code(
         "classes or tags that are unknown from training",
-        "Their rows count as negatives of all labels.",
+        "Rows of an unknown class count as negatives of all labels; an unknown tag is ignored.",
         "Train with them, if they are to be predicted.",
     ),
     "IMB118": Code(
@@ -175,7 +175,10 @@ ERRORS = {
     "ConfigError": ("IMB201", "The YAML, a key in it, or a --set cannot be used."),
     "SourceError": ("IMB202", "A file, stream or array cannot be read as a table."),
     "NoRowsError": ("IMB203", "A table has columns and no rows."),
-    "LabelError": ("IMB204", "No label was found, or a label has a cell that is none."),
+    "LabelError": (
+        "IMB204",
+        "No label was found, or a cell of a label is neither 1, 0 nor missing.",
+    ),
     "WeightsError": ("IMB205", "A weighting strategy or a weights file cannot be used."),
     "SplitError": ("IMB206", "The rows cannot be split as asked."),
     "FeatureError": ("IMB207", "A column cannot be made into a feature."),

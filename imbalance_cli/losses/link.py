@@ -1,6 +1,6 @@
 """The inverse link: from the logits of any loss of the family to probabilities, and back.
 
-Shapes: as in losses.py; logits are (..., L), and a loss's parameters broadcast to them.
+Shapes: as in family.py; logits are (..., L), and a loss's parameters broadcast to them.
 
 The probability that a logit stands for is the one at which the expected loss
 eta * L(z, 1) + (1 - eta) * L(z, 0) is least there:

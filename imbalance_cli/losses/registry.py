@@ -1,6 +1,6 @@
 """The losses: one LossSpec each, which is all that the config, its help and `compare` know of one.
 
-To add a loss that is a point of the family (losses.py), call `register_loss`. Its schema, the keys
+To add a loss that is a point of the family (family.py), call `register_loss`. Its schema, the keys
 that go with it, which corrections would count the imbalance twice, its place in `compare` and its
 inverse link follow. Nothing is imported here: the help of every command reads it.
 

@@ -5,7 +5,7 @@ label makes logits and targets (N, 1).
 
 The forms that fail live here and nowhere else. p = sigmoid(z) is 1 in float32 from z = 17 on, and
 0 from z = -89 down: log(1 - p) and log(p) are infinite there, 0 times infinity is nan, and a p that
-is clamped away from 0 and 1 has no slope. losses.py takes its logarithms from the logit instead.
+is clamped away from 0 and 1 has no slope. family.py takes its logarithms from the logit instead.
 
 A cell is *wrong* where y = 1 and z < 0, or y = 0 and z > 0. A gradient of 0 is harmless on the
 right side; on the wrong one it is what stops learning.
