@@ -24,7 +24,12 @@ def default_format() -> str:
 
 def warn(message: str) -> None:
     """Write a warning to stderr."""
-    sys.stderr.write(f"warning: {with_code(escape_name(message), code_of(message))}\n")
+    sys.stderr.write(f"{show_warning(message)}\n")
+
+
+def show_warning(message: str) -> str:
+    """Return a warning as a line."""
+    return f"warning: {with_code(escape_name(message), code_of(message))}"
 
 
 def note(message: str) -> None:

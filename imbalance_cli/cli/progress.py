@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from imbalance_cli.cli.console import note, warn
+from imbalance_cli.cli.console import note, show_warning, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
-from imbalance_cli.codes import code_of, with_code
 from imbalance_cli.errors import escape_name
 
 if TYPE_CHECKING:
@@ -160,8 +159,7 @@ class BarProgress(QuietProgress):
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
-        shown = with_code(escape_name(sentence), code_of(sentence))
-        self._progress.console.print(f"warning: {shown}", soft_wrap=True)
+        self._progress.console.print(show_warning(sentence), soft_wrap=True)
 
     def noted(self, sentence: str) -> None:
         """Write a note above the bar."""

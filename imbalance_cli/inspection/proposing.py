@@ -60,6 +60,7 @@ def propose_config(
     for key, column in roles.items():
         _check_role(key, column, found)
     exclude = _list_excluded(found)
+    written = [c for c in found.columns if c.settings and c.name not in exclude]
     return Proposal(
         source=path,
         about=_describe(path, found, exclude),
@@ -67,8 +68,8 @@ def propose_config(
         if targets_file is not None
         else {column: _describe_label(column, found) for column in found.label_columns},
         exclude={column: why for column, why in exclude.items() if column not in roles.values()},
-        settings=_list_settings(settings, found) | _list_notations(found, exclude) | dict(given),
-        remarks=_list_remarks(found, exclude),
+        settings=_list_settings(settings, found) | _list_notations(written) | dict(given),
+        remarks=_list_remarks(found, written),
         suggested={
             "group": _first(_list_groups(found, exclude)),
             "time": _first(_list_times(found.columns)),
@@ -163,9 +164,9 @@ def _is_name_of_a_row(column: Column) -> bool:
     return "categories" in column.settings and 2 * column.distinct > column.known
 
 
-def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, Any]:
+def _list_notations(columns: Sequence[Column]) -> dict[str, Any]:
     """Return the keys of `data` that say how columns are written; columns that differ need none."""
-    settings = [c.settings for c in found.columns if c.settings and c.name not in exclude]
+    settings = [column.settings for column in columns]
     merged: dict[str, Any] = {}
     for key in ("decimal", "thousands"):
         values = {given[key] for given in settings if key in given}
@@ -175,8 +176,8 @@ def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, 
         merged.clear()
     words = {
         column.name: list(column.settings["missing_values"])
-        for column in found.columns
-        if "missing_values" in column.settings and column.name not in exclude
+        for column in columns
+        if "missing_values" in column.settings
     }
     distinct = list(dict.fromkeys(word for given in words.values() for word in given))
     # what is a word of one column may be a name in another
@@ -188,13 +189,13 @@ def _list_notations(found: Inspection, exclude: Mapping[str, str]) -> dict[str, 
     return merged | ({"date_format": formats} if formats else {})
 
 
-def _list_remarks(found: Inspection, exclude: Mapping[str, str]) -> dict[str, str]:
+def _list_remarks(found: Inspection, columns: Sequence[Column]) -> dict[str, str]:
     """Return why some keys of `data` are there."""
     told = {
         key: [
             f"{c.name}: {c.problem or c.note}"
-            for c in found.columns
-            if key in c.settings and c.name not in exclude and (c.problem or c.note)
+            for c in columns
+            if key in c.settings and (c.problem or c.note)
         ]
         for key in ("missing_values", "categories")
     }

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.features import FeatureCounts, FeatureScan, Preprocessing, fit_preprocessing
+from imbalance_cli.features import (
+    Drift,
+    FeatureCounts,
+    FeatureScan,
+    Preprocessing,
+    fit_preprocessing,
+)
 from imbalance_cli.leaks import (
     Duplicates,
     Leak,
@@ -132,8 +138,7 @@ def _list_shifts(preprocessing: Preprocessing, table: Table) -> list[str]:
     """Return a sentence for each feature of some rows that is unlike that of training."""
     counts = FeatureCounts()
     preprocessing.transform(table, counts)
-    found = sorted(preprocessing.drift(counts), key=lambda drift: -(drift.psi or 0))
-    return [f"{drift.column}: {drift.problem}" for drift in found if drift.problem is not None]
+    return Drift(table.frame.height, preprocessing.drift(counts), []).sentences()
 
 
 def _step(rows: int) -> int:
