@@ -27,7 +27,7 @@ from imbalance_cli.features import FeatureRows
 from imbalance_cli.losses.family import weighted_bce
 from imbalance_cli.network.model import Shape, build_model
 from imbalance_cli.network.recipes import choose_recipe
-from imbalance_cli.network.training import Member, train
+from imbalance_cli.network.training import Member, Training
 from imbalance_cli.rows.dataset import Dataset
 
 FEATURES, LABELS, HIDDEN, BATCH, EPOCHS = 64, 8, 256, 1024, 2
@@ -59,7 +59,7 @@ def seconds_to_train(rows: Dataset, seeds: list[int]) -> float:
     recipe = choose_recipe(config, rows=len(rows), numbers=FEATURES, labels=LABELS)
     recipe = dataclasses.replace(recipe, epochs=EPOCHS, batch_size=BATCH, patience=None)
     began = time.perf_counter()
-    for _ in train(model, rows, members, recipe):
+    for _ in Training(model, rows, members, recipe):
         pass
     return time.perf_counter() - began
 

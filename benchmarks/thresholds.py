@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import math
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
@@ -31,7 +30,7 @@ from imbalance_cli.config import Config, ThresholdsSection, resolve_weighting
 from imbalance_cli.decisions.thresholds import choose_thresholds
 from imbalance_cli.errors import ImbtrainError
 from imbalance_cli.metrics import Confusion
-from imbalance_cli.run.directory import RunDirectory
+from imbalance_cli.network.processes import train_on_cores
 from imbalance_cli.run.scored_rows import CalibratedRows
 from imbalance_cli.workflows import fitting
 from imbalance_cli.workflows.deciding import decide
@@ -66,18 +65,8 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
     recipe = recipe_of(config, prepared)
     networks = plan_networks(config, recipe, prepared)
     model = start_model(recipe, prepared, [networks], seed)
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Path(folder) / "run")
-        run.start()
-        fitting.train_networks(
-            model,
-            prepared,
-            networks.members,
-            recipe,
-            checkpoint_every=1,
-            run=run,
-            observer=Observers(()),
-        )
+    for _ in train_on_cores(model, prepared.rows, networks.members, recipe):
+        pass
     predictor = fitting.make_predictor(model, prepared, networks, config)
     scores = fitting.score_held_out(predictor, prepared, networks)
     known = prepared.targets.take(prepared.held_out)

@@ -168,6 +168,12 @@ WARNINGS = {
         "TensorBoard or MLflow could not be written to. Training goes on without it.",
         "See the message of the tracker.",
     ),
+    "IMB123": Code(
+        "a damaged checkpoint",
+        "It was cut short or changed after it was written. Training goes on from the one before, "
+        "and comes to the same model.",
+        "None is needed; look after the disk.",
+    ),
 }
 """Of warnings, in the order of docs/warnings.md."""
 

@@ -10,6 +10,7 @@ from imbalance_cli.cli.console import default_format, draw, write_result
 from imbalance_cli.cli.options import (
     ConfigFile,
     Debug,
+    FinishNow,
     LogFormat,
     Mlflow,
     MlflowExperiment,
@@ -17,8 +18,10 @@ from imbalance_cli.cli.options import (
     Overwrite,
     Quiet,
     ReportFormat,
+    Resume,
     RunDir,
     TensorBoard,
+    choose_resume,
 )
 from imbalance_cli.losses.registry import compared_losses
 
@@ -60,6 +63,8 @@ def compare(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
+    finish: FinishNow = False,
     output_format: ReportFormat = None,
     tensorboard: TensorBoard = None,
     mlflow: Mlflow = None,
@@ -81,11 +86,19 @@ def compare(
 
     base = load_config(config, overrides or (), for_any_loss=True)
     changed = base.with_repeats(folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds)
+    is_named = run_dir is not None or base.output.name is not None
+    going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
     directory = run_dir or workflows.default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
     with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
         comparison = workflows.compare(
-            changed, _names(losses), _names(strategies), directory, observer, overwrite=overwrite
+            changed,
+            _names(losses),
+            _names(strategies),
+            directory,
+            observer,
+            overwrite=overwrite,
+            resume=going_on,
         )
     chosen = output_format or default_format()
     if chosen == "table":

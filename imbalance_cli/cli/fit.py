@@ -10,6 +10,7 @@ import typer
 from imbalance_cli.cli.console import default_format, name_page, read_sort, show_report
 from imbalance_cli.cli.options import (
     Debug,
+    FinishNow,
     LogFormat,
     Mlflow,
     MlflowExperiment,
@@ -17,9 +18,11 @@ from imbalance_cli.cli.options import (
     Overwrite,
     Quiet,
     ReportFormat,
+    Resume,
     RunDir,
     Sort,
     TensorBoard,
+    choose_resume,
 )
 from imbalance_cli.errors import ConfigError
 
@@ -32,6 +35,8 @@ def fit(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
+    finish: FinishNow = False,
     from_compare: Annotated[
         Path | None,
         typer.Option(
@@ -72,11 +77,18 @@ def fit(
             )
     else:
         settings = load_config(config or "-", overrides or ())
+        is_named = run_dir is not None or settings.output.name is not None
+        going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
         directory = run_dir or workflows.default_directory(settings)
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
         with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
             evaluation = workflows.fit(
-                settings, directory, observer, overwrite=overwrite, draw=not draw_last
+                settings,
+                directory,
+                observer,
+                overwrite=overwrite,
+                resume=going_on,
+                draw=not draw_last,
             )
     shown = output_format or default_format()
     try:

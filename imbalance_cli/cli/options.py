@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from imbalance_cli.errors import ConfigError
+
 Run = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="A run directory that fit left.", show_default=False),
@@ -50,7 +52,18 @@ RunDir = Annotated[
     Path | None,
     typer.Option(help="Where the run goes.  [default: by output in the config]"),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the run that is there, once this one is whole.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the unfinished run in --run-dir.")
+]
+FinishNow = Annotated[
+    bool,
+    typer.Option(
+        "--finish", help="Train no more: make the unfinished run one of its best epochs so far."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")]
 LogFormat = Annotated[
     Literal["text", "json"],
@@ -82,3 +95,29 @@ MlflowExperiment = Annotated[
         help="Of MLflow; made where there is none.",
     ),
 ]
+
+
+def choose_resume(
+    *, resume: bool, finish: bool, is_named: bool
+) -> Literal["no", "train", "finish"]:
+    """Return whether an unfinished run is gone on with.
+
+    Args:
+        resume: --resume.
+        finish: --finish.
+        is_named: whether it is known where the run is.
+
+    Raises:
+        ConfigError: both are given, or it is not known.
+    """
+    if resume and finish:
+        raise ConfigError(
+            "--resume and --finish contradict each other",
+            hint="--resume trains on, --finish takes the best epochs so far",
+        )
+    if (resume or finish) and not is_named:
+        raise ConfigError(
+            f"--{'resume' if resume else 'finish'}: which run is not known",
+            hint="--run-dir, or output.name in the config",
+        )
+    return "train" if resume else "finish" if finish else "no"

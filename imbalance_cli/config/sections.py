@@ -248,7 +248,7 @@ class TrainingSection(Section):
     seed: Seed = 0
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    checkpoint_every: Count = 1
+    checkpoint_every: Count | Auto = "auto"
 
 
 class CalibrationSection(Section):

@@ -70,6 +70,23 @@ class Optimizer:
             for parameter in group.parameters:
                 parameter.grad = None
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the moments of the gradients and how many steps were taken."""
+        moments = {
+            f"{g}.{kind}.{i}": tensor
+            for g, group in enumerate(self._groups)
+            for kind, tensors in group.moments().items()
+            for i, tensor in enumerate(tensors)
+        }
+        return moments | {"taken": torch.tensor(self._taken)}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+        self._taken = int(state["taken"])
+        self.advance(0)
+
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter by its gradient."""
@@ -90,6 +107,10 @@ class _Group:
         self._first = [torch.zeros_like(parameter) for parameter in parameters]
         self._second = [torch.zeros_like(parameter) for parameter in parameters]
         self._counts = [torch.zeros((), device=device) for _ in parameters]
+
+    def moments(self) -> dict[str, list[torch.Tensor]]:
+        """Return what AdamW keeps of each parameter."""
+        return {"first": self._first, "second": self._second, "counts": self._counts}
 
     def step(self) -> None:
         """Update the parameters, decay first."""

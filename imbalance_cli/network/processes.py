@@ -23,24 +23,27 @@ import signal
 import sys
 import time
 import warnings
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
+import safetensors.torch
 import torch
 from torch import nn
 
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.machine.device import available_memory, one_thread
-from imbalance_cli.network.training import EpochResult, train
+from imbalance_cli.network.state import to_bytes
+from imbalance_cli.network.training import EpochResult, Training, results_of
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.rows.sparse import SparseRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
 
     from imbalance_cli.network.model import Model
     from imbalance_cli.network.recipes import Recipe
-    from imbalance_cli.network.training import Member
+    from imbalance_cli.network.state import State
+    from imbalance_cli.network.training import Member, MemberResult
     from imbalance_cli.rows.dataset import Rows
 
 PROCESS_BYTES = 2**28  # that a process takes: what a few batches make, and what it does not share
@@ -48,10 +51,17 @@ WORTH_A_PROCESS = 20_000  # rows x epochs of all networks: some tenths of a seco
 
 
 class Progress(NamedTuple):
-    """An epoch, and the processor time of the training so far, in seconds."""
+    """An epoch, and how far the training is.
+
+    Attributes:
+        result: of the epoch.
+        seconds: of processor time so far.
+        state: returns what training can go on from; to be called before the next epoch.
+    """
 
     result: EpochResult
     seconds: float
+    state: Callable[[], State]
 
 
 def train_on_cores(
@@ -61,8 +71,10 @@ def train_on_cores(
     recipe: Recipe,
     *,
     processes: int | None = None,
+    state: State | None = None,
+    is_over: bool = False,
 ) -> Iterator[Progress]:
-    """Train networks as `train` does, several at a time where there are cores for it.
+    """Train networks as `Training` does, several at a time where there are cores for it.
 
     The threads that torch may use (OMP_NUM_THREADS) are the most processes there are.
 
@@ -70,17 +82,20 @@ def train_on_cores(
         model: on the device of the rows; in every epoch it holds what all processes trained.
         rows: all rows that any member learns from or is validated on.
         members: (M,) what each learns from.
-        recipe: as of `train`.
+        recipe: as of `Training`.
         processes: how many; None for as many as are worth their start and fit the memory.
+        state: to go on from, however many processes it was of; None begins.
+        is_over: as of `Training`.
 
     Raises:
-        TrainingError: as of `train`, or a process ended early.
+        TrainingError: as of `Training`, or a process ended early.
     """
     is_kept = isinstance(rows, (Dataset, SparseRows))
     if rows.device.type != "cpu" or len(members) == 1 or not is_kept:
         began = time.process_time()
-        for result in train(model, rows, members, recipe):
-            yield Progress(result, time.process_time() - began)
+        training = Training(model, rows, members, recipe, state=state, is_over=is_over)
+        for result in training:
+            yield Progress(result, time.process_time() - began, training.state)
         return
     number = processes or _choose_processes(members, recipe)
     cuts = [round(i * len(members) / number) for i in range(number + 1)]
@@ -88,11 +103,21 @@ def train_on_cores(
         if number > 1:
             stack.enter_context(_shared_parameters(model))
         parts = [
-            train(model.part(first, end), rows, members[first:end], recipe)
+            Training(
+                model.part(first, end),
+                rows,
+                members[first:end],
+                recipe,
+                first=first,
+                state=state,
+                is_over=is_over,
+            )
             for first, end in itertools.pairwise(cuts)
         ]
         others = [stack.enter_context(_Process(part)) for part in parts[1:]]
-        yield from _take_part(parts[0], others)
+        # those of a part that had ended before are asked for, too
+        latest = [results_of(state or {}, range(*cut)) for cut in itertools.pairwise(cuts)]
+        yield from _take_part(parts[0], others, latest)
 
 
 def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
@@ -103,11 +128,16 @@ def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
     return min(torch.get_num_threads(), len(members), room)
 
 
-def _take_part(own: Iterator[EpochResult], others: Sequence[_Process]) -> Iterator[Progress]:
+def _take_part(
+    own: Training, others: Sequence[_Process], latest: list[tuple[MemberResult, ...]]
+) -> Iterator[Progress]:
     """Train own members while others train theirs, an epoch of all at a time."""
     began = time.process_time()
-    latest: list[EpochResult | None] = [None] * (1 + len(others))
     going = [True] * len(latest)
+
+    def state() -> State:
+        return own.state() | {k: v for process in others for k, v in process.state().items()}
+
     while True:
         for process, goes_on in zip(others, going[1:], strict=True):
             if goes_on:
@@ -118,22 +148,18 @@ def _take_part(own: Iterator[EpochResult], others: Sequence[_Process]) -> Iterat
             for process, goes_on in zip(others, going[1:], strict=True)
         ]
         going = [result is not None for result in found]
-        latest = [new or old for new, old in zip(found, latest, strict=True)]
+        latest = [new.members if new else old for new, old in zip(found, latest, strict=True)]
         active = [result for result in found if result is not None]
         if not active:
             return
         seconds = time.process_time() - began + sum(process.seconds for process in others)
-        yield Progress(_join([r for r in latest if r is not None], active), seconds)
-
-
-def _join(latest: Sequence[EpochResult], active: Sequence[EpochResult]) -> EpochResult:
-    """Return the results of all processes as one, of which some took part in the epoch."""
-    return EpochResult(
-        epoch=active[0].epoch,
-        members=tuple(member for result in latest for member in result.members),
-        learning_rate=active[0].learning_rate,
-        rows_per_second=sum(result.rows_per_second for result in active),
-    )
+        result = EpochResult(
+            epoch=active[0].epoch,
+            members=tuple(itertools.chain.from_iterable(latest)),
+            learning_rate=active[0].learning_rate,
+            rows_per_second=sum(result.rows_per_second for result in active),
+        )
+        yield Progress(result, seconds, state)
 
 
 class _Process:
@@ -143,7 +169,7 @@ class _Process:
         own: what it trains, not begun yet.
     """
 
-    def __init__(self, own: Iterator[EpochResult]) -> None:
+    def __init__(self, own: Training) -> None:
         self.seconds = 0.0  # of its processor
         self._pipe, theirs = multiprocessing.Pipe()
         with warnings.catch_warnings():
@@ -158,7 +184,17 @@ class _Process:
     def go_on(self) -> None:
         """Let it train an epoch."""
         with contextlib.suppress(BrokenPipeError):  # `receive` reports its end
-            self._pipe.send(None)
+            self._pipe.send("epoch")
+
+    def state(self) -> State:
+        """Return what its training can go on from.
+
+        Raises:
+            TrainingError: it ended.
+        """
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.send("state")
+        return safetensors.torch.load(self._receive())
 
     def receive(self) -> EpochResult | None:
         """Return what its epoch came to; None where it has nothing left to train.
@@ -166,6 +202,10 @@ class _Process:
         Raises:
             TrainingError: it ended, or what it raised.
         """
+        result: EpochResult | None = self._receive()
+        return result
+
+    def _receive(self) -> Any:  # noqa: ANN401  what was asked for
         try:
             answer, self.seconds = self._pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -178,8 +218,7 @@ class _Process:
             ) from None
         if isinstance(answer, Exception):
             raise answer
-        result: EpochResult | None = answer
-        return result
+        return answer
 
     def __enter__(self) -> Self:
         return self
@@ -191,16 +230,17 @@ class _Process:
         self._pipe.close()
 
 
-def _serve(own: Iterator[EpochResult], requests: Connection) -> NoReturn:
-    """Train an epoch at each request, and end this process when there are no more."""
+def _serve(own: Training, requests: Connection) -> NoReturn:
+    """Train an epoch or return the state at each request; end this process after the last."""
     os.setsid()  # Ctrl-C is for the other process, whose end then ends this one
     gc.freeze()  # what is garbage is the other's to finalise
-    answer: EpochResult | Exception | None
+    answer: EpochResult | bytes | Exception | None
     try:
         while True:
-            requests.recv()
+            request = requests.recv()
             try:
-                answer = next(own, None)
+                # as bytes, since tensors would be shared one by one
+                answer = next(own, None) if request == "epoch" else to_bytes(own.state())
             except Exception as error:  # noqa: BLE001  it is raised where the request comes from
                 answer = error
             requests.send((answer, time.process_time()))

@@ -1,4 +1,4 @@
-"""The training loop: a generator that yields an EpochResult an epoch, of all members at once.
+"""The training loop: an iterator that yields an EpochResult an epoch, of all members at once.
 
 Shapes: M members, K heads of each, N rows, B batch, L labels. Rows live on the device, a batch is a
 gather, and the host waits for the device once an epoch; or they are stored on disk, and batches
@@ -13,35 +13,36 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from imbalance_cli.decisions.calibration import fit_calibration
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.losses.family import Loss, stack_losses
-from imbalance_cli.losses.link import mean_log_odds
 from imbalance_cli.machine.allocation import keep_freed_memory
 from imbalance_cli.machine.device import generator
-from imbalance_cli.metrics import Ranking, average_precision_of, brier, log_loss, macro, roc_auc
+from imbalance_cli.network.monitors import LOWER_IS_BETTER, mean_score, score_labels
 from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, Optimizer
 from imbalance_cli.network.sampling import draw_rows
 from imbalance_cli.network.scoring import label_blocks, score
+from imbalance_cli.network.state import below, pack, unpack
 from imbalance_cli.network.steps import Steps
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.rows.stored import StoredRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from imbalance_cli.network.model import Model, MultilayerPerceptron
     from imbalance_cli.network.recipes import Recipe
+    from imbalance_cli.network.state import State
     from imbalance_cli.rows.dataset import Rows
 
-LOWER_IS_BETTER = ("brier", "log_loss", "calibrated_log_loss")
 CPU = torch.device("cpu")
 FEWEST_OF_CYCLES = 15  # epochs of a schedule whose shortest cycle is a fifteenth
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
@@ -126,15 +127,10 @@ class EpochResult:
         return any(member.best_epoch == self.epoch for member in self.members)
 
 
-def train(
-    model: Model,
-    rows: Rows,
-    members: Sequence[Member],
-    recipe: Recipe,
-    *,
-    together: bool | None = None,
-) -> Iterator[EpochResult]:
-    """Train M networks in place; when the generator ends, each has the weights of its best epoch.
+class Training(Iterator[EpochResult]):
+    """The training of M networks in place, an epoch at each step of the iterator.
+
+    When it ends, each network has the weights of its best epoch.
 
     Args:
         model: on the device of the rows.
@@ -143,44 +139,103 @@ def train(
         recipe: epochs, batches, optimiser, schedule, monitor and patience.
         together: whether members of one shape take each step as one product; None does so on a
             GPU.
+        first: the number of the first member, in the names of the state.
+        state: what `state` returned of these networks, to go on from; None begins.
+        is_over: whether no epoch follows the state.
 
     Raises:
-        TrainingError: there is nothing to learn, a network's scores are no longer finite, or the
-            monitored metric is undefined.
+        TrainingError: at the first step, there is nothing to learn; at any, a network's scores
+            are no longer finite, or the monitored metric is undefined.
     """
-    known = rows.is_known()
-    if rows.weights is not None:
-        known &= rows.weights > 0
-    if not all(known[member.train].any() for member in members):
-        raise TrainingError("no label can be learned: none has both classes in the training part")
-    keep_freed_memory()
-    if together is None:
-        together = rows.device.type != "cpu"
-    valid = _select_once([member.valid for member in members], rows)
-    groups, first = [], 0
-    for part in model.parts() if together else model.alone():
-        own = slice(first, first + part.members)
-        groups.append(_Group(part, rows, members[own], valid[own], recipe))
-        first += part.members
-    for epoch in range(1, recipe.epochs + 1):
-        active = [group for group in groups if group.is_training]
-        began = time.perf_counter()
-        for group in active:
-            group.train_epoch()
-        seconds = time.perf_counter() - began
-        for group in active:
-            group.validate(epoch)
-        yield EpochResult(
-            epoch=epoch,
-            members=tuple(result for group in groups for result in group.results),
-            learning_rate=active[0].optimizer.learning_rate,
-            rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
-        )
-        if not any(group.is_training for group in groups):
-            break
-    for group in groups:
-        group.restore_best()
-    model.eval()  # its members are already
+
+    def __init__(
+        self,
+        model: Model,
+        rows: Rows,
+        members: Sequence[Member],
+        recipe: Recipe,
+        *,
+        together: bool | None = None,
+        first: int = 0,
+        state: State | None = None,
+        is_over: bool = False,
+    ) -> None:
+        self._model, self._rows, self._members, self._recipe = model, rows, members, recipe
+        self._first, self._is_over = first, is_over
+        self._together = rows.device.type != "cpu" if together is None else together
+        self._groups: list[_Group] = []
+        self._epochs = self._train(state)
+
+    def __next__(self) -> EpochResult:
+        return next(self._epochs)
+
+    def state(self) -> State:
+        """Return all that the next epochs depend on, by the number of the member it is of."""
+        return {
+            f"{self._first + group.first}.{name}": tensor
+            for group in self._groups
+            for name, tensor in group.state().items()
+        }
+
+    def _train(self, state: State | None) -> Iterator[EpochResult]:
+        self._refuse_nothing_to_learn()
+        keep_freed_memory()
+        self._groups = groups = self._make_groups()
+        if state is not None:
+            for group in groups:
+                group.load_state(below(state, f"{self._first + group.first}."))
+        done = max(result.epoch for group in groups for result in group.results)
+        for epoch in range(done + 1, self._recipe.epochs + 1):
+            active = [group for group in groups if group.is_training]
+            if not active or self._is_over:
+                break
+            began = time.perf_counter()
+            for group in active:
+                group.train_epoch()
+            seconds = time.perf_counter() - began
+            for group in active:
+                group.validate(epoch)
+            yield EpochResult(
+                epoch=epoch,
+                members=tuple(result for group in groups for result in group.results),
+                learning_rate=active[0].optimizer.learning_rate,
+                rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
+            )
+        for group in groups:
+            group.restore_best()
+        self._model.eval()  # its members are already
+
+    def _refuse_nothing_to_learn(self) -> None:
+        known = self._rows.is_known()
+        if self._rows.weights is not None:
+            known &= self._rows.weights > 0
+        if not all(known[member.train].any() for member in self._members):
+            raise TrainingError(
+                "no label can be learned: none has both classes in the training part"
+            )
+
+    def _make_groups(self) -> list[_Group]:
+        valid = _select_once([member.valid for member in self._members], self._rows)
+        groups, first = [], 0
+        for part in self._model.parts() if self._together else self._model.alone():
+            own = slice(first, first + part.members)
+            group = _Group(part, self._rows, self._members[own], valid[own], self._recipe, first)
+            groups.append(group)
+            first += part.members
+        return groups
+
+
+def results_of(state: State, members: Iterable[int]) -> tuple[MemberResult, ...]:
+    """Return the last results of some members that take turns, as a state has them."""
+    found = (_read_results(state[f"{m}.results"]) for m in members if f"{m}.results" in state)
+    return tuple(itertools.chain.from_iterable(found))
+
+
+def _read_results(numbers: torch.Tensor) -> list[MemberResult]:
+    return [
+        MemberResult(loss, score, int(best), best_score, bool(goes_on), int(epoch))
+        for loss, score, best, best_score, goes_on, epoch in numbers.tolist()
+    ]
 
 
 class _Group:
@@ -193,9 +248,10 @@ class _Group:
         members: Sequence[Member],
         valid: Sequence[Rows],
         recipe: Recipe,
+        first: int = 0,
     ) -> None:
-        self.rows, self.members, self.recipe = rows, members, recipe
-        self._valid = valid
+        self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
+        self._model, self._valid = model, valid
         device = rows.device
         loss = stack_losses([member.loss for member in members], rows.labels).to(device)
         most = max(len(member.train) for member in members)
@@ -206,11 +262,14 @@ class _Group:
         self._random = [
             generator(device if member.rates is None else CPU, member.seed) for member in members
         ]
-        self._stored_epochs = (
-            [rows.epochs(member.train, size, member.seed) for member in members]
-            if isinstance(rows, StoredRows)
-            else []
-        )
+        self._stored_random: list[np.random.Generator] = []
+        self._stored_epochs: list[Callable[[], Iterator[Dataset]]] = []
+        if isinstance(rows, StoredRows):
+            self._stored_random = [np.random.default_rng(member.seed) for member in members]
+            self._stored_epochs = [
+                rows.epochs(member.train, size, random)
+                for member, random in zip(members, self._stored_random, strict=True)
+            ]
         self._dropout_seeds = generator(CPU, members[0].seed)
         self._networks = model.alone()
         self._losses = torch.full((len(members),), math.nan)
@@ -272,6 +331,44 @@ class _Group:
         for network, best in zip(self._networks, self._best, strict=True):
             for name, parameter in network.named_parameters():
                 parameter.copy_(best[name])
+
+    def state(self) -> State:
+        """Return all that its next epochs depend on, as it is: it changes with the next epoch."""
+        results = [tuple(map(float, dataclasses.astuple(result))) for result in self.results]
+        return {
+            "results": torch.tensor(results, dtype=torch.float64),
+            "dropout_seeds": self._dropout_seeds.get_state(),
+            **{f"random.{m}": random.get_state() for m, random in enumerate(self._random)},
+            **{
+                f"stored_random.{m}": pack(random.bit_generator.state)
+                for m, random in enumerate(self._stored_random)
+            },
+            **{f"model.{name}": p.detach() for name, p in self._model.named_parameters()},
+            **{f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()},
+            **{
+                f"best.{m}.{name}": tensor
+                for m, best in enumerate(self._best)
+                for name, tensor in best.items()
+            },
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: State) -> None:
+        """Go on from what `state` returned."""
+        self.results = _read_results(state["results"])
+        self._dropout_seeds.set_state(state["dropout_seeds"])
+        for m, random in enumerate(self._random):
+            random.set_state(state[f"random.{m}"])
+        for m, stored in enumerate(self._stored_random):
+            stored.bit_generator.state = unpack(state[f"stored_random.{m}"])
+        for name, parameter in self._model.named_parameters():
+            parameter.copy_(state[f"model.{name}"])
+        self.optimizer.load_state(below(state, "optimizer."))
+        device = self.rows.device
+        self._best = [
+            {name: tensor.to(device) for name, tensor in below(state, f"best.{m}.").items()}
+            for m in range(len(self.members))
+        ]
 
     def _batches(self) -> Iterator[Dataset]:
         """Yield batches of an epoch, (B, ...) of one member and (M, B, ...) of several.
@@ -346,59 +443,6 @@ def _select_once(numbers: Sequence[torch.Tensor], rows: Rows) -> list[Rows]:
     return [selected[id(rows_of_member)] for rows_of_member in numbers]
 
 
-def validation_score(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    loss: Loss,
-    monitor: str,
-    weights: torch.Tensor | None = None,
-) -> float:
-    """Return the monitored metric of the heads' mean probability, macro over the labels.
-
-    Args:
-        logits: (K, N, L).
-        targets: (N, L), NaN where missing.
-        loss: its parameters broadcast to (L,).
-        monitor: one of MONITORS.
-        weights: (N,) of the rows; None for alike.
-
-    Raises:
-        TrainingError: it is defined for no label.
-    """
-    return mean_score(score_labels(logits, targets, loss, monitor, weights), monitor)
-
-
-def score_labels(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    loss: Loss,
-    monitor: str,
-    weights: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return the monitored metric of each label of logits (K, N, L), (L,), NaN where undefined."""
-    if logits.device.type == "mps":  # which has no float64
-        logits, targets = logits.cpu(), targets.cpu()
-        weights = None if weights is None else weights.cpu()
-    odds = mean_log_odds(logits, loss.to(logits.device))
-    return MONITORS[monitor](odds, targets, weights)
-
-
-def mean_score(scores: torch.Tensor, monitor: str) -> float:
-    """Return the mean over the labels, (L,), where the metric is defined.
-
-    Raises:
-        TrainingError: it is defined for no label.
-    """
-    score = macro(scores)
-    if score is None:
-        raise TrainingError(
-            f"{monitor} on the validation rows is undefined: no learnable label has both a "
-            "positive and a negative there",
-            hint="a larger split.valid, or another split.seed",
-        )
-    return score
-
-
 @contextlib.contextmanager
 def _seeded_dropout(device: torch.device, seeds: torch.Generator) -> Iterator[None]:
     """Seed torch's global generator, which dropout draws from, and put it back afterwards.
@@ -421,22 +465,3 @@ def _check_finite(loss: float, logits: torch.Tensor, epoch: int, name: str, reci
         hint=f"lower training.learning_rate (now {recipe.learning_rate:g}), "
         "or cap the weights: weighting.cap",
     )
-
-
-def _calibrated_log_loss(
-    odds: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
-) -> torch.Tensor:
-    """Return the log loss after a temperature per label: what calibration will make of it."""
-    temperature = fit_calibration(odds, targets, "temperature", weights)
-    return log_loss(temperature.apply(odds).sigmoid(), targets, weights)
-
-
-Monitor = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
-MONITORS: dict[str, Monitor] = {
-    "average_precision": average_precision_of,
-    "roc_auc": lambda odds, y, w: roc_auc(Ranking.of(odds, y, w)),
-    "brier": lambda odds, y, w: brier(odds.sigmoid(), y, w),
-    "log_loss": lambda odds, y, w: log_loss(odds.sigmoid(), y, w),
-    "calibrated_log_loss": _calibrated_log_loss,
-}
-"""Each of log-odds (N, L), targets (N, L) and weights (N,): (L,)."""

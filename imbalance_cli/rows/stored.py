@@ -107,17 +107,16 @@ class StoredRows:
             yield self._put(batch)
 
     def epochs(
-        self, rows: torch.Tensor, batch_size: int, seed: int
+        self, rows: torch.Tensor, batch_size: int, random: np.random.Generator
     ) -> Callable[[], Iterator[Dataset]]:
         """Return what begins another epoch of some rows each time: batches in a random order.
 
         Args:
             rows: row numbers, (N_part,), each once.
             batch_size: the most rows of a batch.
-            seed: of the order of all epochs.
+            random: each epoch takes the seed of its order from it.
         """
         numbers = np.sort(self._numbers_of(rows))
-        random = np.random.default_rng(seed)
         shuffled = ShuffledBlocks(self.cache, numbers, batch_size, random)
 
         def begin() -> Iterator[Dataset]:

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import safetensors
 import safetensors.torch
-import torch
 
 from imbalance_cli.errors import OutputError, RunError, explain_write
+from imbalance_cli.network.state import to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    import torch
 
 FORMAT_VERSION = 5
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
@@ -32,9 +33,10 @@ PREDICTIONS = "predictions.parquet"
 REPORT, PLOTS = "report.html", "plots"  # drawn from the others, as often as wanted
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
+NEXT = ".next"  # the run that replaces a finished one, until it is whole
 ENTRIES = frozenset(
     {
-        *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER),
+        *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
         *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, PLOTS),
     }
 )
@@ -52,35 +54,45 @@ class RunDirectory:
 
     Args:
         path: where; parents are made.
-        overwrite: whether a run that is there may be replaced; anything else never is.
+        overwrite: whether a run that is there may be replaced, once this one is whole; anything
+            else never is.
+        resume: whether an unfinished run that is there is gone on with.
 
     Raises:
         OutputError: something is there already, or nothing can be written there.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
-        self._overwrite = overwrite
+        self._overwrite, self._resume = overwrite, resume
         self._checksums: dict[str, str] = {}
         with explain_write(path):
-            _check_place(path, overwrite=overwrite)
+            is_whole = (path / NEXT / RUN).is_file()
+            if resume and is_whole and _living_writer(path) is None:  # killed on its last way
+                _put_in_place(path)
+            _check_place(path, overwrite=overwrite, resume=resume)
+        is_next = _holds_next(path) if resume else (path / RUN).exists()
+        self.place = path / NEXT if is_next else path
 
     def start(self) -> None:
-        """Make the directory, and take away what the run before it left there.
+        """Make the directory, and take away what an unfinished run left there.
+
+        Of a run that is gone on with, the checkpoints and the history stay.
 
         Raises:
             OutputError: it cannot be written.
         """
         with explain_write(self.path):
-            _check_place(self.path, overwrite=self._overwrite)  # again: reading took its time
+            # again: reading took its time
+            _check_place(self.path, overwrite=self._overwrite, resume=self._resume)
             self.path.mkdir(parents=True, exist_ok=True)
-            for entry in self.path.iterdir():
-                if entry.is_dir():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
             (self.path / WRITER).write_text(f"{os.getpid()}\n")
-            (self.path / CHECKPOINT).mkdir()
+            self.place.mkdir(exist_ok=True)
+            (self.place / CHECKPOINT).mkdir(exist_ok=True)
+            kept = {CHECKPOINT, HISTORY} if self._resume else {CHECKPOINT}
+            _clear(self.place, kept={WRITER, *kept})
+            if not self._resume:
+                _clear(self.place / CHECKPOINT)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under a temporary name, then rename it.
@@ -88,7 +100,7 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
-        _write_whole(self.path / name, content)
+        write_whole(self.place / name, content)
         self._checksums[name] = _sha256(content)
 
     def write_parts(self, name: str, write: Callable[[Path], None], height: int) -> None:
@@ -102,11 +114,11 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
-        target = self.path / name
+        target = self.place / name
         temporary = target.with_name(f".{target.name}{PARTIAL}")
         with (
             explain_write(target),
-            tempfile.TemporaryDirectory(PARTIAL, f".{target.name}.", self.path) as folder,
+            tempfile.TemporaryDirectory(PARTIAL, f".{target.name}.", self.place) as folder,
         ):
             write(Path(folder))
             parts = pl.scan_parquet(sorted(Path(folder).iterdir()))
@@ -117,12 +129,7 @@ class RunDirectory:
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Write tensors as safetensors."""
-        # clones, since tensors that share memory are refused
-        on_host = {
-            key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for key, tensor in tensors.items()
-        }
-        self.write(name, safetensors.torch.save(on_host))
+        self.write(name, to_bytes(tensors))
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
         """Write plain data as JSON; NaN and infinity are refused, as JSON does."""
@@ -137,17 +144,17 @@ class RunDirectory:
         Raises:
             OutputError: it cannot be written.
         """
-        target = self.path / name
+        target = self.place / name
         content = "".join(f"{line}\n" for line in lines).encode()
         # a buffer that holds them all is written in one call, when the file is closed
         with explain_write(target), target.open("ab", buffering=len(content) + 1) as file:
             file.write(content)
 
     def finish(self, document: dict[str, Any], kind: str = "model") -> None:
-        """Write run.json, which makes the directory a run of a kind."""
+        """Write run.json, which makes the directory a run of a kind, in place of any before it."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        if (self.path / HISTORY).exists():
-            self._checksums[HISTORY] = _sha256(_read(self.path / HISTORY))
+        if (self.place / HISTORY).exists():
+            self._checksums[HISTORY] = _sha256(_read(self.place / HISTORY))
         files = [name for name in self._checksums if name in ENTRIES]
         whole = {
             "format_version": FORMAT_VERSION,
@@ -158,7 +165,10 @@ class RunDirectory:
         }
         self.write_json(RUN, whole | {"checksum": _sha256(_to_json(whole))})
         with explain_write(self.path):
-            (self.path / WRITER).unlink()
+            shutil.rmtree(self.place / CHECKPOINT)
+            if self.place != self.path:
+                _put_in_place(self.path)
+            (self.path / WRITER).unlink(missing_ok=True)
 
 
 def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) -> Path:
@@ -180,12 +190,12 @@ def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) 
         before = {entry.name for entry in folder.iterdir()}
     written = set()
     for name, content in plots:
-        _write_whole(folder / name, content)
+        write_whole(folder / name, content)
         written.add(name)
     with explain_write(folder):
         for name in before - written:
             (folder / name).unlink(missing_ok=True)
-    _write_whole(path / REPORT, page)
+    write_whole(path / REPORT, page)
     return path / REPORT
 
 
@@ -226,8 +236,12 @@ def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
     if not path.exists():
         raise RunError(f"{path}: no such run directory")
     if not (path / RUN).is_file():
-        if (path / CHECKPOINT).is_dir():
-            raise RunError(f"{path}: the run was not finished: there is no {RUN}", hint=MAKES[kind])
+        if (path / CHECKPOINT).is_dir() or (path / NEXT).is_dir():
+            command = {"model": "fit", "comparison": "compare"}[kind]
+            raise RunError(
+                f"{path}: the run was not finished: there is no {RUN}",
+                hint=f"imbtrain {command} CONFIG --run-dir {path} --resume goes on with it",
+            )
         raise RunError(f"{path}: not a run directory: there is no {RUN}", hint=MAKES[kind])
     document = _read_document(path / RUN)
     version = document.get("format_version")
@@ -263,12 +277,55 @@ def read_file(path: Path, name: str) -> bytes:
     return _read(path / name)
 
 
-def _write_whole(target: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it."""
+def write_whole(target: Path, content: bytes, *, lasting: bool = False) -> None:
+    """Write a file under a temporary name, then rename it.
+
+    Args:
+        target: the file.
+        content: all of it.
+        lasting: whether it must be on the disk before this returns.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     temporary = target.with_name(f".{target.name}{PARTIAL}")
     with explain_write(target):
-        temporary.write_bytes(content)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)  # of a full disk, which it would keep full
+            raise
         temporary.replace(target)
+
+
+def _clear(folder: Path, kept: Collection[str] = ()) -> None:
+    """Delete all that a folder holds but some names."""
+    for entry in folder.iterdir():
+        if entry.name in kept:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _put_in_place(path: Path) -> None:
+    """Put a run that is whole in the place of the one before it.
+
+    The old run.json goes first and the new one comes last, and what is killed between can be done
+    again.
+    """
+    new = _read_document(path / NEXT / RUN)["checksums"]
+    (path / RUN).unlink(missing_ok=True)
+    _clear(path, kept={NEXT, WRITER, *new})
+    for entry in sorted((path / NEXT).iterdir(), key=lambda entry: entry.name == RUN):
+        entry.replace(path / entry.name)
+    (path / NEXT).rmdir()
+    (path / WRITER).unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
@@ -289,7 +346,7 @@ def _is_partial(name: str) -> bool:
     return name.endswith(PARTIAL) and any(name.startswith(f".{entry}.") for entry in ENTRIES)
 
 
-def _check_place(path: Path, *, overwrite: bool) -> None:
+def _check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
     """Raise unless a run can go there."""
     check_writable(path)
     if not path.exists():
@@ -297,7 +354,7 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return
-    if not names & {RUN, CHECKPOINT}:
+    if not names & {RUN, CHECKPOINT, WRITER}:
         raise OutputError(f"{path}: is there already and is not a run", hint="another --run-dir")
     strange = sorted(name for name in names - ENTRIES if not _is_partial(name))
     if strange:
@@ -309,12 +366,21 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{path}: process {writer} is writing a run there", hint="another --run-dir"
         )
-    if not overwrite:
-        kind = "a run" if RUN in names else "an unfinished run"
+    if RUN not in names and not (overwrite or resume):
         raise OutputError(
-            f"{path}: holds {kind} already",
+            f"{path}: holds an unfinished run already",
+            hint="--resume goes on with it, --overwrite replaces it; or another --run-dir",
+        )
+    if RUN in names and not overwrite and not (resume and _holds_next(path)):
+        raise OutputError(
+            f"{path}: holds a {'finished ' * resume}run already",
             hint="--overwrite replaces it; or another --run-dir",
         )
+
+
+def _holds_next(path: Path) -> bool:
+    """Return whether the run that was to replace a finished one is there, unfinished."""
+    return (path / NEXT / CHECKPOINT).is_dir()
 
 
 def _living_writer(path: Path) -> int | None:

@@ -31,13 +31,11 @@ from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
 from imbalance_cli.workflows.fitting import (
-    TrainingRecord,
     choose_held_out,
     default_directory,
     describe,
     make_predictor,
     score_held_out,
-    train_networks,
     warn_of_flattery,
 )
 from imbalance_cli.workflows.held_out import HeldOut
@@ -52,6 +50,8 @@ from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.peer import train_peer
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
+from imbalance_cli.workflows.recording import TrainingRecord, train_networks
+from imbalance_cli.workflows.resuming import Checkpoints, Resume, open_run
 from imbalance_cli.workflows.saving import (
     describe_data,
     describe_model,
@@ -106,6 +106,7 @@ def compare(
     observer: Observer,
     *,
     overwrite: bool,
+    resume: Resume = "no",
 ) -> Comparison:
     """Train every candidate on the same folds, compare them, and save all their models.
 
@@ -117,18 +118,22 @@ def compare(
         directory: of the run.
         observer: who is told how it goes.
         overwrite: whether a run that is there may be replaced.
+        resume: whether an unfinished run that is there is gone on with.
 
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
     """
     candidates = list_candidates(config, losses, strategies)
-    run = RunDirectory(directory, overwrite=overwrite)
+    run = open_run(directory, config, overwrite=overwrite, resume=resume)
     prepared = prepare(config, observer, folds=config.training.folds)
     recipe = recipe_of(config, prepared)
     refuse_too_many(recipe, prepared, models=len(candidates))
     with_trees = _are_trees_wanted(losses, prepared, observer)
     plans = [plan_networks(c.config, recipe, prepared, name=c.name) for c in candidates]
     model = start_model(recipe, prepared, plans, config.training.seed)
+    members = [member for plan in plans for member in plan.members]
+    every = config.training.checkpoint_every
+    checkpoints = Checkpoints(run, resume, every, prepared, members, observer)
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
@@ -144,16 +149,7 @@ def compare(
             members=list_origins(zip((c.name for c in candidates), plans, strict=True)),
         )
     )
-    members = [member for plan in plans for member in plan.members]
-    record = train_networks(
-        model,
-        prepared,
-        members,
-        recipe,
-        checkpoint_every=config.training.checkpoint_every,
-        run=run,
-        observer=observer,
-    )
+    record = train_networks(model, prepared.rows, members, recipe, checkpoints, observer)
 
     trained = _take_apart(candidates, plans, model, record, prepared)
     judged = [_judge(one, prepared) for one in trained]

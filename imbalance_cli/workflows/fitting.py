@@ -5,7 +5,6 @@ Shapes: M members, N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +17,8 @@ from imbalance_cli.config import resolve_weighting
 from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.losses.family import stack_losses
-from imbalance_cli.network.processes import train_on_cores
 from imbalance_cli.network.scoring import score, stack_members
-from imbalance_cli.network.training import EpochResult, MemberResult
-from imbalance_cli.run.directory import CHECKPOINT, CONFIG, HISTORY, MODEL, RunDirectory
+from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, Scores
 from imbalance_cli.weighting.files import read_pos_weight
@@ -30,6 +27,8 @@ from imbalance_cli.workflows.held_out import HeldOut
 from imbalance_cli.workflows.networks import list_origins, plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.preparing import prepare
+from imbalance_cli.workflows.recording import train_networks
+from imbalance_cli.workflows.resuming import Checkpoints, Resume, open_run
 from imbalance_cli.workflows.saving import describe_data, report_run
 
 if TYPE_CHECKING:
@@ -38,61 +37,23 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.network.model import Model
-    from imbalance_cli.network.recipes import Recipe
-    from imbalance_cli.network.training import Member
+    from imbalance_cli.network.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared
 
 
-ENOUGH = 0.01  # of what all epochs after the first gained, for one epoch to be no mere last touch
 ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingRecord:
-    """What training came to.
-
-    Attributes:
-        results: (M,) the last of each member.
-        scores: (M,) those of each member, epoch after epoch.
-        seconds: of processor time.
-    """
-
-    results: tuple[MemberResult, ...]
-    scores: list[list[float]]
-    seconds: float
-
-    def part(self, start: int, stop: int) -> TrainingRecord:
-        """Return the record of some members; the time is shared out by their epochs."""
-        epochs = [len(scores) for scores in self.scores]
-        share = sum(epochs[start:stop]) / max(sum(epochs), 1)
-        results, scores = self.results[start:stop], self.scores[start:stop]
-        return TrainingRecord(results, scores, self.seconds * share)
-
-    @property
-    def is_still_improving(self) -> bool:
-        """Whether most members were, when their training ended."""
-        ended = map(_improves_at_the_end, self.results, self.scores)
-        return 2 * sum(ended) > len(self.scores)
-
-
-def _improves_at_the_end(result: MemberResult, scores: Sequence[float]) -> bool:
-    """Whether the last epoch is the best one, by more than the end of any schedule brings.
-
-    A learning rate that falls to 0 makes the last epochs the best ones by ever less. So the last
-    one must have brought ENOUGH of all that was gained since the first.
-    """
-    *before, last = scores
-    if result.best_epoch != len(scores) or not before:
-        return not before
-    gained = last - before[0]  # above 0 where a higher score is better
-    nearest = max(before) if gained > 0 else min(before)
-    return bool(gained) and (last - nearest) / gained > ENOUGH
-
-
 def fit(
-    config: Config, directory: Path, observer: Observer, *, overwrite: bool, draw: bool = True
+    config: Config,
+    directory: Path,
+    observer: Observer,
+    *,
+    overwrite: bool,
+    resume: Resume = "no",
+    draw: bool = True,
 ) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
@@ -103,6 +64,7 @@ def fit(
         directory: of the run.
         observer: receives the progress.
         overwrite: whether a run that is there may be replaced.
+        resume: whether an unfinished run that is there is gone on with.
         draw: whether the page and the plots are drawn, where the config asks for them; whoever
             says no shows the evaluation first, and then calls `draw_report`.
 
@@ -110,7 +72,7 @@ def fit(
         ImbtrainError: the config, the data or the place of the run cannot be used.
     """
     config = resolve_weighting(config, "config")
-    run = RunDirectory(directory, overwrite=overwrite)
+    run = open_run(directory, config, overwrite=overwrite, resume=resume)
     prepared = prepare(
         config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
     )
@@ -121,6 +83,8 @@ def fit(
     recipe = recipe_of(config, prepared)
     networks = plan_networks(config, recipe, prepared, given=given)
     model = start_model(recipe, prepared, [networks], config.training.seed)
+    every = config.training.checkpoint_every
+    checkpoints = Checkpoints(run, resume, every, prepared, networks.members, observer)
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
@@ -135,15 +99,7 @@ def fit(
             members=list_origins([(None, networks)]),
         )
     )
-    record = train_networks(
-        model,
-        prepared,
-        networks.members,
-        recipe,
-        checkpoint_every=config.training.checkpoint_every,
-        run=run,
-        observer=observer,
-    )
+    record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
 
     predictor = make_predictor(model, prepared, networks, config)
     scores = score_held_out(predictor, prepared, networks)
@@ -202,51 +158,6 @@ def default_directory(config: Config, kind: str = "") -> Path:
     stamp = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
     name = "-".join(part for part in (plain, kind, stamp) if part)
     return Path(config.output.directory) / name
-
-
-def train_networks(
-    model: Model,
-    prepared: Prepared,
-    members: Sequence[Member],
-    recipe: Recipe,
-    *,
-    checkpoint_every: int,
-    run: RunDirectory,
-    observer: Observer,
-) -> TrainingRecord:
-    """Train, writing history and checkpoints as it goes."""
-    numbers = [field.name for field in dataclasses.fields(MemberResult) if field.name != "epoch"]
-    run.append_lines(HISTORY, [",".join(["epoch", "member", *numbers, *OF_ALL_MEMBERS])])
-    results: tuple[MemberResult, ...] = ()
-    scores: list[list[float]] = [[] for _ in members]
-    seconds, saved_epoch = 0.0, 0
-    for progress in train_on_cores(model, prepared.rows, members, recipe):
-        result, seconds = progress
-        run.append_lines(HISTORY, _history_lines(result, numbers))
-        due = not saved_epoch or result.epoch - saved_epoch >= checkpoint_every
-        if result.is_best and due:
-            run.write_tensors(f"{CHECKPOINT}/{MODEL}", model.state_dict())
-            run.write_json(f"{CHECKPOINT}/state.json", dataclasses.asdict(result))
-            saved_epoch = result.epoch
-        observer.epoch(result)
-        results = result.members
-        for member, so_far in zip(results, scores, strict=True):
-            if member.epoch == result.epoch:
-                so_far.append(member.score)
-    return TrainingRecord(results, scores, seconds)
-
-
-OF_ALL_MEMBERS = ("learning_rate", "rows_per_second")
-
-
-def _history_lines(result: EpochResult, numbers: Sequence[str]) -> list[str]:
-    """Return a line a member that took part in the epoch."""
-    together = [getattr(result, name) for name in OF_ALL_MEMBERS]
-    return [
-        ",".join(map(str, [result.epoch, m, *(getattr(member, n) for n in numbers), *together]))
-        for m, member in enumerate(result.members)
-        if member.epoch == result.epoch
-    ]
 
 
 def make_predictor(

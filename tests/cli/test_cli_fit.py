@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import yaml
-from safetensors.numpy import load_file
 from small_runs import (
     LABELS,
     TABULAR,
@@ -33,7 +32,7 @@ from imbalance_cli import workflows
 from imbalance_cli.cli.app import main
 from imbalance_cli.config import load_config
 from imbalance_cli.metrics import METRIC_SPECS
-from imbalance_cli.network.training import LOWER_IS_BETTER
+from imbalance_cli.network.monitors import LOWER_IS_BETTER
 from imbalance_cli.workflows import draw_report
 
 if TYPE_CHECKING:
@@ -75,9 +74,6 @@ def test_run_directory_is_complete(kind: str, request: pytest.FixtureRequest) ->
     run: FittedRun = request.getfixturevalue(kind)
     names = sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*"))
     assert [name for name in names if not name.startswith("plots/")] == [
-        "checkpoint",
-        "checkpoint/model.safetensors",
-        "checkpoint/state.json",
         "config.yaml",
         "history.csv",
         "metrics.csv",
@@ -205,12 +201,6 @@ def test_history_has_a_line_an_epoch(multi_run: FittedRun) -> None:
     sign = -1 if TABULAR.monitor in LOWER_IS_BETTER else 1
     best = max(rows, key=lambda row: (sign * float(row["score"]), int(row["epoch"])))
     assert int(best["epoch"]) == best_epoch == int(rows[-1]["best_epoch"])
-    state = json.loads((multi_run.path / "checkpoint" / "state.json").read_text())
-    assert state["epoch"] == best_epoch
-    saved = load_file(multi_run.path / "checkpoint" / "model.safetensors")
-    final = load_file(multi_run.path / "model.safetensors")
-    assert set(final) == {*saved, "loss.pos_weight"}
-    assert all((saved[name] == final[name]).all() for name in saved)
 
 
 def test_predictions_are_of_the_held_out_rows(multi_run: FittedRun) -> None:
@@ -662,7 +652,7 @@ def test_an_unusable_place_is_found_before_the_data_is_read(config: Path, tmp_pa
     refuse("fit", config, *arguments, says="cannot be written")
 
 
-def test_overwrite_keeps_the_old_run_until_training_starts(
+def test_overwrite_keeps_the_old_run_where_the_new_one_fails(
     single_run: FittedRun, config: Path, tmp_path: Path
 ) -> None:
     succeed("fit", single_run.config, "--run-dir", tmp_path / "run")
@@ -676,20 +666,25 @@ def test_overwrite_keeps_the_old_run_until_training_starts(
 
 def test_interrupt_keeps_the_checkpoint(table: Path, tmp_path: Path) -> None:
     config = write_config(
-        tmp_path / "c.yaml", table, training={"epochs": 100_000, "patience": None}
+        tmp_path / "c.yaml",
+        table,
+        training={"epochs": 100_000, "patience": None, "checkpoint_every": 1},
     )
     process = start("fit", config, "--run-dir", tmp_path / "run")
-    checkpoint = tmp_path / "run" / "checkpoint" / "state.json"
+    folder = tmp_path / "run" / "checkpoint"
     deadline = time.monotonic() + 60
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not list(folder.glob("*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out == b""
-    assert err.decode().splitlines()[-1] == "error: interrupted"
+    *_, note, last = err.decode().splitlines()
+    assert note.startswith(f"note: {tmp_path / 'run'}: a checkpoint of epoch ")
+    assert note.endswith("--resume goes on from it, --finish makes a run of the best epochs so far")
+    assert last == "error: interrupted"
     assert b"Traceback" not in err
-    assert checkpoint.exists()
+    assert list(folder.glob("*.safetensors"))
     assert not (tmp_path / "run" / "run.json").exists()
     refuse("evaluate", tmp_path / "run", table, says="the run was not finished")
 

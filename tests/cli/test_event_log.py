@@ -20,7 +20,7 @@ from small_runs import LABELS, TABULAR, make_columns, run_command, succeed, writ
 import imbalance_cli.workflows
 from imbalance_cli.cli import stage_clock
 from imbalance_cli.cli.events import EventLog, write_event
-from imbalance_cli.network.training import LOWER_IS_BETTER
+from imbalance_cli.network.monitors import LOWER_IS_BETTER
 from imbalance_cli.progress import Stage
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from imbalance_cli.config.sections import CalibrationSection
 from imbalance_cli.decisions.calibration import Method
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.losses.registry import LOSS_SPECS
-from imbalance_cli.network.training import MONITORS as TRAINING_MONITORS
+from imbalance_cli.network.monitors import MONITORS as TRAINING_MONITORS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import safetensors.torch
 import torch
 from small_runs import PLAIN
 
@@ -19,7 +20,8 @@ from imbalance_cli.losses.family import focal, weighted_bce
 from imbalance_cli.network import processes as module
 from imbalance_cli.network.model import Shape, build_model
 from imbalance_cli.network.processes import train_on_cores
-from imbalance_cli.network.training import EpochResult, Member, train
+from imbalance_cli.network.state import to_bytes
+from imbalance_cli.network.training import EpochResult, Member, Training
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def test_processes_train_what_one_does_to_the_bit(number: int) -> None:
     alone, together = start(members), start(members)
     wanted = [
         (without_rate(result), alone.output.weight.detach().clone())
-        for result in train(alone, ROWS, members, SETTINGS)
+        for result in Training(alone, ROWS, members, SETTINGS)
     ]
     found = []
     seconds = [0.0]
@@ -87,12 +89,47 @@ def test_processes_train_what_one_does_to_the_bit(number: int) -> None:
     assert seconds[1] > 0
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("epoch", [1, 4, 8])
+def test_training_goes_on_from_any_epoch_in_any_processes(
+    epoch: int, before: int, after: int
+) -> None:
+    members = make_members(range(4))
+    settings = dataclasses.replace(SETTINGS, epochs=12)
+    whole, begun, gone_on = start(members), start(members), start(members)
+    results = [without_rate(result) for result in Training(whole, ROWS, members, settings)]
+    assert len(results) >= epoch
+    state = {}
+    for progress in train_on_cores(begun, ROWS, members, settings, processes=before):
+        if progress.result.epoch == epoch:
+            state = safetensors.torch.load(to_bytes(progress.state()))
+            break
+    found = train_on_cores(gone_on, ROWS, members, settings, processes=after, state=state)
+    assert [without_rate(progress.result) for progress in found] == results[epoch:]
+    there = gone_on.state_dict()
+    assert all(torch.equal(there[name], value) for name, value in whole.state_dict().items())
+
+
+def test_what_is_over_has_the_weights_of_its_best_epochs() -> None:
+    members = make_members(range(2))
+    settings = dataclasses.replace(SETTINGS, epochs=12)
+    training = Training(start(members), ROWS, members, settings)
+    for _ in range(3):
+        next(training)
+    ended = start(members)
+    state = {name: tensor.clone() for name, tensor in training.state().items()}
+    assert not list(Training(ended, ROWS, members, settings, state=state, is_over=True))
+    for m, network in enumerate(ended.alone()):
+        for name, parameter in network.named_parameters():
+            assert torch.equal(parameter, state[f"{m}.best.0.{name}"])
+
+
 def test_members_that_stop_early_wait_for_nobody() -> None:
     """Patience ends one process before the other, whichever trains the longer."""
     for numbers in ([0, 1, 2, 3], [3, 2, 1, 0]):
         members = make_members(numbers)
         settings = dataclasses.replace(SETTINGS, epochs=12)
-        *_, last = train(start(members), ROWS, members, settings)
+        *_, last = Training(start(members), ROWS, members, settings)
         *_, found = train_on_cores(start(members), ROWS, members, settings, processes=2)
         assert found.result.members == last.members
         assert len({member.epoch for member in last.members}) > 1

@@ -13,6 +13,7 @@ from imbalance_cli.config import Config
 from imbalance_cli.config.sections import ModelSection, TrainingSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.network.model import ACTIVATIONS
+from imbalance_cli.network.monitors import MONITORS
 from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, SCHEDULES
 from imbalance_cli.network.recipes import (
     BIN_OUTPUTS,
@@ -32,7 +33,6 @@ from imbalance_cli.network.recipes import (
     Recipe,
     choose_recipe,
 )
-from imbalance_cli.network.training import MONITORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

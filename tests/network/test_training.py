@@ -29,21 +29,20 @@ from imbalance_cli.losses.family import (
 )
 from imbalance_cli.losses.link import inverse_link
 from imbalance_cli.network.model import MultilayerPerceptron, Shape, build_model, score_rows
+from imbalance_cli.network.monitors import LOWER_IS_BETTER, validation_score
+from imbalance_cli.network.monitors import MONITORS as METRICS
 from imbalance_cli.network.optimization import SCHEDULES, Optimizer
 from imbalance_cli.network.sampling import balanced_rates
 from imbalance_cli.network.steps import Steps
 from imbalance_cli.network.training import (
-    LOWER_IS_BETTER,
     EpochResult,
     Member,
     MemberResult,
+    Training,
     _Group,
     _select_once,
     _stack_rows,
-    train,
-    validation_score,
 )
-from imbalance_cli.network.training import MONITORS as METRICS
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def run(
     members = members or [make_member()]
     model = build_model(shape, [member.seed for member in members])
     results = []
-    for result in train(model, rows, members, recipe, together=together):
+    for result in Training(model, rows, members, recipe, together=together):
         results.append(result)
         between()
     return model, results
@@ -188,7 +187,7 @@ def test_reaches_the_minimum_that_sklearn_finds() -> None:
     weight = torch.tensor([3.0])
     loss = weighted_bce(weight)
     everything = torch.arange(400)
-    for _ in train(model, rows, [make_member(everything, everything, loss)], settings):
+    for _ in Training(model, rows, [make_member(everything, everything, loss)], settings):
         pass
     y = rows.targets[:, 0].numpy()
     optimizer = Optimizer(model, settings, 1)
@@ -245,7 +244,7 @@ def test_dropout_is_of_the_seed() -> None:
 
     def first_loss(seed: int) -> float:
         model = build_model(shape, [0])
-        (result,) = train(model, ROWS, [make_member(seed=seed)], settings)
+        (result,) = Training(model, ROWS, [make_member(seed=seed)], settings)
         return result.loss
 
     assert first_loss(1) == first_loss(1)
@@ -639,7 +638,7 @@ def test_a_stopped_member_learns_no_more() -> None:
     members = [make_member(seed=seed) for seed in range(4)]
     model = build_model(SHAPE, range(4))
     before: dict[int, torch.Tensor] = {}
-    for result in train(model, ROWS, members, STOPPING):
+    for result in Training(model, ROWS, members, STOPPING):
         for index, own in enumerate(result.members):
             weights = model.output.weight[index].detach().clone()
             if own.epoch < result.epoch:
@@ -832,7 +831,7 @@ def test_cuda_learns_as_the_cpu_does() -> None:
         state = torch.cuda.get_rng_state()
         model = build_model(SHAPE, [0]).to(device)
         members = [put_member(make_member(), device)]
-        on_device = list(train(model, put(ROWS, device), members, settings))
+        on_device = list(Training(model, put(ROWS, device), members, settings))
         assert torch.equal(state, torch.cuda.get_rng_state())
         assert next(model.parameters()).device.type == "cuda"
         assert on_device[-1].best_score == pytest.approx(on_cpu[-1].best_score, abs=0.05)
@@ -850,7 +849,7 @@ def test_cuda_steps_as_the_cpu_does() -> None:
     on_cpu, wanted = run(settings, members=members, shape=SMOOTH, together=True)
     model = build_model(SMOOTH, [member.seed for member in members]).to(device)
     there = [put_member(member, device) for member in members]
-    results = list(train(model, put(ROWS, device), there, settings))
+    results = list(Training(model, put(ROWS, device), there, settings))
     assert_alike(model, on_cpu, tolerance=1e-3)
     for result, theirs in zip(results[-1].members, wanted[-1].members, strict=True):
         assert result.loss == pytest.approx(theirs.loss, rel=1e-3)

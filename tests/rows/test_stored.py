@@ -13,7 +13,7 @@ from small_runs import PLAIN, TABULAR
 from imbalance_cli.labels.targets import ALL, DenseTargets
 from imbalance_cli.losses.family import bce
 from imbalance_cli.network.model import SCORING_ROWS, Shape, build_model, score_rows
-from imbalance_cli.network.training import Member, train
+from imbalance_cli.network.training import Member, Training
 from imbalance_cli.rows import stored as stored_rows
 from imbalance_cli.rows.cache import Contents, ModelRows, RowCache, cached_rows
 from imbalance_cli.rows.dataset import Dataset
@@ -114,7 +114,7 @@ def test_scores_are_those_in_memory_to_the_bit(
 
 def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache: RowCache) -> None:
     chosen = torch.arange(1, ROWS, 3)
-    begin = on_disk(rows, cache).epochs(chosen, 64, seed=1)
+    begin = on_disk(rows, cache).epochs(chosen, 64, np.random.default_rng(1))
     orders = []
     for _ in range(2):
         batches = list(begin())
@@ -123,7 +123,7 @@ def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache:
         orders.append(torch.cat([batch.numeric[:, 2] for batch in batches]).long())
         assert torch.equal(orders[-1].sort().values, chosen)
     assert not torch.equal(*orders)
-    again = on_disk(rows, cache).epochs(chosen, 64, seed=1)
+    again = on_disk(rows, cache).epochs(chosen, 64, np.random.default_rng(1))
     assert torch.equal(torch.cat([batch.numeric[:, 2] for batch in again()]).long(), orders[0])
 
 
@@ -142,7 +142,7 @@ def test_members_learn_from_stored_rows(
     members = [Member(learned, valid, bce(), seed) for seed in (0, 1)]
     recipe = dataclasses.replace(recipe, epochs=2, learning_rate=0.01)
     stored = on_disk(rows, cache)
-    results = list(train(model, stored, members, recipe, together=together))
+    results = list(Training(model, stored, members, recipe, together=together))
     assert len(results) == 2
     assert results[-1].loss < results[0].loss
 
@@ -160,7 +160,7 @@ def test_one_batch_of_all_rows_is_learned_as_in_memory(
     models, results = [], []
     for kept in (rows, on_disk(rows, cache)):
         models.append(build_model(shape, [0]))
-        results.append(list(train(models[-1], kept, [member], recipe)))
+        results.append(list(Training(models[-1], kept, [member], recipe)))
     for ours, theirs in zip(*results, strict=True):
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
         assert ours.score == pytest.approx(theirs.score, rel=1e-5)

@@ -14,7 +14,15 @@ import torch
 
 from imbalance_cli.errors import OutputError, RunError
 from imbalance_cli.run import directory as artifacts
-from imbalance_cli.run.directory import CHECKPOINT, CONFIG, MODEL, RUN, RunDirectory, load_run
+from imbalance_cli.run.directory import (
+    CHECKPOINT,
+    CONFIG,
+    MODEL,
+    RUN,
+    RunDirectory,
+    load_run,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +57,8 @@ def test_nothing_is_made_before_start(tmp_path: Path) -> None:
 
 def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    run.write_json(f"{CHECKPOINT}/state.json", {"epoch": 1})
     names = [path.relative_to(run.path).as_posix() for path in run.path.rglob("*")]
-    assert sorted(names) == [CHECKPOINT, f"{CHECKPOINT}/state.json", CONFIG, MODEL, RUN]
+    assert sorted(names) == [CONFIG, MODEL, RUN]
 
 
 def test_a_failed_write_leaves_the_old_file(
@@ -59,13 +66,14 @@ def test_a_failed_write_leaves_the_old_file(
 ) -> None:
     run = make_run(tmp_path / "run")
 
-    def fill_disk(_self: Path, _content: bytes) -> None:
+    def fill_disk(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", fill_disk)
+    monkeypatch.setattr("os.fsync", fill_disk)
     with pytest.raises(OutputError, match=r"config\.yaml: cannot be written: No space left"):
-        run.write(CONFIG, b"x")
+        write_whole(run.path / CONFIG, b"x" * 100_000, lasting=True)
     assert (run.path / CONFIG).read_bytes() == b"data: {train: a.csv}\n"
+    assert not list(run.path.glob(".*"))  # which would keep the disk full
 
 
 def test_lines_are_appended(tmp_path: Path) -> None:
@@ -91,7 +99,8 @@ def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
 
 def test_a_run_is_replaced_only_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    make_run(path).write("metrics.json", b"{}")
+    make_run(path)
+    (path / "metrics.json").write_bytes(b"{}")
     with pytest.raises(OutputError, match="holds a run already") as caught:
         RunDirectory(path)
     assert "--overwrite" in (caught.value.hint or "")
@@ -232,7 +241,6 @@ def test_a_changed_run_is_refused(
 def test_other_files_may_be_away(single_run: FittedRun, tmp_path: Path) -> None:
     path = shutil.copytree(single_run.path, tmp_path / "run")
     (path / artifacts.METRICS_JSON).unlink()
-    shutil.rmtree(path / CHECKPOINT)
     load_run(path)
 
 
@@ -248,5 +256,6 @@ def test_what_is_no_run(single_run: FittedRun, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"model\.safetensors: cannot be read: No such file"):
         load_run(path)
     (path / RUN).unlink()
+    (path / CHECKPOINT).mkdir()
     with pytest.raises(RunError, match=r"the run was not finished: there is no run\.json"):
         load_run(path)

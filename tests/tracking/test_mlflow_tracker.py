@@ -155,7 +155,7 @@ def test_a_comparison_is_a_run_with_one_below_it_for_each_candidate(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_fit(table: Path, tmp_path: Path, uri: str, sent: signal.Signals) -> None:
-    training = {"epochs": 100_000, "patience": None}
+    training = {"epochs": 100_000, "patience": None, "checkpoint_every": 1}
     config = write_config(tmp_path / "c.yaml", table, training=training)
     with subprocess.Popen(
         [*IMBTRAIN, "fit", str(config), "--run-dir", str(tmp_path / "run"), "--mlflow", uri],
@@ -163,9 +163,9 @@ def test_an_interrupted_fit(table: Path, tmp_path: Path, uri: str, sent: signal.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        checkpoint = tmp_path / "run" / "checkpoint" / "state.json"
+        folder = tmp_path / "run" / "checkpoint"
         deadline = time.monotonic() + 90
-        while not checkpoint.exists() and time.monotonic() < deadline:
+        while not list(folder.glob("*.safetensors")) and time.monotonic() < deadline:
             time.sleep(0.05)
         [running] = read_runs(uri)
         process.send_signal(sent)

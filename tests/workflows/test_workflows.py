@@ -15,10 +15,9 @@ from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.network.training import MemberResult
-from imbalance_cli.run.directory import RunDirectory
 from imbalance_cli.workflows.applying import load_predictor
-from imbalance_cli.workflows.fitting import TrainingRecord
 from imbalance_cli.workflows.preparing import count_targets
+from imbalance_cli.workflows.recording import TrainingRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,28 +161,6 @@ def test_early_stopping_keeps_the_best_epoch(table: Path, tmp_path: Path) -> Non
     predictor, _ = load_predictor(tmp_path / "run", "cpu")
     saved = torch.nn.utils.parameters_to_vector(predictor.model.parameters())
     assert saved.isfinite().all()
-
-
-@pytest.mark.parametrize(("every", "wanted"), [(1, None), (1000, 1)])
-def test_a_checkpoint_is_due_at_most_every_few_epochs(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, wanted: int | None
-) -> None:
-    written: list[int] = []
-    write_json = RunDirectory.write_json
-
-    def note(self: RunDirectory, name: str, document: dict[str, object]) -> None:
-        if name.endswith("state.json"):
-            epoch = document["epoch"]
-            assert isinstance(epoch, int)
-            written.append(epoch)
-        write_json(self, name, document)
-
-    monkeypatch.setattr(RunDirectory, "write_json", note)
-    notes = Notes()
-    training = {"epochs": 6, "checkpoint_every": every}
-    workflows.fit(load(table, training=training), tmp_path / "run", notes, overwrite=False)
-    best = [result.epoch for result in notes.epochs if result.is_best]
-    assert written == (best if wanted is None else [wanted])
 
 
 def test_starting_scores_stand_for_the_prevalence(table: Path, tmp_path: Path) -> None:
