@@ -103,7 +103,7 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
         if isinstance(node, yaml.MappingNode):
             _note_lines(node, (), lines, name)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _not_yaml(error, text, name) from error
     if not isinstance(document, dict):
         kinds = {type(None): "nothing", list: "a list"}
@@ -132,7 +132,7 @@ def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any t
         return text
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{name}: {show_value(text)} is not a YAML value",
             hint="put text with special characters in quotes",
@@ -140,6 +140,11 @@ def parse_scalar(text: str, name: str) -> Any:  # noqa: ANN401  YAML holds any t
 
 
 def _not_yaml(error: Exception, text: str, name: str) -> ConfigError:
+    """Return the error of a text that PyYAML fails on, of numbers with thousands of digits too."""
+    if isinstance(error, RecursionError):
+        return ConfigError(
+            f"{name}: nested too deeply", hint="a config has sections, keys and lists, no more"
+        )
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
     line = None if mark is None else mark.line + 1

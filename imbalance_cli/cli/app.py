@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -32,25 +33,29 @@ if TYPE_CHECKING:
 
 UTF_8 = frozenset({"utf-8", "utf8"})
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 LONGEST_MESSAGE = 4_000  # characters, whatever the names of columns are
 
 app = typer.Typer(
     name="imbtrain",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(weights)
-app.command()(fit)
-app.command()(compare)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(report)
-app.command()(stability)
-app.command()(inspect)
-app.command()(init)
-app.command()(schema)
+for _command in (
+    weights,
+    inspect,
+    init,
+    fit,
+    compare,
+    report,
+    evaluate,
+    predict,
+    stability,
+    schema,
+):
+    # the whole first line, which Typer would cut
+    app.command(short_help=str(_command.__doc__).partition("\n")[0])(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,14 +76,17 @@ def imbtrain(
 ) -> None:
     """Positive weights, a trained model and per-label numbers for rare positives.
 
-    Results go to stdout; progress, warnings and errors to stderr. Exit codes: 0 done,
-    2 what was given is wrong, 1 a fault of imbtrain, 130 interrupted.
+    imbtrain help COMMAND shows what a command takes. Results go to stdout; progress, warnings and
+    errors to stderr. Exit codes: 0 done, 2 what was given is wrong, 1 a fault of imbtrain,
+    130 interrupted.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if given[0] == "help":
+        given = [*given[1:], "--help"]
     if sys.stdout is None:
         closed = _Failure("stdout is closed", "redirect it to a file", WRONG_INPUT)
         return _fail(closed, given)
@@ -165,6 +173,9 @@ def _explain(error: Exception, given: Sequence[str]) -> _Failure:
             return _Failure(error.format_message(), hint, WRONG_INPUT)
         case typer.Abort() if isinstance(error.__cause__, Exception):  # Typer makes an EOFError one
             return _explain(error.__cause__, given)
+        case OSError(errno=number) if number in UNWRITABLE and error.filename is None:
+            problem = f"stdout: cannot be written: {error.strerror}"
+            return _Failure(problem, None, WRONG_INPUT, shown, "IMB212")
         case _ if exhaustion := explain_exhaustion(error):
             return _Failure(*exhaustion, WRONG_INPUT, shown)
         case _:

@@ -16,12 +16,15 @@ from imbalance_cli.cli.options import (
     MlflowExperiment,
     Overrides,
     Overwrite,
+    PrintConfig,
     Quiet,
     ReportFormat,
     Resume,
     RunDir,
+    TableLabels,
     TensorBoard,
     choose_resume,
+    read_config,
 )
 from imbalance_cli.losses.registry import compared_losses
 
@@ -30,6 +33,7 @@ DEFAULT_FOLDS = 4
 
 def compare(
     config: ConfigFile,
+    labels: TableLabels = None,
     losses: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +69,7 @@ def compare(
     overwrite: Overwrite = False,
     resume: Resume = False,
     finish: FinishNow = False,
+    print_config: PrintConfig = False,
     output_format: ReportFormat = None,
     tensorboard: TensorBoard = None,
     mlflow: Mlflow = None,
@@ -78,18 +83,24 @@ def compare(
     The config gives everything but loss.name, weighting.strategy and training.sampler, which are
     what is tried. Boosted trees stand beside the networks, as a yardstick.
     """
-    from imbalance_cli import workflows
-    from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.config import load_config
-    from imbalance_cli.report import comparison as drawing
+    from imbalance_cli.run.directory import default_directory
 
-    base = load_config(config, overrides or (), for_any_loss=True)
+    base = read_config(config, labels, overrides, for_any_loss=True)
+    if print_config:
+        write_result(base.to_yaml().encode(), None)
+        return
     changed = base.with_repeats(folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds)
     is_named = run_dir is not None or base.output.name is not None
     going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
-    directory = run_dir or workflows.default_directory(changed, "compare")
+    directory = run_dir or default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
+    progress.reading(changed.data.train)
+    # what is wrong above is found without torch, which takes seconds to load
+    from imbalance_cli import workflows
+    from imbalance_cli.cli.observers import open_observers
+    from imbalance_cli.report import comparison as drawing
+
     with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
         comparison = workflows.compare(
             changed,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation import Evaluation
 
 
+UNKNOWN_WIDTH = 80
+
+
 def default_format() -> str:
     """Return "table" on a terminal, "csv" in a pipe."""
     return "table" if sys.stdout.isatty() else "csv"
@@ -75,6 +78,8 @@ def draw(drawing: RenderableType) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    if not console.width:  # COLUMNS=0, by which some shells mean that they do not know
+        console.width = UNKNOWN_WIDTH
     with console.capture() as captured:
         console.print(drawing)
     for line in captured.get().removesuffix("\n").split("\n"):
@@ -143,6 +148,8 @@ def read_sort(sort: str | None) -> str | None:
     Raises:
         ConfigError: it names nothing of that; the nearest is told.
     """
+    if sort is None:
+        return None
     from imbalance_cli.report import ordering
 
     return ordering.read_sort(sort)

@@ -15,7 +15,16 @@ from imbalance_cli.cli.label_options import (
     SkipLines,
     SkipRows,
 )
-from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run, Sort, Strict
+from imbalance_cli.cli.options import (
+    Debug,
+    Device,
+    LogFormat,
+    ReportFormat,
+    Run,
+    Sort,
+    Strict,
+    refuse_early,
+)
 from imbalance_cli.codes import Warned
 from imbalance_cli.dialect import Dialect
 
@@ -59,6 +68,7 @@ def evaluate(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Report per label how a run does on labelled rows."""
+    refuse_early(run, source)
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
 

@@ -16,11 +16,13 @@ from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.codes import code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 
-Event = Literal["stage", "start", "epoch", "best", "note", "warning", "done", "error"]
+Event = Literal["reading", "stage", "start", "epoch", "best", "note", "warning", "done", "error"]
 
 
 def write_event(event: Event, **fields: object) -> None:
@@ -66,6 +68,11 @@ class EventLog:
         """Leave the warnings of other libraries to themselves again."""
         logging.getLogger().removeHandler(self._handler)
         logging.captureWarnings(capture=False)
+
+    def reading(self, sources: Sequence[str]) -> None:
+        """Write what is read."""
+        if not self._quiet:
+            write_event("reading", sources=list(sources))
 
     def warned(self, sentence: str) -> None:
         """Write a warning."""

@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, name_page, read_sort, show_report
+from imbalance_cli.cli.console import (
+    default_format,
+    name_page,
+    read_sort,
+    show_report,
+    write_result,
+)
 from imbalance_cli.cli.options import (
+    CONFIG_HELP,
     Debug,
     FinishNow,
     LogFormat,
@@ -16,13 +23,16 @@ from imbalance_cli.cli.options import (
     MlflowExperiment,
     Overrides,
     Overwrite,
+    PrintConfig,
     Quiet,
     ReportFormat,
     Resume,
     RunDir,
     Sort,
+    TableLabels,
     TensorBoard,
     choose_resume,
+    read_config,
 )
 from imbalance_cli.errors import ConfigError
 
@@ -30,8 +40,9 @@ from imbalance_cli.errors import ConfigError
 def fit(
     config: Annotated[
         str | None,
-        typer.Argument(metavar="CONFIG", help="A YAML file, or - for stdin.", show_default=False),
+        typer.Argument(metavar="CONFIG", help=CONFIG_HELP, show_default=False),
     ] = None,
+    labels: TableLabels = None,
     overrides: Overrides = None,
     run_dir: RunDir = None,
     overwrite: Overwrite = False,
@@ -49,6 +60,7 @@ def fit(
         str | None,
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
+    print_config: PrintConfig = False,
     output_format: ReportFormat = None,
     sort: Sort = None,
     tensorboard: TensorBoard = None,
@@ -60,10 +72,8 @@ def fit(
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
-    from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.config import load_config
-    from imbalance_cli.run.directory import REPORT
+    from imbalance_cli.run.directory import REPORT, default_directory
 
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
@@ -76,11 +86,18 @@ def fit(
                 from_compare, choose, run_dir, progress, overwrite=overwrite
             )
     else:
-        settings = load_config(config or "-", overrides or ())
+        settings = read_config(config or "-", labels, overrides)
+        if print_config:
+            write_result(settings.to_yaml().encode(), None)
+            return
         is_named = run_dir is not None or settings.output.name is not None
         going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
-        directory = run_dir or workflows.default_directory(settings)
+        directory = run_dir or default_directory(settings)
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
+        progress.reading(settings.data.train)
+        # what is wrong above is found without torch, which takes seconds to load
+        from imbalance_cli.cli.observers import open_observers
+
         with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
             evaluation = workflows.fit(
                 settings,
@@ -112,7 +129,8 @@ def _check_arguments(
         )
     if from_compare is None and config is None:
         raise ConfigError(
-            "CONFIG is missing", hint="imbtrain fit CONFIG, or --from-compare RUN --choose NAME"
+            "CONFIG is missing",
+            hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
         )
     if from_compare is not None and (config is not None or overrides):
         given = "CONFIG" if config is not None else "--set"

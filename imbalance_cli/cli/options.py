@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from imbalance_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.config import Config
 
 Run = Annotated[
     Path,
@@ -35,9 +40,19 @@ Strict = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-ConfigFile = Annotated[
-    str,
-    typer.Argument(metavar="CONFIG", help="A YAML file, or - for stdin.", show_default=False),
+CONFIG_HELP = "A YAML file, or - for stdin; or a table, with default settings."
+ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help=CONFIG_HELP, show_default=False)]
+TableLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--labels",
+        help="A label column of the table, by name or glob; repeatable.  [default: y, label, "
+        "target and y_*]",
+        show_default=False,
+    ),
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", help="Print every key with its value; do nothing else.")
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -48,9 +63,22 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+
+
+def read_directory(text: str) -> Path:
+    """Return the path of a directory; nothing, as of a variable that is not set, is refused."""
+    if not text:
+        raise typer.BadParameter("is empty; . is the current directory")
+    return Path(text)
+
+
 RunDir = Annotated[
     Path | None,
-    typer.Option(help="Where the run goes.  [default: by output in the config]"),
+    typer.Option(
+        help="Where the run goes.  [default: by output in the config]",
+        metavar="PATH",
+        parser=read_directory,
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run that is there, once this one is whole.")
@@ -95,6 +123,55 @@ MlflowExperiment = Annotated[
         help="Of MLflow; made where there is none.",
     ),
 ]
+
+
+def read_config(
+    given: str,
+    labels: Sequence[str] | None,
+    overrides: Sequence[str] | None,
+    *,
+    for_any_loss: bool = False,
+) -> Config:
+    """Return the config that a command is given: a YAML file, or a table with default settings.
+
+    Args:
+        given: a YAML file, - for stdin, or a table.
+        labels: of --labels, which a table has.
+        overrides: of --set.
+        for_any_loss: as of `load_config`.
+
+    Raises:
+        ConfigError: as of `load_config`, or a YAML file is given labels beside its own.
+    """
+    from imbalance_cli.config import load_config
+    from imbalance_cli.readers.formats import list_suffixes, table_suffix
+
+    suffix = table_suffix(given)
+    if suffix in {".yaml", ".yml"} or (given == "-" and not labels):
+        if labels:
+            raise ConfigError(
+                f"--labels and {given} contradict each other: it names its labels itself",
+                hint=f"--set data.labels='[{', '.join(labels)}]'",
+            )
+    elif labels or suffix in list_suffixes():
+        data = {"train": given, **({"labels": list(labels)} if labels else {})}
+        return load_config({"data": data}, overrides or (), for_any_loss=for_any_loss)
+    return load_config(given, overrides or (), for_any_loss=for_any_loss)
+
+
+def refuse_early(run: Path, source: str) -> None:
+    """Raise where a run or a file is not there, before torch, which takes seconds to load.
+
+    Raises:
+        ImbtrainError: as of what reads them.
+    """
+    from imbalance_cli.readers import open_source
+    from imbalance_cli.readers.partitions import is_glob
+    from imbalance_cli.run.directory import read_document
+
+    read_document(run)
+    if source != "-" and not is_glob(source) and not Path(source).exists():
+        open_source(source)  # whose error names what is near
 
 
 def choose_resume(

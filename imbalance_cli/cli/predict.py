@@ -16,7 +16,7 @@ from imbalance_cli.cli.label_options import (
     SkipLines,
     SkipRows,
 )
-from imbalance_cli.cli.options import Debug, Device, Run, Strict
+from imbalance_cli.cli.options import Debug, Device, Run, Strict, refuse_early
 from imbalance_cli.cli.rows import open_rows
 from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
@@ -53,7 +53,8 @@ def predict(
     device: Device = "auto",
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
-    """Write a probability and a decision a label for every row, in the order of the rows."""
+    """Write a probability and a decision per label for every row, in the order of the rows."""
+    refuse_early(run, source)
     from imbalance_cli import workflows
 
     if output is not None and output.resolve() == Path(source).resolve():

@@ -15,6 +15,8 @@ from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.errors import escape_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
@@ -30,6 +32,9 @@ class QuietProgress:
 
     def __exit__(self, *_: object) -> None:
         """Nothing is left open."""
+
+    def reading(self, sources: Sequence[str]) -> None:
+        """Say nothing."""
 
     def stage(self, stage: Stage) -> None:
         """Say nothing."""
@@ -65,6 +70,10 @@ class LineProgress(QuietProgress):
         """Write the last epoch, if its line was held back."""
         if self._last is not None and not self._shown:
             self._write(self._last)
+
+    def reading(self, sources: Sequence[str]) -> None:
+        """Write what is read, the first that is seen of a command."""
+        write_reading(sources)
 
     def stage(self, stage: Stage) -> None:
         """Write how far a stage that takes long is."""
@@ -116,6 +125,10 @@ class BarProgress(QuietProgress):
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
         self._progress.stop()
+
+    def reading(self, sources: Sequence[str]) -> None:
+        """Write what is read, the first that is seen of a command."""
+        write_reading(sources)
 
     def started(self, start: Start) -> None:
         """Start the bar."""
@@ -173,6 +186,13 @@ def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress |
     if quiet:
         return QuietProgress()
     return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def write_reading(sources: Sequence[str]) -> None:
+    """Write "reading a.csv, b.csv"."""
+    names = ", ".join("stdin" if name == "-" else escape_name(name) for name in sources)
+    sys.stderr.write(f"reading {names}\n")
+    sys.stderr.flush()
 
 
 def describe_parts(rows: dict[str, int], folds: int | None) -> str:

@@ -69,7 +69,11 @@ def report(
     same rows, print them side by side, with paired intervals of the differences to the first;
     --output writes a page of them.
     """
+    from imbalance_cli.run.directory import read_document
+
     check_page_file(output)
+    for run in runs:
+        read_document(run)
     if len(runs) > 1:
         _compare(runs, output_format or default_format(), sort, bootstrap, output)
         return

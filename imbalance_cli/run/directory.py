@@ -15,16 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import safetensors.torch
-
 from imbalance_cli.errors import OutputError, RunError, explain_write
-from imbalance_cli.network.state import to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     import torch
+
+    from imbalance_cli.config import Config
 
 FORMAT_VERSION = 5
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
@@ -47,6 +45,24 @@ MAKES = {
     "comparison": "imbtrain compare CONFIG --run-dir makes one",
 }
 """The kinds of runs, and what to do for one."""
+
+
+def default_directory(config: Config, kind: str = "") -> Path:
+    """Return where a run goes: output.directory / output.name, or a name with the time.
+
+    Args:
+        config: names it.
+        kind: stands in a name with the time, if it is not a plain run.
+    """
+    if config.output.name is not None:
+        return Path(config.output.directory) / config.output.name
+    source = config.data.train[0]
+    stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
+    plain = "".join(character for character in stem if character not in "*?[]") or "run"
+    now = dt.datetime.now().astimezone()
+    stamp = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
+    name = "-".join(part for part in (plain, kind, stamp) if part)
+    return Path(config.output.directory) / name
 
 
 class RunDirectory:
@@ -120,6 +136,8 @@ class RunDirectory:
             explain_write(target),
             tempfile.TemporaryDirectory(PARTIAL, f".{target.name}.", self.place) as folder,
         ):
+            import polars as pl  # noqa: PLC0415  as in `write_tensors`
+
             write(Path(folder))
             parts = pl.scan_parquet(sorted(Path(folder).iterdir()))
             parts.sink_parquet(temporary, row_group_size=height)
@@ -129,6 +147,8 @@ class RunDirectory:
 
     def write_tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Write tensors as safetensors."""
+        from imbalance_cli.network.state import to_bytes  # noqa: PLC0415  imports torch
+
         self.write(name, to_bytes(tensors))
 
     def write_json(self, name: str, document: dict[str, Any]) -> None:
@@ -212,6 +232,8 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
     Raises:
         RunError: it is no run, unfinished, of another kind or format version, or was changed.
     """
+    import safetensors.torch  # noqa: PLC0415  run.json alone is read without torch
+
     document = read_document(path, kind)
     contents = {}
     for name, checksum in document["checksums"].items():
@@ -396,7 +418,7 @@ def _living_writer(path: Path) -> int | None:
 def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(_read(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not JSON: {error}") from error
     if not isinstance(document, dict):
         raise RunError(f"{path}: a JSON object is needed, not a {type(document).__name__}")
@@ -408,6 +430,19 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def not_as_run(path: Path, error: Exception) -> RunError:
+    """Return the error of a run.json that holds something else than a run does.
+
+    Args:
+        path: of the run directory.
+        error: what reading it ended in.
+    """
+    return RunError(
+        f"{path / RUN}: does not hold what a run does: {type(error).__name__}: {error}",
+        hint="copy the run again, or make it again",
+    )
 
 
 def _is_as_written(document: dict[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from imbalance_cli.network.model import Ensemble, MultilayerPerceptron, Shape
 from imbalance_cli.network.scoring import score
 from imbalance_cli.progress import tell_nobody
 from imbalance_cli.rows.dataset import Dataset
-from imbalance_cli.run.directory import load_run
+from imbalance_cli.run.directory import load_run, not_as_run
 from imbalance_cli.run.scored_rows import Scores, calibrate
 
 if TYPE_CHECKING:
@@ -254,7 +254,11 @@ class Predictor:
         Raises:
             RunError: it cannot be read.
         """
-        return cls.from_document(*load_run(path), device)
+        document, tensors = load_run(path)
+        try:
+            return cls.from_document(document, tensors, device)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise not_as_run(path, error) from error
 
     @classmethod
     def from_document(

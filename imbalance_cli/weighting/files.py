@@ -328,6 +328,8 @@ def _parse_json(text: str, name: str) -> dict[str, Any]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise WeightsError(f"{name}: line {error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise WeightsError(f"{name}: nested too deeply") from error
     if not isinstance(document, dict):
         raise WeightsError(f"{name}: a JSON object is needed, not {type(document).__name__}")
     return document

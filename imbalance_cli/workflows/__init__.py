@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.comparing import choose, compare
     from imbalance_cli.workflows.comparing_runs import compare_runs
     from imbalance_cli.workflows.drawing_runs import draw_runs
-    from imbalance_cli.workflows.fitting import default_directory, describe_flattery, fit
+    from imbalance_cli.workflows.fitting import describe_flattery, fit
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
     from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
     from imbalance_cli.workflows.reporting import (
@@ -25,7 +25,7 @@ _HOMES = {
     "comparing": ("choose", "compare"),
     "comparing_runs": ("compare_runs",),
     "drawing_runs": ("draw_runs",),
-    "fitting": ("default_directory", "describe_flattery", "fit"),
+    "fitting": ("describe_flattery", "fit"),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
     "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation"),
@@ -38,7 +38,6 @@ __all__ = [
     "choose",
     "compare",
     "compare_runs",
-    "default_directory",
     "describe_flattery",
     "draw_page",
     "draw_report",

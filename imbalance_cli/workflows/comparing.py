@@ -25,6 +25,7 @@ from imbalance_cli.run.directory import (
     MODEL,
     PREDICTIONS,
     RunDirectory,
+    default_directory,
     load_run,
 )
 from imbalance_cli.run.predictor import Predictor
@@ -32,7 +33,6 @@ from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
-    default_directory,
     describe,
     make_predictor,
     score_held_out,

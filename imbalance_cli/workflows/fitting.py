@@ -5,8 +5,6 @@ Shapes: M members, N rows, L labels.
 
 from __future__ import annotations
 
-import datetime as dt
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +31,7 @@ from imbalance_cli.workflows.saving import describe_data, report_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
@@ -140,24 +139,6 @@ def fit(
     )
     observer.finished(Finish.of_evaluation("fit", directory, evaluation))
     return evaluation
-
-
-def default_directory(config: Config, kind: str = "") -> Path:
-    """Return where a run goes: output.directory / output.name, or a name with the time.
-
-    Args:
-        config: names it.
-        kind: stands in a name with the time, if it is not a plain run.
-    """
-    if config.output.name is not None:
-        return Path(config.output.directory) / config.output.name
-    source = config.data.train[0]
-    stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
-    plain = "".join(character for character in stem if character not in "*?[]") or "run"
-    now = dt.datetime.now().astimezone()
-    stamp = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
-    name = "-".join(part for part in (plain, kind, stamp) if part)
-    return Path(config.output.directory) / name
 
 
 def make_predictor(
