@@ -121,7 +121,13 @@ def evaluate(
     return workflows.evaluate(Path(run_dir), _open(rows), device, warn, bootstrap=bootstrap)
 
 
-def predict(run_dir: str | Path, rows: Frame, *, device: str = "auto") -> Frame:
+def predict(
+    run_dir: str | Path,
+    rows: Frame,
+    *,
+    thresholds: Mapping[str, float] | float | None = None,
+    device: str = "auto",
+) -> Frame:
     """Return <label>_probability and <label>_decision of each row, in a frame of the same kind.
 
     Both are missing for a label that had no positive, or no negative, to learn from. Rows of
@@ -130,6 +136,7 @@ def predict(run_dir: str | Path, rows: Frame, *, device: str = "auto") -> Frame:
     Args:
         run_dir: what `fit` left.
         rows: with the feature columns.
+        thresholds: other ones than the run's: of all labels, or by name or glob.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Warns:
@@ -139,7 +146,10 @@ def predict(run_dir: str | Path, rows: Frame, *, device: str = "auto") -> Frame:
         ImbtrainError: the run or the rows cannot be used.
     """
     told: list[str] = []
-    predictions = workflows.predict(Path(run_dir), FrameSource(rows), device, (), warn=told.append)
+    given = {"*": thresholds} if isinstance(thresholds, (int, float)) else thresholds or {}
+    predictions = workflows.predict(
+        Path(run_dir), FrameSource(rows), device, (), warn=told.append, thresholds=given
+    )
     predicted = pl.concat(predictions)
     for sentence in told:
         warnings.warn(sentence, stacklevel=2)

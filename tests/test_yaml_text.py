@@ -153,3 +153,11 @@ def test_a_huge_value_is_shown_in_part() -> None:
     for value in (bomb, itself, {"a": bomb}, "x" * 10**6, 10**4000, ["x" * 50] * 50):
         assert "..." in show_value(value)
         assert len(show_value(value)) <= 80
+
+
+def test_a_text_that_is_nested_too_deeply() -> None:
+    deep = "[" * 30_000 + "]" * 30_000
+    with pytest.raises(ConfigError, match=r"^c: nested too deeply$"):
+        parse_mapping(f"a: {deep}", "c")
+    with pytest.raises(ConfigError, match="is not a YAML value"):
+        parse_scalar(deep, "--set a")

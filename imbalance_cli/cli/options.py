@@ -174,6 +174,41 @@ def refuse_early(run: Path, source: str) -> None:
         open_source(source)  # whose error names what is near
 
 
+def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
+    """Return thresholds by name or glob of labels, later ones over earlier ones.
+
+    Args:
+        given: of --threshold.
+        cost: of --cost: a false positive's and a false negative's; the least expected cost is at
+            the probability FP / (FP + FN) (Elkan 2001, The foundations of cost-sensitive learning).
+
+    Raises:
+        ConfigError: they are not of that form, or no probabilities.
+    """
+    thresholds: dict[str, float] = {}
+    if cost is not None:
+        try:
+            false_positive, false_negative = map(float, cost.split(":"))
+            thresholds["*"] = false_positive / (false_positive + false_negative)
+        except (ValueError, ZeroDivisionError):
+            false_positive = -1.0
+        if not (false_positive > 0 and false_negative > 0 and thresholds["*"] < 1):
+            raise ConfigError(f"--cost {cost}: not two costs above 0", hint="--cost 1:20")
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise ConfigError(
+                f"--threshold {text}: a probability from 0 to 1 is needed",
+                hint="--threshold y=0.2, or --threshold 0.2 for all labels",
+            )
+        thresholds[name or "*"] = value
+    return thresholds
+
+
 def choose_resume(
     *, resume: bool, finish: bool, is_named: bool
 ) -> Literal["no", "train", "finish"]:

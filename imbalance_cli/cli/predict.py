@@ -16,8 +16,8 @@ from imbalance_cli.cli.label_options import (
     SkipLines,
     SkipRows,
 )
-from imbalance_cli.cli.options import Debug, Device, Run, Strict, refuse_early
-from imbalance_cli.cli.rows import open_rows
+from imbalance_cli.cli.options import Debug, Device, Run, Strict, read_thresholds, refuse_early
+from imbalance_cli.cli.rows import RowFormat, open_rows
 from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
 
@@ -34,7 +34,33 @@ def predict(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A .csv or .parquet file instead of CSV on stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .csv, .ndjson, .json or .parquet file instead of stdout.",
+        ),
+    ] = None,
+    row_format: Annotated[
+        RowFormat | None,
+        typer.Option("--format", help="How to write the rows.  [default: by -o, or csv]"),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LABEL=]NUMBER",
+            help="Decide by another threshold than the run's, of one label, of those of a glob or "
+            "of all; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FP:FN",
+            help="Decide at the least expected cost, as 1:20 where a missed positive costs 20 "
+            "times a false alarm.",
+            show_default=False,
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -61,8 +87,16 @@ def predict(
         raise OutputError(f"{output}: is the source itself", hint="another -o")
     dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     frames = workflows.predict(
-        run, source, device, keep or (), input_format, dialect, warn=warn, strict=strict
+        run,
+        source,
+        device,
+        keep or (),
+        input_format,
+        dialect,
+        warn=warn,
+        thresholds=read_thresholds(threshold or (), cost),
+        strict=strict,
     )
-    with open_rows(output) as write:
+    with open_rows(output, row_format) as write:
         for frame in frames:
             write(frame)

@@ -1,4 +1,4 @@
-"""Writing rows as they come: CSV on stdout, or a .csv or .parquet file."""
+"""Writing rows as they come: CSV or JSON on stdout, or a file of these or of Parquet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from imbalance_cli.errors import OutputError, explain_write
 
@@ -16,25 +16,41 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+RowFormat = Literal["csv", "ndjson", "json", "parquet"]
+SUFFIXES: dict[str, RowFormat] = {
+    ".csv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
+    ".parquet": "parquet",
+}
+
+
 @contextlib.contextmanager
-def open_rows(output: Path | None) -> Iterator[Callable[[pl.DataFrame], None]]:
+def open_rows(
+    output: Path | None, row_format: RowFormat | None = None
+) -> Iterator[Callable[[pl.DataFrame], None]]:
     """Give a function that writes frames below each other, with flat memory.
 
     A file appears under its name when all rows are in it, and not before.
 
     Args:
-        output: a .csv or .parquet file; None is CSV on stdout.
+        output: a file; None is stdout.
+        row_format: None is as the suffix says, and CSV on stdout.
 
     Raises:
-        OutputError: the file cannot be written, or has another suffix.
+        OutputError: the file cannot be written, or its suffix says nothing.
     """
     if output is None:
-        yield _csv_writer(sys.stdout.buffer, "stdout")
-        with _explain("stdout"):
-            sys.stdout.buffer.flush()
+        with _write_text(sys.stdout.buffer, "stdout", row_format or "csv") as write:
+            yield write
         return
-    if output.suffix.lower() not in {".csv", ".parquet"}:
-        raise OutputError(f"{output}: predictions are written as .csv or .parquet")
+    chosen = row_format or SUFFIXES.get(output.suffix.lower())
+    if chosen is None:
+        raise OutputError(
+            f"{output}: predictions are written as {', '.join(SUFFIXES)}",
+            hint="or --format says what it is",
+        )
     name, target = str(output), output.resolve()
     if target.is_dir():
         raise OutputError(f"{name}: is a directory")
@@ -43,11 +59,9 @@ def open_rows(output: Path | None) -> Iterator[Callable[[pl.DataFrame], None]]:
         scratch = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.")
     with scratch as folder:
         whole = Path(folder) / "whole"
-        if output.suffix.lower() == ".csv":
-            with whole.open("wb") as file:
-                yield _csv_writer(file, name)
-                with _explain(name):
-                    file.flush()
+        if chosen != "parquet":
+            with whole.open("wb") as file, _write_text(file, name, chosen) as write:
+                yield write
         else:
             yield _part_writer(Path(folder), name)
             with _explain(name):
@@ -68,20 +82,35 @@ def _explain(name: str) -> Iterator[None]:
         raise OutputError(f"{name}: cannot be written: {error}") from error
 
 
-def _csv_writer(file: BinaryIO, name: str) -> Callable[[pl.DataFrame], None]:
+@contextlib.contextmanager
+def _write_text(
+    file: BinaryIO, name: str, row_format: RowFormat
+) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Give a function that writes frames to a file as text, which ends when they do."""
     import polars as pl
 
     is_first = True
 
     def write(frame: pl.DataFrame) -> None:
         nonlocal is_first
-        # a null is a blank cell, while "" would be quoted and make the column one of texts
-        frame = frame.with_columns(pl.col(pl.String).replace("", None))
+        if row_format == "csv":
+            # a null is a blank cell, while "" would be quoted and make the column one of texts
+            frame = frame.with_columns(pl.col(pl.String).replace("", None))
+            text = frame.write_csv(include_header=is_first)
+        elif row_format == "ndjson":
+            text = frame.write_ndjson()
+        else:
+            items = frame.write_ndjson().rstrip("\n").replace("\n", ",\n")
+            text = f"{'[' if is_first else ',' * bool(items)}\n{items}"
         with _explain(name):
-            file.write(frame.write_csv(include_header=is_first).encode())
+            file.write(text.encode())
         is_first = False
 
-    return write
+    yield write
+    with _explain(name):
+        if row_format == "json":
+            file.write(b"\n]\n")
+        file.flush()
 
 
 def _part_writer(folder: Path, name: str) -> Callable[[pl.DataFrame], None]:

@@ -62,6 +62,7 @@ def match_columns(
     where: str,
     error: type[ImbtrainError] = ConfigError,
     keys: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+    of: str = "column",
 ) -> list[str]:
     """Choose columns by name or glob, in the order of the patterns.
 
@@ -71,6 +72,7 @@ def match_columns(
         where: the source, and what asked for the columns, for errors.
         error: what is raised.
         keys: names that stand for several columns.
+        of: what they are, for errors.
 
     Raises:
         ImbtrainError: an `error`, if a pattern matches no column.
@@ -82,7 +84,7 @@ def match_columns(
         matches = matches or [c for c in columns if fnmatch.fnmatchcase(c, pattern)]
         if not matches:
             raise error(
-                f"{where}: no column {pattern!r}; the columns are {list_names(columns)}",
+                f"{where}: no {of} {pattern!r}; the {of}s are {list_names(columns)}",
                 hint=nearest(pattern, columns),
             )
         chosen |= dict.fromkeys(matches)

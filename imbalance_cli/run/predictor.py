@@ -17,6 +17,7 @@ from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.evaluation.scored_rows import follow_labels
 from imbalance_cli.features import Drift, LabelDrift, Preprocessing
+from imbalance_cli.labels.selection import match_columns
 from imbalance_cli.losses.family import Loss
 from imbalance_cli.network.model import Ensemble, MultilayerPerceptron, Shape
 from imbalance_cli.network.scoring import score
@@ -26,7 +27,7 @@ from imbalance_cli.run.directory import load_run, not_as_run
 from imbalance_cli.run.scored_rows import Scores, calibrate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -133,6 +134,21 @@ class Predictor:
         """The columns of `frame`."""
         kinds = ("probability", "decision")
         return [f"{label}_{kind}" for label in self.labels for kind in kinds]
+
+    def with_thresholds(self, given: Mapping[str, float]) -> Predictor:
+        """Return the same model, that decides by other thresholds.
+
+        Args:
+            given: by name or glob of labels; of several for a label the last counts.
+
+        Raises:
+            ConfigError: a name is that of no label.
+        """
+        thresholds = self.thresholds.clone()
+        for pattern, value in given.items():
+            for label in match_columns([pattern], self.labels, "--threshold", of="label"):
+                thresholds[self.labels.index(label)] = value
+        return dataclasses.replace(self, thresholds=thresholds)
 
     def frame(self, probabilities: torch.Tensor) -> pl.DataFrame:
         """Return <label>_probability and <label>_decision of probabilities (N, L).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,7 @@ from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, join_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imbalance_cli.config import DataSection
@@ -196,7 +197,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
     return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
 
 
-def predict(
+def predict(  # noqa: PLR0913  a source and how to read it, and who is told
     directory: Path,
     rows: str | Source,
     device: str,
@@ -205,6 +206,7 @@ def predict(
     dialect: Dialect = UNKNOWN,
     *,
     warn: Callable[[str], None],
+    thresholds: Mapping[str, float] = MappingProxyType({}),
     strict: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield one row a row of a source, some rows at a time.
@@ -218,12 +220,14 @@ def predict(
         dialect: how delimited text is written; what is None is as in the run, its delimiter where
             the header holds it.
         warn: is told what the predictions should be read with.
+        thresholds: other ones than the run's, by name or glob of labels.
         strict: whether rows unlike those of training are an error, after the last of them.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
     """
     predictor, config = load_predictor(directory, device)
+    predictor = predictor.with_thresholds(thresholds)
     source = _open_rows(rows, input_format, dialect, config.data)
     for sentence in source.remarks:
         warn(Warned("IMB114", sentence))

@@ -52,6 +52,13 @@ def test_the_package_runs_as_the_command_does(imbtrain: RunCommand, write: Write
         )
 
 
+def test_help_of_a_command_by_its_name(imbtrain: RunCommand) -> None:
+    assert imbtrain("help").out == imbtrain("--help").out
+    assert imbtrain("help", "fit").out == imbtrain("fit", "--help").out
+    _, commands = imbtrain("help").out.decode().split("Commands:")
+    assert "..." not in commands  # no summary is cut
+
+
 def test_a_wrong_argument_points_to_the_help(imbtrain: RunCommand) -> None:
     for arguments, error, hint in (
         (["wieghts"], "No such command 'wieghts'.", "imbtrain --help"),
@@ -310,6 +317,12 @@ def run_in_shell(command: str, path: str | Path) -> subprocess.CompletedProcess[
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110  a mark
 def test_a_full_disk_is_said_in_one_line(write: WriteFile) -> None:
     done = run_in_shell('"$1" > /dev/full', write("a.csv", "y\n1\n0\n"))
+    assert done.returncode == 2
+    assert done.stderr == "error: stdout: cannot be written: No space left on device [IMB212]\n"
+    command = shlex.join([*IMBTRAIN, "--help"])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} > /dev/full"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr == "error: stdout: cannot be written: No space left on device [IMB212]\n"
 

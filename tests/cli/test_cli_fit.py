@@ -661,6 +661,38 @@ def test_overwrite_keeps_the_old_run_where_the_new_one_fails(
     succeed("evaluate", tmp_path / "run", single_run.table)
 
 
+@pytest.mark.parametrize(("columns", "width"), [("0", 80), ("40", 40)])
+def test_the_table_is_as_wide_as_the_terminal(
+    single_run: FittedRun, monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = succeed("report", single_run.path, "--format", "table").text.splitlines()
+    assert len(shown) > 5
+    table = [line for line in shown if not line.startswith(("run: ", "report: "))]
+    assert width // 2 < max(map(len, table)) <= width
+
+
+def test_a_table_in_place_of_a_config(table: Path, tmp_path: Path) -> None:
+    quick = ("--set", "training.epochs=1", "--set", "report.plots=false")
+    outcome = succeed("fit", table, "--labels", "y_*", "--run-dir", tmp_path / "run", *quick)
+    assert outcome.err.splitlines()[0] == f"reading {table}"
+    made = succeed("fit", table, "--labels", "y_*", *quick, "--print-config").out
+    assert made == (tmp_path / "run" / "config.yaml").read_bytes()
+    (tmp_path / "made.yaml").write_bytes(made)
+    again = succeed("fit", tmp_path / "made.yaml", "--run-dir", tmp_path / "again")
+    assert again.out == outcome.out
+
+
+def test_labels_of_a_table_alone(config: Path, tmp_path: Path) -> None:
+    refuse("fit", config, "--labels", "y", says="contradict each other", hint="data.labels='[y]'")
+    refuse("fit", tmp_path / "none.csv", says="none.csv: no such file")
+    refuse("fit", tmp_path / "none.csv", "--labels", "y", says="none.csv: no such file")
+
+
+def test_an_empty_run_dir_is_none(config: Path) -> None:
+    refuse("fit", config, "--run-dir", "", says="Invalid value for '--run-dir': is empty")
+
+
 # processes
 
 
@@ -697,7 +729,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(config: Path, tmp_path: Path) -
     err = process.stderr.read().decode()
     process.stderr.close()
     assert process.wait(timeout=60) == 0
-    assert all(line.startswith(("rows: ", "epoch ")) for line in err.splitlines())
+    assert all(line.startswith(("reading ", "rows: ", "epoch ")) for line in err.splitlines())
     assert (tmp_path / "run" / "run.json").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from small_runs import (
     LABELS,
     fit_run,
@@ -134,11 +136,71 @@ def test_output_through_a_link(single_run: FittedRun, rows: Path, tmp_path: Path
     assert len((tmp_path / "there.csv").read_text().splitlines()) == 101
 
 
+@pytest.mark.parametrize("row_format", ["json", "ndjson"])
+def test_rows_as_json(single_run: FittedRun, rows: Path, tmp_path: Path, row_format: str) -> None:
+    read = {"json": pl.read_json, "ndjson": pl.read_ndjson}[row_format]
+    wanted = pl.read_csv(succeed("predict", single_run.path, rows, "--keep", "id").out)
+    shown = succeed("predict", single_run.path, rows, "--keep", "id", "--format", row_format).out
+    assert_frame_equal(read(io.BytesIO(shown)), wanted, check_dtypes=False)
+    output = tmp_path / f"out.{row_format}"
+    succeed("predict", single_run.path, rows, "--keep", "id", "-o", output)
+    assert output.read_bytes() == shown
+    header = rows.read_text().splitlines()[0]
+    none = succeed("predict", single_run.path, "-", "--format", row_format, stdin=header.encode())
+    assert none.text.split() == (["[", "]"] if row_format == "json" else [])
+
+
+def test_json_in_several_parts_is_one_list(tmp_path: Path) -> None:
+    frames = [pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": []}, schema={"a": pl.Int64})]
+    with open_rows(tmp_path / "out.json") as write:
+        for frame in [*frames, frames[0]]:
+            write(frame)
+    assert json.loads((tmp_path / "out.json").read_text()) == [{"a": n} for n in (1, 2, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        (["--threshold", "0.9"], 0.9),
+        (["--threshold", "y_*=0.01"], 0.01),
+        (["--cost", "1:19"], 0.05),
+        (["--cost", "1:19", "--threshold", "y_rare=0.3"], 0.3),
+    ],
+)
+def test_decisions_by_other_thresholds(
+    multi_run: FittedRun, rows: Path, options: list[str], threshold: float
+) -> None:
+    before, after = predict(multi_run, rows), predict(multi_run, rows, *options)
+    label = LABELS[0] if "y_rare=0.3" not in options else "y_rare"
+    assert_frame_equal(before.select(f"{label}_probability"), after.select(f"{label}_probability"))
+    wanted = (after[f"{label}_probability"] >= threshold).cast(pl.Int64)
+    assert after[f"{label}_decision"].to_list() == wanted.to_list()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--threshold", "nope=0.5", "--threshold: no label 'nope'; the labels are "),
+        ("--threshold", "1.5", "a probability from 0 to 1 is needed"),
+        ("--threshold", "y=", "a probability from 0 to 1 is needed"),
+        ("--threshold", "nan", "a probability from 0 to 1 is needed"),
+        ("--cost", "0:1", "not two costs above 0"),
+        ("--cost", "1", "not two costs above 0"),
+        ("--cost", "1:inf", "not two costs above 0"),
+        ("--cost", "inf:1", "not two costs above 0"),
+    ],
+)
+def test_thresholds_that_cannot_be(
+    single_run: FittedRun, rows: Path, option: str, value: str, says: str
+) -> None:
+    refuse("predict", single_run.path, rows, option, value, says=says)
+
+
 def test_outputs_that_cannot_be(single_run: FittedRun, rows: Path, tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
     for output, says in (
-        (tmp_path / "out.json", "predictions are written as .csv or .parquet"),
-        (tmp_path / "out.csv.gz", "predictions are written as .csv or .parquet"),
+        (tmp_path / "out.txt", "predictions are written as .csv, .ndjson, .jsonl, .json, .parquet"),
+        (tmp_path / "out.csv.gz", "predictions are written as .csv"),
         (tmp_path / "d.csv", "is a directory"),
         (tmp_path / "none" / "out.csv", "cannot be written: No such file or directory"),
         (rows / "out.csv", "cannot be written: Not a directory"),

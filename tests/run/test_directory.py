@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from small_runs import refuse
 
 from imbalance_cli.errors import OutputError, RunError
 from imbalance_cli.run import directory as artifacts
@@ -236,6 +237,29 @@ def test_a_changed_run_is_refused(
         load_run(path)
     assert caught.value.message.startswith(f"{path / name}: ")
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("labels", 3), ("labels", [{}]), ("networks", None), ("features", []), ("networks", [])],
+)
+def test_a_whole_run_json_of_wrong_types(
+    single_run: FittedRun, tmp_path: Path, key: str, value: object
+) -> None:
+    path = shutil.copytree(single_run.path, tmp_path / "run")
+    document = json.loads((path / RUN).read_text())
+    del document["checksum"]
+    document[key] = value
+    content = artifacts._to_json(document)
+    document["checksum"] = artifacts._sha256(content)
+    (path / RUN).write_bytes(artifacts._to_json(document))
+    refuse("predict", path, single_run.table, says=f"{path / RUN}: does not hold what a run does")
+
+
+def test_a_run_json_that_is_nested_too_deeply(single_run: FittedRun, tmp_path: Path) -> None:
+    path = shutil.copytree(single_run.path, tmp_path / "run")
+    (path / RUN).write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    refuse("predict", path, single_run.table, says=f"{path / RUN}: not JSON: maximum recursion")
 
 
 def test_other_files_may_be_away(single_run: FittedRun, tmp_path: Path) -> None:
