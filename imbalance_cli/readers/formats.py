@@ -131,9 +131,9 @@ def _open_excel(found: Opening) -> Source:
 
 def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
     def open_them(found: Opening) -> Source:
-        from imbalance_cli.readers.arrays import open_arrays
+        from imbalance_cli.readers.arrays import ArraySource
 
-        return open_arrays(found.name, input_format)
+        return ArraySource(found.name, input_format)
 
     return open_them
 

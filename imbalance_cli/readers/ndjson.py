@@ -13,14 +13,11 @@ from imbalance_cli.errors import SourceError, nearest, shorten
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 from imbalance_cli.readers.source import Batch, Source
 from imbalance_cli.readers.streams import STDIN, line_blocks, open_bytes, read_bytes
-from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
-
-    from imbalance_cli.readers.source import Tally
 
 ARRAY = re.compile(rb"\s*\[")
 """What an array begins with, which is held in memory whole."""
@@ -90,14 +87,6 @@ class NdjsonSource(Source):
                 "to_json(FILE, orient='records', lines=True)",
             )
         self._lists = {column for column in self.columns if _is_list(first, column)}
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns, in one pass with flat memory.
-
-        Raises:
-            SourceError: as `batches`.
-        """
-        return tally_batches(self.batches(columns), columns)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns as strings, some rows at a time.

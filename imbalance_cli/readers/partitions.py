@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imbalance_cli.errors import SourceError, number_of
+from imbalance_cli.readers.source import is_readable
 from imbalance_cli.readers.streams import check_file
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def find_contradiction(cells: pl.Series, value: str | None) -> int | None:
     """
     import polars as pl
 
-    from imbalance_cli.readers.cells import is_readable, parse_dates, parse_numbers, parse_texts
+    from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 
     if not is_readable(cells.dtype):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,44 +114,51 @@ class Batch:
     sparse: SparseColumns | None = None
 
 
-class Source(Protocol):
+class Source:
     """A table that can be read in one pass with flat memory.
 
     Attributes:
         name: for errors.
         columns: their names.
+        rows: how many there are, where that is known without reading them.
+        keys: the name of each array in an archive -> its columns; empty for tables.
+        own_labels: the columns that the format itself says are labels; none for tables.
+        own_groups: the columns that the format itself says are groups, not features.
+        remarks: sentences on what was found beside the table and is not read.
+        doubt: what to raise where a column that is asked for is not there: that the names of the
+            columns seem to be a row.
     """
 
     name: str
     columns: list[str]
+    rows: int | None = None
+    keys: Mapping[str, Sequence[str]] = MappingProxyType({})
+    own_labels: Sequence[str] = ()
+    own_groups: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+    doubt: SourceError | None = None
 
-    @property
-    def keys(self) -> Mapping[str, Sequence[str]]:
-        """The name of each array in an archive -> its columns; empty for tables."""
-        return MappingProxyType({})
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns, some rows at a time."""
+        raise NotImplementedError
 
-    @property
-    def own_labels(self) -> Sequence[str]:
-        """The columns that the format itself says are labels; none for tables."""
-        return ()
+    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
+        yield from self.batches(columns)
 
-    @property
-    def own_groups(self) -> Sequence[str]:
-        """The columns that the format itself says are groups, not features; none for tables."""
-        return ()
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns, in one pass with flat memory.
 
-    @property
-    def remarks(self) -> Sequence[str]:
-        """Sentences on what was found beside the table and is not read."""
-        return ()
+        It ends at the batch where a column has too many of them for a label.
 
-    @property
-    def doubt(self) -> SourceError | None:
-        """What to raise where a column that is asked for is not there, None where it is no more.
-
-        The names of the columns seem to be a row.
+        Raises:
+            SourceError: a row cannot be read.
         """
-        return None
+        return tally_batches(self.batches(columns), columns)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
+        """Return the types of columns in all batches; none for texts, which are told by reading."""
+        return MappingProxyType({})
 
     def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs
         """Take in columns that other files of the same data have.
@@ -164,14 +171,6 @@ class Source(Protocol):
         """
         return
 
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns."""
-        ...
-
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns, some rows at a time."""
-        ...
-
     def refuse_beyond(self, columns: Sequence[str]) -> None:  # noqa: ARG002  as `include`
         """Raise where a sparse format has a feature outside of the range of those of other files.
 
@@ -182,13 +181,48 @@ class Source(Protocol):
         """
         return
 
-    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
-        """Return the types of columns in all batches; none for texts, which are told by reading."""
-        return MappingProxyType({})
 
-    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
-        yield from self.batches(columns)
+def row_batch(frame: pl.DataFrame, first: int, prefix: str = "") -> Batch:
+    """Return a batch whose places are rows, the first of them `first`, counted from 0."""
+    return Batch(frame, lambda row: f"{prefix}row {first + row + 1}")
+
+
+def is_readable(dtype: pl.DataType) -> bool:
+    """Return whether cells of a type are texts, numbers or moments, rather than lists or bytes."""
+    import polars as pl
+
+    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object))
+
+
+def texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame of typed columns as strings, a null as the empty string.
+
+    A column of lists, bytes or the like becomes the name of its type: it has no cell texts.
+    """
+    import polars as pl
+
+    return frame.with_columns(
+        pl.col(name).cast(pl.String).fill_null("")
+        if is_readable(dtype)
+        else pl.lit(str(dtype)).alias(name)
+        for name, dtype in frame.schema.items()
+    )
+
+
+def tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
+    """Count the distinct cell texts of batches, up to the one where a column has too many."""
+    tally = Tally.empty(columns)
+    for batch in batches:
+        add_batch(tally, batch)
+        if tally.overflow:
+            break
+    return tally
+
+
+def add_batch(tally: Tally, batch: Batch) -> None:
+    """Add the cell texts of a batch to a tally, and the places where it sees new ones."""
+    for column, text, row in tally_frame(texts(batch.frame[list(tally.columns)]), tally):
+        tally.columns[column].places[text] = batch.place(row)
 
 
 def tally_frame(frame: pl.DataFrame, tally: Tally) -> list[tuple[str, str, int]]:
