@@ -21,14 +21,13 @@ from imbalance_cli.readers.array_files import (
     open_pt,
     open_safetensors,
 )
-from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally, add_batch, row_batch
+from imbalance_cli.readers.source import BARE_KEY, Batch, Source, row_batch
 from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
@@ -106,25 +105,6 @@ class ArraySource(Source):
         renamed._origin = self  # noqa: SLF001  its own; it keeps a temporary file
         renamed._set_arrays({FEATURES_KEY: self._arrays[BARE_KEY]})  # noqa: SLF001  its own
         return renamed
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns; those of 0 and 1 alone are counted fast.
-
-        Raises:
-            SourceError: the file is damaged.
-        """
-        tally = Tally.empty(columns)
-        for first, blocks in self._blocks(columns):
-            counted = {names: _count_binary(block) for names, block in blocks.items()}
-            if all(counts is not None for counts in counted.values()):
-                for names, counts in counted.items():
-                    _add_binary(tally, names, counts or {}, (blocks[names], first))
-                tally.rows += len(next(iter(blocks.values())))
-            else:
-                add_batch(tally, _batch(first, blocks, columns))
-            if tally.overflow:
-                break
-        return tally
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns with their arrays' types, some rows at a time; NaN is a missing cell.
@@ -230,41 +210,3 @@ def _batch(
         for column, values in zip(names, np.ascontiguousarray(block.T), strict=True)
     }
     return row_batch(pl.DataFrame([series[column] for column in columns]), first)
-
-
-def _count_binary(block: NDArray[Any]) -> dict[float | None, NDArray[np.int64]] | None:
-    """Count the cells 0, 1 and NaN (None) of each column; None where there are others."""
-    import numpy as np
-
-    counts: dict[float | None, NDArray[np.int64]] = {
-        value: np.count_nonzero(block == value, axis=0) for value in (0, 1)
-    }
-    if block.dtype.kind == "f":
-        counts[None] = np.count_nonzero(np.isnan(block), axis=0)
-    return counts if sum(int(c.sum()) for c in counts.values()) == block.size else None
-
-
-def _add_binary(
-    tally: Tally,
-    names: Sequence[str],
-    counts: Mapping[float | None, NDArray[np.int64]],
-    rows: tuple[NDArray[Any], int],
-) -> None:
-    """Add counts as the texts that the cells have elsewhere, and where they are first seen.
-
-    Args:
-        tally: what is added to.
-        names: of the columns counted.
-        counts: cells of each value, a column.
-        rows: the cells, and the number of the first row.
-    """
-    import numpy as np
-
-    block, first = rows
-    for value, cells in counts.items():
-        text = "NaN" if value is None else str(block.dtype.type(value)).lower()
-        for i in np.flatnonzero(cells).tolist():
-            column = tally.columns[names[i]]
-            if column.add({text: int(cells[i])}):
-                found = np.isnan(block[:, i]) if value is None else block[:, i] == value
-                column.places[text] = f"row {first + int(found.argmax()) + 1}"
