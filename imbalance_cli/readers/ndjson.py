@@ -99,7 +99,8 @@ class NdjsonSource(Source):
             for row, found in enumerate(block.objects):
                 if not known.issuperset(found):
                     raise self._unknown_key(found, block.place(row))
-            yield Batch(self._frame(block, columns), block.place)
+            plain = frozenset(column for column in columns if _are_numbers(block, column))
+            yield Batch(self._frame(block, columns), block.place, plain=plain)
 
     def _frame(self, block: ObjectBlock, columns: Sequence[str]) -> pl.DataFrame:
         import polars as pl
@@ -206,9 +207,21 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+class Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
 DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+    object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=Number
 )
+
+
+def _are_numbers(block: ObjectBlock, column: str) -> bool:
+    """Return whether all cells of a column are numbers or null."""
+    values = (found.get(column) for found in block.objects)
+    return all(value is None or isinstance(value, Number) for value in values)
 
 
 def _is_list(block: ObjectBlock, column: str) -> bool:

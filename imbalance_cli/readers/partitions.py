@@ -62,16 +62,7 @@ def is_glob(name: str) -> bool:
     return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
 
 
-def find_parts(name: str) -> list[Path]:
-    """Return the files of `search_parts`.
-
-    Raises:
-        SourceError: as `search_parts`.
-    """
-    return search_parts(name).parts
-
-
-def search_parts(name: str) -> Found:
+def find_parts(name: str) -> Found:
     """Find the Parquet files of a directory or glob in the order of their names, or a lone file.
 
     Raises:

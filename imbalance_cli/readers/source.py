@@ -108,11 +108,13 @@ class Batch:
         frame: the columns asked for; text formats give every cell as it stands, as a string.
         place: says where a row of the frame stands in the source: "line 7" or "row 7".
         sparse: columns that are not in the frame, of `Source.mixed_batches`.
+        plain: columns of texts that the format itself says are numbers, in no notation.
     """
 
     frame: pl.DataFrame
     place: Callable[[int], str]
     sparse: SparseColumns | None = None
+    plain: frozenset[str] = frozenset()
 
 
 class Source:

@@ -11,9 +11,9 @@ from imbalance_cli.errors import NoRowsError, SourceError, show_cell
 from imbalance_cli.readers.partitions import (
     NO_VALUE,
     find_contradiction,
+    find_parts,
     is_glob,
     partition_values,
-    search_parts,
 )
 from imbalance_cli.readers.source import Batch, Source, row_batch
 from imbalance_cli.readers.streams import STDIN, as_file
@@ -140,7 +140,7 @@ class ParquetSource(ScannedSource):
         if name == STDIN or not (Path(name).is_dir() or is_glob(name)):
             super().__init__(*_open_file(self, name, _scan_parquet, "a Parquet"))
             return
-        found = search_parts(name)
+        found = find_parts(name)
         paths, self.remarks = found.parts, found.remarks(name)
         values = partition_values(name, paths)
         parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]

@@ -459,7 +459,7 @@ def find_files(data: DataSection) -> list[Path]:
     return [
         file
         for path in found
-        for file in (find_parts(str(path)) if path.is_dir() else [path])
+        for file in (find_parts(str(path)).parts if path.is_dir() else [path])
         if file.is_file()
     ]
 
