@@ -93,7 +93,8 @@ class JoinedSource(Source):
             feature_batch, target_batch = left.take(height), right.take(height)
             frame = feature_batch.frame.hstack(target_batch.frame)
             place = functools.partial(self._place, feature_batch, target_batch)
-            yield Batch(frame[list(columns)], place)
+            plain = feature_batch.plain | target_batch.plain
+            yield Batch(frame[list(columns)], place, plain=plain)
         self._check_rows(left.count(), right.count())
 
     def _part(self, columns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -156,7 +157,8 @@ class _Rows:
             raise ValueError("no batch is ready")
         batch, first = self._batch, self._first
         self._first += height
-        return Batch(batch.frame[first : first + height], lambda row: batch.place(first + row))
+        rows = batch.frame[first : first + height]
+        return Batch(rows, lambda row: batch.place(first + row), plain=batch.plain)
 
     def count(self) -> int:
         """Return how many rows there are in all, reading those that are left."""

@@ -22,6 +22,7 @@ from imbalance_cli.notation import (
 )
 from imbalance_cli.readers import Table, open_source, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates
+from imbalance_cli.readers.joined import JoinedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +236,9 @@ def test_a_number_of_json_needs_no_notation(write: WriteFile) -> None:
     frame = apply_notations(stack_tables(tables, "t"), notations).frame
     assert frame["number"].to_list() == [0.35, 1324, None] * 2
     assert frame["text"].to_list() == [0.35, 1324, None] * 2
+    beside = JoinedSource(open_source(source.name), open_source(write("y.csv", "y\n1\n0\n1\n")))
+    joined = apply_notations(read_table([beside], ["number", "y"]), notations).frame
+    assert joined["number"].to_list() == [0.35, 1324, None]
     mixed = open_source(write("u.ndjson", '{"number": 0.35}\n{"number": "0,35"}'))
     with pytest.raises(FeatureError, match=r"line 1: column 'number': '0\.35' is not a number"):
         apply_notations(read_table([mixed], ["number"]), notations)
