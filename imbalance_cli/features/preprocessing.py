@@ -23,11 +23,11 @@ from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OT
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
-    is_readable,
     parse_dates,
     parse_numbers,
     parse_texts,
 )
+from imbalance_cli.readers.source import is_readable
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:

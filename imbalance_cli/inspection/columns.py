@@ -27,13 +27,12 @@ from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
     BOOLEANS,
     Parsed,
-    is_readable,
     parse_dates,
     parse_numbers,
     parse_texts,
     show_days,
 )
-from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
+from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally, is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

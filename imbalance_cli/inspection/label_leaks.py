@@ -11,7 +11,7 @@ import numpy as np
 
 from imbalance_cli.labels.targets import SparseTargets
 from imbalance_cli.leaks import Findings, LeakScan
-from imbalance_cli.readers.cells import is_readable
+from imbalance_cli.readers.source import is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -63,8 +63,7 @@ def encode_labels(
     import polars as pl
 
     from imbalance_cli.labels.targets import MISSING, DenseTargets
-    from imbalance_cli.readers.source import tally_frame
-    from imbalance_cli.readers.typed import texts
+    from imbalance_cli.readers.source import tally_frame, texts
 
     check_positive(positive)
     tally = Tally.empty(labels) if seen is None else seen

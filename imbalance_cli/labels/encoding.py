@@ -21,8 +21,8 @@ from imbalance_cli.labels.counts import BLANK_IS_NEGATIVE
 from imbalance_cli.labels.selection import list_names
 from imbalance_cli.labels.tags import DEFAULT_SEPARATOR, TagReader, is_tag_list, suggest_separator
 from imbalance_cli.labels.targets import MISSING, DenseTargets, SparseTargets
-from imbalance_cli.readers.cells import CELL, WHOLE_FLOAT, is_readable
-from imbalance_cli.readers.source import MISSING_TEXTS, MOST_DENSE, Tally
+from imbalance_cli.readers.cells import CELL, WHOLE_FLOAT
+from imbalance_cli.readers.source import MISSING_TEXTS, MOST_DENSE, Tally, is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

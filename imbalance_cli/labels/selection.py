@@ -8,8 +8,8 @@ import types
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, nearest
+from imbalance_cli.readers.arrays import is_bare
 from imbalance_cli.readers.first_lines import is_number
-from imbalance_cli.readers.renamed import is_bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,7 +13,8 @@ import numpy as np
 
 from imbalance_cli.errors import FeatureError, show_cell
 from imbalance_cli.labels.targets import label_blocks
-from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
+from imbalance_cli.readers.source import is_readable
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:

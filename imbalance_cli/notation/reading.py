@@ -183,6 +183,8 @@ def apply_notations(table: Table, notations: Mapping[str, Notation]) -> Table:
     read = []
     for column in columns:
         notation = notations[column]
+        if column in table.plain and notation.kind == "number":
+            notation = Notation(kind="number", missing=notation.missing)
         values, bad = notation.read(table.frame[column])
         if bad is not None:
             raise FeatureError(

@@ -99,12 +99,14 @@ class Table:
         frame: the columns asked for.
         place: says where a row stands: "b.csv: line 7".
         sparse: label columns that are not in the frame, since there are many.
+        plain: columns of texts that the format itself says are numbers, in no notation.
     """
 
     name: str
     frame: pl.DataFrame
     place: Callable[[int], str]
     sparse: SparseColumns | None = None
+    plain: frozenset[str] = frozenset()
 
 
 def read_table(
@@ -187,16 +189,11 @@ def find_row(sources: Sequence[Source], columns: Sequence[str], row: int) -> tup
     )
 
 
-def _differ_in_numbers(frames: Sequence[pl.DataFrame]) -> bool:
-    """Return whether frames have columns of different types, and all of these hold numbers."""
-    types = [set(column) for column in zip(*(frame.dtypes for frame in frames), strict=True)]
-    different = [found for found in types if len(found) > 1]
-    return bool(different) and all(dtype.is_numeric() for found in different for dtype in found)
-
-
 def batch_table(batch: Batch, name: str) -> Table:
     """Return a batch of the source called `name` as a table."""
-    return Table(name, batch.frame, lambda row: f"{name}: {batch.place(row)}", batch.sparse)
+    return Table(
+        name, batch.frame, lambda row: f"{name}: {batch.place(row)}", batch.sparse, batch.plain
+    )
 
 
 def stack_tables(tables: Sequence[Table], name: str) -> Table:
@@ -213,14 +210,13 @@ def stack_tables(tables: Sequence[Table], name: str) -> Table:
         number = bisect.bisect_right(starts, row) - 1
         return tables[number].place(row - starts[number])
 
+    shared = shared_numbers([table.frame.schema for table in tables])
     try:
-        frames = [table.frame for table in tables]
-        frame = pl.concat(
-            frames, how="vertical_relaxed" if _differ_in_numbers(frames) else "vertical"
-        )
+        frame = pl.concat([table.frame.cast(shared) for table in tables])
     except pl.exceptions.PolarsError as error:
         raise SourceError(f"{name}: columns of different types: {first_line(error)}") from error
-    return Table(name, frame, place, _stack_sparse(tables))
+    plain = frozenset[str].intersection(*(table.plain for table in tables))
+    return Table(name, frame, place, _stack_sparse(tables), plain)
 
 
 def _stack_sparse(tables: Sequence[Table]) -> SparseColumns | None:

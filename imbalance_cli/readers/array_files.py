@@ -1,6 +1,7 @@
 """The arrays in .npy, .npz, .pt and .safetensors files, read some rows at a time.
 
-Nothing in a file is ever run: arrays of objects and pickles with code are refused.
+Nothing in a file is ever run: arrays of objects and pickles with code are refused. What numpy,
+torch and safetensors raise for bytes that they cannot read is among READ_ERRORS.
 
 Shapes: N rows, C columns of an array.
 """
@@ -8,284 +9,78 @@ Shapes: N rows, C columns of an array.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import pickle
+import tokenize
 import warnings
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Protocol
+import zlib
+from typing import IO, TYPE_CHECKING, Any
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.damage import (
-    READ_ERRORS,
-    is_zip,
-    read_npy_header,
-    refuse_cut_npy,
-    refuse_cut_pickle,
-    refuse_cut_safetensors,
-    refuse_cut_zip,
-)
 from imbalance_cli.readers.source import BARE_KEY
-from imbalance_cli.readers.typed import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-WIDEST = 8  # bytes a number
-OBJECTS_HINT = (
-    "objects are never loaded, since loading them runs code; save numbers: "
-    "np.savez(path, x=x.astype('float32'))"
+READ_ERRORS = (
+    *(OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError, TypeError, LookupError, AttributeError),
+    *(OverflowError, MemoryError, AssertionError, pickle.UnpicklingError),
 )
 OF_SCIPY = frozenset({"data", "shape", "format"})  # keys of what scipy.sparse.save_npz writes
+TENSORS_HINT = (
+    "a dict of tensors, a tuple (X, y) or one tensor can be read: torch.save({'X': X, 'y': y}, "
+    "path); other objects and code in a file are never loaded"
+)
 PAIR_KEYS = ("X", "y")  # the keys of two tensors that have none
-TORCH_KINDS = frozenset(
-    [
-        "bool",
-        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-        "float16",
-        "bfloat16",
-        "float32",
-        "float64",
-    ]
-)
-SAFETENSORS_KINDS = frozenset(
-    [
-        "BOOL",
-        *(f"{sign}{bits}" for sign in "IU" for bits in (8, 16, 32, 64)),
-        "F16",
-        "BF16",
-        "F32",
-        "F64",
-    ]
-)
 
 
-class Array(Protocol):
-    """An array in a file, read some rows at a time.
+@dataclasses.dataclass(frozen=True)
+class Array:
+    """An array in a file.
 
     Attributes:
         shape: its shape; (N,) and (N, C) can be read.
-        kind: the name of its type.
-        is_numeric: whether its type is a boolean, an integer or a float of at most 8 bytes.
+        kind: the name of its type, in the words of the library that reads it.
+        blocks: yields the array from its first row on, so many rows at a time.
     """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape; (N,) and (N, C) can be read."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """The name of its type."""
-        ...
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether its type is a boolean, an integer or a float of at most 8 bytes."""
-        ...
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        """Yield the array from its first row on, `rows` rows at a time."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class _NumpyArray:
-    """An array in memory or mapped from a file."""
-
-    array: NDArray[Any]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
-    def kind(self) -> str:
-        return str(self.array.dtype)
-
-    @property
-    def is_numeric(self) -> bool:
-        return _is_numeric(self.array.dtype)
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        for first in range(0, len(self.array), rows):
-            yield self.array[first : first + rows]
-
-
-@dataclasses.dataclass(frozen=True)
-class _FileArray:
-    """What is known of an array in a file before it is read."""
-
-    path: Path
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def kind(self) -> str:
-        return str(self.dtype)
-
-    @property
-    def is_numeric(self) -> bool:
-        return _is_numeric(self.dtype)
-
-
-@dataclasses.dataclass(frozen=True)
-class _ZipArray(_FileArray):
-    """An array in a .npz archive, unfolded as it is read; in Fortran's order it is read whole."""
-
-    member: str
-    is_fortran: bool
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        import numpy as np
-
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-            if self.is_fortran:
-                yield from _NumpyArray(np.lib.format.read_array(file)).blocks(rows)  # no pickles
-                return
-            read_npy_header(file)
-            yield from _read_rows(file, self.shape, self.dtype, rows, to_end=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class _NpyArray(_FileArray):
-    """An array in a .npy file, read and not mapped: a file that is cut meanwhile is an error.
-
-    Attributes:
-        offset: the byte where it begins.
-    """
-
-    offset: int
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            yield from _read_rows(file, self.shape, self.dtype, rows)
-
-
-def _read_rows(
-    file: IO[bytes],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    rows: int,
-    *,
-    to_end: bool = False,
-) -> Iterator[NDArray[Any]]:
-    """Yield an array that is stored row by row, `rows` at a time.
-
-    Raises:
-        ValueError: the file ends before the array does, or does not end `to_end` with it.
-    """
-    import numpy as np
-
-    size = dtype.itemsize * math.prod(shape[1:])
-    for first in range(0, shape[0], rows):
-        height = min(rows, shape[0] - first)
-        data = file.read(height * size)
-        # reading on after the last row makes zipfile compare the checksum
-        surplus = file.read(1) if to_end and first + height == shape[0] else b""
-        if len(data) < height * size or surplus:
-            raise ValueError("not as many bytes as its header says")
-        yield np.frombuffer(data, dtype).reshape(height, *shape[1:])
-
-
-@dataclasses.dataclass(frozen=True)
-class _TorchArray:
-    """A tensor, mapped from a file where its format allows that."""
-
-    tensor: torch.Tensor
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.tensor.shape)
-
-    @property
-    def kind(self) -> str:
-        plain = f"{self.tensor.layout} {self.tensor.dtype}".removeprefix("torch.strided ")
-        return plain.replace("torch.", "")
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.kind in TORCH_KINDS
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        for first in range(0, len(self.tensor), rows):
-            yield _to_numpy(self.tensor[first : first + rows])
-
-
-@dataclasses.dataclass(frozen=True)
-class _SafetensorsArray:
-    """An array in a .safetensors file."""
-
-    path: Path
-    key: str
     shape: tuple[int, ...]
     kind: str
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.kind in SAFETENSORS_KINDS
-
-    def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        from safetensors import safe_open
-
-        # numpy has no bfloat16
-        framework = "pt" if self.kind == "BF16" else "np"
-        with safe_open(self.path, framework=framework) as file:
-            part = file.get_slice(self.key)
-            for first in range(0, self.shape[0], rows):
-                block = part[first : min(first + rows, self.shape[0])]
-                yield _to_numpy(block) if framework == "pt" else block
+    blocks: Callable[[int], Iterator[NDArray[Any]]]
 
 
-def open_npy(path: Path, name: str) -> Mapping[str, Array]:
-    """Find the array of a .npy file; in Fortran's order it is mapped.
-
-    Raises:
-        SourceError: it is no plain array of numbers.
-    """
+def open_npy(path: Path, _: str) -> Mapping[str, Array]:
+    """Find the array of a .npy file, which is mapped."""
     import numpy as np
 
-    with path.open("rb") as file:
-        is_npy = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
-    if not is_npy and is_zip(path):
-        raise SourceError(f"{name}: not a plain .npy array: it is a .npz archive")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False) if is_npy else None
-    except READ_ERRORS as error:
-        refuse_cut_npy(path, name)
-        # numpy's own words would advise to load it as a pickle
-        hint = OBJECTS_HINT if _holds_objects(path) else None
-        raise SourceError(f"{name}: not a plain .npy array of numbers", hint=hint) from error
-    if array is None:
-        raise SourceError(f"{name}: not a plain .npy array of numbers")
+    array = np.lib.format.open_memmap(path, mode="r")
+    read = functools.partial(_slice, array, len(array) if array.ndim else 0)
     if array.flags.c_contiguous and array.size:
-        return {BARE_KEY: _NpyArray(path, array.shape, array.dtype, array.offset)}
-    return {BARE_KEY: _NumpyArray(array)}
+        read = functools.partial(_read_file, path, array.offset, array.dtype, array.shape)
+    return {BARE_KEY: Array(array.shape, _kind(array.dtype), read)}
 
 
 def open_npz(path: Path, name: str) -> Mapping[str, Array]:
-    """Find the arrays of a .npz archive.
+    """Find the arrays of a .npz archive, each unfolded as it is read.
 
     Raises:
-        SourceError: it is no such archive, or holds anything else.
+        SourceError: it holds a sparse matrix.
     """
     arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if not member.endswith(".npy"):
-                    raise SourceError(f"{name}: {member!r} in it is no .npy array")
-                with archive.open(member) as file:
-                    shape, is_fortran, dtype = read_npy_header(file)
-                key = member.removesuffix(".npy")
-                arrays[key] = _ZipArray(path, shape, dtype, member, is_fortran)
-    except READ_ERRORS as error:
-        refuse_cut_zip(path, name)
-        raise SourceError(f"{name}: not a .npz archive of arrays: {first_line(error)}") from error
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                shape, _, dtype = _read_npy_header(file)
+            read = functools.partial(_read_member, path, member)
+            arrays[member.removesuffix(".npy")] = Array(shape, _kind(dtype), read)
     if OF_SCIPY.issubset(arrays):
         raise SourceError(
             f"{name}: a sparse matrix of scipy, which is not read",
@@ -295,12 +90,8 @@ def open_npz(path: Path, name: str) -> Mapping[str, Array]:
     return arrays
 
 
-def open_safetensors(path: Path, name: str) -> Mapping[str, Array]:
-    """Find the arrays of a .safetensors file.
-
-    Raises:
-        SourceError: it is no such file.
-    """
+def open_safetensors(path: Path, _: str) -> Mapping[str, Array]:
+    """Find the arrays of a .safetensors file, which is mapped."""
     import safetensors
 
     arrays = {}
@@ -308,12 +99,11 @@ def open_safetensors(path: Path, name: str) -> Mapping[str, Array]:
         with safetensors.safe_open(path, framework="np") as file:
             for key in file.keys():  # noqa: SIM118  no mapping: it has nothing but keys()
                 part = file.get_slice(key)
-                arrays[key] = _SafetensorsArray(
-                    path, key, tuple(part.get_shape()), part.get_dtype()
-                )
-    except (safetensors.SafetensorError, OSError) as error:
-        refuse_cut_safetensors(path, name)
-        raise SourceError(f"{name}: not a .safetensors file: {first_line(error)}") from error
+                shape, kind = tuple(part.get_shape()), part.get_dtype()
+                read = functools.partial(_read_safetensors, path, key, kind, shape)
+                arrays[key] = Array(shape, kind, read)
+    except safetensors.SafetensorError as error:
+        raise ValueError(str(error)) from error
     return arrays
 
 
@@ -329,15 +119,12 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
         with warnings.catch_warnings():
             # torch remarks on the pickle protocol of a file that it then refuses
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
-    except READ_ERRORS as error:
-        refuse_cut_zip(path, name)
-        refuse_cut_pickle(error, path, name)
+            is_zip = zipfile.is_zipfile(path)  # the other form cannot be mapped
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
         # torch's own words would advise to run what is in the file
         raise SourceError(
-            f"{name}: not a .pt file of nothing but tensors",
-            hint="write it with torch.save({'X': X, 'y': y}, path); other objects and code in a "
-            "file are never loaded",
+            f"{name}: not a .pt file of nothing but tensors", hint=TENSORS_HINT
         ) from error
     match content:
         case torch.Tensor():
@@ -348,32 +135,91 @@ def open_pt(path: Path, name: str) -> Mapping[str, Array]:
             tensors = dict(zip(PAIR_KEYS, content, strict=True))
         case _:
             raise SourceError(
-                f"{name}: holds a {type(content).__name__}, not tensors",
-                hint="a dict of tensors, a tuple (X, y), or one tensor can be read",
+                f"{name}: holds a {type(content).__name__}, not tensors", hint=TENSORS_HINT
             )
     for key, tensor in tensors.items():
         if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+            held = type(tensor).__name__
             raise SourceError(
-                f"{name}: {key!r} holds a {type(tensor).__name__}, where a tensor by a name is read"
+                f"{name}: {key!r} holds a {held}, where a tensor by a name is read",
+                hint=TENSORS_HINT,
             )
-    return {key: _TorchArray(tensor) for key, tensor in tensors.items()}
+    return {key: _tensor_array(tensor) for key, tensor in tensors.items()}
 
 
-def _holds_objects(path: Path) -> bool:
-    """Return whether the header of a .npy file, of which nothing else is read, says so."""
-    try:
-        with path.open("rb") as file:
-            return read_npy_header(file)[2].hasobject
-    except READ_ERRORS:
-        return False
+def _kind(dtype: np.dtype[Any]) -> str:
+    return str(dtype.newbyteorder("="))
 
 
-def _is_numeric(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "buif" and dtype.itemsize <= WIDEST
+def _slice(part: Any, height: int, rows: int) -> Iterator[Any]:  # noqa: ANN401  of three libraries
+    """Yield an array, tensor or the like of `height` rows in slices."""
+    for first in range(0, height, rows):
+        yield part[first : min(first + rows, height)]
 
 
-def _to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
-    import torch
+def _read_file(
+    path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], rows: int
+) -> Iterator[NDArray[Any]]:
+    """Yield an array, read and not mapped: a file that is cut meanwhile is an error."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        yield from _read_rows(file, dtype, shape, rows)
 
-    exact = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-    return exact.detach().numpy()
+
+def _read_member(path: Path, member: str, rows: int) -> Iterator[NDArray[Any]]:
+    """Yield an array of an archive; in Fortran's order it is read whole."""
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+        shape, is_fortran, dtype = _read_npy_header(file)
+        if is_fortran:
+            with archive.open(member) as again:  # no pickles
+                yield from _slice(np.lib.format.read_array(again), shape[0], rows)
+            return
+        yield from _read_rows(file, dtype, shape, rows)
+        if file.read(1):  # which makes zipfile compare the checksum too
+            raise ValueError("more bytes than its header says")
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of a .npy array: its shape, whether it is in Fortran's order, its type."""
+    import numpy as np
+
+    if np.lib.format.read_magic(file) == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _read_rows(
+    file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...], rows: int
+) -> Iterator[NDArray[Any]]:
+    import numpy as np
+
+    width = math.prod(shape[1:]) * dtype.itemsize
+    for first in range(0, shape[0], rows):
+        height = min(rows, shape[0] - first)
+        data = file.read(height * width)
+        if len(data) < height * width:
+            raise ValueError("not as many bytes as its header says")
+        yield np.frombuffer(data, dtype).reshape(height, *shape[1:])
+
+
+def _read_safetensors(
+    path: Path, key: str, kind: str, shape: tuple[int, ...], rows: int
+) -> Iterator[NDArray[Any]]:
+    from safetensors import safe_open
+
+    is_torch = kind == "BF16"  # which numpy has not
+    with safe_open(path, framework="pt" if is_torch else "np") as file:
+        for block in _slice(file.get_slice(key), shape[0], rows):
+            yield block.float().numpy() if is_torch else block
+
+
+def _tensor_array(tensor: torch.Tensor) -> Array:
+    kind = f"{tensor.layout} {tensor.dtype}".removeprefix("torch.strided ").replace("torch.", "")
+
+    def read(rows: int) -> Iterator[NDArray[Any]]:
+        for block in _slice(tensor.detach(), len(tensor), rows):
+            yield (block.float() if kind == "bfloat16" else block).numpy()
+
+    return Array(tuple(tensor.shape), kind, read)

@@ -9,28 +9,25 @@ Shapes: N rows, C columns of an array.
 
 from __future__ import annotations
 
-import functools
-import weakref
-from typing import TYPE_CHECKING, Any
+import copy
+import re
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers.array_files import (
-    OBJECTS_HINT,
-    WIDEST,
+    READ_ERRORS,
     open_npy,
     open_npz,
     open_pt,
     open_safetensors,
 )
-from imbalance_cli.readers.damage import READ_ERRORS
-from imbalance_cli.readers.source import BARE_KEY, Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.source import BARE_KEY, Batch, Source, row_batch
 from imbalance_cli.readers.streams import STDIN, as_file
-from imbalance_cli.readers.typed import first_line, texts
+from imbalance_cli.readers.typed import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
@@ -38,34 +35,60 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 2**18
 BATCH_BYTES = 64 * 2**20
+WIDEST = 8  # bytes a number
 MATRIX = 2  # dimensions
+NUMBERS = re.compile(r"bool|(?:u?int|[iu])(?:8|16|32|64)|(?:float|f)(?:16|32|64)|bfloat16|bf16")
+"""The types that are read, as numpy and torch or, in lower case, safetensors call them."""
+FEATURES_KEY = "x"  # of an array of features that has none
 OPENERS = {"npy": open_npy, "npz": open_npz, "pt": open_pt, "safetensors": open_safetensors}
+OBJECTS_HINT = (
+    "objects are never loaded, since loading them runs code; save numbers: "
+    "np.savez(path, x=x.astype('float32'))"
+)
+DAMAGE_HINT = "copy, download or write it again if it is cut off or damaged"
 
 
 class ArraySource(Source):
     """Arrays under keys, side by side.
 
     Args:
-        name: the file.
-        arrays: by key.
+        name: a path, or "-" for stdin; what is compressed is unfolded into a temporary file.
+        input_format: one of OPENERS.
 
     Raises:
-        SourceError: there are none, one is not numeric or no table, they differ in N, or two
-            columns have one name.
+        SourceError: the file is missing, damaged or of another format, there are no arrays, one is
+            not numeric or no table, they differ in N, or two columns have one name.
     """
 
-    def __init__(self, name: str, arrays: Mapping[str, Array]) -> None:
-        self.name = name
+    rows: int
+    _origin: ArraySource | None = None
+
+    def __init__(self, name: str, input_format: str) -> None:
+        path = as_file(name, self)
+        self.name = "stdin" if name == STDIN else name
+        try:
+            arrays = OPENERS[input_format](path, self.name)
+        except READ_ERRORS as error:
+            reason = first_line(error).partition(". ")[0]
+            raise SourceError(
+                f"{self.name}: not a .{input_format} file that can be read, of "
+                f"{path.stat().st_size:,} bytes: {reason}",
+                hint=OBJECTS_HINT if "objects" in reason else DAMAGE_HINT,
+            ) from error
+        self._set_arrays(arrays)
+
+    def _set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        name = self.name
         if not arrays:
             raise SourceError(f"{name}: no arrays", hint="save features and targets, each by a key")
         for key, array in arrays.items():
             _check_array(name if list(arrays) == [BARE_KEY] else f"{name}: {key!r}", array)
         _check_rows(name, arrays)
         self.rows = next(iter(arrays.values())).shape[0]
-        self._keys = {key: _column_names(key, array.shape) for key, array in arrays.items()}
         self._arrays = arrays
         self._homes: dict[str, tuple[str, int]] = {}
-        for key, names in self._keys.items():
+        keys = {key: _column_names(key, array.shape) for key, array in arrays.items()}
+        for key, names in keys.items():
             for i, column in enumerate(names):
                 other, _ = self._homes.setdefault(column, (key, i))
                 if other != key:
@@ -73,31 +96,15 @@ class ArraySource(Source):
                         f"{name}: {other!r} and {key!r} both have a column {column!r}",
                         hint="save one of them by another key",
                     )
+        self.keys = keys
         self.columns = list(self._homes)
 
-    @property
-    def keys(self) -> Mapping[str, Sequence[str]]:
-        """The columns of each array."""
-        return self._keys
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns, in one pass with flat memory.
-
-        Raises:
-            SourceError: the file is damaged.
-        """
-        tally = Tally.empty(columns)
-        for first, blocks in self._blocks(columns):
-            counted = {names: _count_binary(block) for names, block in blocks.items()}
-            if all(counts is not None for counts in counted.values()):
-                for names, counts in counted.items():
-                    _add_binary(tally, names, counts or {}, (blocks[names], first))
-                tally.rows += len(next(iter(blocks.values())))
-            else:
-                _add_batch(tally, _batch(first, blocks, columns))
-            if tally.overflow:
-                break
-        return tally
+    def as_features(self) -> ArraySource:
+        """Return the array without a key by the key of features."""
+        renamed = copy.copy(self)
+        renamed._origin = self  # noqa: SLF001  its own; it keeps a temporary file
+        renamed._set_arrays({FEATURES_KEY: self._arrays[BARE_KEY]})  # noqa: SLF001  its own
+        return renamed
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns with their arrays' types, some rows at a time; NaN is a missing cell.
@@ -124,7 +131,7 @@ class ArraySource(Source):
         for column in columns:
             key, position = self._homes[column]
             chosen.setdefault(key, []).append(position)
-        width = sum(len(self._keys[key]) for key in chosen)
+        width = sum(len(self.keys[key]) for key in chosen)
         rows = max(1, min(BATCH_ROWS, BATCH_BYTES // (WIDEST * width)))
         parts = {key: self._arrays[key].blocks(rows) for key in chosen}
         for first in range(0, self.rows, rows):
@@ -136,21 +143,25 @@ class ArraySource(Source):
                     raise SourceError(
                         f"{self.name}: {key!r}: after row {first}: cannot be read: "
                         f"{first_line(error)}",
-                        hint="copy or write the file again",
+                        hint=DAMAGE_HINT,
                     ) from error
-                names = tuple(self._keys[key][i] for i in positions)
+                names = tuple(self.keys[key][i] for i in positions)
                 blocks[names] = _native(block.reshape(len(block), -1)[:, positions])
             yield first, blocks
 
 
-def _add_batch(tally: Tally, batch: Batch) -> None:
-    """Add the cell texts of a batch to a tally."""
-    for column, text, row in tally_frame(texts(batch.frame[list(tally.columns)]), tally):
-        tally.columns[column].places[text] = batch.place(row)
+def is_bare(source: Source) -> TypeGuard[ArraySource]:
+    """Return whether a source is one array without a key, which may hold labels or features."""
+    return isinstance(source, ArraySource) and list(source.keys) == [BARE_KEY]
+
+
+def as_features(source: Source) -> Source:
+    """Return a source whose columns are features: an array without a key gets the key x."""
+    return source.as_features() if is_bare(source) else source
 
 
 def _check_array(where: str, array: Array) -> None:
-    if not array.is_numeric:
+    if not NUMBERS.fullmatch(array.kind.lower()):
         raise SourceError(
             f"{where}: an array of {array.kind}, where numbers are needed",
             hint=OBJECTS_HINT if array.kind == "object" else "save it as booleans or numbers",
@@ -198,76 +209,4 @@ def _batch(
         for names, block in blocks.items()
         for column, values in zip(names, np.ascontiguousarray(block.T), strict=True)
     }
-    return Batch(
-        pl.DataFrame([series[column] for column in columns]), functools.partial(_row, first)
-    )
-
-
-def _row(first: int, row: int) -> str:
-    return f"row {first + row + 1}"
-
-
-def _count_binary(block: NDArray[Any]) -> dict[float | None, NDArray[np.int64]] | None:
-    """Count the cells 0, 1 and NaN (None) of each column; None where there are others."""
-    import numpy as np
-
-    counts: dict[float | None, NDArray[np.int64]] = {
-        value: np.count_nonzero(block == value, axis=0) for value in (0, 1)
-    }
-    if block.dtype.kind == "f":
-        counts[None] = np.count_nonzero(np.isnan(block), axis=0)
-    return counts if sum(int(c.sum()) for c in counts.values()) == block.size else None
-
-
-def _add_binary(
-    tally: Tally,
-    names: Sequence[str],
-    counts: Mapping[float | None, NDArray[np.int64]],
-    rows: tuple[NDArray[Any], int],
-) -> None:
-    """Add counts as the texts that the cells have elsewhere, and where they are first seen.
-
-    Args:
-        tally: what is added to.
-        names: of the columns counted.
-        counts: cells of each value, a column.
-        rows: the cells, and the number of the first row.
-    """
-    import numpy as np
-
-    block, first = rows
-    for value, cells in counts.items():
-        text = "NaN" if value is None else str(block.dtype.type(value)).lower()
-        for i in np.flatnonzero(cells).tolist():
-            column = tally.columns[names[i]]
-            if column.add({text: int(cells[i])}):
-                found = np.isnan(block[:, i]) if value is None else block[:, i] == value
-                column.places[text] = _row(first, int(found.argmax()))
-
-
-def open_arrays(name: str, input_format: str) -> ArraySource:
-    """Open a file of arrays.
-
-    Args:
-        name: a path, or "-" for stdin; what is compressed is unfolded into a temporary file.
-        input_format: npy, npz, pt or safetensors.
-
-    Raises:
-        SourceError: the file is missing, of another format, or holds anything but numeric arrays
-            of shape (N,) or (N, C) with the same N.
-    """
-    if input_format not in OPENERS:
-        raise SourceError(
-            f"{name}: {input_format!r} is no format of arrays", hint=f"one of {', '.join(OPENERS)}"
-        )
-    path, is_temporary = as_file(name)
-    shown = "stdin" if name == STDIN else name
-    try:
-        source = ArraySource(shown, OPENERS[input_format](path, shown))
-    except BaseException:
-        if is_temporary:
-            path.unlink()
-        raise
-    if is_temporary:
-        weakref.finalize(source, path.unlink)
-    return source
+    return row_batch(pl.DataFrame([series[column] for column in columns]), first)

@@ -28,11 +28,6 @@ MOMENTS = (  # ISO, with a time of day
 )
 
 
-def is_readable(dtype: pl.DataType) -> bool:
-    """Return whether cells of a type are texts, numbers or moments, rather than lists or bytes."""
-    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object))
-
-
 @dataclasses.dataclass(frozen=True)
 class Parsed:
     """A column read as one kind.

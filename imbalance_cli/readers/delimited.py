@@ -57,14 +57,9 @@ class DelimitedSource(Source):
         self._read = read_bytes(stream, self.name)
         self._header = read_header(self._read, delimiter, dialect, self.name)
         self.delimiter = self._header.delimiter
-        self.columns = self._header.columns
+        self.columns, self.doubt = self._header.columns, self._header.doubt
         self._positions = {column: i for i, column in enumerate(self.columns)}
         self._is_big = self._header.seen >= SMALL
-
-    @property
-    def doubt(self) -> SourceError | None:
-        """That line 1 is all numbers, and so seems to be no header."""
-        return self._header.doubt
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.

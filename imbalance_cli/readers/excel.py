@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import weakref
 from typing import TYPE_CHECKING
 
 from imbalance_cli.dialect import UNKNOWN, Dialect
@@ -15,8 +14,6 @@ from imbalance_cli.readers.streams import STDIN, as_file
 from imbalance_cli.readers.typed import Part, ScannedSource, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from polars import DataFrame
 
 BLANK_ROWS = re.compile(r"(?m)^,*$")
@@ -41,9 +38,7 @@ class ExcelSource(ScannedSource):
             raise DependencyError(name, "excel", "fastexcel") from error
         import polars as pl
 
-        path, is_temporary = as_file(name)
-        if is_temporary:
-            weakref.finalize(self, path.unlink)
+        path = as_file(name, self)
         shown = "stdin" if name == STDIN else name
         first_rows = LOOKED_AT + (dialect.skip_lines or 0) + (dialect.skip_rows or 0)
         try:
@@ -64,20 +59,11 @@ class ExcelSource(ScannedSource):
             frame = pl.DataFrame(schema=dict.fromkeys(header.columns, pl.String))
         if frame.width > 1:  # as a blank line of delimited text, a blank row is none
             frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        self._sheet, self._others = first, others
-        self._doubt = header.doubt
         super().__init__(shown, [Part(shown, frame.lazy(), frame.height)])
-
-    @property
-    def doubt(self) -> SourceError | None:
-        """That the first row is all numbers, and so seems to be no header."""
-        return self._doubt
-
-    @property
-    def remarks(self) -> Sequence[str]:
-        """A sentence on other sheets."""
-        others = ", ".join(map(repr, self._others))
-        return [f"{self.name}: reads sheet {self._sheet!r}, and not {others}"] if others else []
+        self.doubt = header.doubt
+        if others:
+            unread = ", ".join(map(repr, others))
+            self.remarks = [f"{self.name}: reads sheet {first!r}, and not {unread}"]
 
 
 def _as_text(rows: DataFrame) -> bytes:

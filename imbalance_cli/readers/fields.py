@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.readers.delimiters import is_utf8
 from imbalance_cli.readers.digits import count_ones
 from imbalance_cli.readers.source import DISTINCT_LIMIT
 
@@ -136,7 +137,7 @@ def _find_separators(
     mark: int,
 ) -> NDArray[np.bool_] | None:
     """Say which marks, (M,), separate cells, or return None where the exact reader has to judge."""
-    if not kinds.all() or not (kinds.max() < NOT_ASCII or _is_text(block)):
+    if not kinds.all() or not (kinds.max() < NOT_ASCII or is_utf8(block)):
         return None
     returns = marks[kinds == RETURN]
     if (cells[returns + 1] != NEWLINE).any():
@@ -156,14 +157,6 @@ def _find_separators(
         inside: NDArray[np.bool_] = np.logical_xor.accumulate(is_quote)
         is_separator &= ~inside
     return is_separator
-
-
-def _is_text(block: bytes) -> bool:
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _count_texts(

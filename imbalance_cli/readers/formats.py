@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from imbalance_cli.errors import SourceError, nearest
 from imbalance_cli.readers.compression import COMPRESSIONS
 from imbalance_cli.readers.partitions import is_glob
 from imbalance_cli.readers.preamble import read_preamble
-from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK, between_comments
+from imbalance_cli.readers.record_ends import between_comments
 from imbalance_cli.readers.streams import STDIN, check_file
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, sniff_delimiter
 
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
     from imbalance_cli.readers.source import Source
 
-OBJECT = re.compile(rb'\s*(?:\[\s*)?\{\s*["}]')  # alone, or the first of an array
 ZIP = b"PK\x03\x04"
+FIRST_MEMBER = rb"(?s)PK\x03\x04.{26}[^\0\n]{0,255}?"  # up to the end of its name
+OBJECT = rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*["}]'  # alone, or the first of an array
+SMALL_HEADER = rb"(?s).{3}[\0-\6]\0{4}\{"  # its size, 100 MB at most, and an object
 HEAD_BYTES = 64 * 2**10  # what is looked at
-SAFETENSORS_HEADER = 100 * 2**20  # bytes, at most, in the format's own words
-DELIMITED = frozenset({"csv", "tsv"})
-OF_TEXT_ALONE = ("delimiter", "comment")  # and not of a sheet
+DIALECT = frozenset(field.name for field in dataclasses.fields(Dialect))
+OF_A_SHEET = DIALECT - {"delimiter", "comment"}
 ANY_TEXT = frozenset({".txt", ".data"})  # of delimited text, if nothing else is to be seen
 SHOWN = {"csv": "delimited text", "svmlight": "svmlight text"}
 
@@ -61,17 +63,18 @@ class FormatSpec:
         name: as --input-format has it.
         suffixes: of its files.
         open: makes a source.
-        magics: with one of which its files begin.
-        member: how the name of the first file in it ends, where it is a zip.
+        begins: what its files begin with and no others, as a regular expression; empty where
+            nothing does.
         is_binary: whether it is no text.
+        dialect: what may be given of how it is written, attributes of a Dialect.
     """
 
     name: str
     suffixes: tuple[str, ...]
     open: Callable[[Opening], Source]
-    magics: tuple[bytes, ...] = ()
-    member: str | None = None
+    begins: bytes = b""
     is_binary: bool = True
+    dialect: frozenset[str] = frozenset()
 
 
 FORMAT_SPECS: dict[str, FormatSpec] = {}
@@ -92,35 +95,15 @@ def _open_delimited(found: Opening, default: str | None = None) -> Source:
     return DelimitedSource(found.name, chosen, found.dialect)
 
 
+def _open_tabs(found: Opening) -> Source:
+    return _open_delimited(found, "\t")
+
+
 def _text_of(head: bytes, dialect: Dialect) -> bytes:
     """Return the first bytes from the header on, without comments."""
     text = head[read_preamble(head, dialect).size :]
     parts = between_comments(text, (dialect.comment or "").encode())
     return b"".join(part for _, part in parts)
-
-
-def _open_parquet(found: Opening) -> Source:
-    from imbalance_cli.readers.typed import ParquetSource
-
-    return ParquetSource(found.name)
-
-
-def _open_arrow(found: Opening) -> Source:
-    from imbalance_cli.readers.typed import ArrowSource
-
-    return ArrowSource(found.name)
-
-
-def _open_ndjson(found: Opening) -> Source:
-    from imbalance_cli.readers.ndjson import NdjsonSource
-
-    return NdjsonSource(found.name)
-
-
-def _open_svmlight(found: Opening) -> Source:
-    from imbalance_cli.readers.svmlight import SvmlightSource
-
-    return SvmlightSource(found.name)
 
 
 def _open_excel(found: Opening) -> Source:
@@ -129,34 +112,59 @@ def _open_excel(found: Opening) -> Source:
     return ExcelSource(found.name, found.dialect)
 
 
-def _open_arrays(input_format: str) -> Callable[[Opening], Source]:
-    def open_them(found: Opening) -> Source:
-        from imbalance_cli.readers.arrays import open_arrays
+def _opens(module: str, source: str, *arguments: str) -> Callable[[Opening], Source]:
+    """Return what makes a source of a class, whose module is imported only then."""
 
-        return open_arrays(found.name, input_format)
+    def open_source(found: Opening) -> Source:
+        opened: Source = getattr(import_module(f"imbalance_cli.readers.{module}"), source)(
+            found.name, *arguments
+        )
+        return opened
 
-    return open_them
+    return open_source
 
 
 for _spec in (
-    FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False),
-    FormatSpec(
-        "tsv", (".tsv", ".tab"), lambda found: _open_delimited(found, "\t"), is_binary=False
-    ),
-    FormatSpec("parquet", (".parquet", ".pq"), _open_parquet, (b"PAR1",)),
+    FormatSpec("csv", (".csv", ".txt", ".data"), _open_delimited, is_binary=False, dialect=DIALECT),
+    FormatSpec("tsv", (".tsv", ".tab"), _open_tabs, is_binary=False, dialect=DIALECT),
+    FormatSpec("parquet", (".parquet", ".pq"), _opens("typed", "ParquetSource"), b"PAR1"),
     FormatSpec(
         "arrow",
         (".arrow", ".feather", ".ipc"),
-        _open_arrow,
-        (b"ARROW1", b"\xff\xff\xff\xff"),  # a file, or a stream
+        _opens("typed", "ArrowSource"),
+        rb"ARROW1|\xff{4}",  # a file, or a stream
     ),
-    FormatSpec("ndjson", (".ndjson", ".jsonl", ".json"), _open_ndjson, is_binary=False),
-    FormatSpec("excel", (".xlsx", ".xlsm"), _open_excel, member="[Content_Types].xml"),
-    FormatSpec("npy", (".npy",), _open_arrays("npy"), (b"\x93NUMPY",)),
-    FormatSpec("npz", (".npz",), _open_arrays("npz"), member=".npy"),
-    FormatSpec("pt", (".pt", ".pth"), _open_arrays("pt"), member="data.pkl"),
-    FormatSpec("safetensors", (".safetensors",), _open_arrays("safetensors")),
-    FormatSpec("svmlight", (".svm", ".svmlight", ".libsvm"), _open_svmlight, is_binary=False),
+    FormatSpec(
+        "ndjson",
+        (".ndjson", ".jsonl", ".json"),
+        _opens("ndjson", "NdjsonSource"),
+        OBJECT,
+        is_binary=False,
+    ),
+    FormatSpec(
+        "excel",
+        (".xlsx", ".xlsm"),
+        _open_excel,
+        FIRST_MEMBER + rb"\[Content_Types\]\.xml",
+        dialect=OF_A_SHEET,
+    ),
+    FormatSpec("npy", (".npy",), _opens("arrays", "ArraySource", "npy"), rb"\x93NUMPY"),
+    FormatSpec("npz", (".npz",), _opens("arrays", "ArraySource", "npz"), FIRST_MEMBER + rb"\.npy"),
+    FormatSpec(
+        "pt", (".pt", ".pth"), _opens("arrays", "ArraySource", "pt"), FIRST_MEMBER + rb"data\.pkl"
+    ),
+    FormatSpec(
+        "safetensors",
+        (".safetensors",),
+        _opens("arrays", "ArraySource", "safetensors"),
+        SMALL_HEADER,
+    ),
+    FormatSpec(
+        "svmlight",
+        (".svm", ".svmlight", ".libsvm"),
+        _opens("svmlight", "SvmlightSource"),
+        is_binary=False,
+    ),
 ):
     register_format(_spec)
 
@@ -194,7 +202,8 @@ def detect_format(name: str, head: bytes, dialect: Dialect = UNKNOWN) -> str:
     """
     if name != STDIN and (Path(name).is_dir() or is_glob(name)):
         return "parquet"
-    by_content = _format_of_content(head)
+    specs = FORMAT_SPECS.values()
+    by_content = next((s.name for s in specs if s.begins and re.match(s.begins, head)), None)
     if by_content:
         return by_content
     suffix = table_suffix(name)
@@ -239,11 +248,9 @@ def refuse_idle_dialect(name: str, input_format: str, dialect: Dialect, *, is_na
         SourceError: it names both.
     """
     given = dialect.given()
-    if input_format in DELIMITED:
-        has_tabs = is_named and input_format == "tsv"
-        idle = ["delimiter"] if has_tabs and given.get("delimiter", "\t") != "\t" else []
-    else:
-        idle = [key for key in given if input_format != "excel" or key in OF_TEXT_ALONE]
+    idle = [key for key in given if key not in FORMAT_SPECS[input_format].dialect]
+    if is_named and input_format == "tsv" and given.get("delimiter", "\t") != "\t":
+        idle = ["delimiter"]
     if not idle:
         return
     key, value = idle[0], given[idle[0]]
@@ -265,18 +272,3 @@ def table_suffix(name: str) -> str:
     if suffixes and suffixes[-1] in {used.suffix for used in COMPRESSIONS}:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
-
-
-def _format_of_content(head: bytes) -> str | None:
-    specs = FORMAT_SPECS.values()
-    for spec in specs:
-        if head.startswith(spec.magics):
-            return spec.name
-    if head.startswith(ZIP):
-        size = int.from_bytes(head[26:28], "little")  # of the first member's name, at 30
-        first = head[30 : 30 + size].decode("latin1")
-        return next((s.name for s in specs if s.member and first.endswith(s.member)), None)
-    size = int.from_bytes(head[:8], "little")  # of the header of safetensors, an object
-    if head[8:9] == b"{" and size <= SAFETENSORS_HEADER:
-        return "safetensors"
-    return "ndjson" if OBJECT.match(head.removeprefix(BYTE_ORDER_MARK)) else None

@@ -7,8 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeGuard
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.readers.source import Source
-from imbalance_cli.readers.typed import row_batch, tally_batches
+from imbalance_cli.readers.source import Source, row_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from imbalance_cli.readers.source import Batch, Tally
+    from imbalance_cli.readers.source import Batch
 
 BATCH_ROWS = 2**18
 NESTED = {list: "List", tuple: "List", dict: "Struct", bytes: "Binary"}
@@ -54,10 +53,6 @@ class FrameSource(Source):
             raise SourceError(f"{name}: two columns are called {twice[0]!r}")
         if not len(frame):
             raise SourceError(f"{name}: no rows")
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns."""
-        return tally_batches(self.batches(columns), columns)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns, some rows at a time.

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source
-from imbalance_cli.readers.renamed import as_features
+from imbalance_cli.readers.arrays import as_features
 from imbalance_cli.readers.source import Batch, Source, Tally
-from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
-
-
-@runtime_checkable
-class Sized(Protocol):
-    """A source that knows its number of rows without reading them."""
-
-    rows: int
 
 
 class JoinedSource(Source):
@@ -59,30 +51,13 @@ class JoinedSource(Source):
                 hint="rename it in one of them",
             )
         self.columns = [*self._features.columns, *targets.columns]
-        self._keys = self._join_keys()
-        self._known = isinstance(features, Sized) and isinstance(targets, Sized)
-        if isinstance(features, Sized) and isinstance(targets, Sized):
+        self.keys = self._join_keys()
+        self.own_labels = targets.columns
+        self.own_groups = [*features.own_groups, *targets.own_groups]
+        self.remarks = [*features.remarks, *targets.remarks]
+        if features.rows is not None and targets.rows is not None:
+            self.rows = features.rows
             self._check_rows(features.rows, targets.rows)
-
-    @property
-    def keys(self) -> Mapping[str, Sequence[str]]:
-        """The columns of each array of either source."""
-        return self._keys
-
-    @property
-    def own_labels(self) -> Sequence[str]:
-        """The columns of the targets."""
-        return self._targets.columns
-
-    @property
-    def own_groups(self) -> Sequence[str]:
-        """Those of both sources."""
-        return [*self._features.own_groups, *self._targets.own_groups]
-
-    @property
-    def remarks(self) -> Sequence[str]:
-        """Those of both sources."""
-        return [*self._features.remarks, *self._targets.remarks]
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
@@ -91,8 +66,8 @@ class JoinedSource(Source):
             SourceError: a row cannot be read, or the numbers of rows differ.
         """
         features, targets = self._part(columns)
-        if not (self._known and bool(features) != bool(targets)):
-            return tally_batches(self.batches(columns), columns)
+        if self.rows is None or bool(features) == bool(targets):
+            return super().tally(columns)
         return self._targets.tally(targets) if targets else self._features.tally(features)
 
     def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
@@ -107,7 +82,7 @@ class JoinedSource(Source):
             SourceError: a row cannot be read, or the numbers of rows differ.
         """
         features, targets = self._part(columns)
-        if self._known and not (features and targets):
+        if self.rows is not None and not (features and targets):
             side = self._targets if targets else self._features
             yield from side.batches(targets or features)
             return
@@ -118,7 +93,8 @@ class JoinedSource(Source):
             feature_batch, target_batch = left.take(height), right.take(height)
             frame = feature_batch.frame.hstack(target_batch.frame)
             place = functools.partial(self._place, feature_batch, target_batch)
-            yield Batch(frame[list(columns)], place)
+            plain = feature_batch.plain | target_batch.plain
+            yield Batch(frame[list(columns)], place, plain=plain)
         self._check_rows(left.count(), right.count())
 
     def _part(self, columns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -181,7 +157,8 @@ class _Rows:
             raise ValueError("no batch is ready")
         batch, first = self._batch, self._first
         self._first += height
-        return Batch(batch.frame[first : first + height], lambda row: batch.place(first + row))
+        rows = batch.frame[first : first + height]
+        return Batch(rows, lambda row: batch.place(first + row), plain=batch.plain)
 
     def count(self) -> int:
         """Return how many rows there are in all, reading those that are left."""

@@ -13,14 +13,11 @@ from imbalance_cli.errors import SourceError, nearest, shorten
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 from imbalance_cli.readers.source import Batch, Source
 from imbalance_cli.readers.streams import STDIN, line_blocks, open_bytes, read_bytes
-from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
-
-    from imbalance_cli.readers.source import Tally
 
 ARRAY = re.compile(rb"\s*\[")
 """What an array begins with, which is held in memory whole."""
@@ -91,14 +88,6 @@ class NdjsonSource(Source):
             )
         self._lists = {column for column in self.columns if _is_list(first, column)}
 
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns, in one pass with flat memory.
-
-        Raises:
-            SourceError: as `batches`.
-        """
-        return tally_batches(self.batches(columns), columns)
-
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns as strings, some rows at a time.
 
@@ -110,7 +99,8 @@ class NdjsonSource(Source):
             for row, found in enumerate(block.objects):
                 if not known.issuperset(found):
                     raise self._unknown_key(found, block.place(row))
-            yield Batch(self._frame(block, columns), block.place)
+            plain = frozenset(column for column in columns if _are_numbers(block, column))
+            yield Batch(self._frame(block, columns), block.place, plain=plain)
 
     def _frame(self, block: ObjectBlock, columns: Sequence[str]) -> pl.DataFrame:
         import polars as pl
@@ -217,9 +207,21 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+class Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
 DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+    object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=Number
 )
+
+
+def _are_numbers(block: ObjectBlock, column: str) -> bool:
+    """Return whether all cells of a column are numbers or null."""
+    values = (found.get(column) for found in block.objects)
+    return all(value is None or isinstance(value, Number) for value in values)
 
 
 def _is_list(block: ObjectBlock, column: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imbalance_cli.errors import SourceError, number_of
+from imbalance_cli.readers.source import is_readable
 from imbalance_cli.readers.streams import check_file
 
 if TYPE_CHECKING:
@@ -61,16 +62,7 @@ def is_glob(name: str) -> bool:
     return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
 
 
-def find_parts(name: str) -> list[Path]:
-    """Return the files of `search_parts`.
-
-    Raises:
-        SourceError: as `search_parts`.
-    """
-    return search_parts(name).parts
-
-
-def search_parts(name: str) -> Found:
+def find_parts(name: str) -> Found:
     """Find the Parquet files of a directory or glob in the order of their names, or a lone file.
 
     Raises:
@@ -138,7 +130,7 @@ def find_contradiction(cells: pl.Series, value: str | None) -> int | None:
     """
     import polars as pl
 
-    from imbalance_cli.readers.cells import is_readable, parse_dates, parse_numbers, parse_texts
+    from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 
     if not is_readable(cells.dtype):
         return None

@@ -87,9 +87,9 @@ class RecordBlock:
         """
         import polars as pl
 
-        from imbalance_cli.readers.delimiters import block_parts, count_in_text
+        from imbalance_cli.readers.delimiters import count_in_text
 
-        delimiters = count_in_text(block_parts(self.data), self.delimiter.encode())
+        delimiters = count_in_text(self.data, self.delimiter.encode())
         if delimiters is None or self.data.startswith(BYTE_ORDER_MARK):  # polars would drop it
             return self._exact_frame(columns)
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     import polars as pl
     import scipy.sparse as sp
@@ -107,51 +108,60 @@ class Batch:
         frame: the columns asked for; text formats give every cell as it stands, as a string.
         place: says where a row of the frame stands in the source: "line 7" or "row 7".
         sparse: columns that are not in the frame, of `Source.mixed_batches`.
+        plain: columns of texts that the format itself says are numbers, in no notation.
     """
 
     frame: pl.DataFrame
     place: Callable[[int], str]
     sparse: SparseColumns | None = None
+    plain: frozenset[str] = frozenset()
 
 
-class Source(Protocol):
+class Source:
     """A table that can be read in one pass with flat memory.
 
     Attributes:
         name: for errors.
         columns: their names.
+        rows: how many there are, where that is known without reading them.
+        keys: the name of each array in an archive -> its columns; empty for tables.
+        own_labels: the columns that the format itself says are labels; none for tables.
+        own_groups: the columns that the format itself says are groups, not features.
+        remarks: sentences on what was found beside the table and is not read.
+        doubt: what to raise where a column that is asked for is not there: that the names of the
+            columns seem to be a row.
     """
 
     name: str
     columns: list[str]
+    rows: int | None = None
+    keys: Mapping[str, Sequence[str]] = MappingProxyType({})
+    own_labels: Sequence[str] = ()
+    own_groups: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+    doubt: SourceError | None = None
 
-    @property
-    def keys(self) -> Mapping[str, Sequence[str]]:
-        """The name of each array in an archive -> its columns; empty for tables."""
-        return MappingProxyType({})
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns, some rows at a time."""
+        raise NotImplementedError
 
-    @property
-    def own_labels(self) -> Sequence[str]:
-        """The columns that the format itself says are labels; none for tables."""
-        return ()
+    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
+        yield from self.batches(columns)
 
-    @property
-    def own_groups(self) -> Sequence[str]:
-        """The columns that the format itself says are groups, not features; none for tables."""
-        return ()
+    def tally(self, columns: Sequence[str]) -> Tally:
+        """Count the distinct cell texts of the columns, in one pass with flat memory.
 
-    @property
-    def remarks(self) -> Sequence[str]:
-        """Sentences on what was found beside the table and is not read."""
-        return ()
+        It ends at the batch where a column has too many of them for a label.
 
-    @property
-    def doubt(self) -> SourceError | None:
-        """What to raise where a column that is asked for is not there, None where it is no more.
-
-        The names of the columns seem to be a row.
+        Raises:
+            SourceError: a row cannot be read.
         """
-        return None
+        return tally_batches(self.batches(columns), columns)
+
+    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
+        """Return the types of columns in all batches; none for texts, which are told by reading."""
+        return MappingProxyType({})
 
     def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs
         """Take in columns that other files of the same data have.
@@ -164,14 +174,6 @@ class Source(Protocol):
         """
         return
 
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns."""
-        ...
-
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns, some rows at a time."""
-        ...
-
     def refuse_beyond(self, columns: Sequence[str]) -> None:  # noqa: ARG002  as `include`
         """Raise where a sparse format has a feature outside of the range of those of other files.
 
@@ -182,30 +184,108 @@ class Source(Protocol):
         """
         return
 
-    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
-        """Return the types of columns in all batches; none for texts, which are told by reading."""
-        return MappingProxyType({})
 
-    def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Yield the columns as `batches` does, but more than MOST_DENSE labels may be sparse."""
-        yield from self.batches(columns)
+def row_batch(frame: pl.DataFrame, first: int, prefix: str = "") -> Batch:
+    """Return a batch whose places are rows, the first of them `first`, counted from 0."""
+    return Batch(frame, lambda row: f"{prefix}row {first + row + 1}")
+
+
+def is_readable(dtype: pl.DataType) -> bool:
+    """Return whether cells of a type are texts, numbers or moments, rather than lists or bytes."""
+    import polars as pl
+
+    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object))
+
+
+def texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame of typed columns as strings, a null as the empty string.
+
+    A column of lists, bytes or the like becomes the name of its type: it has no cell texts.
+    """
+    import polars as pl
+
+    return frame.with_columns(
+        pl.col(name).cast(pl.String).fill_null("")
+        if is_readable(dtype)
+        else pl.lit(str(dtype)).alias(name)
+        for name, dtype in frame.schema.items()
+    )
+
+
+def tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
+    """Count the distinct cell texts of batches, up to the one where a column has too many."""
+    tally = Tally.empty(columns)
+    for batch in batches:
+        for column, text, row in tally_frame(batch.frame, tally):
+            tally.columns[column].places[text] = batch.place(row)
+        if tally.overflow:
+            break
+    return tally
 
 
 def tally_frame(frame: pl.DataFrame, tally: Tally) -> list[tuple[str, str, int]]:
-    """Add a frame of string columns to a tally.
+    """Add a frame of columns of any types to a tally of texts.
 
     Returns:
         (column, text, row in the frame) for each text that the tally had not seen.
     """
-    import polars as pl
-
     fresh = []
     for column, column_tally in tally.columns.items():
-        cells = frame[column].alias("text").to_frame()
-        # in the order of appearance, so that the first odd cell of a file is the one reported
-        counts = cells.group_by("text", maintain_order=True).len().iter_rows()
-        for text in column_tally.add(dict(counts)):
-            row = cells["text"].index_of(pl.lit(text, dtype=pl.String))
-            fresh.append((column, text, cast("int", row)))
+        cells = frame[column]
+        counts, rows = _count_binary(cells, column_tally.counts) or _count_texts(cells)
+        fresh += [(column, text, rows[text]) for text in column_tally.add(counts)]
     tally.rows += frame.height
     return fresh
+
+
+def _count_texts(cells: pl.Series) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many cells have each text, and the row of its first one, in the order of rows."""
+    import polars as pl
+
+    plain = cells.alias("text").to_frame()
+    groups = (plain if is_readable(cells.dtype) else texts(plain)).with_row_index("row")
+    found = groups.group_by("text", maintain_order=True).agg(pl.len(), pl.first("row"))
+    counts: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    for text, count, row in zip(
+        texts(found.select("text"))["text"], found["len"], found["row"], strict=True
+    ):
+        counts[text] = counts.get(text, 0) + count  # a null and a blank have one text
+        rows.setdefault(text, row)
+    return counts, rows
+
+
+def _count_binary(
+    cells: pl.Series, known: Container[str]
+) -> tuple[dict[str, int], dict[str, int]] | None:
+    """Count as `_count_texts` does, faster, where all cells are the numbers 0 and 1 or missing.
+
+    Args:
+        cells: of any type.
+        known: the texts whose row is not asked for.
+    """
+    import numpy as np
+    import polars as pl
+
+    is_number = cells.dtype.is_integer() or cells.dtype.is_float() or cells.dtype == pl.Boolean
+    if not is_number or "128" in str(cells.dtype) or cells.null_count():  # which numpy has not
+        return None
+    values = cells.to_numpy()
+    tests = {text: values == i for i, text in enumerate(_binary_texts(cells.dtype))}
+    found = {text: int(np.count_nonzero(test)) for text, test in tests.items()}
+    if sum(found.values()) < len(values):
+        tests["NaN"] = values != values  # noqa: PLR0124  as NaN alone is
+        found["NaN"] = int(np.count_nonzero(tests["NaN"]))
+    if sum(found.values()) < len(values):
+        return None
+    counts = {text: count for text, count in found.items() if count}
+    rows = {text: int(tests[text].argmax()) for text in counts if text not in known}
+    return dict(sorted(counts.items(), key=lambda pair: rows.get(pair[0], 0))), rows
+
+
+@functools.cache
+def _binary_texts(dtype: pl.DataType) -> tuple[str, str]:
+    import polars as pl
+
+    zero, one = pl.Series([0, 1]).cast(dtype).cast(pl.String)
+    return zero, one

@@ -103,10 +103,11 @@ def look_ahead(name: str, size: int) -> bytes:
         return read_bytes(file, name)(size)
 
 
-def as_file(name: str) -> tuple[Path, bool]:
-    """Return a path that holds what `open_bytes` reads, and whether it is a new temporary file.
+def as_file(name: str, owner: object) -> Path:
+    """Return a path that holds what `open_bytes` reads.
 
-    Formats that are not read from front to back need a file that is not compressed.
+    Formats that are not read from front to back need a file that is not compressed; where it is
+    compressed, or a stream, there is a temporary one as long as its owner lives.
 
     Raises:
         SourceError: as `open_bytes`, or the compression is broken.
@@ -114,9 +115,11 @@ def as_file(name: str) -> tuple[Path, bool]:
     stream = open_bytes(name)
     try:
         if is_mappable(stream) and name != STDIN:
-            return Path(name), False
+            return Path(name)
         shown = "stdin" if name == STDIN else name
-        return _copy_to_file(read_bytes(stream, shown), shown), True
+        path = _copy_to_file(read_bytes(stream, shown), shown)
+        weakref.finalize(owner, path.unlink)
+        return path
     finally:
         if name != STDIN:
             stream.close()

@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +30,9 @@ from imbalance_cli.readers.source import (
 )
 from imbalance_cli.readers.streams import STDIN, as_file, line_blocks, open_bytes, read_bytes
 from imbalance_cli.readers.svmlight_rows import LARGEST, Facts, Limits, SparseRows, parse_rows
-from imbalance_cli.readers.typed import tally_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     import polars as pl
@@ -80,19 +78,19 @@ class SvmlightSource(Source):
             multi-label lines are mixed, or the header does not hold.
     """
 
+    rows: int
+
     def __init__(self, name: str) -> None:
         self.name = "stdin" if name == STDIN else name
         self._path = name
         if name == STDIN or not Path(name).is_file():  # a pipe can be read once only
-            path, is_temporary = as_file(name)
-            self._path = str(path)
-            if is_temporary:
-                weakref.finalize(self, path.unlink)
+            self._path = str(as_file(name, self))
         self._header: Header | None = None
         self._facts = Facts()
         for block in self._blocks():
             self._facts.add(block)
         self.rows = self._facts.rows
+        self.own_groups = [QUERY] if self._facts.has_queries else []
         self._check_rows()
         self._is_binary = self._check_labels()
         self._indices = self._check_indices()
@@ -103,16 +101,6 @@ class SvmlightSource(Source):
         """The label columns, the feature columns, and qid where any row has it."""
         features = (f"{FEATURE}{index}" for index in self._indices)
         return [*self._label_numbers, *features, *self.own_groups]
-
-    @property
-    def own_labels(self) -> Sequence[str]:
-        """The label columns: y, or y_<number> for each number."""
-        return list(self._label_numbers)
-
-    @property
-    def own_groups(self) -> Sequence[str]:
-        """The column of queries, where any row has one."""
-        return [QUERY] if self._facts.has_queries else []
 
     def include(self, columns: Sequence[str]) -> None:
         """Take in columns that another file of the same data has and no row of this one names.
@@ -127,16 +115,16 @@ class SvmlightSource(Source):
         """
         labels = []
         for column in columns:
-            if column in self._label_numbers or self._feature_index(column) is not None:
-                continue
-            if column == QUERY:
-                self._facts.has_queries = True
-                continue
             name = COLUMN.fullmatch(column)
             number = int(name["number"]) if name else 0
-            if not name or number > LARGEST:
+            is_feature = name is not None and name["prefix"] == FEATURE
+            if column in self._label_numbers or (is_feature and number in self._indices):
+                continue
+            if column == QUERY:
+                self.own_groups = [QUERY]
+            elif not name or number > LARGEST:
                 raise SourceError(f"{self.name}: no column {column!r}")
-            if name["prefix"] == LABEL:
+            elif not is_feature:
                 labels.append(number)
             elif self._header:
                 raise SourceError(
@@ -175,10 +163,10 @@ class SvmlightSource(Source):
             SourceError: a row cannot be read.
         """
         others = [column for column in columns if column not in self._label_numbers]
-        counted = tally_batches(self.batches(others), others).columns if others else {}
+        counted = super().tally(others).columns if others else {}
         for column in columns:
             if column in self._label_numbers:
-                positives = self._label_counts[self._label_numbers[column]]
+                positives = self._facts.label_counts[self._label_numbers[column]]
                 counts = {"0": self.rows - positives, "1": positives}
                 known = {text: count for text, count in counts.items() if count}
                 counted[column] = ColumnTally(known)
@@ -190,11 +178,7 @@ class SvmlightSource(Source):
         Raises:
             SourceError: a row cannot be read.
         """
-        height = max(1, BATCH_BYTES // (VALUE_BYTES * max(1, len(columns))))
-        for block in self._blocks():
-            for first in range(0, len(block), height):
-                rows = block[first : first + height]
-                yield Batch(self._dense(rows, columns), functools.partial(_place, rows.lines))
+        return self._batches(columns, [])
 
     def mixed_batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield the columns as `batches` does; more than MOST_DENSE labels are sparse.
@@ -204,71 +188,54 @@ class SvmlightSource(Source):
         """
         labels = [column for column in columns if column in self._label_numbers]
         if len(labels) <= MOST_DENSE:
-            yield from self.batches(columns)
-            return
+            return self._batches(columns, [])
         others = [column for column in columns if column not in self._label_numbers]
-        height = max(1, BATCH_BYTES // (VALUE_BYTES * max(1, len(others))))
+        return self._batches(others, labels)
+
+    def _batches(self, dense: Sequence[str], sparse: list[str]) -> Iterator[Batch]:
+        height = max(1, BATCH_BYTES // (VALUE_BYTES * max(1, len(dense))))
         for block in self._blocks():
             for first in range(0, len(block), height):
                 rows = block[first : first + height]
                 place = functools.partial(_place, rows.lines)
-                yield Batch(self._dense(rows, others), place, self._sparse(rows, labels))
-
-    def _feature_index(self, column: str) -> int | None:
-        """Return the index of a feature column in the file, None where there is no such column."""
-        name = COLUMN.fullmatch(column)
-        if not name or name["prefix"] != FEATURE or int(name["number"]) not in self._indices:
-            return None
-        return int(name["number"])
+                ones = self._sparse(rows, sparse) if sparse else None
+                yield Batch(self._dense(rows, dense), place, ones)
 
     def _include_labels(self, numbers: list[int]) -> None:
-        if self._is_binary:
-            if self._facts.negative_line is not None:
-                raise SourceError(
-                    f"{self.name}: line {self._facts.negative_line}: the label '-1', but it is "
-                    f"read with a file that has the label {numbers[0]}",
-                    hint="one of them is binary and one lists the numbers of labels",
-                )
-            self._is_binary = False
-            self._label_counts = self._facts.label_counts
-        self._name_labels({**dict.fromkeys(numbers, 0), **self._label_counts})
-
-    def _positives(
-        self, block: SparseRows
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-        """Return the label, the row and a 1 of each cell that is 1."""
-        import numpy as np
-
-        rows = np.repeat(np.arange(len(block)), np.diff(block.label_starts))
-        is_positive = block.labels > 0 if self._is_binary else np.ones(len(rows), np.bool_)
-        ids, rows = block.labels[is_positive], rows[is_positive]
-        return ids, rows, np.ones(len(ids), np.uint8)
+        known = () if self._is_binary else self._label_numbers.values()
+        if self._is_binary and self._facts.negative_line is not None:
+            raise SourceError(
+                f"{self.name}: line {self._facts.negative_line}: the label '-1', but it is "
+                f"read with a file that has the label {numbers[0]}",
+                hint="one of them is binary and one lists the numbers of labels",
+            )
+        self._is_binary = False
+        self._name_labels({*numbers, *known, *self._facts.label_counts})
 
     def _dense(self, block: SparseRows, columns: Sequence[str]) -> pl.DataFrame:
         import numpy as np
         import polars as pl
 
-        rows = np.repeat(np.arange(len(block)), np.diff(block.starts))
+        if not columns:
+            return pl.DataFrame(height=len(block))
         labels = {c: self._label_numbers[c] for c in columns if c in self._label_numbers}
         others = [column for column in columns if column not in labels and column != QUERY]
         features = {column: int(column.removeprefix(FEATURE)) for column in others}
-        ids, label_rows, ones = self._positives(block)
-        series = _scatter(features, (block.indices, rows, block.values), len(block))
-        series |= _scatter(labels, (ids, label_rows, ones), len(block))
+        ones = np.ones(len(block.labels), np.uint8)
+        series = _scatter(features, (block.indices, block.rows, block.values), len(block))
+        series |= _scatter(labels, (block.labels, block.label_rows, ones), len(block))
         series[QUERY] = block.queries.alias(QUERY)
-        if not columns:
-            return pl.DataFrame(height=len(block))
         return pl.DataFrame([series[column] for column in columns])
 
     def _sparse(self, block: SparseRows, columns: list[str]) -> SparseColumns:
         import numpy as np
         import scipy.sparse as sp
 
-        ids, rows, ones = self._positives(block)
         numbers = np.array([self._label_numbers[column] for column in columns])
-        found, is_wanted = _find(numbers, ids)
-        cells = (ones[is_wanted], (rows[is_wanted], found[is_wanted]))
-        matrix = sp.csr_array(cells, shape=(len(block), len(columns)))
+        found, is_wanted = _find(numbers, block.labels)
+        places = block.label_rows[is_wanted], found[is_wanted]
+        cells = np.ones(len(places[0]), np.uint8)
+        matrix = sp.csr_array((cells, places), shape=(len(block), len(columns)))
         matrix.sort_indices()
         return SparseColumns(columns, matrix)
 
@@ -358,14 +325,12 @@ class SvmlightSource(Source):
             )
         return range(1, width + 1)
 
-    def _name_labels(self, counts: dict[int, int]) -> None:
-        """Set the label columns: the number of each in the file, and how many rows have it."""
-        self._label_counts = dict(sorted(counts.items()))
-        if self._is_binary:
-            self._label_counts = {1: counts.get(1, 0)}
+    def _name_labels(self, numbers: Iterable[int]) -> None:
+        """Set the label columns, and the number in the file that each stands for."""
+        self._label_numbers = {f"{LABEL}{number}": number for number in sorted(numbers)}
+        if self._is_binary:  # a label that is not 1 is none
             self._label_numbers = {BINARY_LABEL: 1}
-        else:
-            self._label_numbers = {f"{LABEL}{number}": number for number in self._label_counts}
+        self.own_labels = list(self._label_numbers)
 
 
 def read_header(data: bytes) -> Header | None:

@@ -8,6 +8,7 @@ Shapes: N rows, K stored values in them, P labels in them.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,11 @@ import polars as pl
 from imbalance_cli.errors import SourceError, shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    RowError = Callable[..., SourceError]
 
 LARGEST = 2**24  # an index or label; a larger one is a hash or a slip, and no width of a table
 LONGEST_SHOWN = 60  # characters of a token in an error
@@ -42,23 +47,23 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class SparseRows:
-    """Rows in compressed form: those of row i lie between starts[i] and starts[i + 1].
+    """Some consecutive rows, of which only what they name is held.
 
     Attributes:
         lines: (N,) where each stands in the file.
-        starts: (N + 1,)
+        rows: (K,) of each value, increasing.
         indices: (K,) as in the file, increasing in a row.
         values: (K,) NaN where missing.
-        label_starts: (N + 1,)
+        label_rows: (P,) of each label, increasing.
         labels: (P,) increasing in a row.
         queries: (N,) the texts after `qid:`, null where there is none.
     """
 
     lines: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
     indices: NDArray[np.int64]
     values: NDArray[np.float64]
-    label_starts: NDArray[np.int64]
+    label_rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     queries: pl.Series
 
@@ -69,14 +74,14 @@ class SparseRows:
     def __getitem__(self, part: slice) -> SparseRows:
         """Return some consecutive rows."""
         first, end, _ = part.indices(len(self))
-        values = slice(self.starts[first], self.starts[end])
-        labels = slice(self.label_starts[first], self.label_starts[end])
+        values = slice(*np.searchsorted(self.rows, [first, end]))
+        labels = slice(*np.searchsorted(self.label_rows, [first, end]))
         return SparseRows(
             self.lines[first:end],
-            self.starts[first : end + 1] - self.starts[first],
+            self.rows[values] - first,
             self.indices[values],
             self.values[values],
-            self.label_starts[first : end + 1] - self.label_starts[first],
+            self.label_rows[labels] - first,
             self.labels[labels],
             self.queries[first:end],
         )
@@ -88,7 +93,7 @@ class Facts:
 
     Attributes:
         rows: N.
-        indices: the smallest and the largest, and the line where each is seen first.
+        indices: the smallest and the largest of each block, and the line where it is seen first.
         label_counts: rows of each label.
         negative_line: the first line with the label -1.
         multi_line: the first line that a binary file would not have.
@@ -97,7 +102,7 @@ class Facts:
 
     rows: int = 0
     indices: dict[int, int] = dataclasses.field(default_factory=dict)
-    label_counts: dict[int, int] = dataclasses.field(default_factory=dict)
+    label_counts: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     negative_line: int | None = None
     multi_line: int | None = None
     has_queries: bool = False
@@ -107,23 +112,18 @@ class Facts:
         self.rows += len(block)
         self.has_queries = self.has_queries or block.queries.count() > 0
         if len(block.indices):
-            for index in {int(block.indices.min()), int(block.indices.max())} - {*self.indices}:
-                row = np.searchsorted(block.starts, (block.indices == index).argmax(), "right") - 1
-                self.indices[index] = int(block.lines[row])
-            smallest, largest = min(self.indices), max(self.indices)
-            self.indices = {index: self.indices[index] for index in (smallest, largest)}
-        for label, count in zip(*np.unique(block.labels, return_counts=True), strict=True):
-            self.label_counts[int(label)] = self.label_counts.get(int(label), 0) + int(count)
-        heights = np.diff(block.label_starts)
-        row_of = np.repeat(np.arange(len(block)), heights)
-        is_multi = heights != 1
-        is_multi[row_of[block.labels > 1]] = True
-        is_negative = np.zeros(len(block), np.bool_)
-        is_negative[row_of[block.labels < 0]] = True
+            for at in (block.indices.argmin(), block.indices.argmax()):
+                line = int(block.lines[block.rows[at]])
+                self.indices.setdefault(int(block.indices[at]), line)
+        labels, counts = np.unique(block.labels, return_counts=True)
+        self.label_counts.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+        is_multi = np.bincount(block.label_rows, minlength=len(block)) != 1
+        is_multi[block.label_rows[block.labels > 1]] = True
         if self.multi_line is None and is_multi.any():
             self.multi_line = int(block.lines[is_multi.argmax()])
-        if self.negative_line is None and is_negative.any():
-            self.negative_line = int(block.lines[is_negative.argmax()])
+        negative = block.label_rows[block.labels < 0]
+        if self.negative_line is None and len(negative):
+            self.negative_line = int(block.lines[negative[0]])
 
 
 def parse_rows(
@@ -157,36 +157,21 @@ def parse_rows(
     token_rows = (np.cumsum(is_row) - 1)[token_lines]
     is_label, is_query, is_feature = _sort_tokens(tokens["token"], token_lines)
     row_lines = line + np.flatnonzero(is_row)
-    where = _Where(name, row_lines)
+
+    def error(row: int, problem: str, hint: str | None = None) -> SourceError:
+        return SourceError(f"{name}: line {row_lines[row]}: {problem}", hint=hint)
+
     labels, label_rows = _parse_labels(
-        tokens["token"].filter(pl.Series(is_label)), token_rows[is_label], limits, where
+        tokens["token"].filter(pl.Series(is_label)), token_rows[is_label], limits, error
     )
     rows = token_rows[is_feature]
     indices, values = _parse_features(
-        tokens["token"].filter(pl.Series(is_feature)), rows, limits, where
+        tokens["token"].filter(pl.Series(is_feature)), rows, limits, error
     )
-    return SparseRows(
-        row_lines,
-        _starts(rows, len(row_lines)),
-        indices,
-        values,
-        _starts(label_rows, len(row_lines)),
-        labels,
-        _parse_queries(
-            tokens["token"].filter(pl.Series(is_query)), token_rows[is_query], len(row_lines)
-        ),
+    queries = _parse_queries(
+        tokens["token"].filter(pl.Series(is_query)), token_rows[is_query], len(row_lines)
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Where:
-    """Says where a row stands."""
-
-    name: str
-    lines: NDArray[np.int64]
-
-    def error(self, row: int, problem: str, hint: str | None = None) -> SourceError:
-        return SourceError(f"{self.name}: line {self.lines[row]}: {problem}", hint=hint)
+    return SparseRows(row_lines, rows, indices, values, label_rows, labels, queries)
 
 
 def _sort_tokens(
@@ -206,7 +191,7 @@ def _parse_queries(tokens: pl.Series, rows: NDArray[np.int64], height: int) -> p
 
 
 def _parse_features(
-    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, where: _Where
+    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, error: RowError
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     parts = tokens.alias("t").str.splitn(":", 2).struct.unnest()
     numbers = parts["field_0"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
@@ -235,12 +220,12 @@ def _parse_features(
             hint = "an index stands once in a row"
         else:
             problem, hint = f"{token!r} stands after the index {numbers[at - 1]}", ORDER_HINT
-        raise where.error(int(rows[at]), problem, hint)
+        raise error(int(rows[at]), problem, hint)
     return numbers, values
 
 
 def _parse_labels(
-    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, where: _Where
+    tokens: pl.Series, rows: NDArray[np.int64], limits: Limits, error: RowError
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the labels and the row of each, increasing in a row."""
     split = pl.DataFrame({"row": rows, "label": tokens.str.split(",")}).explode("label")
@@ -253,18 +238,13 @@ def _parse_labels(
         at = int(bad.argmax())
         token = shorten(split["label"][at] or "", LONGEST_SHOWN)
         if is_whole[at]:
-            raise where.error(int(rows[at]), limits.exceed("the label", token, limits.label))
-        raise where.error(int(rows[at]), f"{token!r} is not a label", LABEL_HINT)
+            raise error(int(rows[at]), limits.exceed("the label", token, limits.label))
+        raise error(int(rows[at]), f"{token!r} is not a label", LABEL_HINT)
     labels = numbers.astype(np.int64)
     order = np.lexsort((labels, rows))
     labels, rows = labels[order], rows[order]
     is_repeated = (rows[1:] == rows[:-1]) & (labels[1:] == labels[:-1])
     if is_repeated.any():
         at = int(is_repeated.argmax())
-        raise where.error(int(rows[at]), f"the label {labels[at]} stands there twice")
+        raise error(int(rows[at]), f"the label {labels[at]} stands there twice")
     return labels, rows
-
-
-def _starts(rows: NDArray[np.int64], height: int) -> NDArray[np.int64]:
-    """Return where each row begins in entries that are sorted by row, and the end of the last."""
-    return np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=height))])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,11 @@ from imbalance_cli.errors import NoRowsError, SourceError, show_cell
 from imbalance_cli.readers.partitions import (
     NO_VALUE,
     find_contradiction,
+    find_parts,
     is_glob,
     partition_values,
-    search_parts,
 )
-from imbalance_cli.readers.source import Batch, Source, Tally, tally_frame
+from imbalance_cli.readers.source import Batch, Source, row_batch
 from imbalance_cli.readers.streams import STDIN, as_file
 
 if TYPE_CHECKING:
@@ -75,10 +74,6 @@ class ScannedSource(Source):
         self.name = name
         self._parts = parts
         self.columns = parts[0].table.collect_schema().names()
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Count the distinct cell texts of the columns, in one pass with flat memory."""
-        return tally_batches(self.batches(columns), columns)
 
     def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
         """Return the types of the columns."""
@@ -143,22 +138,16 @@ class ParquetSource(ScannedSource):
 
     def __init__(self, name: str) -> None:
         if name == STDIN or not (Path(name).is_dir() or is_glob(name)):
-            self._remarks: list[str] = []
             super().__init__(*_open_file(self, name, _scan_parquet, "a Parquet"))
             return
-        found = search_parts(name)
-        paths, self._remarks = found.parts, found.remarks(name)
+        found = find_parts(name)
+        paths, self.remarks = found.parts, found.remarks(name)
         values = partition_values(name, paths)
         parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]
         shared = shared_numbers([part.table.collect_schema() for part in parts])
         _check_schemas(name, parts, shared)
         parts = [dataclasses.replace(part, table=part.table.cast(shared)) for part in parts]
         super().__init__(name, _with_partitions(parts, values))
-
-    @property
-    def remarks(self) -> Sequence[str]:
-        """A sentence on other files in the directory."""
-        return self._remarks
 
 
 class ArrowSource(ScannedSource):
@@ -180,9 +169,7 @@ class ArrowSource(ScannedSource):
 def _open_file(
     source: ScannedSource, name: str, scan: Callable[[Path], pl.LazyFrame], kind: str
 ) -> tuple[str, list[Part]]:
-    path, is_temporary = as_file(name)
-    if is_temporary:
-        weakref.finalize(source, path.unlink)
+    path = as_file(name, source)
     shown = "stdin" if name == STDIN else name
     return shown, [Part.open(path, shown, scan, kind)]
 
@@ -276,39 +263,6 @@ def shared_numbers(schemas: Sequence[Mapping[str, pl.DataType]]) -> pl.Schema:
             empty = [pl.DataFrame({"": pl.Series(dtype=dtype)}) for dtype in found]
             shared[column] = pl.concat(empty, how="vertical_relaxed").dtypes[0]
     return shared
-
-
-def tally_batches(batches: Iterator[Batch], columns: Sequence[str]) -> Tally:
-    """Count the distinct cell texts of batches, up to the one where a column has too many."""
-    tally = Tally.empty(columns)
-    for batch in batches:
-        for column, text, row in tally_frame(texts(batch.frame), tally):
-            tally.columns[column].places[text] = batch.place(row)
-        if tally.overflow:
-            break
-    return tally
-
-
-def texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame of typed columns as strings, a null as the empty string.
-
-    A column of lists, bytes or the like becomes the name of its type: it has no cell texts.
-    """
-    import polars as pl
-
-    from imbalance_cli.readers.cells import is_readable
-
-    return frame.with_columns(
-        pl.col(name).cast(pl.String).fill_null("")
-        if is_readable(dtype)
-        else pl.lit(str(dtype)).alias(name)
-        for name, dtype in frame.schema.items()
-    )
-
-
-def row_batch(frame: pl.DataFrame, first: int, prefix: str = "") -> Batch:
-    """Return a batch whose places are rows, the first of them `first`, counted from 0."""
-    return Batch(frame, lambda row: f"{prefix}row {first + row + 1}")
 
 
 def first_line(error: Exception) -> str:

@@ -51,10 +51,10 @@ from imbalance_cli.readers import (
     stack_tables,
     stream_tables,
 )
+from imbalance_cli.readers.arrays import is_bare
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.partitions import find_parts
-from imbalance_cli.readers.renamed import is_bare
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.rows.keys import KeyColumns, KeyReader
 from imbalance_cli.splits import (
@@ -459,7 +459,7 @@ def find_files(data: DataSection) -> list[Path]:
     return [
         file
         for path in found
-        for file in (find_parts(str(path)) if path.is_dir() else [path])
+        for file in (find_parts(str(path)).parts if path.is_dir() else [path])
         if file.is_file()
     ]
 

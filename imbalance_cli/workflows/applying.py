@@ -28,9 +28,9 @@ from imbalance_cli.network.scoring import label_blocks
 from imbalance_cli.notation import apply_notations
 from imbalance_cli.progress import follow, tell_nobody
 from imbalance_cli.readers import batch_table, open_source
+from imbalance_cli.readers.arrays import as_features, is_bare
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.renamed import as_features, is_bare
-from imbalance_cli.readers.typed import row_batch
+from imbalance_cli.readers.source import row_batch
 from imbalance_cli.rows.keys import KeyColumns, KeyReader
 from imbalance_cli.rows.labelled import encoder_of
 from imbalance_cli.run.directory import CONFIG

@@ -14,7 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from imbalance_cli.errors import FeatureError, LabelError, SourceError
+from imbalance_cli.errors import FeatureError, LabelError
 from imbalance_cli.features import fit_preprocessing
 from imbalance_cli.inspection import Inspection, inspect_source
 from imbalance_cli.inspection.columns import ColumnScan
@@ -25,10 +25,10 @@ from imbalance_cli.labels.encoding import LabelEncoder
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.leaks import find_leaks
 from imbalance_cli.readers import Table, open_source
-from imbalance_cli.readers.source import Batch, Tally
+from imbalance_cli.readers.source import Batch, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from conftest import WriteFile
 
@@ -40,42 +40,19 @@ ROWS = 60  # enough for an id to be told
 
 
 @dataclasses.dataclass
-class FrameSource:
+class FrameSource(Source):
     """A frame that is read some rows at a time."""
 
     frame: pl.DataFrame
     size: int
     columns: list[str]
     name: str = "frame"
-    keys: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-    own_labels: Sequence[str] = ()
-    own_groups: Sequence[str] = ()
-    remarks: Sequence[str] = ()
-    doubt: SourceError | None = None
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Yield `size` rows at a time."""
         for first in range(0, self.frame.height, self.size):
             part = self.frame.select(columns).slice(first, self.size)
             yield Batch(part, functools.partial(lambda start, row: f"row {start + row + 1}", first))
-
-    mixed_batches = batches
-
-    def include(self, columns: Sequence[str]) -> None:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
-
-    def refuse_beyond(self, columns: Sequence[str]) -> None:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
-
-    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
-
-    def tally(self, columns: Sequence[str]) -> Tally:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
 
 
 def look(

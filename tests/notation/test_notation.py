@@ -20,11 +20,14 @@ from imbalance_cli.notation import (
     apply_notations,
     choose_notations,
 )
-from imbalance_cli.readers import Table
+from imbalance_cli.readers import Table, open_source, read_table, stack_tables
 from imbalance_cli.readers.cells import parse_dates
+from imbalance_cli.readers.joined import JoinedSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conftest import WriteFile
 
 NUMBERS = [float(n) / 100 for n in range(1_050_00, 9_650_00, 41_321)] + [3.25, 999.5, 12.0]
 DAYS = [dt.date(2022, 1, 1) + dt.timedelta(days=11 * i) for i in range(30)]
@@ -223,6 +226,22 @@ def test_a_cell_written_otherwise_is_refused_with_its_place() -> None:
     with pytest.raises(FeatureError) as caught:
         apply_notations(table, {"c": Notation("number", ",")})
     assert "b.csv: line 3: column 'c': 'x'" in str(caught.value)
+
+
+def test_a_number_of_json_needs_no_notation(write: WriteFile) -> None:
+    notations = dict.fromkeys(["number", "text"], Notation("number", ",", "."))
+    lines = ['{"number": 0.35, "text": "0,35"}', '{"number": 1324, "text": "1.324"}', "{}"]
+    source = open_source(write("t.ndjson", "\n".join(lines)))
+    tables = [read_table([source], source.columns)] * 2
+    frame = apply_notations(stack_tables(tables, "t"), notations).frame
+    assert frame["number"].to_list() == [0.35, 1324, None] * 2
+    assert frame["text"].to_list() == [0.35, 1324, None] * 2
+    beside = JoinedSource(open_source(source.name), open_source(write("y.csv", "y\n1\n0\n1\n")))
+    joined = apply_notations(read_table([beside], ["number", "y"]), notations).frame
+    assert joined["number"].to_list() == [0.35, 1324, None]
+    mixed = open_source(write("u.ndjson", '{"number": 0.35}\n{"number": "0,35"}'))
+    with pytest.raises(FeatureError, match=r"line 1: column 'number': '0\.35' is not a number"):
+        apply_notations(read_table([mixed], ["number"]), notations)
 
 
 @given(st.lists(st.floats(-1e6, 1e6).map(lambda n: round(n, 2)), min_size=30, unique=True))

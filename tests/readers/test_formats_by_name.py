@@ -24,7 +24,7 @@ def open_tilde(found: Opening) -> Source:
 @pytest.fixture(autouse=True)
 def tilde() -> Iterator[None]:
     """Register text whose cells stand between tildes."""
-    register_format(FormatSpec("tilde", (".tilde",), open_tilde, (b"x!",), is_binary=False))
+    register_format(FormatSpec("tilde", (".tilde",), open_tilde, b"x!", is_binary=False))
     yield
     del FORMAT_SPECS["tilde"]
 

@@ -14,41 +14,24 @@ from hypothesis import strategies as st
 from imbalance_cli.errors import LabelError, SourceError
 from imbalance_cli.labels import count_labels
 from imbalance_cli.readers import arrays
-from imbalance_cli.readers.arrays import ArraySource, open_arrays
+from imbalance_cli.readers.arrays import ArraySource
 from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.joined import JoinedSource
-from imbalance_cli.readers.source import Batch, Tally
+from imbalance_cli.readers.source import Batch, Source, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from conftest import WriteFile
 
 
-class Pieces:
+class Pieces(Source):
     """A frame whose batches have given heights."""
 
     def __init__(self, name: str, frame: pl.DataFrame, heights: Sequence[int]) -> None:
         self.name, self.columns = name, frame.columns
-        self.keys: Mapping[str, Sequence[str]] = {}
-        self.own_labels: Sequence[str] = []
-        self.own_groups: Sequence[str] = []
-        self.remarks: Sequence[str] = []
-        self.doubt: SourceError | None = None
         self._frame, self._heights = frame, heights
-
-    def include(self, columns: Sequence[str]) -> None:
-        """Refuse: a table has all of its columns."""
-        raise NotImplementedError(columns)
-
-    def refuse_beyond(self, columns: Sequence[str]) -> None:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
-
-    def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:
-        """Not asked for here."""
-        raise NotImplementedError(columns)
 
     def tally(self, columns: Sequence[str]) -> Tally:
         """Refuse: it has to be counted by batches."""
@@ -62,15 +45,13 @@ class Pieces:
             yield Batch(frame.select(columns), functools.partial(self._place, first))
             first += frame.height
 
-    mixed_batches = batches
-
     def _place(self, first: int, row: int) -> str:
         return f"row {first + row + 1}"
 
 
 def save(path: Path, array: np.ndarray) -> ArraySource:
     np.save(path, array)
-    return open_arrays(str(path), "npy")
+    return ArraySource(str(path), "npy")
 
 
 def read(source: JoinedSource, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -171,7 +152,7 @@ def test_names_that_both_have(tmp_path: Path, write: WriteFile) -> None:
         JoinedSource(left, save(tmp_path / "t.npy", np.zeros(1)))
     np.savez(tmp_path / "a.npz", k=np.zeros((1, 2)))
     np.savez(tmp_path / "b.npz", k=np.zeros(1))
-    one, two = (open_arrays(str(tmp_path / f"{name}.npz"), "npz") for name in "ab")
+    one, two = (ArraySource(str(tmp_path / f"{name}.npz"), "npz") for name in "ab")
     with pytest.raises(SourceError, match=r"a\.npz and .*b\.npz both have an array 'k'"):
         JoinedSource(one, two)
 

@@ -11,7 +11,14 @@ import pytest
 
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import Table, open_source, read_table, stack_tables
-from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally, Tally, is_missing, tally_frame
+from imbalance_cli.readers.source import (
+    DISTINCT_LIMIT,
+    ColumnTally,
+    Tally,
+    is_missing,
+    tally_frame,
+    texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +80,30 @@ def test_a_frame_is_tallied_in_the_order_of_appearance() -> None:
     assert tally.rows == 5
     assert tally_frame(frame, tally) == []
     assert tally.columns["len"].counts == {"1": 10}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pl.Series([1, 0, 1], dtype=pl.Int128),
+        pl.Series([1, None, 0, None], dtype=pl.UInt8),
+        pl.Series([1.0, float("nan"), None, 0.5]),
+        pl.Series([0.0, float("nan"), 1.0, float("nan")], dtype=pl.Float32),
+        pl.Series([None, True, False]),
+        pl.Series([False, False]),
+        pl.Series(["a", "", None, "a"], dtype=pl.Categorical),
+        pl.Series([0, 1, 2], dtype=pl.Decimal(10, 2)),
+        pl.Series([0, 86_400_000_000], dtype=pl.Datetime("us")),
+        pl.Series([["a"], ["b"]]),
+        pl.Series([None, None]),
+    ],
+)
+def test_typed_cells_are_tallied_as_their_texts(cells: pl.Series) -> None:
+    frame = cells.alias("^a$").to_frame()
+    typed, read = Tally.empty(["^a$"]), Tally.empty(["^a$"])
+    assert tally_frame(frame, typed) == tally_frame(texts(frame), read)
+    assert typed == read
+    assert list(typed.columns["^a$"].counts) == list(read.columns["^a$"].counts)
 
 
 def test_a_table_of_several_sources_knows_where_each_row_stands(write: WriteFile) -> None:

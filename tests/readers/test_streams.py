@@ -119,23 +119,28 @@ def test_a_suffix_that_is_wrong_says_what_is_there(write: WriteFile) -> None:
         assert caught.value.hint == f"if it is not compressed, give it a name without .{suffix}"
 
 
+class Owner:
+    """Has a temporary file."""
+
+
 def test_what_is_read_from_front_to_back_is_copied_where_it_must_be(
     write: WriteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     plain = write("a.bin", CONTENT)
-    assert streams.as_file(plain) == (Path(plain), False)
-    path, is_temporary = streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)))
-    assert is_temporary
+    assert streams.as_file(plain, tmp_path) == Path(plain)
+    owner = Owner()
+    path = streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)), owner)
     assert path.parent == tmp_path
     assert path.read_bytes() == CONTENT
-    path.unlink()
+    del owner
+    assert not path.exists()
     before = set(tmp_path.iterdir())
     with pytest.raises(SourceError, match="ends too early"):
-        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)[:-1]))
+        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)[:-1]), tmp_path)
     monkeypatch.setattr(streams, "COPIED_BYTES", "no number")
     with pytest.raises(TypeError):
-        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)))
+        streams.as_file(write("a.bin.gz", gzip.compress(CONTENT)), tmp_path)
     assert set(tmp_path.iterdir()) == before
 
 
@@ -146,7 +151,7 @@ def test_a_full_disk_is_one_error(write: WriteFile, monkeypatch: pytest.MonkeyPa
     name = write("a.bin.gz", gzip.compress(CONTENT))
     monkeypatch.setattr(os, "fdopen", full)
     with pytest.raises(SourceError, match=r"cannot be copied to .*: No space left on device"):
-        streams.as_file(name)
+        streams.as_file(name, Owner())
 
 
 def test_looking_ahead_takes_nothing_away(

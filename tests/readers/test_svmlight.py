@@ -24,10 +24,10 @@ from imbalance_cli.errors import SourceError
 from imbalance_cli.inspection import inspect_source, propose_config
 from imbalance_cli.labels import LabelCounts, LabelSettings, count_labels
 from imbalance_cli.readers import svmlight as module
-from imbalance_cli.readers.arrays import open_arrays
+from imbalance_cli.readers.arrays import ArraySource
 from imbalance_cli.readers.joined import JoinedSource
+from imbalance_cli.readers.source import tally_batches
 from imbalance_cli.readers.svmlight import SvmlightSource
-from imbalance_cli.readers.typed import tally_batches
 from imbalance_cli.rows.labelled import assign_roles
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def test_compressed_files_and_stdin(
 def test_features_beside_targets_of_an_array(tmp_path: Path, write: WriteFile) -> None:
     np.save(tmp_path / "t.npy", np.array([0, 1, 1]))
     features = SvmlightSource(write("X.svm", " 1:1\n 2:1\n 3:1\n"))
-    source = JoinedSource(features, open_arrays(str(tmp_path / "t.npy"), "npy"))
+    source = JoinedSource(features, ArraySource(str(tmp_path / "t.npy"), "npy"))
     assert source.columns == ["x_1", "x_2", "x_3", "y"]
     frame = pl.concat(batch.frame for batch in source.batches(["y", "x_2"]))
     assert frame.rows() == [(0, 0), (1, 1), (1, 0)]
