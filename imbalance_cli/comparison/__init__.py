@@ -4,7 +4,6 @@ from imbalance_cli.comparison.comparing import compare_candidates
 from imbalance_cli.comparison.conclusions import conclude, measure
 from imbalance_cli.comparison.results import (
     Candidate,
-    CandidateComparison,
     Compared,
     Comparison,
     LabelComparison,
@@ -12,7 +11,6 @@ from imbalance_cli.comparison.results import (
 
 __all__ = [
     "Candidate",
-    "CandidateComparison",
     "Compared",
     "Comparison",
     "LabelComparison",

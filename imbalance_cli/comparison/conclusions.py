@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from imbalance_cli.comparison.verdicts import standard_errors
 from imbalance_cli.metrics import lower_is_better
@@ -11,20 +11,16 @@ from imbalance_cli.metrics import lower_is_better
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.comparison.results import CandidateComparison, Compared, Comparison
+    from imbalance_cli.comparison.results import Candidate, Compared, Comparison
 
 MOST_PLACES = 6
 LONG = 10  # seconds, from which on they are shown whole
 NAMED = 3  # candidates that a sentence lists before it says how many more
 
 
-def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correction") -> list[str]:
-    """Return what the evidence says, in plain sentences.
-
-    Args:
-        comparison: its numbers.
-        of: what the candidates are.
-    """
+def conclude(comparison: Comparison) -> list[str]:
+    """Return what the evidence says, in plain sentences."""
+    of = "run" if comparison.kind == "run" else "correction"
     baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
     others = [c for c in comparison.candidates if c is not baseline]
     if not others:
@@ -59,7 +55,7 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
     return [*sentences, f"Intervals: {made}; {again}."]
 
 
-def measure(network: CandidateComparison, yardstick: CandidateComparison) -> str:
+def measure(network: Candidate, yardstick: Candidate) -> str:
     """Return whether a network beats a yardstick, in average precision and in processor time.
 
     Args:
@@ -92,7 +88,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:,.0f}" if seconds >= LONG else f"{seconds:.2g}"
 
 
-def _unsettled(candidates: Sequence[CandidateComparison]) -> list[str]:
+def _unsettled(candidates: Sequence[Candidate]) -> list[str]:
     """Return which networks were still improving when training ended, in a sentence, if any."""
     names = [c.name for c in candidates if c.still_improving and not c.is_yardstick]
     if not names:

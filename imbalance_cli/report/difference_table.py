@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from imbalance_cli.metrics import METRIC_SPECS, compared_metrics
-from imbalance_cli.report.comparison import MARKS, show_signed
+from imbalance_cli.report.comparison import MARKS, RANKING, show_signed
 from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_breakable, write_name
 from imbalance_cli.report.names import show_name
-from imbalance_cli.report.run_comparison import RANKING
 from imbalance_cli.report.wording import UNDEFINED, show_interval
 
 if TYPE_CHECKING:

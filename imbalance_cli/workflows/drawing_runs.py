@@ -21,16 +21,14 @@ from imbalance_cli.report.difference_table import rank_labels
 from imbalance_cli.report.names import LONGEST, show_name
 from imbalance_cli.run.directory import CONFIG, read_document
 from imbalance_cli.workflows.comparing_runs import (
+    choose_resampling,
     compare_cells,
-    compare_saved,
+    compare_labels,
+    evaluate_runs,
     learned_by_all,
-    read_runs,
+    warn_of,
 )
-from imbalance_cli.workflows.own_intervals import (
-    evaluate_saved,
-    with_own_intervals,
-    with_pooled_intervals,
-)
+from imbalance_cli.workflows.saved_runs import read_runs
 from imbalance_cli.workflows.saving import versions
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.evaluation.curves import LabelCurves
-    from imbalance_cli.workflows.held_out import SavedRun
+    from imbalance_cli.workflows.saved_runs import SavedRun
 
 MOST_DRAWN = 8  # labels that have figures
 ELSEWHERE = ("output",)  # sections that say where a run is, and not what it is
@@ -67,11 +65,12 @@ def draw_runs(
         cautions.append(sentence)
         warn(sentence)
 
-    paired = compare_saved(runs, caution, bootstrap=bootstrap)
-    own = evaluate_saved(runs, paired)
-    comparison, micro = with_own_intervals(paired, own), None
+    warn_of(runs, caution)
+    resampling = choose_resampling(runs[0], bootstrap)
+    own = evaluate_runs(runs, resampling)
+    comparison, micro = compare_labels(runs, own, resampling), None
     if sum(learned_by_all(runs)) > 1:
-        micro = with_pooled_intervals(compare_cells(runs, bootstrap), own)
+        micro = compare_cells(runs, own, resampling)
     evaluation, described = runs[0].evaluation, _describe_runs(runs)
     report = RunsReport(
         source=evaluation.source,
@@ -136,7 +135,7 @@ def _rename(comparison: Comparison, names: Sequence[str]) -> Comparison:
         for candidate, name in zip(comparison.candidates, names, strict=True)
     ]
     renamed = dataclasses.replace(comparison, candidates=candidates, baseline=names[0])
-    return dataclasses.replace(renamed, conclusions=conclude(renamed, of="run"))
+    return dataclasses.replace(renamed, conclusions=conclude(renamed))
 
 
 def _curves_that_differ(
