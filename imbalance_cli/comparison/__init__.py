@@ -1,7 +1,7 @@
 """Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
 
 from imbalance_cli.comparison.comparing import compare_candidates
-from imbalance_cli.comparison.conclusions import conclude, measure
+from imbalance_cli.comparison.conclusions import conclude, describe_method, measure
 from imbalance_cli.comparison.results import (
     Candidate,
     Compared,
@@ -16,5 +16,6 @@ __all__ = [
     "LabelComparison",
     "compare_candidates",
     "conclude",
+    "describe_method",
     "measure",
 ]

@@ -42,16 +42,24 @@ def conclude(comparison: Comparison) -> list[str]:
     if all(c.macro["average_precision"].verdict is None for c in others):
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
+    return [*sentences, *describe_method(comparison)]
+
+
+def describe_method(comparison: Comparison) -> list[str]:
+    """Return what its verdicts and intervals mean, where they stand among its conclusions."""
+    baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
+    others = [c for c in comparison.candidates if c is not baseline]
+    sentences = []
+    if any(not (c.still_improving or baseline.still_improving) for c in others):
+        least = f"{standard_errors(len(others)):.2f} standard errors"
+        corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
+        sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
     made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
     again = (
         "they do not cover training again with other seeds"
         if comparison.folds is None
         else "wider where folds, each trained anew, differ more"
     )
-    if settled:
-        least = f"{standard_errors(len(others)):.2f} standard errors"
-        corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
-        sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
     return [*sentences, f"Intervals: {made}; {again}."]
 
 

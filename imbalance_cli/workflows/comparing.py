@@ -24,12 +24,14 @@ from imbalance_cli.run.directory import (
     CONFIG,
     MODEL,
     PREDICTIONS,
+    REPORT,
     RunDirectory,
     load_run,
 )
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
+from imbalance_cli.workflows.drawing_runs import draw_candidates
 from imbalance_cli.workflows.fitting import (
     TrainingRecord,
     choose_held_out,
@@ -176,6 +178,8 @@ def compare(
     )
     run.write(PREDICTIONS, _predictions(candidates, prepared))
     _save(run, trained, prepared, comparison, observer, networks=recipe.networks)
+    if config.report.plots:
+        run.write(REPORT, draw_candidates(comparison, configs))
     observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
 
