@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import io
 import json
 import re
@@ -16,6 +17,8 @@ from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.metrics import compared_metrics
 from imbalance_cli.report.comparison import draw_comparison, to_csv, to_json
+from imbalance_cli.report.differences import MetricRows, list_metric_rows
+from imbalance_cli.workflows.drawing_runs import draw_candidates
 
 METRICS = compared_metrics()
 
@@ -209,3 +212,50 @@ def test_json_has_null_for_what_is_undefined() -> None:
     base = document["candidates"][1]
     assert base["macro"]["f1"]["difference"] is None
     assert base["labels"][1]["metrics"]["f1"]["value"] is None
+
+
+# ------------------------------------------------------------------------------------- the page
+
+
+def rows_of(comparison: Comparison) -> dict[str, MetricRows]:
+    """Return the rows of the page by the name of their metric."""
+    macro = {candidate.name: candidate.macro for candidate in reversed(comparison.candidates[:2])}
+    improving = {c.name for c in comparison.candidates if c.still_improving}
+    return {
+        rows.name: rows for rows in list_metric_rows(comparison.metrics, {"": macro}, improving)
+    }
+
+
+def test_a_verdict_is_in_words_and_a_tie_is_called_one() -> None:
+    comparison = make_comparison(["y"], noises={"focal": 0.7, "bce": 0.7})
+    ranking = rows_of(comparison)["AP"]
+    base, other = ranking.scopes[""]
+    assert (base.sentence, base.drawing) == ("baseline", "")
+    assert (other.verdict, other.sentence) == ("tie", "tie: cannot be told apart from bce")
+    better = rows_of(make_comparison(["y"], noises={"focal": 0.1, "bce": 0.7}))["AP"].scopes[""][1]
+    assert (better.verdict, better.sentence) == ("better", "better")
+    focal, bce = comparison.candidates
+    unsettled = dataclasses.replace(
+        comparison, candidates=[dataclasses.replace(focal, still_improving=True), bce]
+    )
+    assert rows_of(unsettled)["AP"].scopes[""][1].sentence.startswith("no verdict: still improving")
+    without = rows_of(make_comparison(["y"], noises={"focal": 0.1, "bce": 0.7}, replicates=0))
+    assert without["AP"].scopes[""][1].sentence == "no interval"
+
+
+def test_one_axis_per_metric_says_which_side_is_better() -> None:
+    found = rows_of(make_comparison(["y"], noises={"focal": 0.1, "bce": 0.7}))
+    assert [name for name, rows in found.items() if not rows.is_folded] == ["AP", "F1", "Log loss"]
+    assert [end.split()[-1] for end in found["AP"].axis] == ["worse", "0", "better"]
+    assert [end.split()[-1] for end in found["Log loss"].axis] == ["better", "0", "worse"]
+
+
+def test_the_page_of_candidates_has_findings_first_and_the_method_last() -> None:
+    comparison = make_comparison(["few", "many", "x"])
+    page = draw_candidates(comparison, {}).decode()
+    text = html.unescape(re.sub(r"<[^>]+>", " ", page.partition("<main")[2]))
+    places = [text.index(sentence) for sentence in comparison.conclusions]
+    assert places == sorted(places)
+    assert places[-3] < text.index("Averages over labels") < text.index("Method and versions")
+    assert text.index("Method and versions") < places[-2] < places[-1]
+    assert "1,200 out-of-fold rows of rows.csv" in page
