@@ -121,7 +121,7 @@ def _compare(
         comparison, page = workflows.draw_runs(runs, warn, bootstrap=bootstrap)
         write_result(page, output)
     if output_format == "table":
-        draw(drawing.draw_comparison(comparison, sort))
+        draw(drawing.Drawing(comparison, sort))
         if output is not None:
             sys.stdout.write(f"report: {output}\n")
     elif output_format == "csv":

@@ -42,7 +42,7 @@ Columns = dict[str, list[str | Text]]  # a cell per row, by the heading
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """The averages, the numbers per label, and what they say.
+    """A comparison on a terminal: the averages, the numbers per label, and what they say.
 
     Attributes:
         comparison: what is drawn.
@@ -74,19 +74,6 @@ class Drawing:
             yield Text(describe_marks(comparison), style="dim")
         if self.run is not None:
             yield Text(f"run: {self.run}")
-
-
-def draw_comparison(
-    comparison: Comparison, sort: str | None = None, run: str | None = None
-) -> RenderableType:
-    """Return the averages of each candidate, its numbers per label, and what they say.
-
-    Args:
-        comparison: to draw.
-        sort: what the labels are sorted by; where it is a metric, their numbers are of it.
-        run: where the candidates were saved, if they were.
-    """
-    return Drawing(comparison, sort, run)
 
 
 def to_csv(comparison: Comparison, sort: str | None = None) -> bytes:

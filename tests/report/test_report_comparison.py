@@ -16,7 +16,7 @@ from rich.console import Console
 from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.metrics import compared_metrics
-from imbalance_cli.report.comparison import draw_comparison, to_csv, to_json
+from imbalance_cli.report.comparison import Drawing, to_csv, to_json
 from imbalance_cli.report.differences import MetricRows, list_metric_rows
 from imbalance_cli.workflows.drawing_runs import draw_candidates
 
@@ -57,7 +57,7 @@ def make_comparison(
 def draw(comparison: Comparison, width: int = 80) -> list[str]:
     """Return the drawing's lines on a terminal of some width."""
     console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
-    console.print(draw_comparison(comparison, run="runs/a"))
+    console.print(Drawing(comparison, run="runs/a"))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
