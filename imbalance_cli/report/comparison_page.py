@@ -131,7 +131,8 @@ def _write_notes(report: ComparisonReport, *, is_paged: bool) -> list[str]:
     if is_paged:
         sentences.append("The other metrics, and intervals, are in --format csv.")
     if left:
-        sentences.append(f"Without numbers, since not every run learned it: {list_names(left)}.")
+        kind = report.comparison.kind
+        sentences.append(f"Without numbers, since not every {kind} learned it: {list_names(left)}.")
     return sentences
 
 
