@@ -21,9 +21,9 @@ from imbalance_cli.evaluation import LabelEvaluation, Resampling, evaluate_score
 from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.contents import (
-    ComparedRun,
+    ComparisonReport,
+    Entry,
     RunReport,
-    RunsReport,
     Together,
     Training,
 )
@@ -101,7 +101,7 @@ def make_report(
 
 def make_runs_report(
     labels: Sequence[str], *, runs: int = 2, rows: int = 400, replicates: int = 20
-) -> RunsReport:
+) -> ComparisonReport:
     """Return a report of runs, each of less noise than the one before, but alike on the last label.
 
     Args:
@@ -135,17 +135,15 @@ def make_runs_report(
             groups=groups,
             baseline=names[0],
             resampling=Resampling(replicates),
+            kind="run",
+            part="test",
+            source="made_up.csv",
         )
 
     units = torch.arange(rows).repeat_interleave(len(labels))
     several = len(labels) > 1
-    return RunsReport(
-        source="made_up.csv",
-        part="test",
-        runs=[
-            ComparedRun(name, f"runs/{name}", "bce", "2026-01-02T03:04:05", "test")
-            for name in names
-        ],
+    return ComparisonReport(
+        entries=[Entry(name, f"runs/{name}; loss bce; 2026-01-02 03:04 UTC") for name in names],
         settings={"loss.gamma": [f"{i}" for i in range(runs)]},
         comparison=compare(rows, -1, of=labels),
         micro=compare(-1, 1, of=["all cells"], groups=units) if several else None,

@@ -113,7 +113,7 @@ def compare(
         )
     chosen = output_format or default_format()
     if chosen == "table":
-        draw(drawing.draw_comparison(comparison, str(directory)))
+        draw(drawing.Drawing(comparison, run=str(directory)))
     elif chosen == "csv":
         write_result(drawing.to_csv(comparison), None)
     else:

@@ -115,8 +115,8 @@ def _compare(
     output: Path | None,
 ) -> None:
     from imbalance_cli import workflows
+    from imbalance_cli.report import comparison as drawing
     from imbalance_cli.report import ordering
-    from imbalance_cli.report import run_comparison as drawing
 
     sort = ordering.read_sort(sort, drawing.list_sorts())
     if output is None:
@@ -124,15 +124,14 @@ def _compare(
     else:
         comparison, page = workflows.draw_runs(runs, warn, bootstrap=bootstrap)
         write_result(page, output)
-    evaluation = workflows.read_evaluation(runs[0])
     if output_format == "table":
-        draw(drawing.draw_run_comparison(comparison, evaluation.part, evaluation.source, sort))
+        draw(drawing.Drawing(comparison, sort))
         if output is not None:
             sys.stdout.write(f"report: {output}\n")
     elif output_format == "csv":
         write_result(drawing.to_csv(comparison, sort), None)
     else:
-        write_result(drawing.to_json(comparison, evaluation.source, evaluation.part), None)
+        write_result(drawing.to_json(comparison, {}), None)
     _name_page(output, output_format)
 
 

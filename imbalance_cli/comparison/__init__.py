@@ -1,10 +1,9 @@
 """Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
 
 from imbalance_cli.comparison.comparing import compare_candidates
-from imbalance_cli.comparison.conclusions import conclude, measure
+from imbalance_cli.comparison.conclusions import conclude, describe_method, measure
 from imbalance_cli.comparison.results import (
     Candidate,
-    CandidateComparison,
     Compared,
     Comparison,
     LabelComparison,
@@ -12,11 +11,11 @@ from imbalance_cli.comparison.results import (
 
 __all__ = [
     "Candidate",
-    "CandidateComparison",
     "Compared",
     "Comparison",
     "LabelComparison",
     "compare_candidates",
     "conclude",
+    "describe_method",
     "measure",
 ]

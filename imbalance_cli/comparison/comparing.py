@@ -20,21 +20,16 @@ from imbalance_cli.comparison.bootstrap import (
     replicate_values,
 )
 from imbalance_cli.comparison.conclusions import conclude
-from imbalance_cli.comparison.results import (
-    CandidateComparison,
-    Compared,
-    Comparison,
-    LabelComparison,
-)
+from imbalance_cli.comparison.results import Compared, Comparison, LabelComparison
 from imbalance_cli.comparison.verdicts import judge, standard_errors
 from imbalance_cli.metrics import compared_metrics, lower_is_better, simplify_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from imbalance_cli.comparison.results import Candidate
+    from imbalance_cli.comparison.results import Candidate, Kind
     from imbalance_cli.comparison.verdicts import Verdict
-    from imbalance_cli.evaluation import Resampling
+    from imbalance_cli.evaluation import Estimate, Interval, Resampling
 
 ROUNDING = 1e-12  # a smaller difference is of the arithmetic, not of the candidates
 
@@ -50,6 +45,9 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
     baseline: str,
     resampling: Resampling,
     weights: torch.Tensor | None = None,
+    kind: Kind = "candidate",
+    part: str = "out_of_fold",
+    source: str = "",
 ) -> Comparison:
     """Compute every metric of every candidate, and its difference to the baseline.
 
@@ -68,6 +66,9 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
         baseline: the name of the candidate to compare with.
         resampling: how intervals are made.
         weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out.
+        kind: what the candidates are.
+        part: which rows these are: test, valid or out_of_fold.
+        source: what they were read from.
     """
     everything = torch.arange(len(targets), device=targets.device)
     weights, (rows,) = simplify_weights(weights, everything)
@@ -76,35 +77,27 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
         groups, folds = (None if x is None else x[rows] for x in (groups, folds))
         targets = targets[rows]
     sample = Sample.of(targets, learnable, groups, folds, weights)
-    points = [point_values(candidate, sample) for candidate in candidates]
-    draws = [replicate_values(candidate, sample, resampling) for candidate in candidates]
-    trainings = [fold_values(candidate, sample) for candidate in candidates]
+    values = [Values.of(candidate, sample, resampling) for candidate in candidates]
     base = [candidate.name for candidate in candidates].index(baseline)
     others, kept = len(candidates) - 1, int(sample.kept.sum())
     limits = [standard_errors(others * kept)] * len(labels) + [standard_errors(others)]
     support, positives = (~targets.isnan()).sum(dim=0).tolist(), (targets == 1).sum(dim=0).tolist()
     entries = []
-    for i, candidate in enumerate(candidates):
-        own = Values(points[i], draws[i], trainings[i])
-        against = None if i == base else Values(points[base], draws[base], trainings[base])
+    for candidate, own in zip(candidates, values, strict=True):
+        against = None if candidate.name == baseline else values[base]
         settled = not (candidate.still_improving or candidates[base].still_improving)
         reach = limits if settled else [math.inf] * len(limits)
         *tables, macro = _table(own, against, reach, resampling.confidence)
         found = zip(labels, support, positives, learnable, tables, strict=True)
         entries.append(
-            CandidateComparison(
-                name=candidate.name,
-                loss=candidate.loss,
-                strategy=candidate.strategy,
-                sampler=candidate.sampler,
-                seconds=candidate.seconds,
-                still_improving=candidate.still_improving,
-                is_yardstick=candidate.is_yardstick,
-                macro=macro,
-                labels=[LabelComparison(*numbers) for numbers in found],
+            dataclasses.replace(
+                candidate, macro=macro, labels=[LabelComparison(*numbers) for numbers in found]
             )
         )
     comparison = Comparison(
+        kind=kind,
+        part=part,
+        source=source,
         rows=len(targets),
         baseline=baseline,
         confidence=resampling.confidence,
@@ -126,11 +119,41 @@ class Values:
         points: (M, L + 1) on all rows.
         draws: (R, M, L + 1) of the replicates.
         trainings: (K, M, L + 1) of the rows of each fold.
+        intervals: (L + 1,) of the points, by metric, where they are known already.
     """
 
     points: torch.Tensor
     draws: torch.Tensor
     trainings: torch.Tensor
+    intervals: Sequence[Mapping[str, Interval | Estimate]] | None
+
+    @classmethod
+    def of(cls, candidate: Candidate, sample: Sample, resampling: Resampling) -> Values:
+        """Compute them."""
+        return cls(
+            point_values(candidate, sample),
+            replicate_values(candidate, sample, resampling),
+            fold_values(candidate, sample),
+            candidate.intervals,
+        )
+
+    def ends(self, confidence: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the ends of the interval of each point, (M, L + 1) each, which hold it."""
+        if self.intervals is None:
+            low, high = _interval(self.points, self.draws, confidence)
+        else:
+            found = [
+                [_ends(of_label.get(name)) for of_label in self.intervals]
+                for name in compared_metrics()
+            ]
+            low, high = self.points.new_tensor(found).unbind(dim=-1)
+        # sums in another order round differently
+        return low.minimum(self.points), high.maximum(self.points)
+
+
+def _ends(interval: Interval | Estimate | None) -> tuple[float, float]:
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return (math.nan, math.nan) if low is None or high is None else (low, high)
 
 
 def _table(
@@ -145,7 +168,7 @@ def _table(
         confidence: of the intervals.
     """
     value = own.points
-    low, high = _interval(value, own.draws, confidence)
+    low, high = own.ends(confidence)
     columns = [value, low, high, *[torch.full_like(value, torch.nan)] * 3]
     gain = torch.full_like(value, torch.nan)
     if against is not None:
@@ -188,7 +211,7 @@ def _interval(
     ece = compared_metrics().index("ece")
     reach = NormalDist().inv_cdf(1 - tail) * _spread(draws)[ece]
     low[ece], high[ece] = (value[ece] - reach).clamp(min=0), (value[ece] + reach).clamp(max=1)
-    return low.minimum(value), high.maximum(value)
+    return low, high
 
 
 def _spread(draws: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from imbalance_cli.comparison.verdicts import standard_errors
 from imbalance_cli.metrics import lower_is_better
@@ -11,20 +11,16 @@ from imbalance_cli.metrics import lower_is_better
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.comparison.results import CandidateComparison, Compared, Comparison
+    from imbalance_cli.comparison.results import Candidate, Compared, Comparison
 
 MOST_PLACES = 6
 LONG = 10  # seconds, from which on they are shown whole
 NAMED = 3  # candidates that a sentence lists before it says how many more
 
 
-def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correction") -> list[str]:
-    """Return what the evidence says, in plain sentences.
-
-    Args:
-        comparison: its numbers.
-        of: what the candidates are.
-    """
+def conclude(comparison: Comparison) -> list[str]:
+    """Return what the evidence says, in plain sentences."""
+    of = "run" if comparison.kind == "run" else "correction"
     baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
     others = [c for c in comparison.candidates if c is not baseline]
     if not others:
@@ -46,20 +42,28 @@ def conclude(comparison: Comparison, of: Literal["correction", "run"] = "correct
     if all(c.macro["average_precision"].verdict is None for c in others):
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
+    return [*sentences, *describe_method(comparison)]
+
+
+def describe_method(comparison: Comparison) -> list[str]:
+    """Return what its verdicts and intervals mean, where they stand among its conclusions."""
+    baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
+    others = [c for c in comparison.candidates if c is not baseline]
+    sentences = []
+    if any(not (c.still_improving or baseline.still_improving) for c in others):
+        least = f"{standard_errors(len(others)):.2f} standard errors"
+        corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
+        sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
     made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
     again = (
         "they do not cover training again with other seeds"
         if comparison.folds is None
         else "wider where folds, each trained anew, differ more"
     )
-    if settled:
-        least = f"{standard_errors(len(others)):.2f} standard errors"
-        corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
-        sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
     return [*sentences, f"Intervals: {made}; {again}."]
 
 
-def measure(network: CandidateComparison, yardstick: CandidateComparison) -> str:
+def measure(network: Candidate, yardstick: Candidate) -> str:
     """Return whether a network beats a yardstick, in average precision and in processor time.
 
     Args:
@@ -92,7 +96,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:,.0f}" if seconds >= LONG else f"{seconds:.2g}"
 
 
-def _unsettled(candidates: Sequence[CandidateComparison]) -> list[str]:
+def _unsettled(candidates: Sequence[Candidate]) -> list[str]:
     """Return which networks were still improving when training ended, in a sentence, if any."""
     names = [c.name for c in candidates if c.still_improving and not c.is_yardstick]
     if not names:

@@ -1,4 +1,4 @@
-"""What is compared, and a Comparison: every number of it, computed once, drawn elsewhere.
+"""Candidates, and a Comparison of them: every number of it, computed once, drawn elsewhere.
 
 Shapes: N rows, L labels, R bootstrap replicates.
 """
@@ -9,42 +9,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import torch
 
     from imbalance_cli.comparison.verdicts import Verdict
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """One way of training, and what it said of rows it was not trained on.
-
-    Attributes:
-        name: what it is called.
-        loss: the name of its loss.
-        strategy: the strategy of its weights; None where it takes none.
-        sampler: how its batches were drawn; None where it draws none.
-        probabilities: (N, L) float64, calibrated, out of fold.
-        decisions: (N, L) bool, at thresholds that were chosen on other folds.
-        seconds: of processor time that training took; None where that is not known.
-        still_improving: whether training ended before it had stopped improving.
-        is_yardstick: whether it is there to measure the networks by, and no model to choose.
-    """
-
-    name: str
-    loss: str
-    strategy: str | None
-    sampler: str | None
-    probabilities: torch.Tensor
-    decisions: torch.Tensor
-    seconds: float | None = None
-    still_improving: bool = False
-    is_yardstick: bool = False
-
-    def select(self, rows: torch.Tensor) -> Candidate:
-        """Return the candidate with what it said of some rows, by their numbers."""
-        return dataclasses.replace(
-            self, probabilities=self.probabilities[rows], decisions=self.decisions[rows]
-        )
+    from imbalance_cli.evaluation import Estimate, Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,19 +61,61 @@ class LabelComparison:
     metrics: dict[str, Compared]
 
 
+Kind = Literal["candidate", "run"]
+FACTS = ("name", "loss", "strategy", "sampler", "seconds", "still_improving", "is_yardstick")
+"""What a document says of a candidate beside its numbers."""
+SHARED = ("rows", "baseline", "confidence", "replicates", "resampled", "folds", "metrics")
+"""What it says of the comparison beside its candidates."""
+
+
 @dataclasses.dataclass(frozen=True)
-class CandidateComparison:
-    """All numbers of one candidate; macro is the mean over learnable labels of both classes."""
+class Candidate:
+    """One way of training: what it predicts for rows it was not trained on, and how well.
+
+    Attributes:
+        name: what it is called.
+        loss: the name of its loss.
+        strategy: the strategy of its weights; None where it takes none.
+        sampler: how its batches were drawn; None where it draws none.
+        probabilities: (N, L) float64, calibrated, out of fold.
+        decisions: (N, L) bool, at thresholds that were chosen on other folds.
+        seconds: of processor time that training took; None where that is not known.
+        still_improving: whether training ended before it had stopped improving.
+        is_yardstick: whether it is there to measure the networks by, and no model to choose.
+        intervals: (L + 1,) of its metrics by name, macro last, where they are known already; None
+            resamples them.
+        macro: its metrics over the learnable labels of both classes; filled in by the comparison.
+        labels: its metrics per label; filled in by the comparison.
+    """
 
     name: str
     loss: str
     strategy: str | None
     sampler: str | None
-    seconds: float | None
-    still_improving: bool
-    is_yardstick: bool
-    macro: dict[str, Compared]
-    labels: list[LabelComparison]
+    probabilities: torch.Tensor = dataclasses.field(repr=False, compare=False)
+    decisions: torch.Tensor = dataclasses.field(repr=False, compare=False)
+    seconds: float | None = None
+    still_improving: bool = False
+    is_yardstick: bool = False
+    intervals: Sequence[Mapping[str, Interval | Estimate]] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
+    macro: dict[str, Compared] = dataclasses.field(default_factory=dict)
+    labels: list[LabelComparison] = dataclasses.field(default_factory=list)
+
+    def select(self, rows: torch.Tensor) -> Candidate:
+        """Return the candidate with its predictions for some rows, by their numbers."""
+        return dataclasses.replace(
+            self, probabilities=self.probabilities[rows], decisions=self.decisions[rows]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the candidate as plain data, without its predictions."""
+        return {
+            **{name: getattr(self, name) for name in FACTS},
+            "macro": {name: dataclasses.asdict(found) for name, found in self.macro.items()},
+            "labels": [dataclasses.asdict(label) for label in self.labels],
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +123,9 @@ class Comparison:
     """All numbers of a comparison, and what they say.
 
     Attributes:
+        kind: what the candidates are.
+        part: which rows they predict: test, valid or out_of_fold.
+        source: what the rows were read from.
         rows: N.
         baseline: the name of the candidate that the others are compared with.
         confidence: of the intervals.
@@ -122,6 +137,9 @@ class Comparison:
         conclusions: plain sentences.
     """
 
+    kind: Kind
+    part: str
+    source: str
     rows: int
     baseline: str
     confidence: float
@@ -129,12 +147,22 @@ class Comparison:
     resampled: Literal["rows", "groups"]
     folds: int | None
     metrics: tuple[str, ...]
-    candidates: list[CandidateComparison]
+    candidates: list[Candidate]
     conclusions: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, undefined numbers as None."""
-        return dataclasses.asdict(self)
+        document = {name: getattr(self, name) for name in SHARED}
+        candidates = [candidate.to_dict() for candidate in self.candidates]
+        if self.kind == "candidate":
+            return document | {"candidates": candidates, "conclusions": self.conclusions}
+        document = {"source": self.source, "part": self.part, **document}
+        del document["folds"]
+        runs = [
+            {"run": run["name"], **{key: run[key] for key in ("loss", "macro", "labels")}}
+            for run in candidates
+        ]
+        return document | {"runs": runs, "conclusions": self.conclusions}
 
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a candidate, scope and metric, for tables."""
@@ -143,6 +171,6 @@ class Comparison:
             labels = [("label", entry.label, entry.metrics) for entry in candidate.labels]
             for scope, label, metrics in [("macro", None, candidate.macro), *labels]:
                 for metric, compared in metrics.items():
-                    place = {"candidate": candidate.name, "scope": scope, "label": label}
+                    place = {self.kind: candidate.name, "scope": scope, "label": label}
                     rows.append(place | {"metric": metric} | dataclasses.asdict(compared))
         return rows

@@ -4,7 +4,6 @@ from imbalance_cli.config.candidates import (
     BASELINE,
     DEFAULT_STRATEGIES,
     STRATEGIES,
-    CandidateConfig,
     list_candidates,
 )
 from imbalance_cli.config.loading import load_config
@@ -29,7 +28,6 @@ __all__ = [
     "DEVICES",
     "MONITORS",
     "STRATEGIES",
-    "CandidateConfig",
     "Config",
     "DataSection",
     "SplitSection",

@@ -5,7 +5,6 @@ Boosted trees stand beside them: a name that is asked for as a loss is, without 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, get_args
 
 from imbalance_cli.config.refusals import refuse_folds_in_time
@@ -32,18 +31,10 @@ STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
 
 
-@dataclasses.dataclass(frozen=True)
-class CandidateConfig:
-    """A config to try, and what it is called."""
-
-    name: str
-    config: Config
-
-
 def list_candidates(
     base: Config, losses: Sequence[str], strategies: Sequence[str]
-) -> list[CandidateConfig]:
-    """Return the configs of networks to try, the baseline first.
+) -> dict[str, Config]:
+    """Return the configs of networks to try by name, the baseline first.
 
     Args:
         base: everything but the loss, the weighting and the sampler; parameters of losses and of
@@ -84,39 +75,34 @@ def list_candidates(
             hint=f"--losses {','.join([*losses, 'weighted_bce'])}",
         )
     chosen = dict.fromkeys([BASELINE, *(losses or compared_losses(by_default=True))])
-    candidates = []
+    candidates: dict[str, Config] = {}
     for loss in chosen:
         takes = LOSS_SPECS[loss].weights if loss in LOSS_SPECS else None
         if takes == "always":
-            candidates += [
-                _change(base, f"{loss}:{strategy}", loss, strategy=strategy)
-                for strategy in dict.fromkeys(strategies or DEFAULT_STRATEGIES)
-            ]
+            candidates |= {
+                f"{loss}:{strategy}": _change(base, loss, strategy=strategy)
+                for strategy in strategies or DEFAULT_STRATEGIES
+            }
         elif loss == BALANCED_SAMPLER:
-            candidates.append(_change(base, loss, BASELINE, sampler="balanced"))
+            candidates[loss] = _change(base, BASELINE, sampler="balanced")
         elif loss != BOOSTED_TREES:
             strategy = "effective" if takes == "effective" else "none"
-            candidates.append(_change(base, loss, loss, strategy=strategy))
+            candidates[loss] = _change(base, loss, strategy=strategy)
     return candidates
 
 
-def _change(
-    base: Config, name: str, loss: str, *, strategy: str = "none", sampler: str = "shuffle"
-) -> CandidateConfig:
+def _change(base: Config, loss: str, *, strategy: str = "none", sampler: str = "shuffle") -> Config:
     """Return the base with a loss and what goes with it; all that does not keeps its default."""
     parameters = {key: getattr(base.loss, key) for key in LOSS_SPECS[loss].keys}
     keys = [] if strategy == "none" else ["cap", "smoothing"]
     keys += ["beta"] if strategy == "effective" else []
     weights = {key: getattr(base.weighting, key) for key in keys}
-    return CandidateConfig(
-        name,
-        base.model_copy(
-            update={
-                "loss": LossSection.model_validate({"name": loss, **parameters}),
-                "weighting": WeightingSection.model_validate({"strategy": strategy, **weights}),
-                "training": base.training.model_copy(update={"sampler": sampler}),
-            }
-        ),
+    return base.model_copy(
+        update={
+            "loss": LossSection.model_validate({"name": loss, **parameters}),
+            "weighting": WeightingSection.model_validate({"strategy": strategy, **weights}),
+            "training": base.training.model_copy(update={"sampler": sampler}),
+        }
     )
 
 

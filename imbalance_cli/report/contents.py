@@ -78,43 +78,35 @@ class RunReport:
 
 
 @dataclasses.dataclass(frozen=True)
-class ComparedRun:
-    """A run beside others.
+class Entry:
+    """A candidate or a run at the head of a comparison.
 
     Attributes:
         name: short, and unlike that of any other.
-        path: its directory, as given.
-        loss: the name of its loss.
-        created: when it was made.
-        part: what the held-out rows were in it: test, valid or out_of_fold.
+        note: what is said of it.
+        is_tuned: whether it was chosen or tuned on the rows that it is compared on.
     """
 
     name: str
-    path: str
-    loss: str
-    created: str
-    part: str
+    note: str
+    is_tuned: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class RunsReport:
-    """What a page of several runs is made of; the first is the one that the others differ from.
+class ComparisonReport:
+    """What the page of a comparison is made of; the first entry is the baseline.
 
     Attributes:
-        source: that the held-out rows are of.
-        part: which they are.
-        runs: in the order given.
-        settings: the keys of their configs that differ, and the value of each run.
-        comparison: of the labels, in the order of the runs.
-        micro: of all cells together, as of one label; None where there is one.
-        curves: of the labels that differ most, a run each.
+        entries: in the order of the candidates.
+        settings: the keys of their configs that differ, and the value of each.
+        comparison: of the labels, its candidates named as the entries.
+        micro: of all cells together, as of one label; None where there is none.
+        curves: of the labels that differ most, one of each entry; empty where there are none.
         cautions: what the numbers should be read with.
         versions: of what made the page.
     """
 
-    source: str
-    part: str
-    runs: Sequence[ComparedRun]
+    entries: Sequence[Entry]
     settings: Mapping[str, Sequence[str]]
     comparison: Comparison
     micro: Comparison | None

@@ -6,14 +6,14 @@ import dataclasses
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from imbalance_cli.comparison import Compared
 from imbalance_cli.errors import escape_name
+from imbalance_cli.report.differences import list_metric_rows
 from imbalance_cli.report.figures import Matrix, Ranking
 from imbalance_cli.report.label_figures import draw_label
 from imbalance_cli.report.label_table import write_breakable, write_table
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.page_template import render_page
-from imbalance_cli.report.peer_rows import HEADINGS as PEER_HEADINGS
-from imbalance_cli.report.peer_rows import list_peer_rows
 from imbalance_cli.report.provenance import (
     data_of,
     describe_data,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.evaluation.curves import LabelCurves
     from imbalance_cli.report.contents import RunReport
+    from imbalance_cli.report.differences import MetricRows
     from imbalance_cli.report.figures import Figure
 
 COLUMN = 40  # letters of a name above a column of pairs
@@ -89,8 +90,7 @@ def to_html(report: RunReport) -> bytes:
         lede=write_lede(report),
         sections=_sections(figures, single=len(evaluation.labels) == 1),
         peer=report.peer,
-        peer_headings=PEER_HEADINGS,
-        peer_rows=[] if report.peer is None else list_peer_rows(report.peer),
+        peer_rows=[] if report.peer is None else _list_peer_rows(report.peer),
         lead=write_lead(evaluation),
         findings=report.findings,
         reading=write_reading(evaluation),
@@ -121,6 +121,17 @@ def to_html(report: RunReport) -> bytes:
         run=report.run,
         run_argument=shlex.quote(report.run),
     )
+
+
+def _list_peer_rows(peer: Mapping[str, Any]) -> list[MetricRows]:
+    """Return the metrics of the network and of its peer."""
+    macro = {
+        model["name"]: {name: Compared(**found) for name, found in model["macro"].items()}
+        for model in peer["models"]
+    }
+    metrics = list(next(iter(macro.values())))
+    improving = {model["name"] for model in peer["models"] if model["still_improving"]}
+    return list_metric_rows(metrics, {"": macro}, improving)
 
 
 def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from imbalance_cli.run.directory import (
     CONFIG,
     MODEL,
     PREDICTIONS,
+    REPORT,
     RunDirectory,
     default_directory,
     load_run,
@@ -31,6 +32,7 @@ from imbalance_cli.run.directory import (
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
+from imbalance_cli.workflows.drawing_runs import draw_candidates
 from imbalance_cli.workflows.fitting import (
     choose_held_out,
     describe,
@@ -40,14 +42,13 @@ from imbalance_cli.workflows.fitting import (
 )
 from imbalance_cli.workflows.held_out import HeldOut
 from imbalance_cli.workflows.networks import (
-    list_origins,
     plan_networks,
     recipe_of,
     refuse_too_many,
     start_model,
 )
 from imbalance_cli.workflows.observing import Finish, Start
-from imbalance_cli.workflows.peer import train_peer
+from imbalance_cli.workflows.peer import name_trees, train_peer
 from imbalance_cli.workflows.predictions import encode_parquet, target_columns
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.recording import TrainingRecord, train_networks
@@ -61,10 +62,9 @@ from imbalance_cli.workflows.saving import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from imbalance_cli.config import CandidateConfig
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.network.model import Model
     from imbalance_cli.run.scored_rows import Scores
@@ -123,15 +123,17 @@ def compare(
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
     """
-    candidates = list_candidates(config, losses, strategies)
+    configs = list_candidates(config, losses, strategies)
     run = open_run(directory, config, overwrite=overwrite, resume=resume)
     prepared = prepare(config, observer, folds=config.training.folds)
     recipe = recipe_of(config, prepared)
-    refuse_too_many(recipe, prepared, models=len(candidates))
+    refuse_too_many(recipe, prepared, models=len(configs))
     with_trees = _are_trees_wanted(losses, prepared, observer)
-    plans = [plan_networks(c.config, recipe, prepared, name=c.name) for c in candidates]
-    model = start_model(recipe, prepared, plans, config.training.seed)
-    members = [member for plan in plans for member in plan.members]
+    plans = {
+        name: plan_networks(own, recipe, prepared, candidate=name) for name, own in configs.items()
+    }
+    model = start_model(recipe, prepared, list(plans.values()), config.training.seed)
+    members = [member for plan in plans.values() for member in plan.members]
     every = config.training.checkpoint_every
     checkpoints = Checkpoints(run, resume, every, prepared, members, observer)
 
@@ -143,21 +145,23 @@ def compare(
             directory=directory,
             config=config,
             recipe=recipe,
-            candidates={candidate.name: candidate.config for candidate in candidates},
+            candidates=configs,
             rows=prepared.parts(),
             folds=config.training.folds,
-            members=list_origins(zip((c.name for c in candidates), plans, strict=True)),
+            members=tuple(origin for plan in plans.values() for origin in plan.origins),
         )
     )
     record = train_networks(model, prepared.rows, members, recipe, checkpoints, observer)
 
-    trained = _take_apart(candidates, plans, model, record, prepared)
-    judged = [_judge(one, prepared) for one in trained]
+    trained = _take_apart(configs, plans, model, record, prepared)
+    candidates = [_predict(one, prepared) for one in trained]
     if with_trees:
-        judged.append(_judge_trees(config, prepared, observer))
+        trees = train_peer(config, prepared, observer.stage)
+        odds = trees.log_odds_held_out(prepared.folds)
+        candidates.append(name_trees(trees, *_decide_across_folds(odds, config, prepared)))
     groups = prepared.data.groups
     comparison = compare_candidates(
-        judged,
+        candidates,
         prepared.held_out_targets(),
         prepared.labels,
         learnable=prepared.learnable,
@@ -166,9 +170,12 @@ def compare(
         baseline=BASELINE,
         weights=prepared.weights_of(prepared.held_out),
         resampling=Resampling(config.report.bootstrap, config.report.confidence),
+        source=prepared.data.sources["train"],
     )
-    run.write(PREDICTIONS, _predictions(judged, prepared))
+    run.write(PREDICTIONS, _predictions(candidates, prepared))
     _save(run, trained, prepared, comparison, observer, networks=recipe.networks)
+    if config.report.plots:
+        run.write(REPORT, draw_candidates(comparison, configs))
     observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
 
@@ -262,57 +269,35 @@ def _are_trees_wanted(losses: Sequence[str], prepared: Prepared, observer: Obser
 
 
 def _take_apart(
-    candidates: Sequence[CandidateConfig],
-    plans: Sequence[Networks],
+    configs: Mapping[str, Config],
+    plans: Mapping[str, Networks],
     model: Model,
     record: TrainingRecord,
     prepared: Prepared,
 ) -> list[Trained]:
     """Return each candidate with its own members and their scores."""
     trained, start = [], 0
-    for candidate, plan in zip(candidates, plans, strict=True):
+    for name, config in configs.items():
+        plan = plans[name]
         stop = start + len(plan.members)
-        networks = model.part(start, stop)
-        predictor = make_predictor(networks, prepared, plan, candidate.config)
+        predictor = make_predictor(model.part(start, stop), prepared, plan, config)
         scores = score_held_out(predictor, prepared, plan)
-        own = record.part(start, stop)
-        name, config = candidate.name, candidate.config
-        trained.append(Trained(name, config, plan, own, predictor, scores))
+        trained.append(Trained(name, config, plan, record.part(start, stop), predictor, scores))
         start = stop
     return trained
 
 
-def _judge(one: Trained, prepared: Prepared) -> Candidate:
-    """Return a candidate with what it says of the held-out rows."""
-    probabilities, decisions = _decide_across_folds(one.scores.log_odds(), one.config, prepared)
+def _predict(one: Trained, prepared: Prepared) -> Candidate:
+    """Return a candidate with its predictions for the held-out rows."""
     strategy = one.config.weighting.strategy
     return Candidate(
-        name=one.name,
-        loss=one.config.loss.name,
-        strategy=None if strategy == "none" else strategy,
-        sampler=one.config.training.sampler,
-        probabilities=probabilities,
-        decisions=decisions,
+        one.name,
+        one.config.loss.name,
+        None if strategy == "none" else strategy,
+        one.config.training.sampler,
+        *_decide_across_folds(one.scores.log_odds(), one.config, prepared),
         seconds=one.record.seconds,
         still_improving=one.record.is_still_improving,
-    )
-
-
-def _judge_trees(config: Config, prepared: Prepared, observer: Observer) -> Candidate:
-    """Train boosted trees, and return them with what they say of the held-out rows."""
-    trees = train_peer(config, prepared, observer.stage)
-    odds = trees.log_odds_held_out(prepared.folds)
-    probabilities, decisions = _decide_across_folds(odds, config, prepared)
-    return Candidate(
-        name=BOOSTED_TREES,
-        loss=BASELINE,
-        strategy=None,
-        sampler=None,
-        probabilities=probabilities,
-        decisions=decisions,
-        seconds=trees.seconds,
-        still_improving=trees.is_still_improving,
-        is_yardstick=True,
     )
 
 
@@ -391,15 +376,15 @@ def _save(
     if held_out.groups is not None:
         tensors[f"{HELD_OUT}/groups"] = held_out.groups
     run.write_tensors(MODEL, tensors)
-    extra = {"seeds": networks}
-    run.write(COMPARISON_JSON, drawing.to_json(comparison, str(run.path), extra))
+    before = {"run": str(run.path), "seeds": networks}
+    run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
     document = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
     run.finish(document | {"versions": versions()}, kind="comparison")
 
 
-def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
+def _predictions(candidates: Sequence[Candidate], prepared: Prepared) -> bytes:
     """Return row numbers, folds, targets and what every candidate said, as Parquet."""
     columns: dict[str, object] = {
         "row": prepared.held_out,
@@ -410,7 +395,7 @@ def _predictions(judged: Sequence[Candidate], prepared: Prepared) -> bytes:
         columns["sample_weight"] = weights.numpy()
     for column in target_columns(prepared.labels, prepared.held_out_targets()):
         columns[column.name] = column
-    for candidate in judged:
+    for candidate in candidates:
         for i, label in enumerate(prepared.labels):
             start = f"{candidate.name}/{label}"
             columns[f"{start}_probability"] = candidate.probabilities[:, i].numpy()

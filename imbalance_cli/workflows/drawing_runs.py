@@ -1,4 +1,4 @@
-"""report of several runs as one page.
+"""The page of several runs, and that of candidates.
 
 Shapes: N rows, L labels.
 """
@@ -16,29 +16,28 @@ from imbalance_cli.comparison import conclude
 from imbalance_cli.config import load_config
 from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.report.comparison_page import to_html
-from imbalance_cli.report.contents import ComparedRun, RunsReport
-from imbalance_cli.report.difference_table import rank_labels
+from imbalance_cli.report.contents import ComparisonReport, Entry
+from imbalance_cli.report.differences import rank_labels
 from imbalance_cli.report.names import LONGEST, show_name
 from imbalance_cli.run.directory import CONFIG, read_document
 from imbalance_cli.workflows.comparing_runs import (
+    choose_resampling,
     compare_cells,
-    compare_saved,
+    compare_labels,
+    evaluate_runs,
     learned_by_all,
-    read_runs,
+    warn_of,
 )
-from imbalance_cli.workflows.own_intervals import (
-    evaluate_saved,
-    with_own_intervals,
-    with_pooled_intervals,
-)
+from imbalance_cli.workflows.saved_runs import read_runs
 from imbalance_cli.workflows.saving import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from imbalance_cli.comparison import Comparison
+    from imbalance_cli.config import Config
     from imbalance_cli.evaluation.curves import LabelCurves
-    from imbalance_cli.workflows.held_out import SavedRun
+    from imbalance_cli.workflows.saved_runs import SavedRun
 
 MOST_DRAWN = 8  # labels that have figures
 ELSEWHERE = ("output",)  # sections that say where a run is, and not what it is
@@ -67,29 +66,53 @@ def draw_runs(
         cautions.append(sentence)
         warn(sentence)
 
-    paired = compare_saved(runs, caution, bootstrap=bootstrap)
-    own = evaluate_saved(runs, paired)
-    comparison, micro = with_own_intervals(paired, own), None
+    warn_of(runs, caution)
+    resampling = choose_resampling(runs[0], bootstrap)
+    own = evaluate_runs(runs, resampling)
+    comparison, micro = compare_labels(runs, own, resampling), None
     if sum(learned_by_all(runs)) > 1:
-        micro = with_pooled_intervals(compare_cells(runs, bootstrap), own)
-    evaluation, described = runs[0].evaluation, _describe_runs(runs)
-    report = RunsReport(
-        source=evaluation.source,
-        part=evaluation.part,
-        runs=described,
+        micro = compare_cells(runs, own, resampling)
+    entries = _describe_runs(runs)
+    report = ComparisonReport(
+        entries=entries,
         settings=find_differences(
-            [
-                load_config(str(Path(run.path) / CONFIG)).model_dump(by_alias=True, mode="json")
-                for run in runs
-            ]
+            [_dump(load_config(str(Path(run.path) / CONFIG))) for run in runs]
         ),
-        comparison=_rename(comparison, [run.name for run in described]),
-        micro=micro,
+        comparison=_rename(comparison, entries),
+        micro=None if micro is None else _rename(micro, entries),
         curves=list(_curves_that_differ(runs, comparison)),
         cautions=cautions,
         versions=versions(),
     )
     return comparison, to_html(report)
+
+
+def draw_candidates(comparison: Comparison, configs: Mapping[str, Config]) -> bytes:
+    """Draw the page of candidates side by side.
+
+    Args:
+        comparison: of the candidates.
+        configs: of the networks among them, which stand first, by name.
+    """
+    entries = []
+    for candidate in comparison.candidates:
+        facts = [] if candidate.is_yardstick else [f"loss {candidate.loss}"]
+        facts += [f"{candidate.seconds:,.3g} s of processor time"] if candidate.seconds else []
+        facts += ["still improving at the last epoch"] if candidate.still_improving else []
+        entries.append(Entry(candidate.name, "; ".join(facts)))
+    differing = find_differences([_dump(config) for config in configs.values()])
+    unset = [UNSET] * (len(entries) - len(configs))
+    return to_html(
+        ComparisonReport(
+            entries=entries,
+            settings={key: [*values, *unset] for key, values in differing.items()},
+            comparison=comparison,
+            micro=None,
+            curves=[],
+            cautions=[],
+            versions=versions(),
+        )
+    )
 
 
 def find_differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -103,6 +126,10 @@ def find_differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str
     return {key: values for key, values in differing.items() if len(set(values)) > 1}
 
 
+def _dump(config: Config) -> dict[str, Any]:
+    return config.model_dump(by_alias=True, mode="json")
+
+
 def _flatten(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for section, settings in config.items():
         if section in ELSEWHERE:
@@ -114,29 +141,28 @@ def _flatten(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{section}.{key}", text.removesuffix("\n").removesuffix("\n...")
 
 
-def _describe_runs(runs: Sequence[SavedRun]) -> list[ComparedRun]:
+def _describe_runs(runs: Sequence[SavedRun]) -> list[Entry]:
     """Return each run with the last part of its path as its name, where that tells them apart."""
     paths = [run.path for run in runs]
     names = [show_name(Path(path).name, LONGEST) for path in paths]
     if len(set(names)) < len(names) or "" in names:
         names = paths
-    described = []
+    entries = []
     for name, run in zip(names, runs, strict=True):
-        document = read_document(Path(run.path))
-        described.append(
-            ComparedRun(name, run.path, run.loss, document["created"], run.evaluation.part)
-        )
-    return described
+        made = read_document(Path(run.path))["created"][:16].replace("T", " ")
+        note = f"{run.path}; loss {run.loss}; {made} UTC"
+        entries.append(Entry(name, note, is_tuned=run.evaluation.part != "test"))
+    return entries
 
 
-def _rename(comparison: Comparison, names: Sequence[str]) -> Comparison:
+def _rename(comparison: Comparison, entries: Sequence[Entry]) -> Comparison:
     """Return the comparison with runs called by short names, in what it says too."""
     candidates = [
-        dataclasses.replace(candidate, name=name)
-        for candidate, name in zip(comparison.candidates, names, strict=True)
+        dataclasses.replace(candidate, name=entry.name)
+        for candidate, entry in zip(comparison.candidates, entries, strict=True)
     ]
-    renamed = dataclasses.replace(comparison, candidates=candidates, baseline=names[0])
-    return dataclasses.replace(renamed, conclusions=conclude(renamed, of="run"))
+    renamed = dataclasses.replace(comparison, candidates=candidates, baseline=entries[0].name)
+    return dataclasses.replace(renamed, conclusions=conclude(renamed))
 
 
 def _curves_that_differ(

@@ -22,7 +22,7 @@ from imbalance_cli.run.scored_rows import CalibratedRows, Scores
 from imbalance_cli.weighting.files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.held_out import HeldOut
-from imbalance_cli.workflows.networks import list_origins, plan_networks, recipe_of, start_model
+from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
 from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.recording import train_networks
@@ -95,7 +95,7 @@ def fit(
             recipe=recipe,
             rows=prepared.parts(),
             folds=config.training.folds,
-            members=list_origins([(None, networks)]),
+            members=tuple(networks.origins),
         )
     )
     record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
@@ -179,10 +179,9 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:
     """Return where each member came from and its best epoch, as plain data."""
-    trios = zip(networks.members, networks.folds, results, strict=True)
     return [
-        {"seed": member.seed, "fold": fold, "best_epoch": result.best_epoch}
-        for member, fold, result in trios
+        {"seed": origin.seed, "fold": origin.fold, "best_epoch": result.best_epoch}
+        for origin, result in zip(networks.origins, results, strict=True)
     ]
 
 

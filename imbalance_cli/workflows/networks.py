@@ -38,7 +38,7 @@ from imbalance_cli.workflows.observing import Origin
 from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
@@ -59,13 +59,18 @@ class Networks:
 
     Attributes:
         members: (M,) what each learns from.
-        folds: (M,) the number of each member's fold.
+        origins: (M,) where each came from.
         starts: (M, L) the logits each starts at.
     """
 
     members: list[Member]
-    folds: list[int]
+    origins: list[Origin]
     starts: torch.Tensor
+
+    @property
+    def folds(self) -> list[int]:
+        """(M,) the number of each member's fold."""
+        return [origin.fold for origin in self.origins]
 
 
 def plan_networks(
@@ -74,7 +79,7 @@ def plan_networks(
     prepared: Prepared,
     *,
     given: Sequence[float] | None = None,
-    name: str = "",
+    candidate: str | None = None,
 ) -> Networks:
     """Return the networks of each fold, each with its own seed and its fold's own weights.
 
@@ -83,13 +88,13 @@ def plan_networks(
         recipe: says how many networks a fold has.
         prepared: the rows.
         given: (L,) weights from a file, instead of the config's strategy.
-        name: of the model, in errors.
+        candidate: the name of the model, where it is one of several.
 
     Raises:
         ConfigError: they do not fit the memory; it says how many would.
     """
     refuse_too_many(recipe, prepared, models=1)
-    members, folds, starts = [], [], []
+    members, origins, starts = [], [], []
     for number, (train, valid) in enumerate(prepared.fold_rows):
         own = prepared.targets.take(prepared.folds[number].train)
         weights = prepared.weights_of(prepared.folds[number].train)
@@ -103,13 +108,13 @@ def plan_networks(
         start = link(_prevalence(counts), loss)
         for index in range(recipe.networks):
             seed = config.training.seed + index
-            parts = [name, f"fold {number + 1}" if prepared.is_cross_fitted else ""]
+            parts = [candidate or "", f"fold {number + 1}" if prepared.is_cross_fitted else ""]
             parts += [f"seed {seed}"] if recipe.networks > 1 else []
             shown = ", ".join(part for part in parts if part)
             members.append(Member(train, valid, loss, seed, rates, shown))
-            folds.append(number)
+            origins.append(Origin(candidate, number, seed))
             starts.append(start)
-    return Networks(members, folds, torch.stack(starts))
+    return Networks(members, origins, torch.stack(starts))
 
 
 def recipe_of(config: Config, prepared: Prepared) -> Recipe:
@@ -328,12 +333,3 @@ def _bytes_of_a_batch(recipe: Recipe, prepared: Prepared, shape: Shape) -> int:
     batch = max(min(recipe.batch_size, rows), SCORING_ROWS) * shape.heads
     widths = [shape.inputs, *shape.hidden, shape.labels]
     return batch * sum(widths) * BYTES * KEPT_OF_A_LAYER
-
-
-def list_origins(plans: Iterable[tuple[str | None, Networks]]) -> tuple[Origin, ...]:
-    """Return where the members came from, (M,), of plans with the names of their candidates."""
-    return tuple(
-        Origin(candidate, fold, member.seed)
-        for candidate, plan in plans
-        for member, fold in zip(plan.members, plan.folds, strict=True)
-    )

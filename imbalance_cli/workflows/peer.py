@@ -5,7 +5,6 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from imbalance_cli.run.scored_rows import KeptLogOdds, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions
 
 if TYPE_CHECKING:
+    import torch
+
     from imbalance_cli.config import Config
     from imbalance_cli.decisions.thresholds import Thresholds
     from imbalance_cli.progress import Tell
@@ -55,6 +56,23 @@ def train_peer(config: Config, prepared: Prepared, tell: Tell) -> TrainedTrees:
     )
 
 
+def name_trees(
+    trees: TrainedTrees, probabilities: torch.Tensor, decisions: torch.Tensor
+) -> Candidate:
+    """Return trees as a candidate, with their predictions, (N, L) each."""
+    return Candidate(
+        BOOSTED_TREES,
+        "bce",
+        None,
+        None,
+        probabilities,
+        decisions,
+        seconds=trees.seconds,
+        still_improving=trees.is_still_improving,
+        is_yardstick=True,
+    )
+
+
 def measure_by_peer(
     config: Config,
     prepared: Prepared,
@@ -83,28 +101,17 @@ def measure_by_peer(
     if held_out.part == "test":
         odds = trees.mean_log_odds(held_out.rows)
     probabilities = calibrate(odds, calibration)
-    peer = Candidate(
-        name=BOOSTED_TREES,
-        loss="bce",
-        strategy=None,
-        sampler=None,
-        probabilities=probabilities,
-        decisions=probabilities >= chosen.values,
-        seconds=trees.seconds,
-        still_improving=trees.is_still_improving,
-        is_yardstick=True,
-    )
+    peer = name_trees(trees, probabilities, probabilities >= chosen.values)
     own = held_out.probabilities
-    network = dataclasses.replace(
-        peer,
-        name=config.loss.name,
-        loss=config.loss.name,
-        sampler=config.training.sampler,
-        probabilities=own,
-        decisions=own >= thresholds.values,
+    network = Candidate(
+        config.loss.name,
+        config.loss.name,
+        None,
+        config.training.sampler,
+        own,
+        own >= thresholds.values,
         seconds=seconds,
         still_improving=still_improving,
-        is_yardstick=False,
     )
     comparison = compare_candidates(
         [network, peer],
@@ -122,5 +129,5 @@ def measure_by_peer(
         "name": BOOSTED_TREES,
         "conclusion": measure(first, second) + advice,
         "thresholds": [float(value) for value in chosen.values],
-        "models": [dataclasses.asdict(candidate) for candidate in (first, second)],
+        "models": [first.to_dict(), second.to_dict()],
     }

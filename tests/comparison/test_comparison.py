@@ -18,7 +18,6 @@ from scipy.stats import foldnorm
 
 from imbalance_cli.comparison import (
     Candidate,
-    CandidateComparison,
     Compared,
     Comparison,
     compare_candidates,
@@ -528,7 +527,7 @@ def conclude_of_one(other: Compared) -> str:
     first, second = comparison.candidates
     macro = second.macro | {"average_precision": other}
     changed = [first, dataclasses.replace(second, macro=macro)]
-    return " ".join(conclude(dataclasses.replace(comparison, candidates=changed), of="run"))
+    return " ".join(conclude(dataclasses.replace(comparison, kind="run", candidates=changed)))
 
 
 def test_chance_is_said_of_an_unclear_difference_alone() -> None:
@@ -609,7 +608,7 @@ def test_plain_data() -> None:
         ("label", "y_0"),
         ("label", "y_1"),
     ] * 2
-    found: CandidateComparison = comparison.candidates[1]
+    found: Candidate = comparison.candidates[1]
     row = rows[3 * len(METRICS)]
     assert row["candidate"] == "loss_1"
     assert row["metric"] == "average_precision"

@@ -30,19 +30,18 @@ from imbalance_cli.report.wording import show_interval
 from imbalance_cli.run import directory as artifacts
 from imbalance_cli.workflows import compare_runs
 from imbalance_cli.workflows.comparing_runs import (
+    choose_resampling,
     compare_cells,
-    compare_saved,
-    read_runs,
-    read_saved,
+    evaluate_runs,
 )
 from imbalance_cli.workflows.drawing_runs import find_differences
-from imbalance_cli.workflows.own_intervals import evaluate_saved
+from imbalance_cli.workflows.saved_runs import read_runs, read_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from imbalance_cli.workflows.held_out import SavedRun
+    from imbalance_cli.workflows.saved_runs import SavedRun
 
 METRICS = compared_metrics()
 
@@ -182,8 +181,8 @@ def test_one_label_has_no_table_of_labels(tmp_path: Path, monkeypatch: pytest.Mo
 def test_of_many_labels_those_that_differ_most_are_shown(
     runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imbalance_cli.report.run_comparison.MOST_LABELS", 2)
-    monkeypatch.setattr("imbalance_cli.report.run_comparison.SHOWN", 1)
+    monkeypatch.setattr("imbalance_cli.report.comparison.MOST_LABELS", 2)
+    monkeypatch.setattr("imbalance_cli.report.comparison.SHOWN", 1)
     text = "\n".join(draw(*runs, monkeypatch=monkeypatch))
     assert sum(label in text for label in LABELS) == 1
     assert "3 labels in all, the 1 of the largest differences above" in " ".join(text.split())
@@ -213,12 +212,12 @@ def test_an_evaluation_that_is_computed_again_is_that_of_the_run(
     runs: tuple[Path, Path],
 ) -> None:
     saved = read_runs(runs)
-    comparison = compare_saved(saved, pytest.fail)
+    resampling = choose_resampling(saved[0], None)
     others = [
         dataclasses.replace(run, evaluation=dataclasses.replace(run.evaluation, replicates=0))
         for run in saved
     ]
-    for run, again in zip(saved, evaluate_saved(others, comparison), strict=True):
+    for run, again in zip(saved, evaluate_runs(others, resampling), strict=True):
         for kind in ("macro_intervals", "micro_intervals"):
             for name, ends in getattr(run.evaluation, kind).items():
                 found = getattr(again, kind)[name]
@@ -433,7 +432,7 @@ def test_many_labels_are_compared_from_their_lists(
     lists = succeed("report", first, copied, "--format", "json").document["runs"][1]
     often = [run["labels"][0]["metrics"]["f1"]["value"] for run in (lists, plain)]
     assert often[0] == pytest.approx(often[1])  # a label without missing cells
-    monkeypatch.setattr("imbalance_cli.workflows.comparing_runs.BYTES_A_CELL", 10**15)
+    monkeypatch.setattr("imbalance_cli.workflows.saved_runs.BYTES_A_CELL", 10**15)
     refuse("report", first, copied, says="rows x 3 labels needs ", hint="--format csv")
 
 
@@ -478,7 +477,8 @@ def test_micro_of_the_page_is_of_all_cells_with_their_rows_drawn_together(
     runs: tuple[Path, Path],
 ) -> None:
     saved = read_runs(runs)
-    cells = compare_cells(saved, 50)
+    resampling = choose_resampling(saved[0], 50)
+    cells = compare_cells(saved, evaluate_runs(saved, resampling), resampling)
     known = ~saved[0].targets.isnan()
     targets = saved[0].targets[known].numpy()
     for run, compared in zip(saved, cells.candidates, strict=True):

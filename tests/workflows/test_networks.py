@@ -225,9 +225,9 @@ def prepare_table(
     return config, prepare(config, Silent(), folds=config.training.folds)
 
 
-def plan(config: Config, prepared: Prepared, name: str = "") -> Networks:
+def plan(config: Config, prepared: Prepared, name: str | None = None) -> Networks:
     """Plan by the recipe of the config."""
-    return plan_networks(config, recipe_of(config, prepared), prepared, name=name)
+    return plan_networks(config, recipe_of(config, prepared), prepared, candidate=name)
 
 
 def start(config: Config, prepared: Prepared, plans: Sequence[Networks]) -> MultilayerPerceptron:

@@ -94,10 +94,16 @@ def test_one_line_under_the_report_and_a_row_in_the_page(fitted: FittedRun) -> N
     page = html.unescape((fitted.path / "report.html").read_text())
     assert "Beside boosted_trees" in page
     assert said in page
-    rows = re.findall(r'<tr><th scope="row">(weighted_bce|boosted_trees)</th>(.*?)</tr>', page)
-    assert [name for name, _ in rows] == ["weighted_bce", "boosted_trees"]
-    value = peer_of(fitted.path)["models"][1]["macro"]["average_precision"]["value"]
-    assert f"<td>{value:.3f}</td>" in rows[1][1]
+    shown = page.replace("<wbr>", "")
+    rows = re.findall(
+        r'<tr><th scope="row">(weighted_bce|boosted_trees)</th>(.*?)</tr>', shown, re.DOTALL
+    )
+    metrics = peer_of(fitted.path)["models"][1]["macro"]
+    assert [name for name, _ in rows] == ["weighted_bce", "boosted_trees"] * len(metrics)
+    found = metrics["average_precision"]
+    assert f"<td>{found['value']:.3f}<" in rows[1][1]
+    ends = f"{found['difference_low']:+.3f} to {found['difference_high']:+.3f}"
+    assert f"<td>{found['difference']:+.3f}<small>{ends}</small></td>" in rows[1][1]
 
 
 def test_the_json_of_fit_and_report_holds_it_and_that_of_other_rows_does_not(

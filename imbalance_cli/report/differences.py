@@ -1,38 +1,146 @@
-"""Tables of several runs in a page: values, paired differences, and these drawn against 0."""
+"""A comparison in a page: values, paired differences drawn against 0, and verdicts."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from imbalance_cli.metrics import METRIC_SPECS, compared_metrics
-from imbalance_cli.report.comparison import MARKS, show_signed
+from imbalance_cli.metrics import METRIC_SPECS, lower_is_better
+from imbalance_cli.report.comparison import (
+    MARKS,
+    PRIMARY,
+    RANKING,
+    WITH_DIFFERENCE,
+    show_signed,
+)
 from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_breakable, write_name
 from imbalance_cli.report.names import show_name
-from imbalance_cli.report.run_comparison import RANKING
 from imbalance_cli.report.wording import UNDEFINED, show_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from imbalance_cli.comparison import Compared, Comparison
-    from imbalance_cli.report.contents import RunsReport
 
 ROLES = {"better": "model", "worse": "positive", "unclear": "chance"}
-OF_MANY = (RANKING, "f1")  # the metrics of a table of so many labels that it is paged
-HEADING = 40  # letters of the name of a run in the head of a column
-MIDDLE, REACH = 68, 62  # of a drawing 136 wide: where 0 lies, and how far it goes on either side
+HEADING = 40  # letters of a name in the head of a row or a column
+REACH = 46  # of 100: how far a drawing goes on either side of the middle, where 0 lies
 
 
 @dataclasses.dataclass(frozen=True)
-class Scope:
-    """A metric over all labels: its rows are a run each, written already."""
+class Row:
+    """One metric of one candidate, as shown.
+
+    Attributes:
+        name: of the candidate.
+        value: of the metric.
+        interval: of the value.
+        difference: to the baseline.
+        ends: of its interval.
+        drawing: both, against 0; empty for the baseline.
+        verdict: better, worse, tie or nothing.
+        sentence: the verdict in words.
+    """
+
+    name: Markup
+    value: str
+    interval: str
+    difference: str
+    ends: str
+    drawing: Markup
+    verdict: str
+    sentence: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricRows:
+    """A metric, and a row per candidate in each scope; all drawings share one axis.
+
+    Attributes:
+        name: of the metric.
+        meaning: what it measures.
+        axis: what stands at the left, in the middle and at the right of the drawings.
+        scopes: rows by what they are of, as "Macro".
+        is_folded: whether it is shown only where it is asked for.
+    """
 
     name: str
     meaning: str
-    rows: Markup
+    axis: tuple[str, str, str]
+    scopes: dict[str, list[Row]]
+    is_folded: bool
+
+
+def list_metric_rows(
+    metrics: Sequence[str],
+    scopes: Mapping[str, Mapping[str, Mapping[str, Compared]]],
+    unsettled: Collection[str] = (),
+) -> list[MetricRows]:
+    """Return the rows of each metric, those that a comparison is read by first.
+
+    Args:
+        metrics: their names.
+        scopes: by what they are of, as "Macro": the metrics of each candidate, the baseline first.
+        unsettled: candidates that were still improving when training ended.
+    """
+    first = [metric for metric in metrics if metric in WITH_DIFFERENCE]
+    others = [metric for metric in metrics if metric not in first]
+    return [_rows_of(metric, scopes, unsettled) for metric in (*first, *others)]
+
+
+def _rows_of(
+    metric: str,
+    scopes: Mapping[str, Mapping[str, Mapping[str, Compared]]],
+    unsettled: Collection[str],
+) -> MetricRows:
+    spec = METRIC_SPECS[metric]
+    scale = _scale(of[metric] for scope in scopes.values() for of in scope.values())
+    sides = ["worse", "better"]
+    if lower_is_better(metric):
+        sides.reverse()
+    return MetricRows(
+        spec.heading,
+        spec.meaning,
+        (f"{-scale:.2g} {sides[0]}", "0", f"{scale:.2g} {sides[1]}"),
+        {
+            title: [_row(name, metric, scope, scale, unsettled) for name in scope]
+            for title, scope in scopes.items()
+        },
+        metric not in WITH_DIFFERENCE,
+    )
+
+
+def _row(
+    name: str,
+    metric: str,
+    scope: Mapping[str, Mapping[str, Compared]],
+    scale: float,
+    unsettled: Collection[str],
+) -> Row:
+    compared, baseline = scope[name][metric], next(iter(scope))
+    digits = METRIC_SPECS[metric].digits
+    verdict = {"unclear": "tie", None: ""}.get(compared.verdict, compared.verdict) or ""
+    sentence = verdict
+    if name == baseline:
+        sentence = "baseline"
+    elif verdict == "tie" and (name in unsettled or baseline in unsettled):
+        verdict, sentence = "", "no verdict: still improving at the last epoch"
+    elif verdict == "tie":
+        sentence = f"tie: cannot be told apart from {show_name(baseline, HEADING)}"
+    elif not verdict:
+        sentence = "no interval" if compared.difference is not None else "undefined"
+    return Row(
+        write_breakable(show_name(name, HEADING)),
+        UNDEFINED if compared.value is None else f"{compared.value:.{digits}f}",
+        show_interval(compared.low, compared.high),
+        UNDEFINED if compared.difference is None else show_signed(compared.difference, digits),
+        _show_ends(compared, digits),
+        Markup("" if compared.difference is None else _bar(compared, scale)),  # noqa: S704  numbers
+        verdict,
+        sentence,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,39 +160,24 @@ class DifferenceTable:
     is_paged: bool
 
 
-def write_averages(report: RunsReport) -> list[Scope]:
-    """Return each metric over all labels: the macro average of each run, and micro beside it."""
-    return [
-        Scope(
-            METRIC_SPECS[metric].heading,
-            METRIC_SPECS[metric].meaning,
-            Markup("".join(_average_rows(report, metric))),  # noqa: S704  escaped there
-        )
-        for metric in compared_metrics()
-    ]
-
-
-def write_differences(report: RunsReport, places: Mapping[str, str]) -> DifferenceTable:
+def write_differences(comparison: Comparison, places: Mapping[str, str]) -> DifferenceTable:
     """Return the table of all labels, those that differ most first.
 
     Args:
-        report: of the runs.
+        comparison: of candidates or runs.
         places: where in the page a label has figures, by its name.
     """
-    comparison = report.comparison
     order = rank_labels(comparison)
     is_paged = len(order) > MOST_AT_ONCE
-    metrics = OF_MANY if is_paged else compared_metrics()
+    metrics = PRIMARY if is_paged else comparison.metrics
     scales = {
-        metric: _scale(
-            run.labels[i].metrics[metric] for run in comparison.candidates for i in order
-        )
+        metric: _scale(c.labels[i].metrics[metric] for c in comparison.candidates for i in order)
         for metric in metrics
     }
     body = "".join(
         _label_row(comparison, i, scales, places, with_intervals=not is_paged) for i in order
     )
-    names = [show_name(run.name, HEADING) for run in report.runs]
+    names = [show_name(candidate.name, HEADING) for candidate in comparison.candidates]
     return DifferenceTable(
         {metric: METRIC_SPECS[metric].heading for metric in metrics},
         [column for metric in metrics for column in _columns(metric, names, scales[metric])],
@@ -118,27 +211,6 @@ def _columns(metric: str, names: Sequence[str], scale: float) -> Iterator[tuple[
         yield classes, Column(f"{name}: difference", f"{short} of {name} less that of {first}")
         drawn = f"the difference in its interval, from {-scale:.2g} to {scale:.2g}; the tick is 0"
         yield classes, Column(f"{name}: against 0", f"{drawn}; sorts by its size")
-
-
-def _average_rows(report: RunsReport, metric: str) -> Iterator[str]:
-    """Yield a row a run: macro, its difference, micro, its difference."""
-    scopes = [[run.macro[metric] for run in report.comparison.candidates]]
-    if report.micro is not None:
-        scopes.append([run.labels[0].metrics[metric] for run in report.micro.candidates])
-    scale = _scale(compared for scope in scopes for compared in scope)
-    for run, values in zip(report.runs, zip(*scopes, strict=True), strict=True):
-        is_first = run.name == report.runs[0].name
-        cells = "".join(
-            f"<td>{_value(compared, metric, with_interval=True)}"
-            + (
-                f'<td>{UNDEFINED}<td class="scale">{_show_scale(scale)}'
-                if is_first
-                else _difference(compared, metric, scale, with_interval=True)
-            )
-            for compared in values
-        )
-        name = write_breakable(show_name(run.name, HEADING))
-        yield f'\n<tr><th scope="row" title="{escape(run.path)}">{name}{cells}'
 
 
 def _label_row(
@@ -188,35 +260,42 @@ def _difference(
     if compared.difference is None:
         return f"<td{classes}>{UNDEFINED}<td{classes}>"
     digits = METRIC_SPECS[metric].digits
-    low, high = compared.difference_low, compared.difference_high
     text = show_signed(compared.difference, digits)
     mark = MARKS.get(compared.verdict or "", "")
     if mark:
         text += f' <abbr class="{compared.verdict}" title="{compared.verdict}">{mark}</abbr>'
-    if with_interval and low is not None and high is not None:
-        ends = f"{show_signed(low, digits)} to {show_signed(high, digits)}"
+    ends = _show_ends(compared, digits) if with_interval else ""
+    if ends:
         text += f"<small>{ends}</small>"
     size = f'data-v="{abs(compared.difference):.4g}"'
     return f"<td{classes}>{text}<td{classes} {size}>{_bar(compared, scale)}"
 
 
+def _show_ends(compared: Compared, digits: int) -> str:
+    low, high = compared.difference_low, compared.difference_high
+    if low is None or high is None:
+        return ""
+    return f"{show_signed(low, digits)} to {show_signed(high, digits)}"
+
+
 def _bar(compared: Compared, scale: float) -> str:
-    """Return a difference in its interval, against 0, as a small drawing."""
+    """Return a difference in its interval, against 0, as a drawing of any width."""
     role = ROLES[compared.verdict or "unclear"]
     low, high = compared.difference_low, compared.difference_high
     interval = ""
     if low is not None and high is not None:
-        interval = f'<path class="{role}" d="M{_x(low, scale)} 8H{_x(high, scale)}"/>'
+        ends = f'x1="{_x(low, scale)}" x2="{_x(high, scale)}"'
+        interval = f'<line class="{role}" {ends} y1="8" y2="8"/>'
     at = _x(compared.difference or 0.0, scale)
     return (
-        '<svg class="bar" viewBox="0 0 136 16" aria-hidden="true">'
-        f'<path class="grid" d="M4 8H132"/><path class="chance" d="M{MIDDLE} 2V14"/>{interval}'
+        '<svg class="bar" aria-hidden="true"><line class="grid" x1="2%" x2="98%" y1="8" y2="8"/>'
+        f'<line class="chance" x1="50%" x2="50%" y1="2" y2="14"/>{interval}'
         f'<circle class="{role}" cx="{at}" cy="8" r="4"/></svg>'
     )
 
 
 def _x(difference: float, scale: float) -> str:
-    return f"{MIDDLE + REACH * difference / scale:.1f}"
+    return f"{50 + REACH * difference / scale:.1f}%"
 
 
 def _scale(compared: Iterable[Compared]) -> float:
@@ -228,7 +307,3 @@ def _scale(compared: Iterable[Compared]) -> float:
         if end is not None
     ]
     return max(ends, default=0.0) or 1.0
-
-
-def _show_scale(scale: float) -> str:
-    return f"<span><i>-{scale:.2g}</i> <i>0</i> <i>{scale:.2g}</i></span>"
