@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 
 ENOUGH = 0.01  # of what all epochs after the first gained, for one epoch to be no mere last touch
-ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +110,7 @@ def fit(
     """
     config = resolve_weighting(config, "config")
     run = RunDirectory(directory, overwrite=overwrite)
-    prepared = prepare(
-        config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
-    )
+    prepared = prepare(config, observer, folds=config.training.folds, scratch=directory.parent)
     if config.report.peer is not None:
         workflows.refuse_peer(config, prepared)
     source = config.weighting.from_
