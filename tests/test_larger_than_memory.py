@@ -219,7 +219,8 @@ def test_a_fit_that_is_ended_leaves_no_rows(tmp_path: Path, number: signal.Signa
     config = write_config(
         tmp_path / "config.yaml", table, data={"in_memory": False}, training=training
     )
-    command = [sys.executable, "-m", "imbalance_cli", "fit", config, "--run-dir", tmp_path / "run"]
+    arguments = ("fit", str(config), "--run-dir", str(tmp_path / "run"))
+    command = [sys.executable, "-m", "imbalance_cli", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         while not (tmp_path / "run" / "history.csv").exists() and process.poll() is None:
             time.sleep(0.05)

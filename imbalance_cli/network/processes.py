@@ -31,8 +31,6 @@ from torch import nn
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.machine.device import available_memory, one_thread
 from imbalance_cli.network.training import EpochResult, train
-from imbalance_cli.rows.dataset import Dataset
-from imbalance_cli.rows.sparse import SparseRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,8 +74,7 @@ def train_on_cores(
     Raises:
         TrainingError: as of `train`, or a process ended early.
     """
-    is_kept = isinstance(rows, (Dataset, SparseRows))
-    if rows.device.type != "cpu" or len(members) == 1 or not is_kept:
+    if rows.device.type != "cpu" or len(members) == 1 or rows.is_stored:
         began = time.process_time()
         for result in train(model, rows, members, recipe):
             yield Progress(result, time.process_time() - began)

@@ -59,6 +59,11 @@ class StoredRows:
         return self.cells.shape[1]
 
     @property
+    def is_stored(self) -> bool:
+        """They are on disk."""
+        return True
+
+    @property
     def weights(self) -> torch.Tensor | None:
         """(N,) float32 on the device; None for alike."""
         if self.all_weights is None:
@@ -77,7 +82,7 @@ class StoredRows:
         cells = self.cells if self.numbers is None else self.cells.take(self.numbers)
         return torch.from_numpy(cells.dense(labels)).to(self.device)
 
-    def select(self, rows: torch.Tensor) -> Dataset:
+    def take(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), read from the disk."""
         numbers = self._numbers_of(rows)
         # rows from everywhere would map the whole files at once
@@ -101,7 +106,7 @@ class StoredRows:
     def blocks(self, size: int) -> Iterator[Dataset]:
         """Yield all rows in their order, `size` at a time; at least one block, if an empty one."""
         if not len(self):
-            yield self.select(torch.empty(0, dtype=torch.int64))
+            yield self.take(torch.empty(0, dtype=torch.int64))
         numbers = np.arange(len(self), dtype=np.int32) if self.numbers is None else self.numbers
         for batch in self.features.blocks(numbers, size):
             yield self._put(batch)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from imbalance_cli.features import FeatureRows
 
@@ -60,16 +60,20 @@ class StoredFeatures:
         types: of the numbers in each file.
         widths: of each.
         rows: N.
+
+    Attributes:
+        width: F.
     """
 
     def __init__(
         self,
         files: Sequence[IO[bytes]],
-        types: Sequence[DTypeLike],
+        types: Sequence[np.dtype[Any]],
         widths: Sequence[int],
         rows: int,
     ) -> None:
         self._rows = rows
+        self.width = sum(widths[:2])
         self._maps: list[mmap.mmap] = []
         arrays: list[NDArray[Any]] = []
         for file, dtype, width in zip(files, types, widths, strict=True):
@@ -85,14 +89,9 @@ class StoredFeatures:
         return self._rows
 
     @property
-    def width(self) -> int:
-        """F."""
-        return self._continuous.shape[1] + self._flags.shape[1]
-
-    @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(map(len, self._maps))
+        return sum(len(mapped) for mapped in self._maps)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> NumberedRows:
         """Return the rows of some row numbers, (B,), in their order; ascending ones are fastest."""
@@ -136,7 +135,7 @@ def store_features(
         OutputError: they cannot be written.
     """
     of_codes = np.min_scalar_type(max(cardinalities, default=1) - 1)
-    types = (np.dtype(np.float32), np.dtype(np.int8), of_codes)
+    types: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.int8), of_codes]
     rows, widths = 0, [0, 0, 0]
     with _explain(folder), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +144,11 @@ def store_features(
         ]
         for batch in batches:
             numeric = batch.numeric
-            sections = (numeric[:, :continuous], numeric[:, continuous:], batch.codes)
+            sections: list[NDArray[Any]] = [
+                numeric[:, :continuous],
+                numeric[:, continuous:],
+                batch.codes,
+            ]
             widths = [section.shape[1] for section in sections]
             rows += len(numeric)
             for file, dtype, section in zip(files, types, sections, strict=True):

@@ -19,7 +19,7 @@ from imbalance_cli.machine.device import choose_device
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.rows.loading import LabelledTable, read_labelled
 from imbalance_cli.rows.sources import find_files
-from imbalance_cli.rows.sparse import SparseRows
+from imbalance_cli.rows.sparse import SparseDataset
 from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.workflows.data_warnings import list_doubts, list_facts
@@ -188,7 +188,7 @@ def _put_rows(
 ) -> Rows:
     """Put rows on a device, their targets in the form that they have."""
     if isinstance(targets, SparseTargets):
-        return SparseRows.from_rows(features, targets, device, weights)
+        return SparseDataset.of(features, targets, device, weights)
     return Dataset.from_rows(features, targets.dense(), device, weights)
 
 

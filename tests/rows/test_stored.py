@@ -69,7 +69,7 @@ def test_selected_rows_are_those_in_memory(
 ) -> None:
     monkeypatch.setattr(stored_rows, "SELECTED", at_a_time)
     numbers = torch.tensor([7, 3, ROWS - 1, 3])
-    assert_same(on_disk(rows, features).select(numbers), rows.select(numbers))
+    assert_same(on_disk(rows, features).take(numbers), rows.take(numbers))
     assert on_disk(rows, features).width == rows.width == 3
     assert on_disk(rows, features).labels == rows.labels == 2
     assert len(on_disk(rows, features)) == len(rows) == ROWS
@@ -97,7 +97,7 @@ def test_a_part_of_a_part(rows: Dataset, features: StoredFeatures) -> None:
     part = on_disk(rows, features).part(first).part(second)
     assert part.numbers is not None
     assert part.numbers.tolist() == [53, 51]
-    assert_same(next(part.blocks(5)), rows.select(torch.tensor([53, 51])))
+    assert_same(next(part.blocks(5)), rows.take(torch.tensor([53, 51])))
 
 
 @pytest.mark.parametrize("shape", [SHAPE, HEADED], ids=["plain", "heads"])
