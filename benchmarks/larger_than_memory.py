@@ -1,9 +1,8 @@
 """What a table larger than memory takes: python benchmarks/larger_than_memory.py --megabytes 4000.
 
 The table, a CSV file, is made first, or found where an earlier call with --folder left it. `fit` of
-one epoch, the same `fit` again, which finds the cache of the first, `evaluate` and `predict` of all
-rows then run one after the other, each in a process that may take no more than --limit of private
-memory (RLIMIT_DATA; mapped files do not count).
+one epoch, `evaluate` and `predict` of all rows then run one after the other, each in a process that
+may take no more than --limit of private memory (RLIMIT_DATA; mapped files do not count).
 
 Times of the processor are told beside those on the wall, which other work on the machine makes
 longer. With --rows 1000000 4000000 16000000 it does so for tables of so many rows, and says what a
@@ -38,7 +37,7 @@ NOISE = 4.0
 SHARE = 0.016  # of positives
 CHUNK = 50_000  # rows made at a time
 CATEGORIES = [f"c{i:02}" for i in range(40)]
-COMMANDS = ("fit", "fit again", "evaluate", "predict")
+COMMANDS = ("fit", "evaluate", "predict")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +142,7 @@ def run_child(command: str, folder: Path, table: Path, more: list[str]) -> int:
     from imbalance_cli.cli.app import main as run_command
 
     run = folder / "run"
-    if not command.startswith("fit"):
+    if command != "fit":
         with (folder / f"{command}.csv").open("w") as out, contextlib.redirect_stdout(out):
             return run_command([command, str(run), str(table), *more])
     from imbalance_cli import workflows

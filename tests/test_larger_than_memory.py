@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,14 +30,13 @@ from small_runs import (
 from imbalance_cli.errors import SourceError
 from imbalance_cli.labels.targets import ALL, SparseTargets
 from imbalance_cli.readers import delimited, find_row, open_source
-from imbalance_cli.rows.labelled import read_labelled
-from imbalance_cli.workflows import storing
+from imbalance_cli.rows.loading import read_labelled
+from imbalance_cli.workflows import preparing, storing
 from imbalance_cli.workflows.preparing import Prepared, prepare
 from imbalance_cli.workflows.scanning import scan_stream, stream_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from imbalance_cli.readers.source import Batch
 
@@ -50,7 +52,7 @@ def both(folder: Path, table: object, **data: object) -> list[Prepared]:
     prepared = []
     for in_memory in (True, False):
         config = load_sections(folder, table, data=data | {"in_memory": in_memory})
-        prepared.append(prepare(config, Silent(), folds=None, cache=folder / "cache"))
+        prepared.append(prepare(config, Silent(), folds=None, scratch=folder))
     return prepared
 
 
@@ -173,7 +175,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return made
 
 
-def test_a_second_fit_makes_no_pass_and_is_the_same(
+def test_a_fit_makes_four_passes_and_is_the_same_again(
     tmp_path: Path, passes: list[list[str]]
 ) -> None:
     columns = make_columns() | {"y_never": ["0"] * 400}  # something to warn of
@@ -189,105 +191,45 @@ def test_a_second_fit_makes_no_pass_and_is_the_same(
         contents.append([(tmp_path / name / file).read_bytes() for file in files])
         # how columns are written, the labels, the features' scales, their rows
         assert passes == [features, [*LABELS, "y_never"], features, features]
+        passes.clear()
     assert contents[0] == contents[1]
-    (about_disk,) = (line for line in told[0] if line not in told[1])
-    assert about_disk.startswith("note: 400 rows ready for the model take 0.0 MB in")
-    assert [line for line in told[0] if line != about_disk] == told[1]
+    assert told[0] == told[1]
+    (about_disk,) = (line for line in told[0] if "ready for the model" in line)
+    assert about_disk == (
+        "note: 400 rows ready for the model take 0.0 MB in temporary files in "
+        f"{tmp_path}, until the fit ends"
+    )
     assert any("y_never" in line for line in told[1])
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ("training.epochs=2", "training.learning_rate=0.5", "training.seed=3"),
-        ("model.hidden=[4]", "model.numeric_embedding=none", "model.members=2"),
-        ("loss.name=focal", "weighting.strategy=none"),
-        ("thresholds.objective=mcc", "calibration.method=platt", "report.bootstrap=0"),
-    ],
-    ids=str,
-)
-def test_what_does_not_change_the_rows_finds_the_cache(
-    settings: tuple[str, ...], tmp_path: Path, passes: list[list[str]]
-) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only there files without a name are listed")
+def test_a_fit_leaves_nothing_but_its_run(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
     table = write_csv(tmp_path / "table.csv", make_columns())
     config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
-    succeed(*command)
-    assert len(passes) == 4
-    succeed(*command, *(part for setting in settings for part in ("--set", setting)))
-    assert len(passes) == 4
-    assert len(list((tmp_path / ".imbtrain-cache").glob("*/row_cache.json"))) == 1
+    succeed("fit", config, "--run-dir", runs / "one")
+    assert [entry.name for entry in runs.iterdir()] == ["one"]
+    assert str(runs) not in Path("/proc/self/maps").read_text()
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "split.seed=5",
-        "split.valid=0.2",
-        "data.labels=[y_some]",
-        "data.exclude=[city]",
-        "data.missing_labels=negative",
-        "data.missing_labels=mask",  # as by default, yet given, and so not remarked on
-        "data.sample_weight=age_in_days",
-        "thresholds.minimum_positives=0",
-    ],
-)
-def test_what_changes_the_rows_makes_another_cache(
-    setting: str, tmp_path: Path, passes: list[list[str]]
-) -> None:
-    columns = make_columns()
-    columns["age_in_days"] = [str(1 + row % 7) for row in range(400)]
-    table = write_csv(tmp_path / "table.csv", columns)
-    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
-    succeed(*command)
-    succeed(*command, "--set", setting)
-    assert len(passes) == 8
-    succeed(*command)
-    succeed(*command, "--set", setting)
-    assert len(passes) == 8
-
-
-def test_another_content_makes_another_cache(tmp_path: Path, passes: list[list[str]]) -> None:
-    """Also one of the same size and time, and one that differs in a single cell."""
-    columns = make_columns()
-    table = write_csv(tmp_path / "table.csv", columns)
-    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
-    succeed(*command)
-    stat = table.stat()
-    columns["city"][200] = "city03" if columns["city"][200] != "city03" else "city04"
-    write_csv(table, columns)
-    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert table.stat().st_size == stat.st_size
-    succeed(*command)
-    assert len(passes) == 8
-
-
-def test_other_code_makes_another_cache(
-    tmp_path: Path, passes: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert storing._code_digest() == storing._code_digest()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_fit_that_is_ended_leaves_no_rows(tmp_path: Path, number: signal.Signals) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns())
-    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    command = ("fit", config, "--overwrite", "--run-dir", tmp_path / "run", "-q")
-    succeed(*command)
-    monkeypatch.setattr(storing, "_code_digest", lambda: "changed")
-    succeed(*command)
-    assert len(passes) == 8
-
-
-def test_a_damaged_cache_is_made_again(tmp_path: Path, passes: list[list[str]]) -> None:
-    table = write_csv(tmp_path / "table.csv", make_columns())
-    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    contents = []
-    for name in ("one", "two"):
-        succeed("fit", config, "--run-dir", tmp_path / name, "-q")
-        contents.append((tmp_path / name / "predictions.parquet").read_bytes())
-        (targets,) = (tmp_path / ".imbtrain-cache").glob("*/targets")
-        targets.write_bytes(bytes(len(targets.read_bytes())))
-    assert contents[0] == contents[1]
-    assert len(passes) == 8
+    training = {"epochs": 100_000, "patience": None}
+    config = write_config(
+        tmp_path / "config.yaml", table, data={"in_memory": False}, training=training
+    )
+    arguments = ("fit", str(config), "--run-dir", str(tmp_path / "run"))
+    command = [sys.executable, "-m", "imbalance_cli", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        while not (tmp_path / "run" / "history.csv").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, told = process.communicate()
+    assert b"rows ready for the model" in told
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    left = {entry.name for entry in tmp_path.iterdir()}
+    assert left == {"table.csv", "config.yaml", "run"}
 
 
 def test_a_source_that_changes_while_it_is_read(
@@ -303,9 +245,9 @@ def test_a_source_that_changes_while_it_is_read(
         write_csv(table, columns)
         return scan(*arguments)
 
-    monkeypatch.setattr(storing, "scan_stream", change)
+    monkeypatch.setattr(preparing, "scan_stream", change)
     refuse("fit", config, says="was changed while it was read", hint="nothing writes to it")
-    assert not list(tmp_path.glob(".imbtrain-cache/*"))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.yaml", "table.csv"]
     monkeypatch.undo()
     succeed("fit", config, "--run-dir", tmp_path / "run")
 
@@ -356,13 +298,13 @@ def test_auto_streams_what_would_not_fit(tmp_path: Path, monkeypatch: pytest.Mon
     size = table.stat().st_size
     monkeypatch.setattr(storing, "free_memory", lambda: 4 * size)
     assert "streamed" not in succeed(*command).err
-    assert not (tmp_path / ".imbtrain-cache").exists()
     monkeypatch.setattr(storing, "free_memory", lambda: 4 * size - 1)
     outcome = succeed(*command, "--set", "training.folds=2")
     assert "training.folds cannot be streamed" in outcome.err
-    assert not (tmp_path / ".imbtrain-cache").exists()
-    assert "rows are streamed from disk" in succeed(*command).err
-    assert (tmp_path / ".imbtrain-cache").exists()
+    assert "ready for the model" not in outcome.err
+    outcome = succeed(*command)
+    assert "rows are streamed from disk" in outcome.err
+    assert "ready for the model" in outcome.err
 
 
 def cells_of(column: str, rows: dict[int, str]) -> Callable[[Columns], Columns]:
@@ -421,7 +363,6 @@ def test_errors_are_those_in_memory(
         config = write_config(tmp_path / "config.yaml", table, **sections)
         outcomes.append(refuse("fit", config, says=says))
     assert outcomes[0].err == outcomes[1].err
-    assert not list(tmp_path.glob(".imbtrain-cache/*"))
 
 
 @pytest.mark.parametrize(
@@ -461,8 +402,8 @@ def test_no_validation_rows(tmp_path: Path) -> None:
     refuse("fit", config, says="split.valid is 0")
 
 
-def test_very_many_tags(tmp_path: Path, passes: list[list[str]]) -> None:
-    """Their targets are sparse, in the cache too."""
+def test_very_many_tags(tmp_path: Path) -> None:
+    """Their targets are sparse."""
     random = np.random.default_rng(0)
     cells = [";".join(f"t{i}" for i in random.choice(150, 6, replace=False)) for _ in range(900)]
     table = write_csv(tmp_path / "table.csv", make_columns(900) | {"tags": cells})
@@ -470,11 +411,6 @@ def test_very_many_tags(tmp_path: Path, passes: list[list[str]]) -> None:
     held, streamed = both(tmp_path, table, **data)
     assert isinstance(streamed.data.targets, SparseTargets)
     assert_same(held, streamed)
-    made = len(passes)
-    config = load_sections(tmp_path, table, data=data | {"in_memory": False})
-    again = prepare(config, Silent(), folds=None, cache=tmp_path / "cache")
-    assert len(passes) == made
-    assert_same(held, again)
 
 
 def test_sources_of_other_types(tmp_path: Path) -> None:
@@ -488,25 +424,6 @@ def test_sources_of_other_types(tmp_path: Path) -> None:
         data = {"in_memory": in_memory}
         config = write_config(tmp_path / "config.yaml", train, data=data)
         refuse("fit", config, says="columns of different types")
-
-
-@pytest.mark.parametrize("kind", ["a file", "a dangling link"])
-def test_a_file_where_the_caches_would_be(tmp_path: Path, kind: str) -> None:
-    table = write_csv(tmp_path / "table.csv", make_columns())
-    config = write_config(tmp_path / "config.yaml", table, data={"in_memory": False})
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    taken = runs / ".imbtrain-cache"
-    if kind == "a file":
-        taken.touch()
-    else:
-        taken.symlink_to(runs / "gone")
-    refuse(
-        "fit", config, "--run-dir", runs / "new",
-        says=f"{taken}: is no directory, and rows that are streamed",
-        hint=f"move it away; or a --run-dir elsewhere than in {runs}",
-    )  # fmt: skip
-    assert list(runs.iterdir()) == [taken]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "npz"])

@@ -16,7 +16,7 @@ from imbalance_cli.labels import select_labels
 from imbalance_cli.network.scoring import LABEL_BLOCK
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.source import MOST_DENSE
-from imbalance_cli.rows.labelled import read_labelled
+from imbalance_cli.rows.loading import read_labelled
 
 if TYPE_CHECKING:
     from pathlib import Path

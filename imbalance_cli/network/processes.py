@@ -33,8 +33,6 @@ from imbalance_cli.errors import TrainingError
 from imbalance_cli.machine.device import available_memory, one_thread
 from imbalance_cli.network.state import to_bytes
 from imbalance_cli.network.training import EpochResult, Training, results_of
-from imbalance_cli.rows.dataset import Dataset
-from imbalance_cli.rows.sparse import SparseRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,8 +88,7 @@ def train_on_cores(
     Raises:
         TrainingError: as of `Training`, or a process ended early.
     """
-    is_kept = isinstance(rows, (Dataset, SparseRows))
-    if rows.device.type != "cpu" or len(members) == 1 or not is_kept:
+    if rows.device.type != "cpu" or len(members) == 1 or rows.is_stored:
         began = time.process_time()
         training = Training(model, rows, members, recipe, state=state, is_over=is_over)
         for result in training:

@@ -387,7 +387,7 @@ class _Group:
         ]
         for batch in zip(*orders, strict=True):
             if len(batch) == 1:
-                yield self.rows.select(batch[0])
+                yield self.rows.take(batch[0])
             else:
                 yield _stack_rows(self.rows, batch)
 
@@ -415,7 +415,7 @@ def _order(member: Member, random: torch.Generator) -> torch.Tensor:
 def _stack_rows(rows: Rows, numbers: Sequence[torch.Tensor]) -> Dataset:
     """Return rows of several members, (M, B, ...), the shorter ones filled up."""
     padded = torch.nn.utils.rnn.pad_sequence(list(numbers), batch_first=True, padding_value=-1)
-    flat = rows.select(padded.clamp(min=0).flatten())
+    flat = rows.take(padded.clamp(min=0).flatten())
     targets = flat.targets.masked_fill((padded < 0).flatten()[:, None], math.nan)
     parts = (flat.numeric, flat.codes, targets)
     numeric, codes, targets = (part.reshape(*padded.shape, -1) for part in parts)

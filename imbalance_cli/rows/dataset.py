@@ -1,4 +1,6 @@
-"""Rows as tensors that live on the device; a batch is a gather of row numbers.
+"""Rows ready for the model: what all of them give, and those in memory, as tensors on the device.
+
+A batch is a gather of row numbers.
 
 Shapes: N rows, B batch, F numeric features, C embedded categorical features, L labels.
 """
@@ -43,6 +45,11 @@ class Rows(Protocol):
         """L."""
         ...
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether they are on disk rather than in memory."""
+        ...
+
     def is_known(self) -> torch.Tensor:
         """Return whether any target of a row is known, (N,)."""
         ...
@@ -53,7 +60,7 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def select(self, rows: torch.Tensor) -> Dataset:
+    def take(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""
         ...
 
@@ -119,6 +126,11 @@ class Dataset:
         """L."""
         return self.targets.shape[1]
 
+    @property
+    def is_stored(self) -> bool:
+        """They are in memory."""
+        return False
+
     def tensors(self) -> list[torch.Tensor]:
         """Return features, targets and, where there are any, weights."""
         tensors = [self.numeric, self.codes, self.targets]
@@ -136,7 +148,7 @@ class Dataset:
         """Return the targets of some labels, (N, l), as a view."""
         return self.targets[:, labels]
 
-    def select(self, rows: torch.Tensor) -> Dataset:
+    def take(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,)."""
         # index_select copies whole rows, which on the CPU is several times faster than indexing
         return Dataset(
@@ -148,7 +160,7 @@ class Dataset:
 
     def part(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (N_part,)."""
-        return self.select(rows)
+        return self.take(rows)
 
     def blocks(self, size: int) -> Iterator[Dataset]:
         """Yield all rows in their order, `size` at a time, as views."""
@@ -162,4 +174,4 @@ class Dataset:
     def batches(self, order: torch.Tensor, size: int) -> Iterator[Dataset]:
         """Yield batches of B rows in an order, (N,); the last one may be smaller."""
         for rows in torch.split(order, size):
-            yield self.select(rows)
+            yield self.take(rows)

@@ -30,25 +30,9 @@ if TYPE_CHECKING:
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.cells import Parsed
+    from imbalance_cli.rows.roles import Roles
 
 BLOCK = 2**20  # rows that are looked up at a time
-
-
-@dataclasses.dataclass(frozen=True)
-class KeyColumns:
-    """The columns that are neither label nor feature, where there are any.
-
-    Attributes:
-        group: whose rows stay together.
-        time: what orders the rows.
-        part: what names the part of each row.
-        sample_weight: what weighs the rows.
-    """
-
-    group: str | None = None
-    time: str | None = None
-    part: str | None = None
-    sample_weight: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +70,13 @@ class KeyReader:
     """Reads the keys of rows, a batch at a time.
 
     Args:
-        columns: which there are.
+        roles: what the columns are.
         encoder: of the labels.
         missing: what to do with missing ones.
     """
 
-    def __init__(self, columns: KeyColumns, encoder: LabelEncoder, missing: MissingPolicy) -> None:
-        self._columns, self._encoder, self._missing = columns, encoder, missing
+    def __init__(self, roles: Roles, encoder: LabelEncoder, missing: MissingPolicy) -> None:
+        self._roles, self._encoder, self._missing = roles, encoder, missing
         self._targets: list[Targets] = []
         self._arrays: dict[str, list[NDArray[Any]]] = {}
         self._parse_times: Callable[[pl.Series], Parsed] | None = None
@@ -104,21 +88,21 @@ class KeyReader:
             LabelError: a label or a sample weight cannot be read.
             SplitError: a group or a time is missing, or a time or part cannot be read.
         """
-        columns = self._columns
+        roles = self._roles
         targets = self._encoder.encode(table)
         targets, kept = apply_missing_policy(self._missing, table, targets, self._encoder.labels)
         self._targets.append(targets)
-        if columns.sample_weight is not None:
-            weights = read_sample_weights(table, columns.sample_weight)
+        if roles.sample_weight is not None:
+            weights = read_sample_weights(table, roles.sample_weight)
             self._append("weights", weights)
             kept &= weights > 0
         self._append("kept", kept)
-        if columns.group is not None:
-            self._append("groups", hash_groups(table, columns.group))
-        if columns.time is not None:
-            self._append("times", self._read_times(table, columns.time))
-        if columns.part is not None:
-            self._append("parts", read_part_numbers(table.frame[columns.part], table.place))
+        if roles.group is not None:
+            self._append("groups", hash_groups(table, roles.group))
+        if roles.time is not None:
+            self._append("times", self._read_times(table, roles.time))
+        if roles.part is not None:
+            self._append("parts", read_part_numbers(table.frame[roles.part], table.place))
         return kept
 
     def finish(self, name: str) -> RowKeys:
@@ -134,7 +118,7 @@ class KeyReader:
         self._targets.clear()
         weights = self._stack("weights")
         if weights is not None and not weights.any():
-            raise no_weight(name, str(self._columns.sample_weight))
+            raise no_weight(name, str(self._roles.sample_weight))
         hashes = self._stack("groups")
         return RowKeys(
             targets=targets,

@@ -10,14 +10,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
     from numpy.typing import NDArray
 
     from imbalance_cli.features import FeatureRows
@@ -77,49 +75,28 @@ class SparseCells:
 
 
 @dataclasses.dataclass(frozen=True)
-class SparseRows:
-    """Features of some rows, and their targets where there are many labels.
+class SparseDataset(Dataset):
+    """Rows whose targets are the positive cells alone, where there are many labels.
 
     Attributes:
-        numeric: (N, F) float32.
-        codes: (N, C) int64.
+        targets: (N, 0).
         cells: (N, L) targets.
-        weights: (N,) float32, how much each row counts; None for alike.
     """
 
-    numeric: torch.Tensor
-    codes: torch.Tensor
-    cells: SparseCells
-    weights: torch.Tensor | None = None
+    cells: SparseCells = dataclasses.field(kw_only=True)
 
     @classmethod
-    def from_rows(
+    def of(
         cls,
         features: FeatureRows,
         targets: SparseTargets,
         device: torch.device,
         weights: NDArray[np.float32] | None = None,
-    ) -> SparseRows:
+    ) -> SparseDataset:
         """Put rows on a device."""
-        return cls(
-            torch.from_numpy(features.numeric).to(device),
-            torch.from_numpy(features.codes).to(device),
-            SparseCells.of(targets, device),
-            None if weights is None else torch.from_numpy(weights).to(device),
-        )
-
-    def __len__(self) -> int:
-        return len(self.numeric)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the rows are."""
-        return self.numeric.device
-
-    @property
-    def width(self) -> int:
-        """F."""
-        return self.numeric.shape[1]
+        none = np.empty((len(targets), 0), np.float32)
+        rows = Dataset.from_rows(features, none, device, weights)
+        return _add_cells(rows, SparseCells.of(targets, device))
 
     @property
     def labels(self) -> int:
@@ -134,27 +111,14 @@ class SparseRows:
         """Return the targets of some labels, (N, l) float32, NaN where missing."""
         return self.cells.dense(labels)
 
-    def select(self, rows: torch.Tensor) -> Dataset:
+    def take(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), with dense targets."""
-        return Dataset(
-            self.numeric.index_select(0, rows),
-            self.codes.index_select(0, rows),
-            self.cells.take(rows).dense(),
-            None if self.weights is None else self.weights.index_select(0, rows),
-        )
+        return dataclasses.replace(super().take(rows), targets=self.cells.take(rows).dense())
 
-    def part(self, rows: torch.Tensor) -> SparseRows:
+    def part(self, rows: torch.Tensor) -> SparseDataset:
         """Return the rows of some row numbers, (N_part,)."""
-        return SparseRows(
-            self.numeric.index_select(0, rows),
-            self.codes.index_select(0, rows),
-            self.cells.take(rows),
-            None if self.weights is None else self.weights.index_select(0, rows),
-        )
+        return _add_cells(super().take(rows), self.cells.take(rows))
 
-    def blocks(self, size: int) -> Iterator[Dataset]:
-        """Yield the features of all rows in their order, `size` rows at a time, as views."""
-        for numeric, codes in zip(
-            torch.split(self.numeric, size), torch.split(self.codes, size), strict=True
-        ):
-            yield Dataset(numeric, codes, numeric.new_empty((len(numeric), 0)))
+
+def _add_cells(rows: Dataset, cells: SparseCells) -> SparseDataset:
+    return SparseDataset(rows.numeric, rows.codes, rows.targets, rows.weights, cells=cells)

@@ -1,4 +1,4 @@
-"""Rows in a cache on disk, as training and scoring take them; only targets and weights stay here.
+"""Rows on disk, as training and scoring take them; only targets and weights stay in memory.
 
 Shapes: N rows, B batch, F numeric features, C embedded categorical features, L labels.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from imbalance_cli.rows.cache import ShuffledBlocks
 from imbalance_cli.rows.dataset import Dataset
+from imbalance_cli.rows.shuffling import ShuffledBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.labels.targets import Targets
-    from imbalance_cli.rows.cache import ModelRows, RowCache
+    from imbalance_cli.rows.stored_features import NumberedRows, StoredFeatures
 
 
 SELECTED = 2**14  # rows that are read at a time
@@ -32,31 +32,36 @@ class StoredRows:
     """Features on disk, targets and weights in memory.
 
     Attributes:
-        cache: of the features of these rows and perhaps others.
-        cells: targets of all rows of the cache.
+        features: of these rows and perhaps others.
+        cells: targets of all stored rows.
         device: where batches of the rows are.
-        all_weights: float32 of all rows of the cache; None for alike.
-        numbers: (N,) which rows of the cache these are; None for all of them.
+        all_weights: float32 of all stored rows; None for alike.
+        numbers: (N,) which of the stored rows these are; None for all of them.
     """
 
-    cache: RowCache
+    features: StoredFeatures
     cells: Targets
     device: torch.device
     all_weights: NDArray[np.float32] | None = None
     numbers: NDArray[np.integer[Any]] | None = None
 
     def __len__(self) -> int:
-        return len(self.cache) if self.numbers is None else len(self.numbers)
+        return len(self.features) if self.numbers is None else len(self.numbers)
 
     @property
     def width(self) -> int:
         """F."""
-        return self.cache.widths["numeric"]
+        return self.features.width
 
     @property
     def labels(self) -> int:
         """L."""
         return self.cells.shape[1]
+
+    @property
+    def is_stored(self) -> bool:
+        """They are on disk."""
+        return True
 
     @property
     def weights(self) -> torch.Tensor | None:
@@ -77,13 +82,13 @@ class StoredRows:
         cells = self.cells if self.numbers is None else self.cells.take(self.numbers)
         return torch.from_numpy(cells.dense(labels)).to(self.device)
 
-    def select(self, rows: torch.Tensor) -> Dataset:
+    def take(self, rows: torch.Tensor) -> Dataset:
         """Return the rows of some row numbers, (B,), read from the disk."""
         numbers = self._numbers_of(rows)
-        # rows from everywhere would map the whole cache at once
-        parts = [self._put(part) for part in self.cache.batches(numbers, SELECTED)]
+        # rows from everywhere would map the whole files at once
+        parts = [self._put(part) for part in self.features.blocks(numbers, SELECTED)]
         if not parts:
-            return self._put(self.cache.select(numbers))
+            return self._put(self.features.take(numbers))
         if len(parts) == 1:
             return parts[0]
         weights = [part.weights for part in parts if part.weights is not None]
@@ -101,9 +106,9 @@ class StoredRows:
     def blocks(self, size: int) -> Iterator[Dataset]:
         """Yield all rows in their order, `size` at a time; at least one block, if an empty one."""
         if not len(self):
-            yield self.select(torch.empty(0, dtype=torch.int64))
+            yield self.take(torch.empty(0, dtype=torch.int64))
         numbers = np.arange(len(self), dtype=np.int32) if self.numbers is None else self.numbers
-        for batch in self.cache.batches(numbers, size):
+        for batch in self.features.blocks(numbers, size):
             yield self._put(batch)
 
     def epochs(
@@ -117,7 +122,7 @@ class StoredRows:
             random: each epoch takes the seed of its order from it.
         """
         numbers = np.sort(self._numbers_of(rows))
-        shuffled = ShuffledBlocks(self.cache, numbers, batch_size, random)
+        shuffled = ShuffledBlocks(self.features, numbers, batch_size, random)
 
         def begin() -> Iterator[Dataset]:
             with contextlib.closing(iter(shuffled)) as batches:
@@ -127,12 +132,12 @@ class StoredRows:
         return begin
 
     def _numbers_of(self, rows: torch.Tensor) -> NDArray[np.integer[Any]]:
-        """Return which rows of the cache some rows are, (B,)."""
+        """Return which of the stored rows some rows are, (B,)."""
         own = rows.cpu().numpy()
         return own if self.numbers is None else self.numbers[own]
 
-    def _put(self, rows: ModelRows) -> Dataset:
-        """Return rows of the cache, with their targets and weights, on the device."""
+    def _put(self, rows: NumberedRows) -> Dataset:
+        """Return stored rows, with their targets and weights, on the device."""
         weights = None
         if self.all_weights is not None:
             weights = torch.from_numpy(self.all_weights[rows.numbers]).to(self.device)

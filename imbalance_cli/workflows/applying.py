@@ -31,8 +31,9 @@ from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.arrays import as_features, is_bare
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import row_batch
-from imbalance_cli.rows.keys import KeyColumns, KeyReader
-from imbalance_cli.rows.labelled import encoder_of
+from imbalance_cli.rows.encoders import encoder_of
+from imbalance_cli.rows.keys import KeyReader
+from imbalance_cli.rows.roles import Roles
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, join_scores
@@ -105,8 +106,6 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
     _check_range(source, predictor, data)
     predictor.check_columns(source.columns, source.name)
     encoder = _make_encoder(data, predictor.labels, source)
-    columns = [*predictor.preprocessing.columns, *encoder.columns]
-    columns += [] if data.sample_weight is None else [data.sample_weight]
     group = data.group if data.group in source.columns else None
     if data.group is not None and group is None:
         problem = (
@@ -114,12 +113,16 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
             "independent of each other"
         )
         warn(Warned("IMB116", problem))
-    columns += [] if group is None else [group]
-    keyed = KeyColumns(group=group, sample_weight=data.sample_weight)
-    reader = KeyReader(keyed, encoder, data.missing_labels)
+    roles = Roles(
+        encoder.columns,
+        predictor.preprocessing.columns,
+        group=group,
+        sample_weight=data.sample_weight,
+    )
+    reader = KeyReader(roles, encoder, data.missing_labels)
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
     of_keys = {c: n for c, n in notations.items() if c in {data.sample_weight, data.group}}
-    batches = source.mixed_batches(list(dict.fromkeys(columns)))
+    batches = source.mixed_batches(roles.columns)
     tables = follow(
         (apply_notations(batch_table(cells, source.name), of_keys) for cells in batches),
         tell,

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.leaks import Duplicates
-    from imbalance_cli.rows.labelled import LabelledTable, Roles
+    from imbalance_cli.rows.loading import LabelledTable
+    from imbalance_cli.rows.roles import Roles
     from imbalance_cli.workflows.scanning import Scan
 
 MOST_LEAKS = 5  # described one by one

@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Prepared
 
 
-ROW_CACHES = ".imbtrain-cache"  # beside the runs, which share them
-
-
 def fit(
     config: Config,
     directory: Path,
@@ -72,9 +69,7 @@ def fit(
     """
     config = resolve_weighting(config, "config")
     run = open_run(directory, config, overwrite=overwrite, resume=resume)
-    prepared = prepare(
-        config, observer, folds=config.training.folds, cache=directory.parent / ROW_CACHES
-    )
+    prepared = prepare(config, observer, folds=config.training.folds, scratch=directory.parent)
     if config.report.peer is not None:
         workflows.refuse_peer(config, prepared)
     source = config.weighting.from_

@@ -32,7 +32,6 @@ from imbalance_cli.network.sampling import (
     sum_weights,
 )
 from imbalance_cli.network.training import Member
-from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.weighting.pos_weight import Strategy, weigh
 from imbalance_cli.workflows.observing import Origin
 from imbalance_cli.workflows.preparing import count_targets
@@ -257,7 +256,7 @@ def _training_numbers(prepared: Prepared, seed: int) -> torch.Tensor:
     learned = prepared.folds[0].train
     if prepared.is_cross_fitted:
         learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
-    if isinstance(prepared.rows, StoredRows) and len(learned) > BINNED_ROWS:
+    if prepared.rows.is_stored and len(learned) > BINNED_ROWS:
         random = np.random.default_rng(seed)
         learned = np.sort(random.choice(learned, BINNED_ROWS, replace=False, shuffle=False))
     rows = prepared.rows.part(torch.from_numpy(learned).to(prepared.device))

@@ -14,7 +14,6 @@ from imbalance_cli.comparison.boosted_trees import TrainedTrees, read_columns, t
 from imbalance_cli.config import BOOSTED_TREES
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import Resampling
-from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.run.scored_rows import KeptLogOdds, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions
 
@@ -34,7 +33,7 @@ def refuse_peer(config: Config, prepared: Prepared) -> None:
     Raises:
         ConfigError: the rows are streamed.
     """
-    if isinstance(prepared.rows, StoredRows):
+    if prepared.rows.is_stored:
         raise ConfigError(
             f"report.peer is {config.report.peer}, which needs all rows in memory, and they are "
             "streamed from disk",

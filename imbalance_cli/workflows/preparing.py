@@ -17,13 +17,14 @@ from imbalance_cli.labels import Counts, LabelCounts, list_names
 from imbalance_cli.labels.targets import SparseTargets
 from imbalance_cli.machine.device import choose_device
 from imbalance_cli.rows.dataset import Dataset
-from imbalance_cli.rows.labelled import LabelledTable, read_labelled
-from imbalance_cli.rows.sparse import SparseRows
+from imbalance_cli.rows.loading import LabelledTable, read_labelled
+from imbalance_cli.rows.sources import find_files
+from imbalance_cli.rows.sparse import SparseDataset
 from imbalance_cli.rows.stored import StoredRows
 from imbalance_cli.splits import Fold, cut_folds
 from imbalance_cli.workflows.data_warnings import list_doubts, list_facts
-from imbalance_cli.workflows.scanning import scan_table
-from imbalance_cli.workflows.storing import is_streamed, store_rows
+from imbalance_cli.workflows.scanning import scan_stream, scan_table
+from imbalance_cli.workflows.storing import WatchedFiles, is_streamed, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,7 +115,7 @@ class Prepared:
 
 
 def prepare(
-    config: Config, observer: Observer, *, folds: int | None, cache: Path | None = None
+    config: Config, observer: Observer, *, folds: int | None, scratch: Path | None = None
 ) -> Prepared:
     """Read the sources, cut the rows, fit the preprocessing and put all rows on the device.
 
@@ -124,18 +125,15 @@ def prepare(
         config: what to read.
         observer: who is told what was noticed.
         folds: how many; None for a plain train and validation part.
-        cache: where rows may be stored; None keeps all in memory.
+        scratch: a folder for rows larger than memory; None keeps all in memory.
 
     Raises:
         ImbtrainError: the device, a source, a cell or a split cannot be used.
     """
     device = choose_device(config.training.device)
-    stored = None
-    if cache is not None and is_streamed(config, observer):
-        stored = store_rows(cache, config, observer)
-        roles, data = stored.roles, stored.data
-    else:
-        roles, data = read_labelled(config, tell=observer.stage)
+    streamed_to = scratch if scratch is not None and is_streamed(config, observer) else None
+    watched = WatchedFiles.of([] if streamed_to is None else find_files(config.data))
+    roles, data = read_labelled(config, with_features=streamed_to is None, tell=observer.stage)
     cut = _cut_folds(config, data, folds)
     remarks: list[str] = []
 
@@ -148,7 +146,10 @@ def prepare(
         learned = np.unique(np.concatenate([np.append(fold.train, fold.valid) for fold in cut]))
     counts = count_targets(data.targets.take(learned), data.labels)
     learnable = _find_learnable(counts, warn)
-    scan = scan_table(roles, data, learned) if stored is None else stored.scan
+    if streamed_to is None:
+        scan = scan_table(roles, data, learned)
+    else:
+        scan = scan_stream(roles, data, learned, observer.stage)
     preprocessing = scan.preprocessing
     for sentence in list_doubts(roles, data, learnable, scan):
         warn(sentence)
@@ -159,11 +160,13 @@ def prepare(
     targets = data.targets.mask(labels=np.asarray(learnable))
     weights = _training_weights(data.weights)
     rows: Rows
-    if stored is not None:
-        rows = StoredRows(stored.cache, targets, device, weights)
-    else:
+    if streamed_to is None:
         features = preprocessing.transform(data.table)
         rows = _put_rows(features, targets, device, weights)
+    else:
+        stored = store_rows(streamed_to, data, preprocessing, observer)
+        watched.refuse_changes()
+        rows = StoredRows(stored, targets, device, weights)
     return Prepared(
         data.labels,
         data,
@@ -185,7 +188,7 @@ def _put_rows(
 ) -> Rows:
     """Put rows on a device, their targets in the form that they have."""
     if isinstance(targets, SparseTargets):
-        return SparseRows.from_rows(features, targets, device, weights)
+        return SparseDataset.of(features, targets, device, weights)
     return Dataset.from_rows(features, targets.dense(), device, weights)
 
 

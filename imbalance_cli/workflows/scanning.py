@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.progress import Tell
-    from imbalance_cli.rows.labelled import LabelledTable, Roles
+    from imbalance_cli.rows.loading import LabelledTable
+    from imbalance_cli.rows.roles import Roles
 
 
 MOST_PROFILED = 10_000  # training rows that others are compared with

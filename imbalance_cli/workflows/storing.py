@@ -1,44 +1,30 @@
-"""Rows that are larger than memory: whether they are, and their way into a cache on disk."""
+"""Rows that are larger than memory: whether they are, and their way into files on disk."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
-
-import imbalance_cli
 from imbalance_cli.codes import Warned
+from imbalance_cli.errors import SourceError
 from imbalance_cli.machine.free_memory import free_memory
-from imbalance_cli.rows.cache import (
-    Contents,
-    ModelRows,
-    cache_key,
-    cached_rows,
-    check_place,
-    look_at_sources,
-)
-from imbalance_cli.rows.labelled import find_files, read_labelled
-from imbalance_cli.workflows.packing import pack, unpack
-from imbalance_cli.workflows.scanning import scan_stream, stream_rows
+from imbalance_cli.rows.sources import find_files
+from imbalance_cli.rows.stored_features import store_features
+from imbalance_cli.workflows.scanning import stream_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from imbalance_cli.config import Config
-    from imbalance_cli.rows.cache import RowCache
-    from imbalance_cli.rows.labelled import LabelledTable, Roles
+    from imbalance_cli.features import Preprocessing
+    from imbalance_cli.rows.loading import LabelledTable
+    from imbalance_cli.rows.stored_features import StoredFeatures
     from imbalance_cli.workflows.observing import Observer
-    from imbalance_cli.workflows.scanning import Scan
 
 COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".parquet", ".pq", ".npz"})
 UNFOLDS_TO = 3  # times its size on disk
 SHARE = 4  # sources past memory / SHARE are streamed: reading and training keep several copies
-KEY_LETTERS = 16  # of the key, that name a cache
 
 
 def is_streamed(config: Config, observer: Observer) -> bool:
@@ -75,78 +61,76 @@ def is_streamed(config: Config, observer: Observer) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stored:
-    """Rows that were streamed into a cache, now or by an earlier fit.
+class WatchedFiles:
+    """Files that are read more than once.
 
     Attributes:
-        roles: what the columns are.
-        data: the rows and their parts, without features.
-        scan: what was fitted on the features, and noticed in them.
-        cache: the features, as the model takes them.
+        states: what the system said of each when it was looked at first.
     """
 
-    roles: Roles
-    data: LabelledTable
-    scan: Scan
-    cache: RowCache
+    states: dict[Path, list[int]]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> WatchedFiles:
+        """Look at files.
+
+        Raises:
+            SourceError: one cannot be read.
+        """
+        return cls({path: _state_of(path) for path in paths})
+
+    def refuse_changes(self) -> None:
+        """Raise where a file is no longer what it was.
+
+        Raises:
+            SourceError: it names the file.
+        """
+        for path, state in self.states.items():
+            if _state_of(path) != state:
+                raise SourceError(
+                    f"{path}: was changed while it was read",
+                    hint="fit again once nothing writes to it any more",
+                )
 
 
-def store_rows(directory: Path, config: Config, observer: Observer) -> Stored:
-    """Return all rows of a config's sources, from a cache that is made where it is not there.
+def _state_of(path: Path) -> list[int]:
+    """Return what tells one content of a file from another.
 
-    The cache is known by all bytes of the sources, by the settings that say what their columns
-    mean and how the rows are cut, and by the code that reads them; what is trained on the rows
-    plays no part.
+    That includes the time of the last change of any kind (ctime), which no program can set: a file
+    that was written to and given its old time and size has another.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    return [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def store_rows(
+    folder: Path, data: LabelledTable, preprocessing: Preprocessing, observer: Observer
+) -> StoredFeatures:
+    """Return the features of all rows, streamed from their sources into files on disk.
 
     Args:
-        directory: of caches.
-        config: names the sources.
-        observer: is told what happens to the disk.
+        folder: on the disk to write to.
+        data: the rows, without features.
+        preprocessing: fitted on them.
+        observer: is told how far it is, and what happens to the disk.
 
     Raises:
-        ImbtrainError: a source, a column or a cell cannot be used, the rows cannot be cut, or the
-            cache cannot be written.
+        ImbtrainError: a cell cannot be used, a source has other rows than before, or the files
+            cannot be written.
     """
-    check_place(directory)
-    sources = look_at_sources(find_files(config.data), directory)
-    key = cache_key(sources.identities(), **_settings(config))
-
-    def make() -> Contents:
-        roles, data = read_labelled(config, with_features=False, tell=observer.stage)
-        scan = scan_stream(roles, data, data.split.train, observer.stage)
-
-        def batches() -> Iterator[ModelRows]:
-            columns = scan.preprocessing.columns
-            for _, table in stream_rows(data, columns, observer.stage, "storing rows"):
-                features = scan.preprocessing.transform(table)
-                yield ModelRows(features.numeric, features.codes)
-            sources.refuse_changes()
-
-        return Contents(*pack(roles, data, scan), batches())
-
-    cache = cached_rows(directory / key[:KEY_LETTERS], key, make, observer.noted)
-    return Stored(*unpack(cache.document, cache.arrays), cache)
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """Return all that rows depend on beside their sources, as plain data."""
-    data = config.data
-    return {
-        "data": data.model_dump(mode="json", exclude={"in_memory"}),
-        "given": sorted(data.model_fields_set - {"in_memory"}),
-        "split": config.split.model_dump(mode="json"),
-        "minimum_positives": config.thresholds.minimum_positives,
-        "code": _code_digest(),
-        "versions": {"polars": pl.__version__, "numpy": np.__version__},
-    }
-
-
-@functools.cache
-def _code_digest() -> str:
-    """Return a checksum of this package: its version says nothing of a working copy."""
-    folder = Path(imbalance_cli.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    tables = stream_rows(data, preprocessing.columns, observer.stage, "storing rows")
+    batches = (preprocessing.transform(table) for _, table in tables)
+    features = store_features(
+        folder,
+        batches,
+        continuous=preprocessing.continuous,
+        cardinalities=preprocessing.cardinalities,
+    )
+    observer.noted(
+        f"{len(features):,} rows ready for the model take {features.size / 1e6:,.1f} MB in "
+        f"temporary files in {folder}, until the fit ends"
+    )
+    return features

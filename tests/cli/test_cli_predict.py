@@ -138,10 +138,11 @@ def test_output_through_a_link(single_run: FittedRun, rows: Path, tmp_path: Path
 
 @pytest.mark.parametrize("row_format", ["json", "ndjson"])
 def test_rows_as_json(single_run: FittedRun, rows: Path, tmp_path: Path, row_format: str) -> None:
-    read = {"json": pl.read_json, "ndjson": pl.read_ndjson}[row_format]
     wanted = pl.read_csv(succeed("predict", single_run.path, rows, "--keep", "id").out)
     shown = succeed("predict", single_run.path, rows, "--keep", "id", "--format", row_format).out
-    assert_frame_equal(read(io.BytesIO(shown)), wanted, check_dtypes=False)
+    read = io.BytesIO(shown)
+    found = pl.read_json(read) if row_format == "json" else pl.read_ndjson(read)
+    assert_frame_equal(found, wanted, check_dtypes=False)
     output = tmp_path / f"out.{row_format}"
     succeed("predict", single_run.path, rows, "--keep", "id", "-o", output)
     assert output.read_bytes() == shown

@@ -234,7 +234,7 @@ SHAPES = {
 def test_members_compute_what_each_computes_alone(shape: Shape) -> None:
     """Of rows that they share, (B, F), and of rows of their own, (M, B, F)."""
     model = make_model(shape, (0, 1, 2)).eval()
-    parts = [make_rows(rows, shape).select(torch.arange(7)) for rows in (7, 8, 9)]
+    parts = [make_rows(rows, shape).take(torch.arange(7)) for rows in (7, 8, 9)]
     shared = model(parts[0].numeric, parts[0].codes)
     own = model(torch.stack([p.numeric for p in parts]), torch.stack([p.codes for p in parts]))
     assert shared.shape == own.shape == (3 * shape.heads, 7, shape.labels)
@@ -441,9 +441,9 @@ def test_score_of_a_row_is_its_own(rows: int, precision: str, shape: Shape) -> N
     assert scores.shape == (3 * shape.heads, rows, 3)
     assert scores.dtype == torch.float32
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(score_rows(model, data.select(order), precision), scores[:, order])
+    assert torch.equal(score_rows(model, data.take(order), precision), scores[:, order])
     for row in {0, rows // 2, rows - 1}:
-        alone = score_rows(model, data.select(torch.tensor([row])), precision)
+        alone = score_rows(model, data.take(torch.tensor([row])), precision)
         assert torch.equal(alone[:, 0], scores[:, row])
     for seed, own in zip(seeds, torch.split(scores, shape.heads), strict=True):
         assert torch.equal(score_rows(make_model(shape, [seed]), data, precision), own)
@@ -463,7 +463,7 @@ def test_score_of_a_row_is_its_own_for_any_number_of_inputs(
         model, data = make_model(shape), make_rows(60, shape)
         scores = score_rows(model, data, "float32")
         order = torch.arange(60).flip(0)
-        assert torch.equal(score_rows(model, data.select(order), "float32"), scores[:, order])
+        assert torch.equal(score_rows(model, data.take(order), "float32"), scores[:, order])
 
 
 def test_no_rows() -> None:

@@ -82,7 +82,7 @@ def make_rows(rows: int, seed: int = 0) -> Dataset:
 
 ROWS = make_rows(800)
 LEARNED, HELD_OUT = torch.arange(500), torch.arange(500, 800)
-TRAIN, VALID = ROWS.select(LEARNED), ROWS.select(HELD_OUT)
+TRAIN, VALID = ROWS.take(LEARNED), ROWS.take(HELD_OUT)
 
 
 def make_member(
@@ -700,7 +700,7 @@ def epoch_batches(
     rows = Dataset(numeric, torch.zeros(800, 1, dtype=torch.int64), torch.zeros(800, 2))
     settings = dataclasses.replace(FAST, batch_size=batch_size)
     model = build_model(SHAPE, [member.seed for member in members])
-    valid = [rows.select(member.valid) for member in members]
+    valid = [rows.take(member.valid) for member in members]
     group = _Group(model, rows, members, valid, settings)
     return [list(group._batches()) for _ in range(epochs)]
 
@@ -755,7 +755,7 @@ def test_filled_up_rows_add_nothing_to_loss_or_gradient() -> None:
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     for index, loss in enumerate((LOSS, focal(), asymmetric())):
         alone = build_model(SMOOTH, [index])
-        rows = ROWS.select(numbers[index])
+        rows = ROWS.take(numbers[index])
         logits = alone(rows.numeric, rows.codes)[0]
         total = compute_loss(logits, rows.targets, loss, reduction="sum")
         torch.testing.assert_close(cells[index].sum(), total)
@@ -883,7 +883,7 @@ def test_a_step_on_whole_weights_is_one_on_repeated_rows(
 ) -> None:
     weights = whole_weights()
     weighted = dataclasses.replace(ROWS, weights=scale * weights)
-    repeated = ROWS.select(torch.arange(800).repeat_interleave(weights.long()))
+    repeated = ROWS.take(torch.arange(800).repeat_interleave(weights.long()))
     (ours, model), (wanted, other) = (step(rows, loss, shape) for rows in (weighted, repeated))
     assert ours == pytest.approx(wanted, rel=1e-5)
     assert_alike(model, other)

@@ -28,7 +28,7 @@ from imbalance_cli.readers.arrays import ArraySource
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import tally_batches
 from imbalance_cli.readers.svmlight import SvmlightSource
-from imbalance_cli.rows.labelled import assign_roles
+from imbalance_cli.rows.roles import assign_roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

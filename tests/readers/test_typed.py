@@ -16,7 +16,7 @@ from imbalance_cli.errors import LabelError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import open_source, partitions, read_table, typed
 from imbalance_cli.readers.typed import ArrowSource, ParquetSource
-from imbalance_cli.rows.labelled import find_files
+from imbalance_cli.rows.sources import find_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,9 +28,9 @@ def test_batches_follow_the_order() -> None:
     assert torch.equal(torch.cat([batch.codes for batch in batches]), rows.codes[order])
 
 
-def test_select_without_codes() -> None:
+def test_take_without_codes() -> None:
     rows = make_rows(5, codes=0)
-    chosen = rows.select(torch.tensor([4, 4, 0]))
+    chosen = rows.take(torch.tensor([4, 4, 0]))
     assert chosen.codes.shape == (3, 0)
     assert chosen.numeric[:, 0].tolist() == [12, 12, 0]
     assert rows.codes.dtype == torch.int64
@@ -42,7 +42,7 @@ def test_weights_go_with_their_rows() -> None:
     weights = np.array([0.5, 2, 0, 1], np.float32)
     targets = np.zeros((4, 1), np.float32)
     rows = Dataset.from_rows(features, targets, torch.device("cpu"), weights)
-    chosen = rows.select(torch.tensor([3, 1, 1])).weights
+    chosen = rows.take(torch.tensor([3, 1, 1])).weights
     assert chosen is not None
     assert chosen.tolist() == [1, 2, 2]
     assert chosen.dtype == torch.float32
@@ -50,4 +50,4 @@ def test_weights_go_with_their_rows() -> None:
     assert first is not None
     assert last is not None
     assert torch.cat([first, last]).tolist() == weights.tolist()
-    assert make_rows(3).select(torch.tensor([0])).weights is None
+    assert make_rows(3).take(torch.tensor([0])).weights is None

@@ -14,12 +14,13 @@ from imbalance_cli.errors import ImbtrainError, LabelError, SplitError
 from imbalance_cli.labels.encoding import LabelEncoder
 from imbalance_cli.readers import Table
 from imbalance_cli.rows import keys as row_keys
-from imbalance_cli.rows.keys import KeyColumns, KeyReader, RowKeys, number_groups
+from imbalance_cli.rows.keys import KeyReader, RowKeys, number_groups
+from imbalance_cli.rows.roles import Roles
 
 if TYPE_CHECKING:
     from imbalance_cli.labels.encoding import MissingPolicy
 
-COLUMNS = KeyColumns("group", "time", "part", "weight")
+ROLES = Roles(["y"], [], "group", "time", "part", "weight")
 
 
 def make_frame(rows: int) -> pl.DataFrame:
@@ -36,9 +37,9 @@ def make_frame(rows: int) -> pl.DataFrame:
 
 
 def read(
-    frame: pl.DataFrame, size: int, columns: KeyColumns = COLUMNS, missing: MissingPolicy = "mask"
+    frame: pl.DataFrame, size: int, roles: Roles = ROLES, missing: MissingPolicy = "mask"
 ) -> RowKeys:
-    reader = KeyReader(columns, LabelEncoder("binary", ["y"], ["y"]), missing)
+    reader = KeyReader(roles, LabelEncoder("binary", ["y"], ["y"]), missing)
     for first in range(0, frame.height, size):
         reader.add(Table("t", frame[first : first + size], lambda row: f"t: row {row + 1}"))
     return reader.finish("t")
@@ -65,7 +66,7 @@ def test_what_a_row_keeps_is_small() -> None:
 
 
 def test_columns_that_are_not_there_keep_nothing() -> None:
-    keys = read(make_frame(60), 7, KeyColumns())
+    keys = read(make_frame(60), 7, Roles(["y"], []))
     assert (keys.groups, keys.times, keys.parts, keys.weights) == (None, None, None, None)
     assert keys.kept.all()
 

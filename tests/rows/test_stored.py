@@ -10,19 +10,17 @@ import pytest
 import torch
 from small_runs import PLAIN, TABULAR
 
+from imbalance_cli.features import FeatureRows
 from imbalance_cli.labels.targets import ALL, DenseTargets
 from imbalance_cli.losses.family import bce
 from imbalance_cli.network.model import SCORING_ROWS, Shape, build_model, score_rows
 from imbalance_cli.network.training import Member, Training
 from imbalance_cli.rows import stored as stored_rows
-from imbalance_cli.rows.cache import Contents, ModelRows, RowCache, cached_rows
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.rows.stored import StoredRows
+from imbalance_cli.rows.stored_features import StoredFeatures, store_features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from imbalance_cli.network.recipes import Recipe
 
 ROWS = 5000  # and so scored in blocks
@@ -44,17 +42,16 @@ def rows() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def cache(rows: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RowCache]:
-    folder: Path = tmp_path_factory.mktemp("cache")
-    features = ModelRows(rows.numeric.numpy(), rows.codes.numpy())
-    with cached_rows(folder / "rows", "key", lambda: Contents({}, {}, [features])) as opened:
-        yield opened
+def features(rows: Dataset, tmp_path_factory: pytest.TempPathFactory) -> StoredFeatures:
+    held = FeatureRows(rows.numeric.numpy(), rows.codes.numpy())
+    folder = tmp_path_factory.mktemp("stored")
+    return store_features(folder, [held], continuous=3, cardinalities=[5])
 
 
-def on_disk(rows: Dataset, cache: RowCache) -> StoredRows:
+def on_disk(rows: Dataset, features: StoredFeatures) -> StoredRows:
     assert rows.weights is not None
     targets = DenseTargets.of(rows.targets.numpy())
-    return StoredRows(cache, targets, CPU, rows.weights.numpy())
+    return StoredRows(features, targets, CPU, rows.weights.numpy())
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:
@@ -68,20 +65,22 @@ def assert_same(one: Dataset, other: Dataset) -> None:
 
 @pytest.mark.parametrize("at_a_time", [2, 3, 100])
 def test_selected_rows_are_those_in_memory(
-    rows: Dataset, cache: RowCache, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+    rows: Dataset, features: StoredFeatures, monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
     monkeypatch.setattr(stored_rows, "SELECTED", at_a_time)
     numbers = torch.tensor([7, 3, ROWS - 1, 3])
-    assert_same(on_disk(rows, cache).select(numbers), rows.select(numbers))
-    assert on_disk(rows, cache).width == rows.width == 3
-    assert on_disk(rows, cache).labels == rows.labels == 2
-    assert len(on_disk(rows, cache)) == len(rows) == ROWS
+    assert_same(on_disk(rows, features).take(numbers), rows.take(numbers))
+    assert on_disk(rows, features).width == rows.width == 3
+    assert on_disk(rows, features).labels == rows.labels == 2
+    assert len(on_disk(rows, features)) == len(rows) == ROWS
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
-def test_blocks_of_a_part_are_those_in_memory(rows: Dataset, cache: RowCache, count: int) -> None:
+def test_blocks_of_a_part_are_those_in_memory(
+    rows: Dataset, features: StoredFeatures, count: int
+) -> None:
     numbers = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))[:count]
-    stored, held = on_disk(rows, cache).part(numbers), rows.part(numbers)
+    stored, held = on_disk(rows, features).part(numbers), rows.part(numbers)
     assert torch.equal(stored.columns(ALL).nan_to_num(-1), held.columns(ALL).nan_to_num(-1))
     assert torch.equal(stored.is_known(), held.is_known())
     assert stored.weights is not None
@@ -93,28 +92,30 @@ def test_blocks_of_a_part_are_those_in_memory(rows: Dataset, cache: RowCache, co
         assert_same(one, other)
 
 
-def test_a_part_of_a_part(rows: Dataset, cache: RowCache) -> None:
+def test_a_part_of_a_part(rows: Dataset, features: StoredFeatures) -> None:
     first, second = torch.arange(50, 90), torch.tensor([3, 1])
-    part = on_disk(rows, cache).part(first).part(second)
+    part = on_disk(rows, features).part(first).part(second)
     assert part.numbers is not None
     assert part.numbers.tolist() == [53, 51]
-    assert_same(next(part.blocks(5)), rows.select(torch.tensor([53, 51])))
+    assert_same(next(part.blocks(5)), rows.take(torch.tensor([53, 51])))
 
 
 @pytest.mark.parametrize("shape", [SHAPE, HEADED], ids=["plain", "heads"])
 def test_scores_are_those_in_memory_to_the_bit(
-    rows: Dataset, cache: RowCache, shape: Shape
+    rows: Dataset, features: StoredFeatures, shape: Shape
 ) -> None:
     assert ROWS > SCORING_ROWS
     model = build_model(shape, [0, 1])
-    stored = score_rows(model, on_disk(rows, cache), "float32")
+    stored = score_rows(model, on_disk(rows, features), "float32")
     assert stored.shape == (2 * shape.heads, ROWS, 2)
     assert torch.equal(stored, score_rows(model, rows, "float32"))
 
 
-def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache: RowCache) -> None:
+def test_an_epoch_takes_each_row_once_and_no_two_are_alike(
+    rows: Dataset, features: StoredFeatures
+) -> None:
     chosen = torch.arange(1, ROWS, 3)
-    begin = on_disk(rows, cache).epochs(chosen, 64, np.random.default_rng(1))
+    begin = on_disk(rows, features).epochs(chosen, 64, np.random.default_rng(1))
     orders = []
     for _ in range(2):
         batches = list(begin())
@@ -123,7 +124,7 @@ def test_an_epoch_takes_each_row_once_and_no_two_are_alike(rows: Dataset, cache:
         orders.append(torch.cat([batch.numeric[:, 2] for batch in batches]).long())
         assert torch.equal(orders[-1].sort().values, chosen)
     assert not torch.equal(*orders)
-    again = on_disk(rows, cache).epochs(chosen, 64, np.random.default_rng(1))
+    again = on_disk(rows, features).epochs(chosen, 64, np.random.default_rng(1))
     assert torch.equal(torch.cat([batch.numeric[:, 2] for batch in again()]).long(), orders[0])
 
 
@@ -135,13 +136,13 @@ KINDS = pytest.mark.parametrize(
 @KINDS
 @pytest.mark.parametrize("together", [False, True])
 def test_members_learn_from_stored_rows(
-    rows: Dataset, cache: RowCache, shape: Shape, recipe: Recipe, *, together: bool
+    rows: Dataset, features: StoredFeatures, shape: Shape, recipe: Recipe, *, together: bool
 ) -> None:
     model = build_model(shape, [0, 1])
     learned, valid = torch.arange(0, 4000), torch.arange(4000, ROWS)
     members = [Member(learned, valid, bce(), seed) for seed in (0, 1)]
     recipe = dataclasses.replace(recipe, epochs=2, learning_rate=0.01)
-    stored = on_disk(rows, cache)
+    stored = on_disk(rows, features)
     results = list(Training(model, stored, members, recipe, together=together))
     assert len(results) == 2
     assert results[-1].loss < results[0].loss
@@ -149,7 +150,7 @@ def test_members_learn_from_stored_rows(
 
 @KINDS
 def test_one_batch_of_all_rows_is_learned_as_in_memory(
-    rows: Dataset, cache: RowCache, shape: Shape, recipe: Recipe
+    rows: Dataset, features: StoredFeatures, shape: Shape, recipe: Recipe
 ) -> None:
     """With missing targets and weights; only the order in which rows are summed differs."""
     shape = dataclasses.replace(shape, activation="gelu")
@@ -158,7 +159,7 @@ def test_one_batch_of_all_rows_is_learned_as_in_memory(
     )
     member = Member(torch.arange(64), torch.arange(64, ROWS), bce(), 0)
     models, results = [], []
-    for kept in (rows, on_disk(rows, cache)):
+    for kept in (rows, on_disk(rows, features)):
         models.append(build_model(shape, [0]))
         results.append(list(Training(models[-1], kept, [member], recipe)))
     for ours, theirs in zip(*results, strict=True):

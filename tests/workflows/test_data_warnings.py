@@ -8,7 +8,8 @@ import polars as pl
 from imbalance_cli.labels.sample_weights import describe_heaviest
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.readers import Table
-from imbalance_cli.rows.labelled import LabelledTable, Roles
+from imbalance_cli.rows.loading import LabelledTable
+from imbalance_cli.rows.roles import Roles
 from imbalance_cli.splits import Split
 from imbalance_cli.workflows.data_warnings import list_doubts
 from imbalance_cli.workflows.scanning import scan_table

@@ -301,7 +301,7 @@ def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding
     assert (shape.hidden, shape.activation) == (chosen.hidden, chosen.activation)
     assert float(built.dropout) == pytest.approx(chosen.dropout)
     if built.bins is not None:
-        numbers = prepared.rows.select(torch.from_numpy(prepared.folds[0].train)).numeric
+        numbers = prepared.rows.take(torch.from_numpy(prepared.folds[0].train)).numeric
         assert torch.equal(built.bins.edges[:, 0], numbers[:, : shape.continuous].amin(dim=0))
 
 
@@ -315,7 +315,7 @@ def test_half_of_several_networks_have_bins_of_every_number(tmp_path: Path) -> N
     assert (some.members, every.members, built.members) == (2, 2, 4)
     continuous = built.shape.continuous
     assert (some.shape.binned, every.shape.binned) == ([], list(range(continuous)))
-    rows = prepared.rows.select(torch.arange(20))
+    rows = prepared.rows.take(torch.arange(20))
     together = score_rows(built, rows, "float32")
     heads = recipe.heads
     for number, network in enumerate(built.alone()):
@@ -419,7 +419,7 @@ def test_label_that_cannot_be_learned_scores_its_start(tmp_path: Path, sharing: 
     assert (model.output.weight[:, 2] == 0).all()
     assert (model.output.weight[:, :2] != 0).any()
     assert len(model.output.weight) == 2
-    rows = prepared.rows.select(torch.arange(300))
+    rows = prepared.rows.take(torch.arange(300))
     logits = model.eval()(rows.numeric, rows.codes)
     assert (logits[:, :, 2] == model.output.bias[0, 2]).all()
 

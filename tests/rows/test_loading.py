@@ -13,18 +13,16 @@ from small_runs import LABELS, load_sections, make_columns, make_config, write_c
 from imbalance_cli.config import Config
 from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceError, SplitError
 from imbalance_cli.labels import match_columns
-from imbalance_cli.rows.labelled import (
-    LabelledTable,
-    Roles,
-    positive_text,
-    read_labelled,
-)
+from imbalance_cli.rows.encoders import positive_text
+from imbalance_cli.rows.loading import LabelledTable, read_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from small_runs import Columns
+
+    from imbalance_cli.rows.roles import Roles
 
 
 def read(train: object, **sections: Mapping[str, object]) -> tuple[Roles, LabelledTable]:

@@ -1,4 +1,4 @@
-"""Batches of cached rows in an order that is random enough to learn from and kind to the disk.
+"""Batches of stored rows in an order that is random enough to learn from and kind to the disk.
 
 Blocks of successive rows come in random order; the rows of some blocks at a time are shuffled
 together in a buffer, and cut into batches. The next buffer is read while this one is learned from.
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.rows.cache.layout import ModelRows
+from imbalance_cli.rows.stored_features import NumberedRows
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.rows.cache.reading import RowCache
+    from imbalance_cli.rows.stored_features import StoredFeatures
 
 BLOCK = 1024
 MIXED = 64
@@ -38,7 +38,7 @@ class ShuffledBlocks:
     hold other rows every time.
 
     Args:
-        cache: of the rows.
+        features: of all stored rows.
         rows: ascending row numbers, (N,); int32 ones take half the memory.
         batch_size: the most rows of a batch; batches differ in size by at most one row.
         generator: draws the order.
@@ -48,7 +48,7 @@ class ShuffledBlocks:
 
     def __init__(
         self,
-        cache: RowCache,
+        features: StoredFeatures,
         rows: NDArray[np.integer[Any]],
         batch_size: int,
         generator: np.random.Generator,
@@ -56,7 +56,7 @@ class ShuffledBlocks:
         block: int = BLOCK,
         mixed: int = MIXED,
     ) -> None:
-        self._cache, self._rows, self._generator = cache, rows, generator
+        self._features, self._rows, self._generator = features, rows, generator
         self._block, self._mixed = block, mixed
         self._steps = math.ceil(len(rows) / batch_size)
 
@@ -64,12 +64,12 @@ class ShuffledBlocks:
         """Return the number of batches."""
         return self._steps
 
-    def __iter__(self) -> Generator[ModelRows, None, None]:
+    def __iter__(self) -> Generator[NumberedRows, None, None]:
         """Yield batches of B rows; closing the iterator ends its thread."""
         random = np.random.default_rng(int(self._generator.integers(2**63)))
         return _cut(_prefetch(self._buffers(random)), len(self._rows), self._steps)
 
-    def _buffers(self, random: np.random.Generator) -> Generator[ModelRows, None, None]:
+    def _buffers(self, random: np.random.Generator) -> Generator[NumberedRows, None, None]:
         """Yield the rows of some blocks at a time, shuffled."""
         offset = int(random.integers(self._block))
         cuts = np.arange(self._block - offset, len(self._rows), self._block)
@@ -77,15 +77,17 @@ class ShuffledBlocks:
         order = random.permutation(len(blocks))
         for first in range(0, len(order), self._mixed):
             rows = np.concatenate([blocks[i] for i in order[first : first + self._mixed]])
-            buffer = self._cache.select(rows)
-            self._cache.release()
+            buffer = self._features.take(rows)
+            self._features.release()
             yield buffer[random.permutation(len(rows))]
 
 
-def _cut(buffers: Generator[ModelRows, None, None], rows: int, steps: int) -> Generator[ModelRows]:
+def _cut(
+    buffers: Generator[NumberedRows, None, None], rows: int, steps: int
+) -> Generator[NumberedRows]:
     """Yield the rows of buffers in `steps` batches, the first of which may be a row larger."""
     with contextlib.closing(buffers):
-        parts: list[ModelRows] = []
+        parts: list[NumberedRows] = []
         held = 0
         for step in range(steps):
             size = rows // steps + (step < rows % steps)
@@ -97,7 +99,7 @@ def _cut(buffers: Generator[ModelRows, None, None], rows: int, steps: int) -> Ge
             yield batch
 
 
-def _split(parts: list[ModelRows], size: int) -> tuple[ModelRows, list[ModelRows]]:
+def _split(parts: list[NumberedRows], size: int) -> tuple[NumberedRows, list[NumberedRows]]:
     """Return the first so many rows of parts, all but the last of which are used up, and the rest.
 
     The last part is cut as a view, so that a buffer is copied once at most.
@@ -108,22 +110,22 @@ def _split(parts: list[ModelRows], size: int) -> tuple[ModelRows, list[ModelRows
     return batch, [last[needed:]] if needed < len(last) else []
 
 
-def _stack(parts: list[ModelRows]) -> ModelRows:
+def _stack(parts: list[NumberedRows]) -> NumberedRows:
     if len(parts) == 1:
         return parts[0]
-    return ModelRows(
+    return NumberedRows(
         np.concatenate([part.numeric for part in parts]),
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.numbers for part in parts]),
     )
 
 
-def _prefetch(items: Generator[ModelRows, None, None]) -> Generator[ModelRows]:
+def _prefetch(items: Generator[NumberedRows, None, None]) -> Generator[NumberedRows]:
     """Yield what an iterator does, while a thread fetches the next; its errors are raised here."""
-    waiting: queue.Queue[ModelRows | BaseException | None] = queue.Queue(maxsize=1)
+    waiting: queue.Queue[NumberedRows | BaseException | None] = queue.Queue(maxsize=1)
     is_over = threading.Event()
 
-    def offer(item: ModelRows | BaseException | None) -> None:
+    def offer(item: NumberedRows | BaseException | None) -> None:
         while not is_over.is_set():
             with contextlib.suppress(queue.Full):
                 waiting.put(item, timeout=WAIT)

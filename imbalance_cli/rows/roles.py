@@ -1,0 +1,92 @@
+"""What each column of a source is: a label, a feature, or what else is known of its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import ConfigError, LabelError
+from imbalance_cli.labels import match_columns, no_label_found, require_column, select_labels
+from imbalance_cli.readers.arrays import is_bare
+from imbalance_cli.readers.joined import is_targets_file
+from imbalance_cli.yaml_text import quote
+
+if TYPE_CHECKING:
+    from imbalance_cli.config import DataSection
+    from imbalance_cli.readers.source import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """What the columns of a source are.
+
+    Attributes:
+        label_columns: what the labels are read from.
+        features: what they are learned from.
+        group: whose rows stay together.
+        time: what orders the rows.
+        part: what names the part of each row.
+        sample_weight: what weighs the rows.
+    """
+
+    label_columns: list[str]
+    features: list[str]
+    group: str | None = None
+    time: str | None = None
+    part: str | None = None
+    sample_weight: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are read."""
+        return list(dict.fromkeys([*self.features, *self.keys]))
+
+    @property
+    def keys(self) -> list[str]:
+        """All columns that are read and are no features."""
+        singles = (self.group, self.time, self.part, self.sample_weight)
+        others = [column for column in singles if column is not None]
+        return list(dict.fromkeys([*self.label_columns, *others]))
+
+    @property
+    def written(self) -> list[str]:
+        """The columns that hold numbers, dates or categories, in one notation or another."""
+        others = [column for column in (self.time, self.sample_weight) if column is not None]
+        return list(dict.fromkeys([*self.features, *others]))
+
+
+def assign_roles(data: DataSection, source: Source) -> Roles:
+    """Say what each column of a source is.
+
+    Raises:
+        ConfigError: a column named in the config is not there, or has two roles.
+        LabelError: no label is found.
+    """
+    files = [name for name in data.labels if is_targets_file(name, source)]
+    patterns = [name for name in data.labels if name not in files]
+    if is_bare(source) and not patterns:
+        raise LabelError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="data.labels: [targets.npy], the file that holds the labels; or its columns that "
+            f"are labels, such as data.labels: [{quote(source.columns[0])}]",
+        )
+    labels = select_labels(source.columns, patterns, source.name, source)
+    if labels is None:
+        raise no_label_found(source)
+    keys = ("group", "time", "part", "sample_weight")
+    singles = {key: getattr(data, key) for key in keys}
+    for key, column in singles.items():
+        if column is not None:
+            require_column(column, source, f"data.{key}")
+        if column in labels:
+            raise ConfigError(f"data.{key}: {column!r} is a label")
+    where = f"data.exclude: {source.name}"
+    excluded = match_columns(data.exclude, source.columns, where, keys=source.keys)
+    both = [label for label in labels if label in excluded]
+    if both:
+        raise ConfigError(f"data.exclude: {both[0]!r} is a label")
+    # what a format itself calls a label or a group is never a feature, asked for or not
+    own = {*source.own_labels, *source.own_groups}
+    taken = {*labels, *excluded, *singles.values(), *own}
+    features = [column for column in source.columns if column not in taken]
+    return Roles(labels, features, **singles)

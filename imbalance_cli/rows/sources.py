@@ -1,0 +1,114 @@
+"""The sources that a config names for each part, opened and held against each other."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import ConfigError, SourceError, SplitError, nearest
+from imbalance_cli.readers import open_source
+from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
+from imbalance_cli.readers.partitions import find_parts
+from imbalance_cli.readers.streams import STDIN
+from imbalance_cli.splits import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.config import DataSection
+    from imbalance_cli.readers.source import Source
+
+
+def open_parts(data: DataSection) -> dict[str, list[Source]]:
+    """Open the sources of each part that has any."""
+    names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
+    return {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
+
+
+def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Source]:
+    """Open the sources of a part; where the labels are a file, its columns stand beside them.
+
+    Raises:
+        SourceError: no file matches, or one cannot be opened.
+        ConfigError: a file of labels goes with several sources, or with a part given apart.
+    """
+    sources = [
+        FrameSource(data.frames[path], path)
+        if path in data.frames
+        else open_source(path, data.input_format, data.dialect)
+        for path in _match_paths(names, part)
+    ]
+    return [_join_targets(source, part, data, len(sources)) for source in sources]
+
+
+def _match_paths(names: Sequence[str], part: str) -> list[str]:
+    """Return the paths that names and globs stand for, each once."""
+    paths: dict[str, None] = {}  # two globs may match one file
+    for name in names:
+        is_glob = any(mark in name for mark in "*?[") and not Path(name).exists()
+        matches = sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  Path.glob takes no absolute pattern
+        if not matches:
+            raise SourceError(f"data.{part}: no file matches {name!r}")
+        paths |= dict.fromkeys(matches)
+    return list(paths)
+
+
+def _join_targets(source: Source, part: str, data: DataSection, sources: int) -> Source:
+    files = [name for name in data.labels if is_targets_file(name, source)]
+    if not files:
+        return source
+    if len(data.labels) > 1 or sources > 1 or part != "train":
+        raise ConfigError(
+            f"data.labels: {files[0]}: a file of labels goes with one source of data.train alone",
+            hint="one file that holds features and labels, by key, for each part",
+        )
+    return JoinedSource(source, open_source(files[0]))
+
+
+def find_files(data: DataSection) -> list[Path]:
+    """Return every file that the sources of a config are read from; stdin and frames are none.
+
+    Raises:
+        SourceError: no file matches, or a directory is no table.
+    """
+    parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
+    names = [path for part, given in parts.items() for path in _match_paths(given, part)]
+    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
+    found += [Path(name) for name in data.labels if is_file(name)]
+    return [
+        file
+        for path in found
+        for file in (find_parts(str(path)).parts if path.is_dir() else [path])
+        if file.is_file()
+    ]
+
+
+def refuse_shared_files(sources: dict[str, list[Source]]) -> None:
+    """Raise where a file is given for two parts, since its rows would be in both."""
+    parts: dict[str, str] = {}
+    for part, opened in sources.items():
+        for source in opened:
+            path = str(Path(source.name).resolve())
+            if parts.setdefault(path, part) != part:
+                raise SplitError(
+                    f"data.{part}: {source.name} is in data.{parts[path]} as well",
+                    hint="leave one of them out, and the part is cut from train",
+                )
+
+
+def check_columns(sources: Sequence[Source], columns: Sequence[str]) -> None:
+    """Raise where a source lacks a column that the first one has."""
+    first, *others = sources
+    for source in others:
+        source.include(columns)
+        known = frozenset(source.columns)
+        missing = [column for column in columns if column not in known]
+        if missing:
+            shown = ", ".join(map(repr, missing))
+            raise SourceError(
+                f"{source.name}: without the column{'s' if len(missing) > 1 else ''} {shown}, "
+                f"which {first.name} has",
+                hint=nearest(missing[0], source.columns),
+            )
