@@ -22,6 +22,8 @@ MOST_POINTS = 200  # of a curve; more cannot be told apart at the size it is dra
 BINS = 10  # of a reliability diagram
 BARS = 30  # of a histogram
 LEAST_MASS, ROUNDING = 1e-300, 1e-9  # so that nothing is divided by 0, or falls short of a cut
+TRIMMED = 0.005  # of a class, at either end, that a histogram has in its outermost bars
+NARROWEST = 1e-3  # log-odds, of a histogram's range
 FARTHEST = math.log(1e-6 / (1 - 1e-6))  # log-odds that a histogram reaches, on either side
 
 
@@ -346,9 +348,11 @@ def _histogram(p: Values, y: Values, w: Values) -> Histogram | None:
     if not len(p):
         return None
     odds = np.clip(to_log_odds(p), FARTHEST, -FARTHEST)
-    low, high = float(odds.min()), float(odds.max())
-    if high - low < 1.0:  # all but one value: bars around it
+    ends = [_trim(odds[side], w[side]) for side in (y == 1, y == 0) if side.any()]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if high - low < NARROWEST:  # all but one value: bars around it
         low, high = (low + high) / 2 - 0.5, (low + high) / 2 + 0.5
+    odds = np.clip(odds, low, high)
     edges = np.linspace(low, high, BARS + 1)
     sides = []
     for is_side in (y == 1, y == 0):
@@ -356,6 +360,14 @@ def _histogram(p: Values, y: Values, w: Values) -> Histogram | None:
         total = counts.sum()
         sides.append(_numbers(counts / total) if total else ())
     return Histogram(_numbers(edges), *sides)
+
+
+def _trim(values: Values, w: Values) -> tuple[float, float]:
+    """Return between which values all of the weight lies but TRIMMED at either end."""
+    order = np.argsort(values)
+    reached = np.cumsum(w[order])
+    low, high = np.searchsorted(reached, reached[-1] * np.array([TRIMMED, 1 - TRIMMED]))
+    return float(values[order[low]]), float(values[order[high]])
 
 
 def to_log_odds(probabilities: Values) -> Values:

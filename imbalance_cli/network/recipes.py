@@ -160,11 +160,18 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         beta2=0.95,
         weight_decay=0.02,
         schedule="coslog4",
-        monitor="calibrated_log_loss" if labels <= MOST_CALIBRATED else "log_loss",
+        monitor=automatic_monitor("tabular", labels),
         patience="cycle",
         precision="auto",
         is_scaled=True,
     )
+
+
+def automatic_monitor(recipe: str, labels: int) -> str:
+    """Return what `auto` means for training.monitor with a recipe and so many labels."""
+    if recipe == "plain":
+        return "average_precision"
+    return "calibrated_log_loss" if labels <= MOST_CALIBRATED else "log_loss"
 
 
 def _plain(batch_size: int, numbers: int) -> Recipe:
@@ -186,7 +193,7 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         beta2=0.999,
         weight_decay=0.0001,
         schedule="cosine",
-        monitor="average_precision",
+        monitor=automatic_monitor("plain", 0),
         patience=15,
         precision="auto",
         is_scaled=False,

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from imbalance_cli.comparison import Compared
 from imbalance_cli.errors import escape_name
 from imbalance_cli.report.differences import list_metric_rows
-from imbalance_cli.report.figures import Matrix, Ranking
-from imbalance_cli.report.label_figures import draw_label
+from imbalance_cli.report.label_figures import draw_labels
 from imbalance_cli.report.label_table import write_breakable, write_table
 from imbalance_cli.report.names import show_name
-from imbalance_cli.report.page_template import render_page
+from imbalance_cli.report.page_template import SHADES, render_page
 from imbalance_cli.report.provenance import (
     data_of,
     describe_data,
     describe_weights,
     make_weights_table,
 )
-from imbalance_cli.report.run_figures import draw_run
+from imbalance_cli.report.ranking_figures import RANKINGS
+from imbalance_cli.report.run_figures import draw_run, show_pair
 from imbalance_cli.report.summary import (
     HEADING,
     list_key_numbers,
@@ -32,18 +32,19 @@ from imbalance_cli.report.summary import (
     write_table_note,
     write_title,
 )
-from imbalance_cli.report.svg import SHADES, to_inline_svg
+from imbalance_cli.report.svg import to_inline_svg
 from imbalance_cli.report.wording import READING, name_rows, show_number, show_share
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from markupsafe import Markup
 
+    from imbalance_cli.evaluation import LabelEvaluation
     from imbalance_cli.evaluation.curves import LabelCurves
-    from imbalance_cli.report.contents import RunReport
+    from imbalance_cli.report.contents import RunReport, Together
     from imbalance_cli.report.differences import MetricRows
-    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.report.figures import Chart
 
 COLUMN = 40  # letters of a name above a column of pairs
 OPEN_LABELS = 3  # with so many labels or fewer, all are unfolded; else the first
@@ -96,16 +97,12 @@ def to_html(report: RunReport) -> bytes:
         reading=write_reading(evaluation),
         remarks=data_of(report).get("remarks", []),
         numbers=list_key_numbers(evaluation),
-        rankings=[
-            _draw(figures, figure.name)
-            for figure in figures.values()
-            if isinstance(figure, Ranking)
-        ],
+        rankings=[_draw(figures, name) for name, *_ in RANKINGS.values() if name in figures],
         table=write_table(evaluation, places),
         table_note=write_table_note(evaluation),
         metrics=list_metrics(evaluation) if len(evaluation.labels) == 1 else [],
         whole_rows=list_whole_rows(evaluation),
-        drawn=[_draw_label(i + 1, curves, report) for i, curves in enumerate(report.curves)],
+        drawn=[_draw_label(i + 1, *drawn, report) for i, drawn in enumerate(draw_labels(report))],
         drawn_note=_drawn_note(report),
         reading_terms=READING.items(),
         training=[
@@ -115,7 +112,7 @@ def to_html(report: RunReport) -> bytes:
         data=list(describe_data(report)),
         weights=make_weights_table(report),
         weights_text=describe_weights(report),
-        together=_together(figures),
+        together=_show_together(report.together, figures),
         config=report.config,
         versions=report.document["versions"],
         run=report.run,
@@ -134,7 +131,7 @@ def _list_peer_rows(peer: Mapping[str, Any]) -> list[MetricRows]:
     return list_metric_rows(metrics, {"": macro}, improving)
 
 
-def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str, str]]:
+def _sections(figures: Mapping[str, Chart], *, single: bool) -> list[tuple[str, str]]:
     """Return the sections in the order of the page; one label is best seen first."""
     numbers, pictures = ("labels", "Numbers"), ("figures", "Figures")
     sections = [("summary", "Summary"), *((pictures, numbers) if single else (numbers, pictures))]
@@ -144,28 +141,33 @@ def _sections(figures: Mapping[str, Figure], *, single: bool) -> list[tuple[str,
     return [*sections, ("use", "Use"), ("config", "Config")]
 
 
-def _draw(figures: Mapping[str, Figure], name: str) -> Drawn | None:
+def _draw(figures: Mapping[str, Chart], name: str) -> Drawn | None:
     if name not in figures:
         return None
     figure = figures[name]
     return Drawn(figure.title, to_inline_svg(figure, f"run-{name}", figure.title))
 
 
-def _draw_label(number: int, curves: LabelCurves, report: RunReport) -> DrawnLabel:
+def _draw_label(
+    number: int,
+    curves: LabelCurves,
+    label: LabelEvaluation,
+    figures: Sequence[Chart],
+    report: RunReport,
+) -> DrawnLabel:
     name = show_name(curves.label, HEADING)
-    label = next(label for label in report.evaluation.labels if label.label == curves.label)
     ap, share = label.average_precision, show_share(curves.prevalence)
     facts = [
         f"{curves.positives:,} positives in {name_rows(curves.rows)} ({share})",
         f"AP {show_number(ap.value)}",
         *report.chosen.get(curves.label, ()),
     ]
-    figures = [
+    drawn = [
         Drawn(
             figure.title,
             to_inline_svg(figure, f"l{number}-{figure.name}", f"{figure.title}: {name}"),
         )
-        for figure in draw_label(curves)
+        for figure in figures
     ]
     note = ""
     if not curves.rows:
@@ -174,7 +176,7 @@ def _draw_label(number: int, curves: LabelCurves, report: RunReport) -> DrawnLab
         side = "positives" if not curves.positives else "negatives"
         note = f"These rows have no {side}: the curves that need both classes are left out."
     opened = len(report.curves) <= OPEN_LABELS or number == 1
-    return DrawnLabel(number, name, " · ".join(facts), note, opened, figures)
+    return DrawnLabel(number, name, " · ".join(facts), note, opened, drawn)
 
 
 def _drawn_note(report: RunReport) -> str:
@@ -201,24 +203,29 @@ class Shaded:
     shade: int
 
 
-def _together(figures: Mapping[str, Figure]) -> dict[str, Any] | None:
-    matrix = figures.get("together")
-    if not isinstance(matrix, Matrix):
+def _show_together(
+    together: Together | None, figures: Mapping[str, Chart]
+) -> dict[str, Any] | None:
+    if together is None:
         return None
     rows = [
         (
             write_breakable(show_name(name, HEADING)),
-            [Shaded(cell.text, round(cell.shade * SHADES)) for cell in row],
+            [
+                Shaded(show_pair(share), 0 if i == j else round((share or 0.0) * SHADES))
+                for j, share in enumerate(row)
+            ],
         )
-        for name, row in zip(matrix.rows, matrix.cells, strict=True)
+        for i, (name, row) in enumerate(zip(together.labels, together.shares, strict=True))
     ]
     columns = [
-        (write_breakable(show_name(name, COLUMN)), escape_name(name)) for name in matrix.columns
+        (write_breakable(show_name(name, COLUMN)), escape_name(name)) for name in together.labels
     ]
     return {
-        "title": matrix.title,
-        "text": matrix.description,
-        "corner": matrix.corner,
+        "title": figures["together"].title,
+        "text": "Of the positives of the label at the left, the share that are positives of the "
+        "label above too.",
+        "corner": "of the positives of",
         "columns": columns,
         "rows": rows,
     }

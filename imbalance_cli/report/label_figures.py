@@ -1,199 +1,127 @@
-"""The six figures of one label, from its curves."""
+"""The figures of each label of a run."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
-from imbalance_cli.report.figures import (
-    Axis,
-    Bars,
-    Cell,
-    Chart,
-    Dots,
-    Line,
-    Matrix,
-    log_odds_axis,
-    number_axis,
-    unit_axis,
+import numpy as np
+
+from imbalance_cli.evaluation.curves import Costs
+from imbalance_cli.report.axes import log_odds, log_odds_axis, name_axis, number_axis
+from imbalance_cli.report.figures import Bars, Cell, Chart, Line
+from imbalance_cli.report.overlaid_figures import (
+    Drawn,
+    draw_precision_recall,
+    draw_reliability,
+    draw_roc,
 )
-from imbalance_cli.report.wording import UNDEFINED
+from imbalance_cli.report.wording import show_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imbalance_cli.evaluation.curves import Bin, LabelCurves
-    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.evaluation import LabelEvaluation
+    from imbalance_cli.evaluation.curves import LabelCurves
+    from imbalance_cli.report.contents import RunReport
+    from imbalance_cli.report.figures import Axis
 
-LEAST_SEEN = 0.05  # of the width of a chart
-COST_AXIS = "; cost over that of deciding all alike"
-PAD = 0.25  # log-odds beside the outermost mark
+FARTHEST = 1.0  # that a threshold may lie beside the scores and be drawn, in widths of their range
+HIGHEST_COST = 2.0  # drawn: what deciding all rows alike costs is 1
 
 
-def draw_label(curves: LabelCurves) -> list[Figure]:
-    """Return the figures that can be drawn of a label: all six where it has both classes."""
+def draw_labels(
+    report: RunReport,
+) -> Iterator[tuple[LabelCurves, LabelEvaluation, list[Chart]]]:
+    """Yield each label that has figures: its curves, its numbers, its figures."""
+    labels = {label.label: label for label in report.evaluation.labels}
+    objective = report.settings["thresholds"]["objective"]
+    for curves in report.curves:
+        label = labels[curves.label]
+        has_costs = objective == "cost" or curves.costs != Costs()
+        yield curves, label, draw_label(curves, label, has_costs=has_costs)
+
+
+def draw_label(
+    curves: LabelCurves, label: LabelEvaluation, *, has_costs: bool = False
+) -> list[Chart]:
+    """Return the figures that can be drawn of a label: all where it has both classes.
+
+    Args:
+        curves: to draw.
+        label: its numbers, for the titles.
+        has_costs: whether the costs of wrong decisions have a figure.
+    """
+    runs = [Drawn("model", "model", curves, _name_threshold(curves), "chosen")]
+    ap, auc = (show_number(e.value) for e in (label.average_precision, label.roc_auc))
     drawn = (
-        _draw_precision_recall(curves),
-        _draw_roc(curves),
+        draw_precision_recall(runs, f"Precision and recall, AP {ap}"),
+        draw_roc(runs, f"ROC, AUC {auc}"),
         _draw_thresholds(curves),
-        _draw_reliability(curves),
+        _draw_cost(curves) if has_costs else None,
+        draw_reliability(runs),
         _draw_scores(curves),
         _draw_confusion(curves),
     )
     return [figure for figure in drawn if figure is not None]
 
 
-def _draw_precision_recall(curves: LabelCurves) -> Chart | None:
-    if curves.precision_recall is None or curves.prevalence is None:
-        return None
-    chosen = curves.decisions
-    curve = curves.precision_recall
-    marks: list[Line | Dots] = [
-        Line("chance", (0, 1), (curves.prevalence,) * 2, "without skill", dashed=True),
-        # the curve begins at the precision of its first point: nothing is known left of it
-        Line("model", (0.0, *curve.x), (curve.y[0], *curve.y), "model", steps=True),
-    ]
-    if chosen.precision is not None and chosen.recall is not None:
-        marks.append(_chosen((chosen.recall,), (chosen.precision,), curves.threshold))
-    return Chart(
-        "precision_recall",
-        "Precision and recall",
-        f"Precision against recall over {curves.rows:,} rows, {curves.positives:,} of them "
-        f"positive. At the threshold {curves.threshold:.3g} the precision is "
-        f"{show(chosen.precision)} and the recall {show(chosen.recall)}; without skill the "
-        f"precision is {show(curves.prevalence)}.",
-        unit_axis("recall"),
-        unit_axis("precision"),
-        tuple(marks),
-    )
-
-
-def _draw_roc(curves: LabelCurves) -> Chart | None:
-    if curves.roc is None:
-        return None
-    chosen = curves.decisions
-    marks: list[Line | Dots] = [
-        Line("chance", (0, 1), (0, 1), "without skill", dashed=True),
-        Line("model", curves.roc.x, curves.roc.y, "model"),
-    ]
-    if chosen.false_positive_rate is not None and chosen.recall is not None:
-        place = (chosen.false_positive_rate,), (chosen.recall,)
-        marks.append(_chosen(*place, curves.threshold))
-    return Chart(
-        "roc",
-        "ROC",
-        "Recall against the share of negatives that are decided positive. At the threshold "
-        f"{curves.threshold:.3g} the recall is {show(chosen.recall)} and that share "
-        f"{show(chosen.false_positive_rate)}.",
-        unit_axis("false positive rate"),
-        unit_axis("recall"),
-        tuple(marks),
-    )
-
-
 def _draw_thresholds(curves: LabelCurves) -> Chart | None:
     if curves.thresholds is None:
         return None
     found, chosen = curves.thresholds, curves.decisions
-    x = [log_odds(p) for p in found.threshold]
-    at = log_odds(curves.threshold)
-    axis = _axis("threshold", [*x, at])
-    marks: list[Line | Dots] = [
-        Line("precision", x, found.precision, "precision"),
-        Line("recall", x, found.recall, "recall"),
-        Line("f1", x, found.f1, "F1"),
-    ]
-    cost = list(_draw_cost(x, found.cost, axis))
-    marks += cost
-    marks.append(Line("chosen", (at, at), (0, 1), f"chosen {curves.threshold:.3g}", dashed=True))
-    costs = curves.costs
-    left_out = "" if cost else " It is more than 1 at nearly every threshold, and not drawn."
+    x, at = _threshold_axis("threshold", curves)
     return Chart(
         "thresholds",
         "What each threshold would give",
-        f"Precision, recall, F1 and expected cost against the threshold; the chosen one is "
-        f"{curves.threshold:.3g}, with an F1 of {show(chosen.f1)} and a cost of "
-        f"{show(chosen.cost)}. The cost is divided by that of deciding all rows alike, the cheaper "
-        f"way; a false positive costs {costs.false_positive:g} and a false negative "
-        f"{costs.false_negative:g}. Costs over 1 are not drawn.{left_out}",
-        axis,
-        unit_axis(f"precision, recall, F1{COST_AXIS if cost else ''}"),
-        tuple(marks),
+        f"Precision, recall and F1 against the threshold; at the chosen one, "
+        f"{curves.threshold:.3g}, precision is {show_number(chosen.precision)}, recall "
+        f"{show_number(chosen.recall)} and F1 {show_number(chosen.f1)}.",
+        x,
+        number_axis("precision, recall, F1", 0, 1),
+        (
+            _over_thresholds("precision", found.threshold, found.precision, x),
+            _over_thresholds("recall", found.threshold, found.recall, x),
+            _over_thresholds("f1", found.threshold, found.f1, x, "F1"),
+            Line("chosen", at, (0, 1)[: len(at)], _name_threshold(curves), dashed=True),
+        ),
     )
 
 
-def _draw_cost(x: Sequence[float], cost: Sequence[float], axis: Axis) -> Iterator[Line]:
-    """Yield a line for each stretch with a cost of at most 1; nothing if they are hardly seen."""
-    points = zip(x, cost, strict=True)
-    runs = [list(run) for low, run in itertools.groupby(points, lambda p: p[1] <= 1) if low]
-    width = sum(abs(run[-1][0] - run[0][0]) for run in runs)
-    if width < LEAST_SEEN * (axis.high - axis.low):
-        return
-    name = "cost" if max(cost) <= 1 else "cost up to 1"
-    for run in runs:
-        places, costs = zip(*run, strict=True)
-        yield Line("cost", places, costs, name, dashed=True)
-        name = ""  # the legend has one of them
-
-
-def _draw_reliability(curves: LabelCurves) -> Chart | None:
-    if not curves.after:
+def _draw_cost(curves: LabelCurves) -> Chart | None:
+    if curves.thresholds is None:
         return None
-    both = [*curves.before, *curves.after]
-    known = [log_odds(b.predicted) for b in both]
-    known += [log_odds(share) for b in both for share in (b.observed, b.high) if 0 < share < 1]
-    low, high = min(known) - PAD, max(known) + PAD
-    axis = log_odds_axis("predicted probability", low, high)
-    marks: list[Line | Dots] = [
-        Line("chance", (low, high), (low, high), "as predicted", dashed=True),
-    ]
-    if curves.before:
-        marks.append(_dots("before", curves.before, (low, high), "before the link", hollow=True))
-    marks.append(_dots("model", curves.after, (low, high), "after"))
-    worst = max(curves.after, key=lambda b: abs(b.predicted - b.observed))
+    costs, found = curves.costs, curves.thresholds
+    x, at = _threshold_axis("threshold", curves)
+    highest = min(max(*found.cost, 1.0), HIGHEST_COST)
+    y = number_axis("cost over that of deciding all rows alike", 0, highest)
+    ends = (x.low, x.high)
     return Chart(
-        "reliability",
-        "Are the probabilities right?",
-        f"The share of positives among rows of like probability, before and after the inverse "
-        f"link and calibration, on scales of log-odds, with {curves.confidence:.0%} intervals; a "
-        f"share of 0 or 1 is drawn at the edge. After, the farthest of {len(curves.after)} bins "
-        f"predicts {worst.predicted:.3g} where {worst.observed:.3g} is observed.",
-        axis,
-        log_odds_axis("observed share", low, high),
-        tuple(marks),
+        "cost",
+        "What each threshold would cost",
+        f"Expected cost against the threshold, divided by that of deciding all rows alike, the "
+        f"cheaper way; a false positive costs {costs.false_positive:g} and a false negative "
+        f"{costs.false_negative:g}. At the chosen threshold, {curves.threshold:.3g}, it is "
+        f"{show_number(curves.decisions.cost)}. Costs over {y.high:g} lie at the upper edge.",
+        x,
+        y,
+        (
+            Line("chance", ends, (1, 1), "all rows alike", dashed=True),
+            _over_thresholds("cost", found.threshold, found.cost, x),
+            Line("chosen", at, (0, y.high)[: len(at)], _name_threshold(curves), dashed=True),
+        ),
     )
-
-
-def _dots(
-    role: str, bins: Sequence[Bin], limits: tuple[float, float], name: str, *, hollow: bool = False
-) -> Dots:
-    return Dots(
-        role,
-        [log_odds(b.predicted) for b in bins],
-        [place_share(b.observed, limits) for b in bins],
-        name,
-        hollow=hollow,
-        bars=()
-        if hollow
-        else [(place_share(b.low, limits), place_share(b.high, limits)) for b in bins],
-    )
-
-
-def place_share(share: float, limits: tuple[float, float]) -> float:
-    """Return the log-odds of a share, those past the limits of an axis at its edge."""
-    return min(max(log_odds(share), limits[0]), limits[1])
 
 
 def _draw_scores(curves: LabelCurves) -> Chart | None:
     found = curves.histogram
     if found is None:
         return None
-    at = log_odds(curves.threshold)
+    x, at = _threshold_axis("probability", curves)
     tallest = max([*found.positives, *found.negatives])
     # as many digits as a step of the axis has
     digits = max(0, -2 - math.floor(math.log10(tallest / 3)))
-    y = number_axis("share of the class", 0.0, tallest, f".{digits}%")
+    y = number_axis("share of the class", 0, tallest, f".{digits}%")
     marks: list[Line | Bars] = [
         Bars(role, found.edges, heights, name)
         for role, heights, name in (
@@ -202,72 +130,79 @@ def _draw_scores(curves: LabelCurves) -> Chart | None:
         )
         if heights
     ]
-    marks.append(
-        Line("chosen", (at, at), (0, y.high), f"chosen {curves.threshold:.3g}", dashed=True)
-    )
+    chosen = (0, y.high)[: len(at)]
+    marks.append(Line("chosen", at, chosen, _name_threshold(curves), dashed=True))
     return Chart(
         "scores",
         "Where each class lies",
         f"Histograms of the probabilities of {curves.positives:,} positives and "
-        f"{curves.rows - curves.positives:,} negatives, each as shares of its class, on a scale of "
-        f"log-odds; the threshold is {curves.threshold:.3g}.",
-        _axis("probability", [*found.edges, at]),
+        f"{curves.rows - curves.positives:,} negatives, each as shares of its class, on a "
+        f"log-odds scale; what lies beyond it is in the outermost bars. The threshold is "
+        f"{curves.threshold:.3g}.",
+        x,
         y,
         tuple(marks),
     )
 
 
-def _draw_confusion(curves: LabelCurves) -> Matrix | None:
+def _draw_confusion(curves: LabelCurves) -> Chart | None:
     if not curves.rows:
         return None
     d = curves.decisions
-    sides = (
-        (d.true_negatives, d.false_positives),
-        (d.false_negatives, d.true_positives),
-    )
-    notes = (("true negatives", "false positives"), ("false negatives", "true positives"))
     cells = []
-    for counts, names in zip(sides, notes, strict=True):
+    for row, counts in enumerate(
+        ((d.true_negatives, d.false_positives), (d.false_negatives, d.true_positives))
+    ):
         total = sum(counts)
-        shares = [count / total if total else 0.0 for count in counts]
-        cells.append(
-            tuple(
-                Cell(_count(count), f"{name}, {share:.1%}" if total else name, share)
-                for count, name, share in zip(counts, names, shares, strict=True)
+        for column, count in enumerate(counts):
+            name = (
+                f"{'true' if row == column else 'false'} {'positives' if column else 'negatives'}"
             )
-        )
-    return Matrix(
+            share = count / total if total else 0.0
+            lines = (_show_count(count), name, *([f"{share:.1%}"] if total else []))
+            cells.append(Cell("model", column, row, share, lines))
+    sides = "negative", "positive"
+    return Chart(
         "confusion",
         "Decisions",
-        f"At the threshold {curves.threshold:.3g}: {_count(d.true_positives)} true and "
-        f"{_count(d.false_positives)} false positives, {_count(d.false_negatives)} false and "
-        f"{_count(d.true_negatives)} true negatives. Shares are of the row.",
-        ("is negative", "is positive"),
-        ("decided negative", "decided positive"),
+        f"At the threshold {curves.threshold:.3g}: {_show_count(d.true_positives)} true and "
+        f"{_show_count(d.false_positives)} false positives, {_show_count(d.false_negatives)} false "
+        f"and {_show_count(d.true_negatives)} true negatives. Shares are of the row.",
+        name_axis("decision", sides),
+        name_axis("target", sides, falls=True),
         tuple(cells),
     )
 
 
-def show(value: float | None) -> str:
-    """Return a number between 0 and 1 with three digits, or a dash."""
-    return UNDEFINED if value is None else f"{value:.3f}"
+def _threshold_axis(title: str, curves: LabelCurves) -> tuple[Axis, tuple[float, ...]]:
+    """Return an axis where the probabilities lie, and the places of the threshold's line on it.
+
+    A threshold far from every probability would leave a sliver to them: it has no line then.
+    """
+    at = log_odds(curves.threshold)
+    edges = (at - 0.5, at + 0.5) if curves.histogram is None else curves.histogram.edges
+    low, high = edges[0], edges[-1]
+    reach = FARTHEST * (high - low)
+    if not low - reach <= at <= high + reach:
+        return log_odds_axis(title, low, high), ()
+    room = 0.04 * (high - low)
+    low, high = min(low, at - room), max(high, at + room)
+    return log_odds_axis(title, low, high), (at, at)
 
 
-def _chosen(x: Sequence[float], y: Sequence[float], threshold: float) -> Dots:
-    return Dots("chosen", x, y, f"chosen {threshold:.3g}", joined=False)
+def _over_thresholds(
+    role: str, thresholds: Sequence[float], values: Sequence[float], axis: Axis, name: str = ""
+) -> Line:
+    """Return a line over the thresholds, which fall, between the ends of an axis."""
+    x, y = np.array([log_odds(p) for p in thresholds])[::-1], np.array(values)[::-1]
+    ends = [end for end in (axis.low, axis.high) if x[0] < end < x[-1]]
+    places = np.unique([*ends, *x[(axis.low <= x) & (x <= axis.high)]])
+    return Line(role, places.tolist(), np.interp(places, x, y).tolist(), name or role)
 
 
-def _count(value: float) -> str:
+def _name_threshold(curves: LabelCurves) -> str:
+    return f"threshold {curves.threshold:.3g}"
+
+
+def _show_count(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-
-
-def _axis(title: str, values: Sequence[float]) -> Axis:
-    low, high = min(values), max(values)
-    room = PAD if high > low else 1.0
-    return log_odds_axis(title, low - room, high + room)
-
-
-def log_odds(p: float) -> float:
-    """Return log-odds for drawing: what is past one in 10^12 lies at the edge."""
-    inside = min(max(p, 1e-12), 1 - 1e-12)
-    return math.log(inside / (1 - inside))

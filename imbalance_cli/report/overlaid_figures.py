@@ -1,19 +1,43 @@
-"""The figures of one label of several runs, over each other: a colour a run."""
+"""The figures that one run or several have of a label: precision and recall, ROC, reliability."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from imbalance_cli.report.figures import Chart, Dots, Line, log_odds_axis, unit_axis
-from imbalance_cli.report.label_figures import PAD, log_odds, place_share
+from imbalance_cli.report.axes import log_odds, log_odds_axis, number_axis
+from imbalance_cli.report.figures import Chart, Dots, Line
 from imbalance_cli.report.palette import RUNS
+from imbalance_cli.report.wording import show_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from imbalance_cli.evaluation.curves import LabelCurves
+    from imbalance_cli.evaluation.curves import Bin, Curve, LabelCurves
 
 MOST_OVERLAID = len(RUNS)
+PAD = 0.25  # log-odds beside the outermost mark
+LEAST_SHARE = 0.25  # of an axis that the reported probabilities take, with the raw scores on it
+WITHOUT_SKILL = "without skill"
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """The curves of a run, and how they are drawn.
+
+    Attributes:
+        name: of the run in the legend.
+        role: of its colour.
+        curves: of the label.
+        chosen: name of its threshold in the legend, or nothing.
+        chosen_role: of the dot at its threshold.
+    """
+
+    name: str
+    role: str
+    curves: LabelCurves
+    chosen: str
+    chosen_role: str
 
 
 def draw_overlaid(names: Sequence[str], curves: Sequence[LabelCurves]) -> list[Chart]:
@@ -23,92 +47,150 @@ def draw_overlaid(names: Sequence[str], curves: Sequence[LabelCurves]) -> list[C
         names: of the runs, as the legend has them.
         curves: of the label, a run each.
     """
-    runs = list(zip(RUNS, names, curves, strict=False))
-    drawn = (_draw_precision_recall(runs), _draw_roc(runs), _draw_reliability(runs))
+    runs = [
+        Drawn(name, role, of_run, "", role)
+        for role, name, of_run in zip(RUNS, names, curves, strict=False)
+    ]
+    drawn = draw_precision_recall(runs), draw_roc(runs), draw_reliability(runs)
     return [figure for figure in drawn if figure is not None]
 
 
-Runs = list[tuple[str, str, "LabelCurves"]]  # the role of its colour, its name, its curves
-
-
-def _draw_precision_recall(runs: Runs) -> Chart | None:
-    prevalence = runs[0][2].prevalence
-    marks: list[Line | Dots] = []
-    chosen: list[Dots] = []
-    for role, name, curves in runs:
-        curve, decisions = curves.precision_recall, curves.decisions
-        if curve is None:
-            continue
-        x, y = (0.0, *curve.x), (curve.y[0], *curve.y)
-        marks.append(Line(role, x, y, name, steps=True))
-        if decisions.recall is not None and decisions.precision is not None:
-            place = (decisions.recall,), (decisions.precision,)
-            chosen.append(Dots(role, *place, joined=False))
-    if not marks or prevalence is None:
+def draw_precision_recall(
+    runs: Sequence[Drawn], title: str = "Precision and recall"
+) -> Chart | None:
+    """Draw precision against recall; None where there is no positive."""
+    first = runs[0].curves
+    marks = _trace(runs, "precision_recall", "recall", "precision")
+    if not marks or first.prevalence is None:
         return None
-    chance = Line("chance", (0, 1), (prevalence,) * 2, "without skill", dashed=True)
+    chance = Line("chance", (0, 1), (first.prevalence,) * 2, WITHOUT_SKILL, dashed=True)
+    highest = max(value for mark in (chance, *marks) for value in mark.y)
     return Chart(
         "precision_recall",
-        "Precision and recall",
-        f"Precision against recall of {_list(runs)} over the same {runs[0][2].rows:,} rows, "
-        f"{runs[0][2].positives:,} of them positive; dots are at the threshold of each run.",
-        unit_axis("recall"),
-        unit_axis("precision"),
-        (chance, *marks, *chosen),
+        title,
+        f"Precision against recall over {first.rows:,} rows, {first.positives:,} of them "
+        f"positive. {_describe_chosen(runs, 'recall', 'precision')} Without skill the precision "
+        f"is {show_number(first.prevalence)}.",
+        number_axis("recall", 0, 1),
+        number_axis("precision", 0, highest),
+        (chance, *marks),
     )
 
 
-def _draw_roc(runs: Runs) -> Chart | None:
-    marks: list[Line | Dots] = []
-    chosen: list[Dots] = []
-    for role, name, curves in runs:
-        decisions = curves.decisions
-        if curves.roc is None:
-            continue
-        marks.append(Line(role, curves.roc.x, curves.roc.y, name))
-        if decisions.recall is not None and decisions.false_positive_rate is not None:
-            place = (decisions.false_positive_rate,), (decisions.recall,)
-            chosen.append(Dots(role, *place, joined=False))
+def draw_roc(runs: Sequence[Drawn], title: str = "ROC") -> Chart | None:
+    """Draw the ROC curve; None where there is no positive or no negative."""
+    marks = _trace(runs, "roc", "false_positive_rate", "recall")
     if not marks:
         return None
     return Chart(
         "roc",
-        "ROC",
-        f"Recall against the share of negatives decided positive, of {_list(runs)}; dots are at "
-        "the threshold of each run.",
-        unit_axis("false positive rate"),
-        unit_axis("recall"),
-        (Line("chance", (0, 1), (0, 1), "without skill", dashed=True), *marks, *chosen),
+        title,
+        "Recall against the false positive rate, the share of negatives decided positive. "
+        f"{_describe_chosen(runs, 'false_positive_rate', 'recall')}",
+        number_axis("false positive rate", 0, 1),
+        number_axis("recall", 0, 1),
+        (Line("chance", (0, 1), (0, 1), WITHOUT_SKILL, dashed=True), *marks),
     )
 
 
-def _draw_reliability(runs: Runs) -> Chart | None:
-    bins = [b for _, _, curves in runs for b in curves.after]
-    if not bins:
-        return None
-    known = [log_odds(b.predicted) for b in bins]
-    known += [log_odds(b.observed) for b in bins if 0 < b.observed < 1]
-    low, high = min(known) - PAD, max(known) + PAD
-    marks = [
-        Dots(
-            role,
-            [log_odds(b.predicted) for b in curves.after],
-            [place_share(b.observed, (low, high)) for b in curves.after],
-            name,
+def _trace(runs: Sequence[Drawn], curve: str, x: str, y: str) -> list[Line | Dots]:
+    """Return the curve of each run that has it, and over them a dot at each threshold.
+
+    Args:
+        runs: to draw.
+        curve: its name among the curves of a label.
+        x: what it has across, by the name of its value at the threshold.
+        y: what it has upward, likewise.
+    """
+    lines: list[Line | Dots] = []
+    dots: list[Line | Dots] = []
+    for run in runs:
+        points: Curve | None = getattr(run.curves, curve)
+        if points is None:
+            continue
+        # a curve begins at the height of its first point: nothing is known left of it
+        places = (0.0, *points.x), (points.y[0], *points.y)
+        lines.append(Line(run.role, *places, run.name, steps=curve == "precision_recall"))
+        at = getattr(run.curves.decisions, x), getattr(run.curves.decisions, y)
+        if None not in at:
+            dots.append(Dots(run.chosen_role, (at[0],), (at[1],), run.chosen))
+    return [*lines, *dots]
+
+
+def _describe_chosen(runs: Sequence[Drawn], x: str, y: str) -> str:
+    """Return what each run has at its threshold, in sentences."""
+    sentences = []
+    for run in runs:
+        values = (
+            f"{name.replace('_', ' ')} {show_number(getattr(run.curves.decisions, name))}"
+            for name in (x, y)
         )
-        for role, name, curves in runs
-        if curves.after
-    ]
+        at = f"at the threshold {run.curves.threshold:.3g}, the dot"
+        sentences.append(f"{run.name}: {at}, {' and '.join(values)}.")
+    return " ".join(sentences)
+
+
+def draw_reliability(runs: Sequence[Drawn]) -> Chart | None:
+    """Draw observed shares against predicted probabilities; None without rows.
+
+    One run has intervals, and its raw scores where they leave room for the probabilities.
+    """
+    after = [b for run in runs for b in run.curves.after]
+    if not after:
+        return None
+    before = runs[0].curves.before if len(runs) == 1 else ()
+    x = _range([b.predicted for b in after])
+    both = _range([b.predicted for b in (*before, *after)])
+    is_near = (x[1] - x[0]) >= LEAST_SHARE * (both[1] - both[0])
+    shown, x = (before, both) if is_near else ((), x)
+    seen = [b.predicted for b in after] + [b.observed for b in (*shown, *after)]
+    seen += [b.high for b in after] if len(runs) == 1 else []
+    y = _range([share for share in seen if 0 < share < 1] or seen)
+    diagonal = max(x[0], y[0]), min(x[1], y[1])
+    raw = f"raw scores ({_span(before)}) off this scale" if before and not shown else "raw scores"
+    marks: list[Line | Dots] = [Line("chance", diagonal, diagonal, "as predicted", dashed=True)]
+    if before:
+        marks.append(Dots("before", *_places(shown, y), raw, hollow=True, joined=bool(shown)))
+    marks += [_dots(run, y, has_bars=len(runs) == 1) for run in runs if run.curves.after]
+    intervals = f", with {runs[0].curves.confidence:.0%} intervals" if len(runs) == 1 else ""
+    worst = max(after, key=lambda b: abs(b.predicted - b.observed))
     return Chart(
         "reliability",
         "Are the probabilities right?",
-        f"The share of positives among rows of like probability of {_list(runs)}, on scales of "
-        "log-odds; a share of 0 or 1 is drawn at the edge.",
-        log_odds_axis("predicted probability", low, high),
-        log_odds_axis("observed share", low, high),
-        (Line("chance", (low, high), (low, high), "as predicted", dashed=True), *marks),
+        f"Observed shares of positives among rows of similar probability, on log-odds scales"
+        f"{intervals}; a share of 0 or 1 is drawn at the edge. The farthest of {len(after)} bins "
+        f"predicts {worst.predicted:.3g} where {worst.observed:.3g} is observed.",
+        log_odds_axis("predicted probability", *x),
+        log_odds_axis("observed share", *y),
+        tuple(marks),
     )
 
 
-def _list(runs: Runs) -> str:
-    return ", ".join(name for _, name, _ in runs)
+def _dots(run: Drawn, limits: tuple[float, float], *, has_bars: bool) -> Dots:
+    bins = run.curves.after
+    bars = [(_place(b.low, limits), _place(b.high, limits)) for b in bins if has_bars]
+    name = "probabilities" if has_bars else run.name
+    return Dots(run.role, *_places(bins, limits), name, bars=bars, joined=True)
+
+
+def _places(bins: Iterable[Bin], limits: tuple[float, float]) -> tuple[list[float], list[float]]:
+    bins = list(bins)
+    x = [log_odds(b.predicted) for b in bins]
+    return x, [_place(b.observed, limits) for b in bins]
+
+
+def _place(share: float, limits: tuple[float, float]) -> float:
+    """Return the log-odds of a share, those past the limits of an axis at its edge."""
+    return min(max(log_odds(share), limits[0]), limits[1])
+
+
+def _range(shares: Sequence[float]) -> tuple[float, float]:
+    """Return the log-odds of shares and some room, in proportion to how far they spread."""
+    low, high = log_odds(min(shares)), log_odds(max(shares))
+    room = min(PAD, 0.08 * (high - low)) or PAD
+    return low - room, high + room
+
+
+def _span(bins: Sequence[Bin]) -> str:
+    predicted = [b.predicted for b in bins]
+    return f"{min(predicted):.2g} to {max(predicted):.2g}"

@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from imbalance_cli.metrics import compared_metrics
 from imbalance_cli.report.palette import COLOURS
+from imbalance_cli.report.scene import DARKEST
 from imbalance_cli.report.svg import figure_style
 
 PACKAGE, FOLDER = "imbalance_cli.report", "page"
+SHADES = 10  # that a cell of a table can have, beside none
 
 
 def render_page(template: str, **contents: Any) -> bytes:  # noqa: ANN401  what a template names
@@ -28,7 +30,7 @@ def render_page(template: str, **contents: Any) -> bytes:  # noqa: ANN401  what 
         loader=PackageLoader(PACKAGE, FOLDER), autoescape=True, undefined=StrictUndefined
     )
     script = _read("page.js")
-    style = _colours() + figure_style() + _read("page.css") + _one_metric()
+    style = _colours() + figure_style() + _read("page.css") + _shades() + _one_metric()
     page = environment.get_template(template).render(
         **contents,
         script=Markup(script),  # noqa: S704  our own file
@@ -61,6 +63,11 @@ def _colours() -> str:
         f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
         f":root[data-theme=light]{{{light}}}:root[data-theme=dark]{{{dark}}}"
     )
+
+
+def _shades() -> str:
+    shares = (DARKEST * i / SHADES for i in range(SHADES + 1))
+    return "".join(f".s{i}{{--s:{share:.0%}}}" for i, share in enumerate(shares))
 
 
 def _one_metric() -> str:

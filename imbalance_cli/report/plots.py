@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imbalance_cli.report.label_figures import draw_label
+from imbalance_cli.report.label_figures import draw_labels
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.png import to_png
 from imbalance_cli.report.run_figures import draw_run
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imbalance_cli.report.contents import RunReport
-    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.report.figures import Chart
 
 LONGEST_STEM = 40  # letters of a label in a file name
 
@@ -26,15 +26,15 @@ def draw_plots(report: RunReport) -> Iterator[tuple[str, bytes]]:
         yield f"{stem}.png", to_png(figure, heading)
 
 
-def _list_figures(report: RunReport) -> Iterator[tuple[str, str, Figure]]:
+def _list_figures(report: RunReport) -> Iterator[tuple[str, str, Chart]]:
     """Yield the stem of the file, the heading and the figure."""
     for figure in draw_run(report):
         yield figure.name, figure.title, figure
     digits = len(str(len(report.curves)))
-    for number, curves in enumerate(report.curves, start=1):
+    for number, (curves, _, figures) in enumerate(draw_labels(report), start=1):
         name = show_name(curves.label, LONGEST_STEM)
         letters = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
-        for figure in draw_label(curves):
+        for figure in figures:
             # the number keeps names apart that differ in what a file name cannot hold
             stem = f"{number:0{digits}}-{letters}-{figure.name}"
             yield stem, f"{figure.title}: {name}", figure

@@ -10,8 +10,7 @@ import numpy as np
 
 from imbalance_cli.report.fonts import choose_families
 from imbalance_cli.report.palette import COLOURS
-from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
-from imbalance_cli.report.svg import DARKEST
+from imbalance_cli.report.scene import Path, Ring, Text, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.transforms import Transform
 
-    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.report.figures import Chart
     from imbalance_cli.report.scene import Scene
 
 POINTS_PER_INCH = 72
@@ -27,10 +26,9 @@ SCALE = 2.0  # pixels a point
 COLOURS_KEPT = 128  # of the palette of the file; a figure has a dozen and what lies between them
 BEFORE_ANCHOR = {"start": 0.0, "middle": 0.5, "end": 1.0}  # the share of a text's width
 RING_WIDTH = 1.2
-AREA = 0.22  # opacity
 
 
-def to_png(figure: Figure, heading: str) -> bytes:
+def to_png(figure: Chart, heading: str) -> bytes:
     """Return a figure as PNG, on light paper, the same bytes for the same figure."""
     return _paint(lay_out(figure, heading))
 
@@ -45,7 +43,8 @@ def _paint(scene: Scene) -> bytes:
     renderer = RendererAgg(scene.width * SCALE, height, POINTS_PER_INCH * SCALE)  # type: ignore[no-untyped-call]
     place = Affine2D().scale(SCALE, -SCALE).translate(0, height)
     families = choose_families("".join(s.text for s in scene.shapes if isinstance(s, Text)))
-    paper = Block("paper", 0, 0, scene.width, scene.height, 1 / DARKEST)
+    corners = (0, 0), (scene.width, 0), (scene.width, scene.height), (0, scene.height)
+    paper = Path("paper", corners, 0, fill=1)
     with warnings.catch_warnings():
         # what no font has is drawn as boxes, and told once for all figures (fonts.py)
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
@@ -63,7 +62,7 @@ def _paint(scene: Scene) -> bytes:
     return content.getvalue()
 
 
-def _draw(renderer: RendererAgg, shape: Path | Block | Ring, place: Transform) -> None:
+def _draw(renderer: RendererAgg, shape: Path | Ring, place: Transform) -> None:
     from matplotlib.colors import to_rgba  # noqa: PLC0415
     from matplotlib.path import Path as Outline  # noqa: PLC0415
     from matplotlib.transforms import Affine2D  # noqa: PLC0415
@@ -71,24 +70,19 @@ def _draw(renderer: RendererAgg, shape: Path | Block | Ring, place: Transform) -
     edge, paper = COLOURS[shape.role].light, COLOURS["paper"].light
     fill = None
     context = renderer.new_gc()
-    match shape:
-        case Path():
-            outline, width = Outline(shape.points), shape.width
-            if shape.area:
-                fill = to_rgba(edge, AREA)
-            elif shape.dashed:
-                context.set_dashes(0, [4, 3])
-            else:
-                context.set_capstyle("projecting")
-        case Block():
-            outline, width = Outline.unit_rectangle(), 0.0
-            fill = to_rgba(edge, DARKEST * shape.shade)
-            place = Affine2D().scale(shape.width, shape.height).translate(shape.x, shape.y) + place
-        case Ring():
-            outline, width = Outline.unit_circle(), RING_WIDTH
-            edge, inner = (edge, paper) if shape.hollow else (paper, edge)
-            fill = to_rgba(inner)
-            place = Affine2D().scale(shape.radius).translate(shape.x, shape.y) + place
+    if isinstance(shape, Path):
+        outline, width = Outline(shape.points), shape.width
+        if shape.fill:
+            fill = to_rgba(edge, shape.fill)
+        elif shape.dashed:
+            context.set_dashes(0, [4, 3])
+        else:
+            context.set_capstyle("projecting")
+    else:
+        outline, width = Outline.unit_circle(), RING_WIDTH
+        edge, inner = (edge, paper) if shape.hollow else (paper, edge)
+        fill = to_rgba(inner)
+        place = Affine2D().scale(shape.radius).translate(shape.x, shape.y) + place
     context.set_foreground(edge)
     context.set_linewidth(width)
     renderer.draw_path(context, outline, place, fill)  # type: ignore[no-untyped-call]

@@ -8,19 +8,17 @@ from markupsafe import Markup, escape
 
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.palette import COLOURS, MARKS
-from imbalance_cli.report.scene import Block, Path, Ring, Text, lay_out
+from imbalance_cli.report.scene import Path, Ring, lay_out
 
 if TYPE_CHECKING:
-    from imbalance_cli.report.figures import Figure
+    from imbalance_cli.report.figures import Chart
     from imbalance_cli.report.scene import Scene, Shape
 
 FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-SHADES = 10  # that a block can have, beside none
-DARKEST = 0.55  # opacity of the last
 LONGEST_HEADING = 200  # letters of the title that a reader hears
 
 
-def to_inline_svg(figure: Figure, identity: str, heading: str) -> Markup:
+def to_inline_svg(figure: Chart, identity: str, heading: str) -> Markup:
     """Return a figure as an element of a page.
 
     Args:
@@ -31,7 +29,7 @@ def to_inline_svg(figure: Figure, identity: str, heading: str) -> Markup:
     return _to_svg(lay_out(figure), identity, heading, figure.description, "")
 
 
-def to_svg(figure: Figure, heading: str) -> bytes:
+def to_svg(figure: Chart, heading: str) -> bytes:
     """Return a figure as a file, on light paper."""
     scene = lay_out(figure, heading)
     paper = f'<rect width="100%" height="100%" fill="{COLOURS["paper"].light}"/>'
@@ -43,18 +41,14 @@ def figure_style() -> str:
     """Return the style sheet of figures; colours are custom properties, named by role."""
     strokes = "".join(f".{role}{{--c:var(--{role})}}" for role in MARKS)
     lines = "".join(f".{role}{{--c:var(--{role})}}" for role in ("axis", "grid", "ink", "muted"))
-    shades = "".join(
-        f".s{i}{{fill-opacity:{share:g};--s:{share:.0%}}}"
-        for i, share in enumerate(DARKEST * i / SHADES for i in range(SHADES + 1))
-    )
     return (
         f"svg.figure text{{font-family:{FONTS};fill:var(--c)}}"
         "svg.figure path{fill:none;stroke:var(--c);stroke-linejoin:round}"
-        "svg.figure path.area{fill:var(--c);fill-opacity:.22}"
+        "svg.figure path.area{fill:var(--c)}"
         "svg.figure path.dash{stroke-dasharray:4 3}"
         "svg.figure circle{fill:var(--c);stroke:var(--paper);stroke-width:1}"
         "svg.figure circle.hollow{fill:var(--paper);stroke:var(--c);stroke-width:1.4}"
-        f"svg.figure rect.block{{fill:var(--c)}}{strokes}{lines}{shades}"
+        f"{strokes}{lines}"
     )
 
 
@@ -79,20 +73,16 @@ def _to_svg(scene: Scene, identity: str, heading: str, description: str, style: 
 def _draw(shape: Shape) -> str:
     match shape:
         case Path():
-            kinds = f"{' dash' if shape.dashed else ''}{' area' if shape.area else ''}"
+            kinds = f"{' dash' if shape.dashed else ''}{' area' if shape.fill else ''}"
             corners = " ".join(f"{x:.1f} {y:.1f}".replace(".0", "") for x, y in shape.points)
             width = f' stroke-width="{shape.width:g}"'
-            return f'<path class="{shape.role}{kinds}" d="M{corners}"{width}/>'
-        case Block():
-            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}"'
-            size = f'width="{shape.width:.1f}" height="{shape.height:.1f}"'
-            shade = round(shape.shade * SHADES)
-            return f'<rect class="block {shape.role} s{shade}" {place} {size} rx="2"/>'
+            fill = f' fill-opacity="{shape.fill:.2g}"' if shape.fill else ""
+            return f'<path class="{shape.role}{kinds}" d="M{corners}"{width}{fill}/>'
         case Ring():
             hollow = " hollow" if shape.hollow else ""
             place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
             return f'<circle class="{shape.role}{hollow}" {place}/>'
-        case Text():
+        case _:
             anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
             weight = ' font-weight="600"' if shape.bold else ""
             place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size:g}"'

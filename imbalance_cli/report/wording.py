@@ -49,14 +49,15 @@ READING = {
         "Recall against the share of negatives decided positive. Where positives are rare, a small "
         "share of the negatives can be more rows than all positives."
     ),
-    "What each threshold would give": (
-        "A lower threshold trades precision for recall. The cost counts false positives and false "
-        "negatives by the costs of the config, divided by what deciding all rows alike costs, the "
-        "cheaper way; where that is more than 1, it is not drawn."
+    "What each threshold would give": "A lower threshold trades precision for recall.",
+    "What each threshold would cost": (
+        "Shown where costs are given, or are what the thresholds were chosen for. False positives "
+        "and false negatives count by the costs of the config, divided by what deciding all rows "
+        "alike costs, the cheaper way."
     ),
     "Are the probabilities right?": (
-        "Rows of like probability, and the share of positives among them, both on scales of "
-        "log-odds, so that a rare label is not a dot in the corner. On the dashed line a "
+        "Rows of similar probability, and the share of positives among them, both on log-odds "
+        "scales, so that a rare label is not a dot in the corner. On the dashed line a "
         "probability means what it says. The rings are the raw scores, which weights in the loss "
         "bend; the dots are what the model reports."
     ),

@@ -78,7 +78,8 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         "Loss weighted_bce, weights by the strategy ratio",
         "Platt: 0.90 u -0.20",
         "Thresholds were chosen for F1.",
-        "Over 3 epochs of one network; the weights of epoch 2 were kept.",
+        "Of epochs 1 to 3 of one network, the weights of epoch 2 were kept",
+        "training loss 0.5, validation calibrated log loss 0.6.",
         "imbtrain 0.1.0",
         "recipe: tabular",
     ):

@@ -143,4 +143,18 @@
   addEventListener("hashchange", openTarget);
   openTarget();
   addEventListener("beforeprint", () => setAll(true));
+
+  // ------------------------------------------------------------------ what scrolls says so
+
+  const markWider = (entries) => {
+    for (const { target } of entries) {
+      const region = target.closest(".scroll");
+      region.classList.toggle("wider", region.scrollWidth > region.clientWidth);
+    }
+  };
+  const sizes = new ResizeObserver(markWider);
+  for (const region of document.querySelectorAll(".scroll")) {
+    sizes.observe(region);
+    sizes.observe(region.firstElementChild);
+  }
 })();
