@@ -25,6 +25,7 @@ from imbalance_cli.cli.options import (
     TensorBoard,
     choose_resume,
     read_config,
+    refuse_columns_early,
 )
 from imbalance_cli.losses.registry import compared_losses
 
@@ -96,6 +97,7 @@ def compare(
     directory = run_dir or default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
     progress.reading(changed.data.train)
+    refuse_columns_early(changed.data)
     # what is wrong above is found without torch, which takes seconds to load
     from imbalance_cli import workflows
     from imbalance_cli.cli.observers import open_observers

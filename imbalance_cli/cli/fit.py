@@ -33,6 +33,7 @@ from imbalance_cli.cli.options import (
     TensorBoard,
     choose_resume,
     read_config,
+    refuse_columns_early,
 )
 from imbalance_cli.errors import ConfigError
 
@@ -95,6 +96,7 @@ def fit(
         directory = run_dir or default_directory(settings)
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
         progress.reading(settings.data.train)
+        refuse_columns_early(settings.data)
         # what is wrong above is found without torch, which takes seconds to load
         from imbalance_cli.cli.observers import open_observers
 

@@ -12,7 +12,7 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.config import Config
+    from imbalance_cli.config import Config, DataSection
 
 Run = Annotated[
     Path,
@@ -172,6 +172,24 @@ def refuse_early(run: Path, source: str) -> None:
     read_document(run)
     if source != "-" and not is_glob(source) and not Path(source).exists():
         open_source(source)  # whose error names what is near
+
+
+def refuse_columns_early(data: DataSection) -> None:
+    """Raise where files or columns are not there, before torch, which takes seconds to load.
+
+    Only of tables whose columns stand at their start or end; others are read whole for them.
+
+    Raises:
+        ImbtrainError: as of what reads them.
+    """
+    from imbalance_cli.readers.formats import table_suffix
+    from imbalance_cli.rows.roles import assign_roles
+    from imbalance_cli.rows.sources import open_parts
+
+    names = [name for names in (data.train, data.valid, data.test) for name in names or ()]
+    is_usual = all(table_suffix(name) in {".csv", ".tsv", ".parquet"} for name in names)
+    if is_usual and all(Path(name).is_file() or not Path(name).exists() for name in names):
+        assign_roles(data, open_parts(data)["train"][0])
 
 
 def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
