@@ -33,13 +33,13 @@ from imbalance_cli.metrics import (
     FIELDS,
     METRIC_SPECS,
     Confusion,
-    MultilabelSums,
     PooledRanking,
     PooledUnits,
     bound_ratios,
     judge_rows,
     macro,
     make_intervals,
+    multilabel_metrics,
     weighted_mean,
 )
 
@@ -272,8 +272,7 @@ def _judge_rows(
         else:
             of_groups.index_add_(1, groups[chosen], judged)
     products = products if groups is None else of_groups @ of_groups.T
-    found = MultilabelSums(*sums).values()
-    numbers = {name: finite(float(value)) for name, value in found.items()}
+    numbers = {name: finite(value) for name, value in multilabel_metrics(sums).items()}
     if not sample.resampling.replicates or sample.has_few_groups:
         return numbers, {}
     ends = bound_ratios(sums, products, int(counted.sum()), sample.resampling.confidence)

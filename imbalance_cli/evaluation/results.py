@@ -125,8 +125,7 @@ class Evaluation:
         micro: each metric over all cells of learnable labels together.
         weighted_average: the mean of each metric over the same labels as macro, each weighted by
             its positives.
-        multilabel: metrics of whole rows over learnable labels, as MultilabelSums has them; empty
-            where there is one label.
+        multilabel: metrics of whole rows over learnable labels; empty where there is one label.
         undefined: why a metric of `multilabel` or `micro` is None, as multilabel.NAME.
         confidence: of the intervals.
         replicates: R.

@@ -19,14 +19,13 @@ from imbalance_cli.metrics.intervals import make_intervals, reach_of
 from imbalance_cli.metrics.inversion import Inversion
 from imbalance_cli.metrics.multilabel import (
     FIELDS,
-    MultilabelSums,
     bound_ratios,
     judge_rows,
+    multilabel_metrics,
 )
 from imbalance_cli.metrics.pooled import PooledRanking, PooledUnits
 from imbalance_cli.metrics.probabilities import (
     brier,
-    brier_skill,
     expected_calibration_error,
     log_loss,
     mean_gaps,
@@ -36,9 +35,6 @@ from imbalance_cli.metrics.ranking import (
     Ranking,
     average_precision,
     average_precision_of,
-    lift,
-    precision_at_k,
-    recall_at_precision,
     roc_auc,
 )
 from imbalance_cli.metrics.registry import (
@@ -65,7 +61,6 @@ __all__ = [
     "Inversion",
     "Levels",
     "MetricSpec",
-    "MultilabelSums",
     "PooledRanking",
     "PooledUnits",
     "Ranking",
@@ -75,19 +70,16 @@ __all__ = [
     "average_precision_of",
     "bound_ratios",
     "brier",
-    "brier_skill",
     "compared_metrics",
     "expected_calibration_error",
     "judge_rows",
-    "lift",
     "log_loss",
     "lower_is_better",
     "macro",
     "make_intervals",
     "mean_gaps",
-    "precision_at_k",
+    "multilabel_metrics",
     "reach_of",
-    "recall_at_precision",
     "register_metric",
     "roc_auc",
     "simplify_weights",

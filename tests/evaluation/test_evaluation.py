@@ -19,7 +19,7 @@ from imbalance_cli.evaluation import (
     evaluate_scores,
 )
 from imbalance_cli.evaluation.scored_rows import SelectedRows
-from imbalance_cli.metrics import METRIC_SPECS, MultilabelSums
+from imbalance_cli.metrics import METRIC_SPECS, judge_rows, multilabel_metrics
 
 METRICS = tuple(METRIC_SPECS)
 
@@ -235,8 +235,7 @@ def test_metrics_of_whole_rows_have_the_intervals_of_resampled_rows() -> None:
             counts = np.bincount(random.integers(int(units.max()) + 1, size=int(units.max()) + 1))
             drawn = torch.from_numpy(np.append(counts, np.zeros(600)))[units].double()
             weight = drawn if own is None else drawn * own
-            sums = MultilabelSums.of(p, p >= 0.5, y, weight)
-            draws.append({name: float(value) for name, value in sums.values().items()})
+            draws.append(multilabel_metrics(judge_rows(p, p >= 0.5, y, weight).sum(dim=1)))
         for name, interval in evaluation.multilabel_intervals.items():
             spread = np.std([draw[name] for draw in draws])
             assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.2), name
