@@ -135,7 +135,7 @@ def evaluate_label(
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:
         ends = found.intervals(draws, rarer, sample.resampling.confidence)
-    return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives, rarer)
+    return LabelNumbers(found.points, ends, found.itself.confusion, support, positives, rarer)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -72,13 +72,11 @@ class Draws:
             decisions: (R,), where bands do not end at the thresholds; None where they do.
         """
         if decisions is None:
-            decisions = Confusion.join([part.confusion() for part in parts])
-        metrics, start = [], 0
-        for part in parts:
-            some = slice(start, start + len(part))
-            own = Confusion(*(count[some] for count in decisions.parts()))
-            metrics.append(part.metrics(levels, own))
-            start += len(part)
+            decisions = Confusion.join([part.confusion for part in parts])
+        counts = (count.split([len(part) for part in parts]) for count in decisions.parts())
+        metrics = [
+            part.metrics(levels, Confusion(*own)) for part, *own in zip(parts, *counts, strict=True)
+        ]
         gaps = torch.cat([part.gaps for part in parts], dim=1)
         return cls(torch.cat(metrics, dim=1), decisions, gaps)
 
