@@ -25,9 +25,10 @@ import torch
 
 from imbalance_cli.evaluation import (
     LEAST_FOR_INTERVAL,
+    DenseRows,
     Interval,
     Resampling,
-    evaluate_scores,
+    evaluate_rows,
     resampling,
 )
 from imbalance_cli.evaluation.label_numbers import Found
@@ -212,9 +213,8 @@ def simulate_labels(
 def evaluate(p: torch.Tensor, y: torch.Tensor, replicates: int) -> dict[str, Bounded]:
     """Return value and interval of each metric of the averages."""
     labels = p.shape[1]
-    evaluation = evaluate_scores(
-        p,
-        y,
+    evaluation = evaluate_rows(
+        DenseRows(p, y),
         torch.full((labels,), 0.2, dtype=torch.float64),
         [str(label) for label in range(labels)],
         part="test",

@@ -22,7 +22,7 @@ import numpy as np
 import sklearn.metrics as reference
 import torch
 
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.evaluation.label_numbers import Sample, evaluate_label
 from imbalance_cli.machine.device import choose_device
 from imbalance_cli.metrics import DEFAULT_LEVELS
@@ -118,15 +118,15 @@ def main() -> None:
     )
 
     def evaluate() -> list[list[float]]:
-        evaluation = evaluate_scores(
-            scores,
-            targets,
+        evaluation = evaluate_rows(
+            DenseRows(scores, targets),
             thresholds,
             names,
             part="test",
             source="simulated",
             learnable=[True] * options.labels,
             resampling=Resampling(options.replicates),
+            device=device,
         )
         return [[getattr(label, name).value for name in METRICS] for label in evaluation.labels]
 

@@ -1,6 +1,6 @@
 """An Evaluation: every number of the report, computed once, drawn elsewhere."""
 
-from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
+from imbalance_cli.evaluation.evaluating import evaluate_rows
 from imbalance_cli.evaluation.reasons import ALIKE, LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling
 from imbalance_cli.evaluation.results import (
@@ -28,5 +28,4 @@ __all__ = [
     "Resampling",
     "ScoredRows",
     "evaluate_rows",
-    "evaluate_scores",
 ]

@@ -1,4 +1,4 @@
-"""The numbers of one label, or of all cells as if they were of one.
+"""The numbers of one label.
 
 Shapes: N rows, L labels, R replicates.
 """
@@ -127,7 +127,7 @@ def evaluate_label(
         units = Units.of(len(targets)) if joint is None else joint.units
         rows = BandRows.of(bands, units, sample.weights)
         found = Found.of(rows, sample.levels)
-        rarer, draws = units.count_rarer(targets), None
+        rarer, draws = rows.count_rarer(), None
         if joint is not None:
             merged, added = bands.merged(), rarer if is_counted else None
             fewer = rows if merged is bands else BandRows.of(merged, units, sample.weights)
@@ -212,61 +212,3 @@ def _draw_jointly(
 def no_ends(points: torch.Tensor) -> torch.Tensor:
     """Return (metrics, 2) for no interval."""
     return torch.full((len(points), 2), torch.nan, dtype=points.dtype, device=points.device)
-
-
-def pool_labels(
-    probabilities: torch.Tensor, targets: torch.Tensor, confusion: Confusion, sample: Sample
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each metric over all cells, (metrics,), and the ends of intervals, (metrics, 2).
-
-    Args:
-        probabilities: (N, L), few enough to be sorted as one ranking.
-        targets: (N, L), NaN where missing; at least one is not.
-        confusion: (1,) over all cells, at the thresholds of the labels.
-        sample: with the joint draws of these labels; without, there are no intervals.
-    """
-    rows, labels = targets.shape
-    weights = None if sample.weights is None else sample.weights.repeat_interleave(labels)
-    bands = Bands.of(probabilities.flatten(), targets.flatten(), 0.5, weights)
-    joint = sample.joint
-    units = Units.of(rows) if joint is None else joint.units
-
-    def sums(of: Bands) -> BandRows:
-        return BandRows.of(of, units, weights, cells_of_a_row=labels)
-
-    whole = sums(bands)
-    found = Found.of(whole, sample.levels, confusion)
-    size = units.count_rarer(targets)
-    if joint is None or size < LEAST_FOR_INTERVAL:
-        return found.points, no_ends(found.points)
-    merged = bands.merged()
-    fewer = whole if merged is bands else sums(merged)
-    return found.points, bound_pooled(found, fewer, confusion, size, sample, joint)
-
-
-def bound_pooled(
-    found: Found,
-    rows: BandRows,
-    confusion: Confusion,
-    size: float,
-    sample: Sample,
-    joint: JointDraws,
-) -> torch.Tensor:
-    """Return the ends of intervals over all cells, (metrics, 2).
-
-    Args:
-        found: of all cells.
-        rows: nearly the same cells in fewer bands.
-        confusion: (1,) over all cells, at the thresholds of the labels.
-        size: units of the rarer class.
-        sample: of all labels.
-        joint: its draws, to which all labels have been added.
-    """
-    near = rows.itself().metrics(sample.levels, confusion)
-    draws = joint.draw_pooled(rows, sample.levels).moved(found.points[:, None] - near)
-    itself, cases = found.itself, found.cases
-    cells = itself.positives + itself.negatives if itself.rows is None else itself.rows
-    share = float(confusion.decided() / sum(confusion.parts()))
-    cases = dataclasses.replace(cases, decided=min(share * float(cells.sum()), cases.rows))
-    found = dataclasses.replace(found, cases=cases)
-    return found.intervals(draws, size, sample.resampling.confidence)

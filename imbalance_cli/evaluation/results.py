@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,14 +185,6 @@ class Evaluation:
             "weighted": self.weighted,
             "drift": self.drift,
         }
-
-    def with_untuned(self, untuned: Sequence[Untuned]) -> Evaluation:
-        """Return the same with what each label would be at 0.5, and of the raw score."""
-        labels = [
-            dataclasses.replace(label, untuned=numbers if label.learnable else Untuned())
-            for label, numbers in zip(self.labels, untuned, strict=True)
-        ]
-        return dataclasses.replace(self, labels=labels)
 
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""

@@ -8,7 +8,7 @@ twice, a row of weight 0 as if it did not. None is 1 for every row.
 
 Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
 rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is trusted here:
-`evaluation.evaluate_scores` and `evaluate_rows` check it, and name the row.
+`evaluation.evaluate_rows` checks it, and names the row.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
@@ -23,7 +23,7 @@ from imbalance_cli.metrics.multilabel import (
     judge_rows,
     multilabel_metrics,
 )
-from imbalance_cli.metrics.pooled import PooledRanking, PooledUnits
+from imbalance_cli.metrics.pooled import PooledSums
 from imbalance_cli.metrics.probabilities import (
     brier,
     expected_calibration_error,
@@ -61,8 +61,7 @@ __all__ = [
     "Inversion",
     "Levels",
     "MetricSpec",
-    "PooledRanking",
-    "PooledUnits",
+    "PooledSums",
     "Ranking",
     "Replicates",
     "Units",

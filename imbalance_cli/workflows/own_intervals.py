@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,9 +47,8 @@ def _evaluate(run: SavedRun, averaged: list[bool], resampling: Resampling) -> Ev
     if averaged == run.learnable and made == resampling:
         return saved
     thresholds = [0.5 if label.threshold is None else label.threshold for label in saved.labels]
-    return evaluate_scores(
-        run.probabilities,
-        run.targets,
+    return evaluate_rows(
+        DenseRows(run.probabilities, run.targets),
         torch.tensor(thresholds, dtype=torch.float64),
         run.labels,
         part=saved.part,

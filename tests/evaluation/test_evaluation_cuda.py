@@ -12,7 +12,6 @@ from imbalance_cli.evaluation import (
     Evaluation,
     Resampling,
     evaluate_rows,
-    evaluate_scores,
 )
 from imbalance_cli.metrics import (
     Confusion,
@@ -43,15 +42,15 @@ def simulate(decimals: int = 16) -> dict[str, torch.Tensor]:
 
 def evaluate(device: torch.device, *, decimals: int = 16, special: str = "") -> Evaluation:
     cells = {name: cell.to(device) for name, cell in simulate(decimals).items()}
-    return evaluate_scores(
-        cells["p"],
-        cells["y"],
+    return evaluate_rows(
+        DenseRows(cells["p"], cells["y"]),
         torch.full((LABELS,), 0.5, dtype=torch.float64),
         [f"y_{i}" for i in range(LABELS)],
         part="test",
         source="rows.csv",
         learnable=[True, True, True, False],
         resampling=Resampling(60),
+        device=device,
         weights=cells["weights"] if special == "weights" else None,
         groups=cells["groups"] if special == "groups" else None,
     )
@@ -89,7 +88,7 @@ def test_so_it_is_of_many_cells(monkeypatch: pytest.MonkeyPatch, special: str) -
     """Labels drawn apart, averages of blocks of rows, and all cells in passes."""
     monkeypatch.setattr("imbalance_cli.evaluation.resampling.JOINT_CELLS", 0)
     monkeypatch.setattr("imbalance_cli.evaluation.resampling.BLOCKS", 100)
-    monkeypatch.setattr("imbalance_cli.evaluation.averages.POOLED_AT_ONCE", 1)
+    monkeypatch.setattr("imbalance_cli.evaluation.pooling.POOLED_AT_ONCE", 1)
     monkeypatch.setattr("imbalance_cli.evaluation.scored_rows.CELLS_AT_ONCE", 7000)
     ours, theirs = (evaluate(device, special=special).to_dict() for device in (CUDA, CPU))
     assert_same(ours, theirs)
