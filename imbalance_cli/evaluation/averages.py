@@ -161,11 +161,11 @@ def _mean_intervals(
     if sample.joint is None or not numbers or sample.has_few_groups:
         return {}
     sums, confidence = sums_of(sample.joint), sample.resampling.confidence
-    draws, inversion = sums.mean(), sums.inversion()
+    draws, ece_tests = sums.mean(), sums.ece_tests()
     values = draws.new_tensor([math.nan if mean is None else mean for mean in means.values()])
     ends = make_intervals(values, draws, sums.sizes(), confidence)
-    if inversion is not None and not ends[ECE].isnan().any():
-        ends[ECE] = bound_error(inversion, values[ECE], confidence)
+    if ece_tests is not None and not ends[ECE].isnan().any():
+        ends[ECE] = bound_error(ece_tests, values[ECE], confidence)
     return _as_intervals(ends)
 
 

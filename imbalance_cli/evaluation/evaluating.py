@@ -90,7 +90,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     pool = Pool(cells, counted)
     numbers: list[LabelNumbers] = []
     untuned: list[Untuned] = []
-    for chosen in follow_labels(cells, tell, "evaluating"):
+    for chosen in follow_labels(cells.rows, cells.labels, tell, "evaluating"):
         probabilities, targets = cells.columns(chosen)
         numbers += _evaluate_labels(probabilities, targets, chosen, thresholds, sample, counted)
         untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)

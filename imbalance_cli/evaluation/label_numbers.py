@@ -19,10 +19,10 @@ from imbalance_cli.metrics import (
     BandRows,
     Bands,
     Confusion,
-    Inversion,
+    EceTests,
     Units,
+    interval_multiplier,
     make_intervals,
-    reach_of,
 )
 
 if TYPE_CHECKING:
@@ -161,10 +161,10 @@ class Found:
         points = itself.metrics(levels, confusion)[:, 0]
         return cls(itself, points, sums.cases(levels.top_k))
 
-    def inversion(self, draws: Draws, widening: float) -> Inversion:
+    def ece_tests(self, draws: Draws, widening: float) -> EceTests:
         """Return the tests of calibration errors, of draws of the same bins."""
         positives = self.itself.positives_of_bins()[0]
-        return Inversion.of(self.itself.gaps[:, 0], draws.gaps, positives, widening)
+        return EceTests.of(self.itself.gaps[:, 0], draws.gaps, positives, widening)
 
     def intervals(self, draws: Draws, size: float, confidence: float) -> torch.Tensor:
         """Return the ends of each metric's interval, (metrics, 2), NaN where there is none."""
@@ -172,14 +172,16 @@ class Found:
         mass, gaps = draws.gaps[:2]
         means = gaps / mass.where(mass > 0, 1.0)
         if float((means - means[:1]).abs().max()) > ROUNDING:
-            widening = reach_of(size, confidence) / reach_of(math.inf, confidence)
-            ends[ECE] = bound_error(self.inversion(draws, widening), self.points[ECE], confidence)
+            widening = interval_multiplier(size, confidence) / interval_multiplier(
+                math.inf, confidence
+            )
+            ends[ECE] = bound_error(self.ece_tests(draws, widening), self.points[ECE], confidence)
         return ends
 
 
-def bound_error(inversion: Inversion, value: torch.Tensor, confidence: float) -> torch.Tensor:
+def bound_error(ece_tests: EceTests, value: torch.Tensor, confidence: float) -> torch.Tensor:
     """Return the ends (2,) of the interval of a calibration error, which hold its value ()."""
-    low, high = value.new_tensor(inversion.interval(confidence))
+    low, high = value.new_tensor(ece_tests.interval(confidence))
     return torch.stack([low.minimum(value), high.maximum(value)])
 
 
@@ -205,7 +207,7 @@ def _draw_jointly(
     draws = joint.draw(rows, sample.levels)
     draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
     if rarer is not None:
-        joint.add(draws, found.inversion(draws, 1.0), rarer)
+        joint.add(draws, found.ece_tests(draws, 1.0), rarer)
     return draws
 
 

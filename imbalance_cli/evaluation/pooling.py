@@ -110,7 +110,7 @@ class Pool:
 
     def _columns(self) -> Iterator[Cells]:
         """Yield probabilities and targets, (N, l), of the labels that are counted."""
-        for labels in label_slices(self._rows):
+        for labels in label_slices(self._rows.rows, self._rows.labels):
             kept = self._counted[labels]
             if kept.any():
                 probabilities, targets = self._rows.columns(labels)
@@ -133,7 +133,7 @@ def _bound(
     draws = joint.draw_pooled(rows, sample.levels).moved(found.points[:, None] - near)
     itself, cases = found.itself, found.cases
     cells = itself.positives + itself.negatives if itself.rows is None else itself.rows
-    share = float(confusion.decided() / sum(confusion.parts()))
+    share = float(confusion.decided() / sum(confusion))
     cases = dataclasses.replace(cases, decided=min(share * float(cells.sum()), cases.rows))
     found = dataclasses.replace(found, cases=cases)
     return found.intervals(draws, rows.count_rarer(), sample.resampling.confidence)

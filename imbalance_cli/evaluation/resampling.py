@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import METRIC_SPECS, Confusion, Inversion, Units
+from imbalance_cli.metrics import METRIC_SPECS, Confusion, EceTests, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class Draws:
         """
         if decisions is None:
             decisions = Confusion.join([part.confusion for part in parts])
-        counts = (count.split([len(part) for part in parts]) for count in decisions.parts())
+        counts = (count.split([len(part) for part in parts]) for count in decisions)
         metrics = [
             part.metrics(levels, Confusion(*own)) for part, *own in zip(parts, *counts, strict=True)
         ]
@@ -141,7 +141,7 @@ class JointDraws:
             LabelSums(resampling.replicates),
             LabelSums(resampling.replicates),
         )
-        self._decisions = Confusion(*torch.zeros(4, resampling.replicates, dtype=torch.float64))
+        self._decisions = torch.zeros(4, resampling.replicates, dtype=torch.float64)
         self._kept: list[NDArray[np.float64]] | None = None
 
     def draw(self, rows: BandRows, levels: Levels) -> Draws:
@@ -151,23 +151,23 @@ class JointDraws:
     def draw_pooled(self, rows: BandRows, levels: Levels) -> Draws:
         """Return the replicates of all cells, by the decisions of the labels added."""
         parts = [rows.sum(counts) for counts in self._counts(len(rows))]
-        decisions = Confusion(*(part.to(parts[0].gaps.device) for part in self._decisions.parts()))
-        return Draws.of(parts, levels, decisions)
+        return Draws.of(parts, levels, Confusion(*self._decisions.to(parts[0].gaps.device)))
 
-    def add(self, draws: Draws, inversion: Inversion, rarer: int) -> None:
+    def add(self, draws: Draws, ece_tests: EceTests, rarer: int) -> None:
         """Add a label that averages are over.
 
         Args:
             draws: of it.
-            inversion: of its calibration error.
+            ece_tests: of its calibration error.
             rarer: rows, or groups, of its rarer class.
         """
-        decisions = draws.decisions.cpu()
-        found = decisions.true_positives + decisions.false_negatives
+        decisions = torch.stack(draws.decisions).cpu()
+        true, _, missed, _ = decisions
+        found = true + missed
         metrics = draws.metrics.cpu()
-        self.macro.add(metrics, torch.ones_like(found), inversion, rarer)
-        self.weighted.add(metrics, found, inversion, rarer)
-        self._decisions = self._decisions.merge(decisions)
+        self.macro.add(metrics, torch.ones_like(found), ece_tests, rarer)
+        self.weighted.add(metrics, found, ece_tests, rarer)
+        self._decisions += decisions
 
     def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
         """Yield (U, r) how often each unit was drawn, the same whoever asks."""
@@ -196,19 +196,19 @@ class LabelSums:
 
     def __init__(self, replicates: int) -> None:
         self._sums = torch.zeros(2, len(METRIC_SPECS), replicates, dtype=torch.float64)
-        self._inversion: Inversion | None = None
+        self._ece_tests: EceTests | None = None
         self._weight = 0.0
         self._spread = torch.zeros(2, len(METRIC_SPECS), dtype=torch.float64)
 
     def add(
-        self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, rarer: int
+        self, metrics: torch.Tensor, weights: torch.Tensor, ece_tests: EceTests, rarer: int
     ) -> None:
         """Add a label.
 
         Args:
             metrics: (metrics, R), NaN where undefined.
             weights: (R,) of the label in each replicate.
-            inversion: of its calibration error.
+            ece_tests: of its calibration error.
             rarer: rows, or groups, of its rarer class.
         """
         known = ~metrics.isnan()
@@ -217,8 +217,8 @@ class LabelSums:
         spread = (weight * filled).var(dim=1).nan_to_num(0.0)
         self._spread += torch.stack([spread, spread**2 / max(rarer - 1, 1)])
         self._sums += torch.stack([(metrics * weights).where(known, 0.0), known * weights])
-        own = inversion.scaled(weight)
-        self._inversion = own if self._inversion is None else self._inversion.plus(own)
+        own = ece_tests.scaled(weight)
+        self._ece_tests = own if self._ece_tests is None else self._ece_tests.plus(own)
         self._weight += weight
 
     def mean(self) -> torch.Tensor:
@@ -231,8 +231,8 @@ class LabelSums:
         sizes: list[float] = (1 + whole**2 / unsure).nan_to_num(math.inf, math.inf).tolist()
         return sizes
 
-    def inversion(self) -> Inversion | None:
+    def ece_tests(self) -> EceTests | None:
         """Return that of the mean calibration error; None without labels."""
-        if self._inversion is None or not self._weight:
+        if self._ece_tests is None or not self._weight:
             return None
-        return self._inversion.scaled(1 / self._weight)
+        return self._ece_tests.scaled(1 / self._weight)

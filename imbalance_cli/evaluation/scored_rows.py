@@ -175,11 +175,16 @@ class CheckedRows:
         return number + 1, float(cells[row, column]), name
 
 
-def label_slices(rows: ScoredRows) -> list[slice]:
-    """Return the labels that fit into memory together, block after block; one block at least."""
-    width = min(max(CELLS_AT_ONCE // max(rows.rows, 1), 1), LABELS_AT_ONCE)
-    starts = range(0, max(rows.labels, 1), width)
-    return [slice(start, min(start + width, rows.labels)) for start in starts]
+def label_slices(rows: int, labels: int, cells: int | None = None) -> list[slice]:
+    """Return the labels of a table that are worked on together, block after block; at least one.
+
+    Args:
+        rows: N.
+        labels: L.
+        cells: that a block has at most; None for as many as fit into memory.
+    """
+    width = min(max((cells or CELLS_AT_ONCE) // max(rows, 1), 1), LABELS_AT_ONCE)
+    return [slice(at, min(at + width, labels)) for at in range(0, max(labels, 1), width)]
 
 
 def row_slices(rows: ScoredRows) -> list[slice]:
@@ -189,9 +194,11 @@ def row_slices(rows: ScoredRows) -> list[slice]:
     return [slice(start, min(start + height, rows.rows)) for start in starts]
 
 
-def follow_labels(rows: ScoredRows, tell: Tell, stage: str) -> Iterator[slice]:
+def follow_labels(
+    rows: int, labels: int, tell: Tell, stage: str, cells: int | None = None
+) -> Iterator[slice]:
     """Yield `label_slices`, and tell how many labels are done."""
-    slices = label_slices(rows)
+    slices = label_slices(rows, labels, cells)
     return follow(
-        slices, tell, stage, lambda some: some.stop - some.start, total=rows.labels, unit="labels"
+        slices, tell, stage, lambda some: some.stop - some.start, total=labels, unit="labels"
     )

@@ -15,8 +15,8 @@ from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mea
 from imbalance_cli.metrics.band_bootstrap import BandCounts
 from imbalance_cli.metrics.bands import Bands
 from imbalance_cli.metrics.confusion import Confusion
-from imbalance_cli.metrics.intervals import make_intervals, reach_of
-from imbalance_cli.metrics.inversion import Inversion
+from imbalance_cli.metrics.ece_interval import EceTests
+from imbalance_cli.metrics.intervals import interval_multiplier, make_intervals
 from imbalance_cli.metrics.multilabel import (
     FIELDS,
     bound_ratios,
@@ -58,7 +58,7 @@ __all__ = [
     "Bands",
     "Cases",
     "Confusion",
-    "Inversion",
+    "EceTests",
     "Levels",
     "MetricSpec",
     "PooledSums",
@@ -71,6 +71,7 @@ __all__ = [
     "brier",
     "compared_metrics",
     "expected_calibration_error",
+    "interval_multiplier",
     "judge_rows",
     "log_loss",
     "lower_is_better",
@@ -78,7 +79,6 @@ __all__ = [
     "make_intervals",
     "mean_gaps",
     "multilabel_metrics",
-    "reach_of",
     "register_metric",
     "roc_auc",
     "simplify_weights",

@@ -18,7 +18,7 @@ from imbalance_cli.metrics import (
     BandRows,
     Bands,
     Confusion,
-    Inversion,
+    EceTests,
     PooledSums,
     Units,
 )
@@ -122,8 +122,8 @@ def test_all_cells_in_parts_are_all_cells() -> None:
         assert float(ours[i]) == pytest.approx(float(theirs[i]), abs=near.get(name, 0.01)), name
 
 
-def nothing() -> Inversion:
-    return Inversion(torch.zeros(()), torch.zeros(3), torch.zeros(3, 40))
+def nothing() -> EceTests:
+    return EceTests(torch.zeros(()), torch.zeros(3), torch.zeros(3, 40))
 
 
 def test_the_rarest_label_decides_how_sure_a_mean_is() -> None:
@@ -143,6 +143,6 @@ def test_the_rarest_label_decides_how_sure_a_mean_is() -> None:
 
 def test_a_mean_of_no_label() -> None:
     sums = LabelSums(10)
-    assert sums.inversion() is None
+    assert sums.ece_tests() is None
     assert sums.mean().isnan().all()
     assert set(sums.sizes()) == {math.inf}

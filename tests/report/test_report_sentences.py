@@ -23,7 +23,7 @@ def evaluate(labels: list[str], replicates: int = 20) -> Evaluation:
     y = (torch.rand(p.shape, generator=random) < 0.2).float()
     half = torch.full((len(labels),), 0.5)
     kept = [True] * len(labels)
-    return evaluate_rows(
+    evaluation = evaluate_rows(
         DenseRows(p, y),
         half,
         labels,
@@ -32,6 +32,7 @@ def evaluate(labels: list[str], replicates: int = 20) -> Evaluation:
         learnable=kept,
         resampling=Resampling(replicates),
     )
+    return with_labels(evaluation, untuned=Untuned())
 
 
 def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
