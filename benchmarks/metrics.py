@@ -134,13 +134,11 @@ def main() -> None:
     print(f"whole report: {show(seconds)}; {peak() - before:,.0f} MB more at most")
     if options.whole:
         return
-    sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, None, None)
+    counted = torch.ones_like(thresholds, dtype=torch.bool)
+    sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, thresholds, counted)
     _, of_labels = timed(
         lambda: [
-            evaluate_label(
-                scores[:, i], targets[:, i], THRESHOLD, sample, number=i, is_counted=True
-            )
-            for i in range(options.labels)
+            evaluate_label(scores[:, i], targets[:, i], i, sample) for i in range(options.labels)
         ],
         device,
     )

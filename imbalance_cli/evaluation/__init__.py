@@ -2,7 +2,7 @@
 
 from imbalance_cli.evaluation.evaluating import evaluate_rows
 from imbalance_cli.evaluation.reasons import ALIKE, LEAST_FOR_INTERVAL
-from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling
+from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling, UnitDraws
 from imbalance_cli.evaluation.results import (
     WITH_INTERVAL,
     Estimate,
@@ -27,5 +27,6 @@ __all__ = [
     "Levels",
     "Resampling",
     "ScoredRows",
+    "UnitDraws",
     "evaluate_rows",
 ]

@@ -58,24 +58,19 @@ class Averages:
 
 
 def average(
-    rows: ScoredRows,
-    numbers: Sequence[LabelNumbers],
-    thresholds: torch.Tensor,
-    sample: Sample,
-    counted: torch.Tensor,
-    pool: Pool,
+    rows: ScoredRows, numbers: Sequence[LabelNumbers], sample: Sample, pool: Pool
 ) -> Averages:
     """Average over labels.
 
     Args:
         rows: that were evaluated.
         numbers: (L,) of all labels.
-        thresholds: (L,).
         sample: whose joint draws are of all labels.
-        counted: (L,) whether averages are over a label.
         pool: of their cells.
     """
-    chosen = [number for number, is_counted in zip(numbers, counted, strict=True) if is_counted]
+    chosen = [
+        number for number, is_counted in zip(numbers, sample.counted, strict=True) if is_counted
+    ]
     means, labels, weighted = _mean(chosen)
     micro: dict[str, float | None] = dict.fromkeys(METRIC_SPECS)
     micro_intervals: dict[str, Interval] = {}
@@ -96,7 +91,7 @@ def average(
     multilabel: dict[str, float | None] = {}
     multilabel_intervals: dict[str, Interval] = {}
     if len(numbers) > 1:
-        multilabel, multilabel_intervals = _judge_rows(rows, thresholds, sample, counted)
+        multilabel, multilabel_intervals = _judge_rows(rows, sample)
         undefined |= {
             f"multilabel.{name}": explain_multilabel(name, any_known=facts.support > 0)
             for name, number in multilabel.items()
@@ -175,17 +170,17 @@ def _as_intervals(ends: torch.Tensor) -> dict[str, Interval]:
 
 
 def _judge_rows(
-    rows: ScoredRows, thresholds: torch.Tensor, sample: Sample, counted: torch.Tensor
+    rows: ScoredRows, sample: Sample
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     """Return each metric of whole rows over the labels that are counted, and their intervals."""
-    device = thresholds.device
+    device, counted = sample.thresholds.device, sample.counted
     sums = torch.zeros(len(FIELDS), dtype=torch.float64, device=device)
     products = sums.new_zeros(len(FIELDS), len(FIELDS))
     groups = None if sample.groups is None else torch.from_numpy(sample.groups.of_row).to(device)
     of_groups = sums.new_zeros(len(FIELDS), 0 if sample.groups is None else sample.groups.size)
     for chosen in row_slices(rows):
         probabilities, targets = (cells[:, counted] for cells in rows.block(chosen))
-        decisions = probabilities >= thresholds[counted]
+        decisions = probabilities >= sample.thresholds[counted]
         own = None if sample.weights is None else sample.weights[chosen]
         judged = judge_rows(probabilities, decisions, targets, own)
         sums += judged.sum(dim=1)

@@ -23,7 +23,7 @@ from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, s
 from imbalance_cli.progress import tell_nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
     from imbalance_cli.progress import Tell
@@ -85,28 +85,26 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     cells = CheckedRows(rows, labels, source, device, kept)
     joint = plan_joint_draws(cells, resampling, groups, is_weighted=weights is not None)
     of_groups = None if groups is None else Units.of(cells.rows, groups)
-    sample = Sample(resampling, levels, weights, joint, of_groups)
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
+    sample = Sample(resampling, levels, thresholds, counted, weights, joint, of_groups)
     pool = Pool(cells, counted)
     numbers: list[LabelNumbers] = []
     untuned: list[Untuned] = []
     for chosen in follow_labels(cells.rows, cells.labels, tell, "evaluating"):
         probabilities, targets = cells.columns(chosen)
-        numbers += _evaluate_labels(probabilities, targets, chosen, thresholds, sample, counted)
+        columns = (part.T.contiguous() for part in (probabilities, targets))
+        of_labels = zip(*columns, range(chosen.start, chosen.stop), strict=True)
+        with one_thread():
+            numbers += [evaluate_label(*of_label, sample) for of_label in of_labels]
         untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
         pool.add(probabilities, targets, chosen)
-    entries = [
-        _describe(label, own, at_half, float(threshold), cells.rows, sample, learnable=can_learn)
-        for label, own, at_half, threshold, can_learn in zip(
-            labels, numbers, untuned, thresholds, learnable, strict=True
-        )
-    ]
-    averages = average(cells, numbers, thresholds, sample, counted, pool)
+    averages = average(cells, numbers, sample, pool)
+    parts = zip(labels, range(len(labels)), numbers, untuned, strict=True)
     return Evaluation(
         part=part,
         source=source,
         rows=cells.rows,
-        labels=entries,
+        labels=[_describe(*own, cells.rows, sample) for own in parts],
         confidence=resampling.confidence,
         replicates=resampling.replicates,
         levels=levels,
@@ -116,41 +114,11 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     )
 
 
-def _evaluate_labels(
-    probabilities: torch.Tensor,
-    targets: torch.Tensor,
-    chosen: slice,
-    thresholds: torch.Tensor,
-    sample: Sample,
-    counted: torch.Tensor,
-) -> Iterator[LabelNumbers]:
-    """Yield the numbers of some labels, (N, l)."""
-    of_labels = (cells.T.contiguous() for cells in (probabilities, targets))
-    for label, p, y in zip(range(chosen.start, chosen.stop), *of_labels, strict=True):
-        with one_thread():
-            numbers = evaluate_label(
-                p,
-                y,
-                float(thresholds[label]),
-                sample,
-                number=label,
-                is_counted=bool(counted[label]),
-            )
-        yield numbers
-
-
 def _describe(
-    label: str,
-    numbers: LabelNumbers,
-    untuned: Untuned,
-    threshold: float,
-    rows: int,
-    sample: Sample,
-    *,
-    learnable: bool,
+    label: str, number: int, numbers: LabelNumbers, untuned: Untuned, rows: int, sample: Sample
 ) -> LabelEvaluation:
     """Return the numbers of a label; none of one not learned, whose score is a constant."""
-    confusion = numbers.confusion
+    confusion, learnable = numbers.confusion, bool(sample.counted[number])
     facts = Facts(
         numbers.support,
         numbers.positives,
@@ -172,7 +140,7 @@ def _describe(
         missing=rows - numbers.support,
         prevalence=finite(float(confusion.prevalence())),
         learnable=learnable,
-        threshold=threshold if learnable else None,
+        threshold=float(sample.thresholds[number]) if learnable else None,
         undefined={
             name: facts.explain(name) for name in METRIC_SPECS if estimates[name].value is None
         },

@@ -41,6 +41,8 @@ class Sample:
     Attributes:
         resampling: how intervals are made.
         levels: of the metrics.
+        thresholds: (L,) from which a row is decided positive.
+        counted: (L,) whether averages are over a label.
         weights: (N,) above 0; None for alike.
         joint: draws the same rows for all labels; None where there is one label alone.
         groups: of the rows, that vary together; None where each varies by itself.
@@ -48,8 +50,10 @@ class Sample:
 
     resampling: Resampling
     levels: Levels
-    weights: torch.Tensor | None
-    joint: JointDraws | None
+    thresholds: torch.Tensor
+    counted: torch.Tensor
+    weights: torch.Tensor | None = None
+    joint: JointDraws | None = None
     groups: Units | None = None
 
     @property
@@ -85,23 +89,15 @@ class LabelNumbers:
 
 
 def evaluate_label(
-    probabilities: torch.Tensor,
-    targets: torch.Tensor,
-    threshold: float,
-    sample: Sample,
-    *,
-    number: int,
-    is_counted: bool,
+    probabilities: torch.Tensor, targets: torch.Tensor, number: int, sample: Sample
 ) -> LabelNumbers:
     """Compute the numbers of one label, and add its replicates to the averages.
 
     Args:
         probabilities: (N,).
         targets: (N,), NaN where missing.
-        threshold: from which a row is decided positive.
-        sample: what it shares with the other labels.
         number: of the label, which its own draws depend on.
-        is_counted: whether averages are over it.
+        sample: what it shares with the other labels.
     """
     support, positives = int((~targets.isnan()).sum()), int((targets == 1).sum())
     if not support:
@@ -110,8 +106,8 @@ def evaluate_label(
         )
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
         return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
-    bands = Bands.of(probabilities, targets, threshold, sample.weights)
-    joint = sample.joint
+    bands = Bands.of(probabilities, targets, float(sample.thresholds[number]), sample.weights)
+    joint, is_counted = sample.joint, bool(sample.counted[number])
     is_apart = sample.weights is None and (joint is None or not joint.of_labels)
     if is_apart:
         counts = BandCounts.of(bands)

@@ -126,7 +126,38 @@ def plan_joint_draws(
     return JointDraws(units, resampling, of_labels=is_cheap or is_special)
 
 
-class JointDraws:
+class UnitDraws:
+    """Draws of units, the same for every label and candidate.
+
+    Args:
+        units: what is drawn.
+        resampling: how.
+    """
+
+    def __init__(self, units: Units, resampling: Resampling) -> None:
+        self.units, self.resampling = units, resampling
+        self._kept: list[NDArray[np.float64]] = []
+
+    def counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
+        """Yield (U, r) how often each unit was drawn, in replicates that fit into memory together.
+
+        Args:
+            bands: that each replicate is summed over.
+        """
+        at_once = max(DRAWN_AT_ONCE // bands, 1)
+        for counts in self._kept or self._draw():
+            for start in range(0, counts.shape[1], at_once):
+                yield counts[:, start : start + at_once]
+
+    def _draw(self) -> Iterator[NDArray[np.float64]]:
+        """Yield draws of some replicates at a time; they are kept where these are all."""
+        for counts in self.units.draw(self.resampling.replicates, self.resampling.seed):
+            if counts.shape[1] == self.resampling.replicates:
+                self._kept = [counts]
+            yield counts
+
+
+class JointDraws(UnitDraws):
     """Draws of the same rows for all labels, summed over labels for their averages.
 
     Args:
@@ -136,21 +167,21 @@ class JointDraws:
     """
 
     def __init__(self, units: Units, resampling: Resampling, *, of_labels: bool = True) -> None:
-        self.units, self.resampling, self.of_labels = units, resampling, of_labels
+        super().__init__(units, resampling)
+        self.of_labels = of_labels
         self.macro, self.weighted = (
             LabelSums(resampling.replicates),
             LabelSums(resampling.replicates),
         )
         self._decisions = torch.zeros(4, resampling.replicates, dtype=torch.float64)
-        self._kept: list[NDArray[np.float64]] | None = None
 
     def draw(self, rows: BandRows, levels: Levels) -> Draws:
         """Return the replicates of one label."""
-        return Draws.of([rows.sum(counts) for counts in self._counts(len(rows))], levels)
+        return Draws.of([rows.sum(counts) for counts in self.counts(len(rows))], levels)
 
     def draw_pooled(self, rows: BandRows, levels: Levels) -> Draws:
         """Return the replicates of all cells, by the decisions of the labels added."""
-        parts = [rows.sum(counts) for counts in self._counts(len(rows))]
+        parts = [rows.sum(counts) for counts in self.counts(len(rows))]
         return Draws.of(parts, levels, Confusion(*self._decisions.to(parts[0].gaps.device)))
 
     def add(self, draws: Draws, ece_tests: EceTests, rarer: int) -> None:
@@ -168,23 +199,6 @@ class JointDraws:
         self.macro.add(metrics, torch.ones_like(found), ece_tests, rarer)
         self.weighted.add(metrics, found, ece_tests, rarer)
         self._decisions += decisions
-
-    def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
-        """Yield (U, r) how often each unit was drawn, the same whoever asks."""
-        at_once = max(DRAWN_AT_ONCE // bands, 1)
-        for counts in self._drawn():
-            for start in range(0, counts.shape[1], at_once):
-                yield counts[:, start : start + at_once]
-
-    def _drawn(self) -> Iterator[NDArray[np.float64]]:
-        """Yield the draws of some replicates at a time; few units' are kept."""
-        if self._kept is None:
-            drawn = self.units.draw(self.resampling.replicates, self.resampling.seed)
-            if self.units.size > BLOCKS:
-                yield from drawn
-                return
-            self._kept = list(drawn)
-        yield from self._kept
 
 
 class LabelSums:
