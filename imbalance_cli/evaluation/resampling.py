@@ -36,14 +36,11 @@ class Resampling:
         replicates: R, of the bootstrap; 0 for point estimates only.
         confidence: of the intervals.
         seed: of the bootstrap.
-        hold_prevalence: whether each replicate has as many positives as the rows have, where labels
-            are drawn apart: for rows whose classes were counted out beforehand.
     """
 
     replicates: int = 200
     confidence: float = 0.95
     seed: int = 0
-    hold_prevalence: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +93,8 @@ def draw_apart(counts: BandCounts, resampling: Resampling, label: int, levels: L
     """
     random = np.random.default_rng([resampling.seed, label])
     at_once = max(DRAWN_AT_ONCE // counts.counts.shape[1], 1)
-    hold = resampling.hold_prevalence
     parts = [
-        counts.draw(min(at_once, resampling.replicates - start), random, hold_prevalence=hold)
+        counts.draw(min(at_once, resampling.replicates - start), random)
         for start in range(0, resampling.replicates, at_once)
     ]
     return Draws.of(parts, levels)

@@ -24,7 +24,7 @@ from torch import nn
 
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.losses.family import compute_loss, focal, weighted_bce
-from imbalance_cli.metrics import Ranking, average_precision
+from imbalance_cli.metrics import average_precision_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -377,7 +377,7 @@ def _judge(z: torch.Tensor, y: torch.Tensor, alpha: float) -> float:
 
 
 def _score(z: torch.Tensor, y: torch.Tensor) -> float | None:
-    return average_precision(Ranking.of(z, y)).item() if z.isfinite().all() else None
+    return average_precision_of(z, y).item() if z.isfinite().all() else None
 
 
 def _known(value: float) -> float | None:
