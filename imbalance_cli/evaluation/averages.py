@@ -5,7 +5,6 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from imbalance_cli.evaluation.reasons import (
     explain_multilabel,
     explain_no_interval,
 )
-from imbalance_cli.evaluation.results import Interval, finite
+from imbalance_cli.evaluation.results import Averages, Interval, finite
 from imbalance_cli.evaluation.scored_rows import row_slices
 from imbalance_cli.metrics import (
     FIELDS,
@@ -38,23 +37,6 @@ if TYPE_CHECKING:
     from imbalance_cli.evaluation.pooling import Pool
     from imbalance_cli.evaluation.resampling import JointDraws, LabelSums
     from imbalance_cli.evaluation.scored_rows import ScoredRows
-
-
-@dataclasses.dataclass(frozen=True)
-class Averages:
-    """What an Evaluation holds beside its labels; see there."""
-
-    macro: dict[str, float | None]
-    macro_labels: dict[str, int]
-    weighted_average: dict[str, float | None]
-    micro: dict[str, float | None]
-    multilabel: dict[str, float | None]
-    undefined: dict[str, str]
-    macro_intervals: dict[str, Interval]
-    weighted_intervals: dict[str, Interval]
-    micro_intervals: dict[str, Interval]
-    multilabel_intervals: dict[str, Interval]
-    without_interval: dict[str, str]
 
 
 def average(

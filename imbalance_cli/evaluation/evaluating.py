@@ -82,6 +82,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         every = torch.arange(rows.rows, device=device)
         weights, (kept,) = simplify_weights(weights.to(device), every)
         groups = None if groups is None else groups.to(device)[kept]
+        kept = None if len(kept) == rows.rows else kept
     cells = CheckedRows(rows, labels, source, device, kept)
     joint = plan_joint_draws(cells, resampling, groups, is_weighted=weights is not None)
     of_groups = None if groups is None else Units.of(cells.rows, groups)
