@@ -13,7 +13,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
-from scipy.sparse import issparse
 
 from imbalance_cli.metrics.bands import BINS, argsort
 from imbalance_cli.metrics.replicates import Layout, find_places, prefixes
@@ -60,7 +59,7 @@ class PooledSums:
         ends = [torch.searchsorted(-p, -scores, right=right) for right in (False, True)]
         ends = [torch.stack(ends, dim=1).flatten(), rows.new_tensor([len(p)])]
         sums = sum_units(values, rows, torch.cat(ends), units)
-        if issparse(sums):
+        if not isinstance(sums, torch.Tensor):
             sums = torch.from_numpy(sums.toarray()).to(p.device)
         return cls(scores, sums.reshape(len(values), 2 * len(scores) + 1, units.size))
 
