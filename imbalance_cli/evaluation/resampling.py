@@ -70,7 +70,7 @@ class Draws:
         """
         if decisions is None:
             decisions = Confusion.join([part.confusion for part in parts])
-        counts = (count.split([len(part) for part in parts]) for count in decisions)
+        counts = (torch.split(count, [len(part) for part in parts]) for count in decisions)
         metrics = [
             part.metrics(levels, Confusion(*own)) for part, *own in zip(parts, *counts, strict=True)
         ]
