@@ -93,10 +93,10 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     untuned: list[Untuned] = []
     for chosen in follow_labels(cells.rows, cells.labels, tell, "evaluating"):
         probabilities, targets = cells.columns(chosen)
-        columns = (part.T.contiguous() for part in (probabilities, targets))
-        of_labels = zip(*columns, range(chosen.start, chosen.stop), strict=True)
+        of_labels = range(chosen.start, chosen.stop)
+        columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), of_labels, strict=True)
         with one_thread():
-            numbers += [evaluate_label(*of_label, sample) for of_label in of_labels]
+            numbers += [evaluate_label(p, y, label, sample) for p, y, label in columns]
         untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
         pool.add(probabilities, targets, chosen)
     averages = average(cells, numbers, sample, pool)

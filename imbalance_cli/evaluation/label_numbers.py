@@ -168,9 +168,8 @@ class Found:
         mass, gaps = draws.gaps[:2]
         means = gaps / mass.where(mass > 0, 1.0)
         if float((means - means[:1]).abs().max()) > ROUNDING:
-            widening = interval_multiplier(size, confidence) / interval_multiplier(
-                math.inf, confidence
-            )
+            own, of_many = (interval_multiplier(each, confidence) for each in (size, math.inf))
+            widening = own / of_many
             ends[ECE] = bound_error(self.ece_tests(draws, widening), self.points[ECE], confidence)
         return ends
 
