@@ -48,7 +48,7 @@ class Layout:
         concordance: (K,) of the pairs of a positive and a negative within a band, the share in
             order; ties count half.
         decided: how many bands are decided positive.
-        cuts: (B + 1,) as of Bands.
+        cuts: (B + 1,) where bins are cut, in bands from the top; a fraction is the share of a run.
     """
 
     is_run: torch.Tensor
@@ -73,7 +73,8 @@ class Layout:
         positives = torch.searchsorted(places, ends).diff(prepend=ends.new_zeros(1))
         pairs = positives * through.diff(prepend=ends.new_zeros(1))
         concordance = (inside / pairs).where(pairs > 0, 0.5)
-        return cls(bands.is_run, concordance, bands.decided_bands, bands.cuts)
+        cuts = bands.through(bands.cut_runs) + bands.cut_shares
+        return cls(bands.is_run, concordance, int(bands.through(bands.decided)), cuts)
 
 
 @dataclasses.dataclass(frozen=True)
