@@ -6,8 +6,7 @@
 
 Each data set has calibrated probabilities whose log-odds are normal, and targets drawn from them,
 so that the number of positives varies as it does in rows that are drawn. The truth of a metric is
-its value on four million rows. Beside our interval stand the percentiles of the same replicates,
-and of replicates that all have as many positives as the data (a stratified bootstrap).
+its value on four million rows. Beside our interval stand the percentiles of the same replicates.
 
 The calibration error of such rows is 0. Of other errors there is a table of its own, for
 probabilities whose log-odds are moved and stretched; there the truth is the mean gap between
@@ -25,9 +24,10 @@ import torch
 
 from imbalance_cli.evaluation import (
     LEAST_FOR_INTERVAL,
+    DenseRows,
     Interval,
     Resampling,
-    evaluate_scores,
+    evaluate_rows,
     resampling,
 )
 from imbalance_cli.evaluation.label_numbers import Found
@@ -58,7 +58,7 @@ SHOWN = (
     "ece",
 )
 Bounded: TypeAlias = tuple[float | None, Interval | None]
-Bounds: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Bounds: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 TRUTH_ROWS = 4_000_000
 SETTINGS = (  # rows, prevalence, spread of the log-odds
     (2_000, 0.05, 1.5),
@@ -116,17 +116,11 @@ def bound(
     counts = BandCounts.of(bands)
     found = Found.of(counts, DEFAULT_LEVELS)
     merged = counts.merged(bands.merged(), bands)
-    drawn, held = (
-        draw_apart(
-            merged, Resampling(replicates, seed=1, hold_prevalence=hold), number, DEFAULT_LEVELS
-        )
-        for hold in (False, True)
-    )
+    drawn = draw_apart(merged, Resampling(replicates, seed=1), number, DEFAULT_LEVELS)
     tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
     return (
         found.intervals(drawn, min(int(y.sum()), int((1 - y).sum())), 0.95),
         drawn.metrics.nanquantile(tails, dim=1).T,
-        held.metrics.nanquantile(tails, dim=1).T,
     )
 
 
@@ -137,7 +131,7 @@ def measure(rows: int, prevalence: float, spread: float, sets: int, replicates: 
     p, y, _ = simulate(TRUTH_ROWS, offset, spread, random)
     values = BandCounts.of(Bands.of(p, y, threshold)).itself().metrics(DEFAULT_LEVELS)[:, 0]
     values[ECE] = 0.0
-    covered = np.zeros((3, len(METRICS)))
+    covered = np.zeros((2, len(METRICS)))
     above = np.zeros(len(METRICS))
     used = 0
     for number in range(sets):
@@ -152,15 +146,15 @@ def measure(rows: int, prevalence: float, spread: float, sets: int, replicates: 
     print(
         f"\n{rows:,} rows, {prevalence:.1%} positives ({rows * prevalence:.0f}), log-odds of "
         f"spread {spread:g}: {used} sets\n"
-        f"{'metric':20s} truth  ours (too high, too low)  percentiles  stratified percentiles"
+        f"{'metric':20s} truth  ours (too high, too low)  percentiles"
     )
     for name in SHOWN:
         i = METRICS.index(name)
-        own, plain, held = 100 * covered[:, i] / used
+        own, plain = 100 * covered[:, i] / used
         high = 100 * above[i] / used
         print(
             f"{name:20s} {float(values[i]):5.3f}  {own:4.1f} ({high:4.1f}, "
-            f"{100 - own - high:4.1f})         {plain:4.1f}         {held:4.1f}",
+            f"{100 - own - high:4.1f})         {plain:4.1f}",
             flush=True,
         )
 
@@ -212,9 +206,8 @@ def simulate_labels(
 def evaluate(p: torch.Tensor, y: torch.Tensor, replicates: int) -> dict[str, Bounded]:
     """Return value and interval of each metric of the averages."""
     labels = p.shape[1]
-    evaluation = evaluate_scores(
-        p,
-        y,
+    evaluation = evaluate_rows(
+        DenseRows(p, y),
         torch.full((labels,), 0.2, dtype=torch.float64),
         [str(label) for label in range(labels)],
         part="test",

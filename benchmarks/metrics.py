@@ -22,7 +22,7 @@ import numpy as np
 import sklearn.metrics as reference
 import torch
 
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.evaluation.label_numbers import Sample, evaluate_label
 from imbalance_cli.machine.device import choose_device
 from imbalance_cli.metrics import DEFAULT_LEVELS
@@ -118,15 +118,15 @@ def main() -> None:
     )
 
     def evaluate() -> list[list[float]]:
-        evaluation = evaluate_scores(
-            scores,
-            targets,
+        evaluation = evaluate_rows(
+            DenseRows(scores, targets),
             thresholds,
             names,
             part="test",
             source="simulated",
             learnable=[True] * options.labels,
             resampling=Resampling(options.replicates),
+            device=device,
         )
         return [[getattr(label, name).value for name in METRICS] for label in evaluation.labels]
 
@@ -134,13 +134,11 @@ def main() -> None:
     print(f"whole report: {show(seconds)}; {peak() - before:,.0f} MB more at most")
     if options.whole:
         return
-    sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, None, None)
+    counted = torch.ones_like(thresholds, dtype=torch.bool)
+    sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, thresholds, counted)
     _, of_labels = timed(
         lambda: [
-            evaluate_label(
-                scores[:, i], targets[:, i], THRESHOLD, sample, number=i, is_counted=True
-            )
-            for i in range(options.labels)
+            evaluate_label(scores[:, i], targets[:, i], i, sample) for i in range(options.labels)
         ],
         device,
     )

@@ -21,7 +21,7 @@ import polars as pl
 import torch
 
 from imbalance_cli.config import Config
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.report import documents
 from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
@@ -104,9 +104,8 @@ def write_run(directory: Path, labels: int, rows: int, noise: float = 0.0) -> No
     """Write a run whose labels get rarer, as far as a report reads it."""
     names = [f"tag_{i:05}" for i in range(labels)]
     p, targets = make_predictions(labels, rows, noise)
-    evaluation = evaluate_scores(
-        torch.from_numpy(p),
-        torch.from_numpy(targets),
+    evaluation = evaluate_rows(
+        DenseRows(torch.from_numpy(p), torch.from_numpy(targets)),
         torch.full((labels,), THRESHOLD, dtype=torch.float64),
         names,
         part="test",

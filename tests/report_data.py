@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 
 from imbalance_cli.comparison import Candidate, compare_candidates
 from imbalance_cli.config import Config
-from imbalance_cli.evaluation import LabelEvaluation, Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, LabelEvaluation, Resampling, evaluate_rows
 from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.contents import (
@@ -61,9 +61,8 @@ def make_report(
     odds = random.normal(size=(rows, len(labels))) + np.log(share / (1 - share))
     p = 1 / (1 + np.exp(-odds))
     targets = (random.random(p.shape) < 1 / (1 + np.exp(-skill * odds))).astype(np.float32)
-    evaluation = evaluate_scores(
-        torch.from_numpy(p),
-        torch.from_numpy(targets),
+    evaluation = evaluate_rows(
+        DenseRows(torch.from_numpy(p), torch.from_numpy(targets)),
         torch.full((len(labels),), 0.3, dtype=torch.float64),
         labels,
         part="test",

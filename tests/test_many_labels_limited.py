@@ -23,10 +23,10 @@ from imbalance_cli.evaluation import scored_rows
 from imbalance_cli.labels import encoding, targets
 from imbalance_cli.readers import svmlight
 from imbalance_cli.splits import covering
-from imbalance_cli.workflows import deciding, predictions
+from imbalance_cli.workflows import predictions
 small, large, dense, more = sys.argv[1:]
 # what is worked on at a time, which takes the same memory however many cells there are
-deciding.MOST_CELLS = training.MOST_CELLS = scored_rows.CELLS_AT_ONCE = targets.BLOCK_CELLS = 2**18
+training.MOST_CELLS = scored_rows.CELLS_AT_ONCE = targets.BLOCK_CELLS = 2**18
 predictions.CELLS_AT_ONCE = 2**18
 covering.WATCHED_CELLS = 2**18
 svmlight.BLOCK = 2**18

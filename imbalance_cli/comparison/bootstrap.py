@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, LEAST_FOR_INTERVAL, Resampling
+from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, LEAST_FOR_INTERVAL, Resampling, UnitDraws
 from imbalance_cli.metrics import (
     DEFAULT_LEVELS,
     METRIC_SPECS,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from imbalance_cli.comparison.results import Candidate
     from imbalance_cli.metrics import Replicates
-
-AT_ONCE = 256  # replicates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,16 +250,12 @@ def replicate_values(candidate: Candidate, sample: Sample, resampling: Resamplin
     if not (replicates and sample.enough.any()):
         return draws
     units = sample.drawn_units(resampling)
+    drawn = UnitDraws(units, resampling)
     for label in kept.nonzero()[:, 0].tolist():
         p, decisions = candidate.probabilities[:, label], candidate.decisions[:, label]
         rows = LabelRows.of(p, decisions, sample.targets[:, label], sample, units)
         draws[:, :, label] = torch.cat(
-            [
-                rows.metrics(counts[:, first : first + AT_ONCE])
-                for counts in units.draw(replicates, resampling.seed)
-                for first in range(0, counts.shape[1], AT_ONCE)
-            ],
-            dim=1,
+            [rows.metrics(counts) for counts in drawn.counts(len(rows.all.rows))], dim=1
         ).T
     draws[:, :, -1] = draws[:, :, :-1][:, :, kept].nanmean(dim=2)
     return draws.where(sample.enough, torch.nan)

@@ -30,7 +30,7 @@ PRIOR_PRECISION = (5.0, 5.0, 300.0)  # of independent normal priors around the i
 
 LEAST_GAIN = 1.0  # standard errors by which a step has to lower the log loss
 
-CELLS_AT_ONCE = 2**16  # that stay in the cache while they are passed over some fifty times
+CELLS_IN_CACHE = 2**16  # that stay in the cache while they are passed over some fifty times
 NEWTON_STEPS = 50
 CONVERGED = 1e-10
 ROUNDING = 1e-12  # of a sum of losses, by which a step may seem to raise it
@@ -148,7 +148,7 @@ def fit_calibration(
     if method in {"analytic", "none"}:
         return calibration
     weights, (log_odds, targets) = simplify_weights(weights, log_odds, targets)
-    width = max(CELLS_AT_ONCE // max(len(targets), 1), 1)
+    width = max(CELLS_IN_CACHE // max(len(targets), 1), 1)
     for first in range(0, targets.shape[1], width):
         block = slice(first, first + width)
         _fit_labels(

@@ -1,9 +1,10 @@
 """An Evaluation: every number of the report, computed once, drawn elsewhere."""
 
-from imbalance_cli.evaluation.evaluating import evaluate_rows, evaluate_scores
+from imbalance_cli.evaluation.evaluating import evaluate_rows
 from imbalance_cli.evaluation.reasons import ALIKE, LEAST_FOR_INTERVAL
-from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling
+from imbalance_cli.evaluation.resampling import BLOCKS, JOINT_CELLS, Resampling, UnitDraws
 from imbalance_cli.evaluation.results import (
+    INTERVALS,
     WITH_INTERVAL,
     Estimate,
     Evaluation,
@@ -16,6 +17,7 @@ from imbalance_cli.metrics import Levels
 __all__ = [
     "ALIKE",
     "BLOCKS",
+    "INTERVALS",
     "JOINT_CELLS",
     "LEAST_FOR_INTERVAL",
     "WITH_INTERVAL",
@@ -27,6 +29,6 @@ __all__ = [
     "Levels",
     "Resampling",
     "ScoredRows",
+    "UnitDraws",
     "evaluate_rows",
-    "evaluate_scores",
 ]

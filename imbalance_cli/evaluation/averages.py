@@ -5,106 +5,61 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from imbalance_cli.evaluation.label_numbers import (
-    ECE,
-    Found,
-    bound_error,
-    bound_pooled,
-    no_ends,
-    pool_labels,
-)
+from imbalance_cli.evaluation.label_numbers import ECE, bound_error
 from imbalance_cli.evaluation.reasons import (
-    LEAST_FOR_INTERVAL,
     Facts,
     explain_multilabel,
     explain_no_interval,
 )
-from imbalance_cli.evaluation.resampling import POOLED_AT_ONCE
-from imbalance_cli.evaluation.results import Interval, finite
-from imbalance_cli.evaluation.scored_rows import label_slices, row_slices
+from imbalance_cli.evaluation.results import Averages, Interval, finite
+from imbalance_cli.evaluation.scored_rows import row_slices
 from imbalance_cli.metrics import (
     FIELDS,
     METRIC_SPECS,
     Confusion,
-    MultilabelSums,
-    PooledRanking,
-    PooledUnits,
     bound_ratios,
     judge_rows,
     macro,
     make_intervals,
+    multilabel_metrics,
     weighted_mean,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample
+    from imbalance_cli.evaluation.pooling import Pool
     from imbalance_cli.evaluation.resampling import JointDraws, LabelSums
     from imbalance_cli.evaluation.scored_rows import ScoredRows
 
 
-@dataclasses.dataclass(frozen=True)
-class Averages:
-    """What an Evaluation holds beside its labels; see there."""
-
-    macro: dict[str, float | None]
-    macro_labels: dict[str, int]
-    weighted: dict[str, float | None]
-    micro: dict[str, float | None]
-    multilabel: dict[str, float | None]
-    undefined: dict[str, str]
-    macro_intervals: dict[str, Interval]
-    micro_intervals: dict[str, Interval]
-    weighted_intervals: dict[str, Interval]
-    multilabel_intervals: dict[str, Interval]
-
-    def without_interval(self, units: str) -> dict[str, str]:
-        """Return why a mean or metric that is defined has no interval, as micro.NAME.
-
-        Args:
-            units: what replicates draw: rows or groups.
-        """
-        kinds = {
-            "macro": (self.macro, self.macro_intervals),
-            "micro": (self.micro, self.micro_intervals),
-            "weighted_average": (self.weighted, self.weighted_intervals),
-            "multilabel": (self.multilabel, self.multilabel_intervals),
-        }
-        return {
-            f"{kind}.{name}": explain_no_interval(units, is_enough=bool(intervals))
-            for kind, (values, intervals) in kinds.items()
-            for name, value in values.items()
-            if value is not None and name not in intervals
-        }
-
-
 def average(
-    rows: ScoredRows,
-    numbers: Sequence[LabelNumbers],
-    thresholds: torch.Tensor,
-    sample: Sample,
-    counted: torch.Tensor,
+    rows: ScoredRows, numbers: Sequence[LabelNumbers], sample: Sample, pool: Pool
 ) -> Averages:
     """Average over labels.
 
     Args:
         rows: that were evaluated.
         numbers: (L,) of all labels.
-        thresholds: (L,).
         sample: whose joint draws are of all labels.
-        counted: (L,) whether averages are over a label.
+        pool: of their cells.
     """
-    chosen = [number for number, is_counted in zip(numbers, counted, strict=True) if is_counted]
+    chosen = [
+        number for number, is_counted in zip(numbers, sample.counted, strict=True) if is_counted
+    ]
     means, labels, weighted = _mean(chosen)
-    pooled, pooled_intervals = _pool(rows, chosen, sample, counted)
+    micro: dict[str, float | None] = dict.fromkeys(METRIC_SPECS)
+    micro_intervals: dict[str, Interval] = {}
+    if any(number.support for number in chosen):
+        points, ends = pool.evaluate(chosen, sample)
+        micro = dict(zip(METRIC_SPECS, map(finite, points.tolist()), strict=True))
+        micro_intervals = _as_intervals(ends)
     facts = Facts(
         sum(number.support for number in chosen),
         sum(number.positives for number in chosen),
@@ -113,28 +68,42 @@ def average(
         sample.levels.top_k,
     )
     undefined = {
-        f"micro.{name}": facts.explain(name) for name in METRIC_SPECS if pooled[name] is None
+        f"micro.{name}": facts.explain(name) for name in METRIC_SPECS if micro[name] is None
     }
     multilabel: dict[str, float | None] = {}
     multilabel_intervals: dict[str, Interval] = {}
     if len(numbers) > 1:
-        multilabel, multilabel_intervals = _judge_rows(rows, thresholds, sample, counted)
+        multilabel, multilabel_intervals = _judge_rows(rows, sample)
         undefined |= {
             f"multilabel.{name}": explain_multilabel(name, any_known=facts.support > 0)
             for name, number in multilabel.items()
             if number is None
         }
+    macro_intervals = _mean_intervals(means, chosen, sample, lambda joint: joint.macro)
+    weighted_intervals = _mean_intervals(weighted, chosen, sample, lambda joint: joint.weighted)
+    kinds = {
+        "macro": (means, macro_intervals),
+        "micro": (micro, micro_intervals),
+        "weighted_average": (weighted, weighted_intervals),
+        "multilabel": (multilabel, multilabel_intervals),
+    }
     return Averages(
         macro=means,
         macro_labels=labels,
-        weighted=weighted,
-        micro=pooled,
+        weighted_average=weighted,
+        micro=micro,
         multilabel=multilabel,
         undefined=undefined,
-        macro_intervals=_mean_intervals(means, chosen, sample, lambda joint: joint.macro),
-        micro_intervals=pooled_intervals,
-        weighted_intervals=_mean_intervals(weighted, chosen, sample, lambda joint: joint.weighted),
+        macro_intervals=macro_intervals,
+        weighted_intervals=weighted_intervals,
+        micro_intervals=micro_intervals,
         multilabel_intervals=multilabel_intervals,
+        without_interval={
+            f"{kind}.{name}": explain_no_interval(sample.units, is_enough=bool(intervals))
+            for kind, (values, intervals) in kinds.items()
+            for name, value in values.items()
+            if sample.resampling.replicates and value is not None and name not in intervals
+        },
     )
 
 
@@ -169,11 +138,11 @@ def _mean_intervals(
     if sample.joint is None or not numbers or sample.has_few_groups:
         return {}
     sums, confidence = sums_of(sample.joint), sample.resampling.confidence
-    draws, inversion = sums.mean(), sums.inversion()
+    draws, ece_tests = sums.mean(), sums.ece_tests()
     values = draws.new_tensor([math.nan if mean is None else mean for mean in means.values()])
     ends = make_intervals(values, draws, sums.sizes(), confidence)
-    if inversion is not None and not ends[ECE].isnan().any():
-        ends[ECE] = bound_error(inversion, values[ECE], confidence)
+    if ece_tests is not None and not ends[ECE].isnan().any():
+        ends[ECE] = bound_error(ece_tests, values[ECE], confidence)
     return _as_intervals(ends)
 
 
@@ -182,88 +151,18 @@ def _as_intervals(ends: torch.Tensor) -> dict[str, Interval]:
     return {name: Interval(low, high) for name, (low, high) in pairs if not math.isnan(low)}
 
 
-def _pool(
-    rows: ScoredRows, numbers: Sequence[LabelNumbers], sample: Sample, counted: torch.Tensor
-) -> tuple[dict[str, float | None], dict[str, Interval]]:
-    """Return each metric over all cells of the labels that are counted, and their intervals."""
-    if not any(number.support for number in numbers):
-        return dict.fromkeys(METRIC_SPECS), {}
-    confusion = Confusion.join([number.confusion for number in numbers]).total()
-    if len(numbers) == 1:
-        points, intervals = numbers[0].points, _as_intervals(numbers[0].ends)
-    elif rows.rows * len(numbers) <= POOLED_AT_ONCE:
-        blocks = list(_counted_columns(rows, counted))
-        probabilities, targets = (torch.cat(same, dim=1) for same in zip(*blocks, strict=True))
-        points, ends = pool_labels(probabilities, targets, confusion, sample)
-        intervals = _as_intervals(ends)
-    else:
-        points, ends = _sum_pooled(rows, sample, counted, confusion)
-        intervals = _as_intervals(ends)
-    pairs = zip(METRIC_SPECS, points.tolist(), strict=True)
-    return {name: finite(number) for name, number in pairs}, intervals
-
-
-def _counted_columns(
-    rows: ScoredRows, counted: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield probabilities and targets, (N, l), of the labels that are counted."""
-    for chosen in label_slices(rows):
-        if counted[chosen].any():
-            probabilities, targets = rows.columns(chosen)
-            kept = counted[chosen].to(targets.device)
-            yield probabilities[:, kept], targets[:, kept]
-
-
-def _sum_pooled(
-    rows: ScoredRows, sample: Sample, counted: torch.Tensor, confusion: Confusion
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each metric over more cells than are sorted at once, and the ends of intervals.
-
-    It takes two passes for the metrics, (metrics,), and a third for the intervals, (metrics, 2).
-    """
-    found = [torch.unique(p[y == 1].double()) for p, y in _counted_columns(rows, counted)]
-    scores = torch.unique(torch.cat(found))
-    weights, joint = sample.weights, sample.joint
-    parts = (
-        PooledRanking.of(
-            scores,
-            p.flatten(),
-            y.flatten(),
-            None if weights is None else weights.repeat_interleave(y.shape[1]),
-        )
-        for p, y in _counted_columns(rows, counted)
-    )
-    ranking = functools.reduce(PooledRanking.merge, parts)
-    points = ranking.metrics(sample.levels, confusion)
-    if joint is None or not len(scores):
-        return points, no_ends(points)
-    some = ranking.thinned()
-    drawn = functools.reduce(
-        PooledUnits.merge,
-        (
-            PooledUnits.of(some, p, y, joint.units, weights)
-            for p, y in _counted_columns(rows, counted)
-        ),
-    ).rows()
-    size = drawn.count_rarer()
-    if size < LEAST_FOR_INTERVAL:
-        return points, no_ends(points)
-    whole = dataclasses.replace(Found.of(drawn, sample.levels, confusion), points=points)
-    return points, bound_pooled(whole, drawn, confusion, size, sample, joint)
-
-
 def _judge_rows(
-    rows: ScoredRows, thresholds: torch.Tensor, sample: Sample, counted: torch.Tensor
+    rows: ScoredRows, sample: Sample
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     """Return each metric of whole rows over the labels that are counted, and their intervals."""
-    device = thresholds.device
+    device, counted = sample.thresholds.device, sample.counted
     sums = torch.zeros(len(FIELDS), dtype=torch.float64, device=device)
     products = sums.new_zeros(len(FIELDS), len(FIELDS))
     groups = None if sample.groups is None else torch.from_numpy(sample.groups.of_row).to(device)
     of_groups = sums.new_zeros(len(FIELDS), 0 if sample.groups is None else sample.groups.size)
     for chosen in row_slices(rows):
         probabilities, targets = (cells[:, counted] for cells in rows.block(chosen))
-        decisions = probabilities >= thresholds[counted]
+        decisions = probabilities >= sample.thresholds[counted]
         own = None if sample.weights is None else sample.weights[chosen]
         judged = judge_rows(probabilities, decisions, targets, own)
         sums += judged.sum(dim=1)
@@ -272,8 +171,7 @@ def _judge_rows(
         else:
             of_groups.index_add_(1, groups[chosen], judged)
     products = products if groups is None else of_groups @ of_groups.T
-    found = MultilabelSums(*sums).values()
-    numbers = {name: finite(float(value)) for name, value in found.items()}
+    numbers = {name: finite(value) for name, value in multilabel_metrics(sums).items()}
     if not sample.resampling.replicates or sample.has_few_groups:
         return numbers, {}
     ends = bound_ratios(sums, products, int(counted.sum()), sample.resampling.confidence)

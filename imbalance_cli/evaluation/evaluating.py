@@ -9,73 +9,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.decisions.untuned import Untuned, measure_untuned
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
 from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
+from imbalance_cli.evaluation.pooling import Pool
 from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL, Facts, explain_no_interval
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
 from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
-from imbalance_cli.evaluation.scored_rows import (
-    CheckedRows,
-    DenseRows,
-    MovedRows,
-    SelectedRows,
-    follow_labels,
-)
+from imbalance_cli.evaluation.scored_rows import CheckedRows, follow_labels
 from imbalance_cli.machine.device import one_thread
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, simplify_weights
 from imbalance_cli.progress import tell_nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
     from imbalance_cli.progress import Tell
 
 
-def evaluate_scores(  # noqa: PLR0913  what was said, of which rows, and how to report it
-    probabilities: torch.Tensor,
-    targets: torch.Tensor,
-    thresholds: torch.Tensor,
-    labels: Sequence[str],
-    *,
-    part: str,
-    source: str,
-    learnable: Sequence[bool],
-    resampling: Resampling,
-    levels: Levels = DEFAULT_LEVELS,
-    weights: torch.Tensor | None = None,
-    groups: torch.Tensor | None = None,
-) -> Evaluation:
-    """Compute every number of a report, of probabilities and targets (N, L), where these are.
-
-    The other arguments are those of `evaluate_rows`.
-
-    Raises:
-        EvaluationError: the shapes differ, or a prediction is no probability.
-    """
-    if probabilities.shape != targets.shape:
-        raise EvaluationError(
-            f"{source}: predictions of shape {tuple(probabilities.shape)} for targets of shape "
-            f"{tuple(targets.shape)}",
-            hint="predictions and labels of the same rows, one column a label",
-        )
-    return evaluate_rows(
-        DenseRows(probabilities, targets),
-        thresholds,
-        labels,
-        part=part,
-        source=source,
-        learnable=learnable,
-        resampling=resampling,
-        levels=levels,
-        weights=weights,
-        groups=groups,
-        device=probabilities.device,
-    )
-
-
-def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
+def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to report it
     rows: ScoredRows,
     thresholds: torch.Tensor,
     labels: Sequence[str],
@@ -123,87 +77,49 @@ def evaluate_rows(  # noqa: PLR0913  as evaluate_scores
                 hint="one a row",
             )
     device = device or thresholds.device
-    rows, thresholds = MovedRows(rows, device), thresholds.to(device)
+    thresholds, kept = thresholds.to(device), None
     if weights is not None:
         every = torch.arange(rows.rows, device=device)
         weights, (kept,) = simplify_weights(weights.to(device), every)
-        if len(kept) < rows.rows:
-            rows = SelectedRows(rows, kept)
-            groups = None if groups is None else groups.to(kept.device)[kept]
-    rows = CheckedRows(rows, labels, source)
-    joint = plan_joint_draws(rows, resampling, groups, is_weighted=weights is not None)
-    of_groups = None if groups is None else Units.of(rows.rows, groups)
-    sample = Sample(resampling, levels, weights, joint, of_groups)
+        groups = None if groups is None else groups.to(device)[kept]
+        kept = None if len(kept) == rows.rows else kept
+    cells = CheckedRows(rows, labels, source, device, kept)
+    joint = plan_joint_draws(cells, resampling, groups, is_weighted=weights is not None)
+    of_groups = None if groups is None else Units.of(cells.rows, groups)
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
-    numbers = [
-        number
-        for chosen in follow_labels(rows, tell, "evaluating")
-        for number in _evaluate_labels(rows, chosen, thresholds, sample, counted)
-    ]
-    averages = average(rows, numbers, thresholds, sample, counted)
-    entries = [
-        _describe(label, number, float(threshold), rows.rows, sample, learnable=bool(is_counted))
-        for label, number, threshold, is_counted in zip(
-            labels, numbers, thresholds, counted, strict=True
-        )
-    ]
+    sample = Sample(resampling, levels, thresholds, counted, weights, joint, of_groups)
+    pool = Pool(cells, counted)
+    numbers: list[LabelNumbers] = []
+    untuned: list[Untuned] = []
+    for chosen in follow_labels(cells.rows, cells.labels, tell, "evaluating"):
+        probabilities, targets = cells.columns(chosen)
+        of_labels = range(chosen.start, chosen.stop)
+        columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), of_labels, strict=True)
+        with one_thread():
+            numbers += [evaluate_label(p, y, label, sample) for p, y, label in columns]
+        untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
+        pool.add(probabilities, targets, chosen)
+    averages = average(cells, numbers, sample, pool)
+    parts = zip(labels, range(len(labels)), numbers, untuned, strict=True)
     return Evaluation(
         part=part,
         source=source,
-        rows=rows.rows,
-        labels=entries,
-        macro=averages.macro,
-        macro_labels=averages.macro_labels,
-        micro=averages.micro,
-        weighted_average=averages.weighted,
-        multilabel=averages.multilabel,
-        undefined=averages.undefined,
+        rows=cells.rows,
+        labels=[_describe(*own, cells.rows, sample) for own in parts],
         confidence=resampling.confidence,
         replicates=resampling.replicates,
         levels=levels,
         weighted=weights is not None,
         resampled=sample.units,
-        macro_intervals=averages.macro_intervals,
-        micro_intervals=averages.micro_intervals,
-        weighted_intervals=averages.weighted_intervals,
-        multilabel_intervals=averages.multilabel_intervals,
-        without_interval=averages.without_interval(sample.units) if resampling.replicates else {},
+        **vars(averages),
     )
 
 
-def _evaluate_labels(
-    rows: ScoredRows,
-    chosen: slice,
-    thresholds: torch.Tensor,
-    sample: Sample,
-    counted: torch.Tensor,
-) -> Iterator[LabelNumbers]:
-    """Yield the numbers of some labels, whose cells are held together."""
-    probabilities, targets = (cells.T.contiguous() for cells in rows.columns(chosen))
-    for column, label in enumerate(range(chosen.start, chosen.stop)):
-        with one_thread():
-            numbers = evaluate_label(
-                probabilities[column],
-                targets[column],
-                float(thresholds[label]),
-                sample,
-                number=label,
-                is_counted=bool(counted[label]),
-            )
-        yield numbers
-
-
 def _describe(
-    label: str,
-    numbers: LabelNumbers,
-    threshold: float,
-    rows: int,
-    sample: Sample,
-    *,
-    learnable: bool,
+    label: str, number: int, numbers: LabelNumbers, untuned: Untuned, rows: int, sample: Sample
 ) -> LabelEvaluation:
     """Return the numbers of a label; none of one not learned, whose score is a constant."""
-    confusion = numbers.confusion
+    confusion, learnable = numbers.confusion, bool(sample.counted[number])
     facts = Facts(
         numbers.support,
         numbers.positives,
@@ -225,7 +141,7 @@ def _describe(
         missing=rows - numbers.support,
         prevalence=finite(float(confusion.prevalence())),
         learnable=learnable,
-        threshold=threshold if learnable else None,
+        threshold=float(sample.thresholds[number]) if learnable else None,
         undefined={
             name: facts.explain(name) for name in METRIC_SPECS if estimates[name].value is None
         },
@@ -235,4 +151,5 @@ def _describe(
             if sample.resampling.replicates and estimate.value is not None and estimate.low is None
         },
         metrics=estimates,
+        untuned=untuned if learnable else Untuned(),
     )

@@ -1,4 +1,4 @@
-"""The numbers of one label, or of all cells as if they were of one.
+"""The numbers of one label.
 
 Shapes: N rows, L labels, R replicates.
 """
@@ -19,10 +19,10 @@ from imbalance_cli.metrics import (
     BandRows,
     Bands,
     Confusion,
-    Inversion,
+    EceTests,
     Units,
+    interval_multiplier,
     make_intervals,
-    reach_of,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Sample:
     Attributes:
         resampling: how intervals are made.
         levels: of the metrics.
+        thresholds: (L,) from which a row is decided positive.
+        counted: (L,) whether averages are over a label.
         weights: (N,) above 0; None for alike.
         joint: draws the same rows for all labels; None where there is one label alone.
         groups: of the rows, that vary together; None where each varies by itself.
@@ -48,8 +50,10 @@ class Sample:
 
     resampling: Resampling
     levels: Levels
-    weights: torch.Tensor | None
-    joint: JointDraws | None
+    thresholds: torch.Tensor
+    counted: torch.Tensor
+    weights: torch.Tensor | None = None
+    joint: JointDraws | None = None
     groups: Units | None = None
 
     @property
@@ -85,23 +89,15 @@ class LabelNumbers:
 
 
 def evaluate_label(
-    probabilities: torch.Tensor,
-    targets: torch.Tensor,
-    threshold: float,
-    sample: Sample,
-    *,
-    number: int,
-    is_counted: bool,
+    probabilities: torch.Tensor, targets: torch.Tensor, number: int, sample: Sample
 ) -> LabelNumbers:
     """Compute the numbers of one label, and add its replicates to the averages.
 
     Args:
         probabilities: (N,).
         targets: (N,), NaN where missing.
-        threshold: from which a row is decided positive.
-        sample: what it shares with the other labels.
         number: of the label, which its own draws depend on.
-        is_counted: whether averages are over it.
+        sample: what it shares with the other labels.
     """
     support, positives = int((~targets.isnan()).sum()), int((targets == 1).sum())
     if not support:
@@ -110,8 +106,8 @@ def evaluate_label(
         )
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
         return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
-    bands = Bands.of(probabilities, targets, threshold, sample.weights)
-    joint = sample.joint
+    bands = Bands.of(probabilities, targets, float(sample.thresholds[number]), sample.weights)
+    joint, is_counted = sample.joint, bool(sample.counted[number])
     is_apart = sample.weights is None and (joint is None or not joint.of_labels)
     if is_apart:
         counts = BandCounts.of(bands)
@@ -127,7 +123,7 @@ def evaluate_label(
         units = Units.of(len(targets)) if joint is None else joint.units
         rows = BandRows.of(bands, units, sample.weights)
         found = Found.of(rows, sample.levels)
-        rarer, draws = units.count_rarer(targets), None
+        rarer, draws = rows.count_rarer(), None
         if joint is not None:
             merged, added = bands.merged(), rarer if is_counted else None
             fewer = rows if merged is bands else BandRows.of(merged, units, sample.weights)
@@ -135,7 +131,7 @@ def evaluate_label(
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:
         ends = found.intervals(draws, rarer, sample.resampling.confidence)
-    return LabelNumbers(found.points, ends, found.itself.confusion(), support, positives, rarer)
+    return LabelNumbers(found.points, ends, found.itself.confusion, support, positives, rarer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,10 +157,10 @@ class Found:
         points = itself.metrics(levels, confusion)[:, 0]
         return cls(itself, points, sums.cases(levels.top_k))
 
-    def inversion(self, draws: Draws, widening: float) -> Inversion:
+    def ece_tests(self, draws: Draws, widening: float) -> EceTests:
         """Return the tests of calibration errors, of draws of the same bins."""
         positives = self.itself.positives_of_bins()[0]
-        return Inversion.of(self.itself.gaps[:, 0], draws.gaps, positives, widening)
+        return EceTests.of(self.itself.gaps[:, 0], draws.gaps, positives, widening)
 
     def intervals(self, draws: Draws, size: float, confidence: float) -> torch.Tensor:
         """Return the ends of each metric's interval, (metrics, 2), NaN where there is none."""
@@ -172,14 +168,15 @@ class Found:
         mass, gaps = draws.gaps[:2]
         means = gaps / mass.where(mass > 0, 1.0)
         if float((means - means[:1]).abs().max()) > ROUNDING:
-            widening = reach_of(size, confidence) / reach_of(math.inf, confidence)
-            ends[ECE] = bound_error(self.inversion(draws, widening), self.points[ECE], confidence)
+            own, of_many = (interval_multiplier(each, confidence) for each in (size, math.inf))
+            widening = own / of_many
+            ends[ECE] = bound_error(self.ece_tests(draws, widening), self.points[ECE], confidence)
         return ends
 
 
-def bound_error(inversion: Inversion, value: torch.Tensor, confidence: float) -> torch.Tensor:
+def bound_error(ece_tests: EceTests, value: torch.Tensor, confidence: float) -> torch.Tensor:
     """Return the ends (2,) of the interval of a calibration error, which hold its value ()."""
-    low, high = value.new_tensor(inversion.interval(confidence))
+    low, high = value.new_tensor(ece_tests.interval(confidence))
     return torch.stack([low.minimum(value), high.maximum(value)])
 
 
@@ -205,68 +202,10 @@ def _draw_jointly(
     draws = joint.draw(rows, sample.levels)
     draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
     if rarer is not None:
-        joint.add(draws, found.inversion(draws, 1.0), rarer)
+        joint.add(draws, found.ece_tests(draws, 1.0), rarer)
     return draws
 
 
 def no_ends(points: torch.Tensor) -> torch.Tensor:
     """Return (metrics, 2) for no interval."""
     return torch.full((len(points), 2), torch.nan, dtype=points.dtype, device=points.device)
-
-
-def pool_labels(
-    probabilities: torch.Tensor, targets: torch.Tensor, confusion: Confusion, sample: Sample
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each metric over all cells, (metrics,), and the ends of intervals, (metrics, 2).
-
-    Args:
-        probabilities: (N, L), few enough to be sorted as one ranking.
-        targets: (N, L), NaN where missing; at least one is not.
-        confusion: (1,) over all cells, at the thresholds of the labels.
-        sample: with the joint draws of these labels; without, there are no intervals.
-    """
-    rows, labels = targets.shape
-    weights = None if sample.weights is None else sample.weights.repeat_interleave(labels)
-    bands = Bands.of(probabilities.flatten(), targets.flatten(), 0.5, weights)
-    joint = sample.joint
-    units = Units.of(rows) if joint is None else joint.units
-
-    def sums(of: Bands) -> BandRows:
-        return BandRows.of(of, units, weights, cells_of_a_row=labels)
-
-    whole = sums(bands)
-    found = Found.of(whole, sample.levels, confusion)
-    size = units.count_rarer(targets)
-    if joint is None or size < LEAST_FOR_INTERVAL:
-        return found.points, no_ends(found.points)
-    merged = bands.merged()
-    fewer = whole if merged is bands else sums(merged)
-    return found.points, bound_pooled(found, fewer, confusion, size, sample, joint)
-
-
-def bound_pooled(
-    found: Found,
-    rows: BandRows,
-    confusion: Confusion,
-    size: float,
-    sample: Sample,
-    joint: JointDraws,
-) -> torch.Tensor:
-    """Return the ends of intervals over all cells, (metrics, 2).
-
-    Args:
-        found: of all cells.
-        rows: nearly the same cells in fewer bands.
-        confusion: (1,) over all cells, at the thresholds of the labels.
-        size: units of the rarer class.
-        sample: of all labels.
-        joint: its draws, to which all labels have been added.
-    """
-    near = rows.itself().metrics(sample.levels, confusion)
-    draws = joint.draw_pooled(rows, sample.levels).moved(found.points[:, None] - near)
-    itself, cases = found.itself, found.cases
-    cells = itself.positives + itself.negatives if itself.rows is None else itself.rows
-    share = float(confusion.decided() / sum(confusion.parts()))
-    cases = dataclasses.replace(cases, decided=min(share * float(cells.sum()), cases.rows))
-    found = dataclasses.replace(found, cases=cases)
-    return found.intervals(draws, size, sample.resampling.confidence)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.metrics import METRIC_SPECS, Confusion, Inversion, Units
+from imbalance_cli.metrics import METRIC_SPECS, Confusion, EceTests, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,14 +36,11 @@ class Resampling:
         replicates: R, of the bootstrap; 0 for point estimates only.
         confidence: of the intervals.
         seed: of the bootstrap.
-        hold_prevalence: whether each replicate has as many positives as the rows have, where labels
-            are drawn apart: for rows whose classes were counted out beforehand.
     """
 
     replicates: int = 200
     confidence: float = 0.95
     seed: int = 0
-    hold_prevalence: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +69,11 @@ class Draws:
             decisions: (R,), where bands do not end at the thresholds; None where they do.
         """
         if decisions is None:
-            decisions = Confusion.join([part.confusion() for part in parts])
-        metrics, start = [], 0
-        for part in parts:
-            some = slice(start, start + len(part))
-            own = Confusion(*(count[some] for count in decisions.parts()))
-            metrics.append(part.metrics(levels, own))
-            start += len(part)
+            decisions = Confusion.join([part.confusion for part in parts])
+        counts = (torch.split(count, [len(part) for part in parts]) for count in decisions)
+        metrics = [
+            part.metrics(levels, Confusion(*own)) for part, *own in zip(parts, *counts, strict=True)
+        ]
         gaps = torch.cat([part.gaps for part in parts], dim=1)
         return cls(torch.cat(metrics, dim=1), decisions, gaps)
 
@@ -98,9 +93,8 @@ def draw_apart(counts: BandCounts, resampling: Resampling, label: int, levels: L
     """
     random = np.random.default_rng([resampling.seed, label])
     at_once = max(DRAWN_AT_ONCE // counts.counts.shape[1], 1)
-    hold = resampling.hold_prevalence
     parts = [
-        counts.draw(min(at_once, resampling.replicates - start), random, hold_prevalence=hold)
+        counts.draw(min(at_once, resampling.replicates - start), random)
         for start in range(0, resampling.replicates, at_once)
     ]
     return Draws.of(parts, levels)
@@ -128,7 +122,38 @@ def plan_joint_draws(
     return JointDraws(units, resampling, of_labels=is_cheap or is_special)
 
 
-class JointDraws:
+class UnitDraws:
+    """Draws of units, the same for every label and candidate.
+
+    Args:
+        units: what is drawn.
+        resampling: how.
+    """
+
+    def __init__(self, units: Units, resampling: Resampling) -> None:
+        self.units, self.resampling = units, resampling
+        self._kept: list[NDArray[np.float64]] = []
+
+    def counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
+        """Yield (U, r) how often each unit was drawn, in replicates that fit into memory together.
+
+        Args:
+            bands: that each replicate is summed over.
+        """
+        at_once = max(DRAWN_AT_ONCE // bands, 1)
+        for counts in self._kept or self._draw():
+            for start in range(0, counts.shape[1], at_once):
+                yield counts[:, start : start + at_once]
+
+    def _draw(self) -> Iterator[NDArray[np.float64]]:
+        """Yield draws of some replicates at a time; they are kept where these are all."""
+        for counts in self.units.draw(self.resampling.replicates, self.resampling.seed):
+            if counts.shape[1] == self.resampling.replicates:
+                self._kept = [counts]
+            yield counts
+
+
+class JointDraws(UnitDraws):
     """Draws of the same rows for all labels, summed over labels for their averages.
 
     Args:
@@ -138,55 +163,38 @@ class JointDraws:
     """
 
     def __init__(self, units: Units, resampling: Resampling, *, of_labels: bool = True) -> None:
-        self.units, self.resampling, self.of_labels = units, resampling, of_labels
+        super().__init__(units, resampling)
+        self.of_labels = of_labels
         self.macro, self.weighted = (
             LabelSums(resampling.replicates),
             LabelSums(resampling.replicates),
         )
-        self._decisions = Confusion(*torch.zeros(4, resampling.replicates, dtype=torch.float64))
-        self._kept: list[NDArray[np.float64]] | None = None
+        self._decisions = torch.zeros(4, resampling.replicates, dtype=torch.float64)
 
     def draw(self, rows: BandRows, levels: Levels) -> Draws:
         """Return the replicates of one label."""
-        return Draws.of([rows.sum(counts) for counts in self._counts(len(rows))], levels)
+        return Draws.of([rows.sum(counts) for counts in self.counts(len(rows))], levels)
 
     def draw_pooled(self, rows: BandRows, levels: Levels) -> Draws:
         """Return the replicates of all cells, by the decisions of the labels added."""
-        parts = [rows.sum(counts) for counts in self._counts(len(rows))]
-        decisions = Confusion(*(part.to(parts[0].gaps.device) for part in self._decisions.parts()))
-        return Draws.of(parts, levels, decisions)
+        parts = [rows.sum(counts) for counts in self.counts(len(rows))]
+        return Draws.of(parts, levels, Confusion(*self._decisions.to(parts[0].gaps.device)))
 
-    def add(self, draws: Draws, inversion: Inversion, rarer: int) -> None:
+    def add(self, draws: Draws, ece_tests: EceTests, rarer: int) -> None:
         """Add a label that averages are over.
 
         Args:
             draws: of it.
-            inversion: of its calibration error.
+            ece_tests: of its calibration error.
             rarer: rows, or groups, of its rarer class.
         """
-        decisions = draws.decisions.cpu()
-        found = decisions.true_positives + decisions.false_negatives
+        decisions = torch.stack(draws.decisions).cpu()
+        true, _, missed, _ = decisions
+        found = true + missed
         metrics = draws.metrics.cpu()
-        self.macro.add(metrics, torch.ones_like(found), inversion, rarer)
-        self.weighted.add(metrics, found, inversion, rarer)
-        self._decisions = self._decisions.merge(decisions)
-
-    def _counts(self, bands: int) -> Iterator[NDArray[np.float64]]:
-        """Yield (U, r) how often each unit was drawn, the same whoever asks."""
-        at_once = max(DRAWN_AT_ONCE // bands, 1)
-        for counts in self._drawn():
-            for start in range(0, counts.shape[1], at_once):
-                yield counts[:, start : start + at_once]
-
-    def _drawn(self) -> Iterator[NDArray[np.float64]]:
-        """Yield the draws of some replicates at a time; few units' are kept."""
-        if self._kept is None:
-            drawn = self.units.draw(self.resampling.replicates, self.resampling.seed)
-            if self.units.size > BLOCKS:
-                yield from drawn
-                return
-            self._kept = list(drawn)
-        yield from self._kept
+        self.macro.add(metrics, torch.ones_like(found), ece_tests, rarer)
+        self.weighted.add(metrics, found, ece_tests, rarer)
+        self._decisions += decisions
 
 
 class LabelSums:
@@ -198,19 +206,19 @@ class LabelSums:
 
     def __init__(self, replicates: int) -> None:
         self._sums = torch.zeros(2, len(METRIC_SPECS), replicates, dtype=torch.float64)
-        self._inversion: Inversion | None = None
+        self._ece_tests: EceTests | None = None
         self._weight = 0.0
         self._spread = torch.zeros(2, len(METRIC_SPECS), dtype=torch.float64)
 
     def add(
-        self, metrics: torch.Tensor, weights: torch.Tensor, inversion: Inversion, rarer: int
+        self, metrics: torch.Tensor, weights: torch.Tensor, ece_tests: EceTests, rarer: int
     ) -> None:
         """Add a label.
 
         Args:
             metrics: (metrics, R), NaN where undefined.
             weights: (R,) of the label in each replicate.
-            inversion: of its calibration error.
+            ece_tests: of its calibration error.
             rarer: rows, or groups, of its rarer class.
         """
         known = ~metrics.isnan()
@@ -219,8 +227,8 @@ class LabelSums:
         spread = (weight * filled).var(dim=1).nan_to_num(0.0)
         self._spread += torch.stack([spread, spread**2 / max(rarer - 1, 1)])
         self._sums += torch.stack([(metrics * weights).where(known, 0.0), known * weights])
-        own = inversion.scaled(weight)
-        self._inversion = own if self._inversion is None else self._inversion.plus(own)
+        own = ece_tests.scaled(weight)
+        self._ece_tests = own if self._ece_tests is None else self._ece_tests.plus(own)
         self._weight += weight
 
     def mean(self) -> torch.Tensor:
@@ -233,8 +241,8 @@ class LabelSums:
         sizes: list[float] = (1 + whole**2 / unsure).nan_to_num(math.inf, math.inf).tolist()
         return sizes
 
-    def inversion(self) -> Inversion | None:
+    def ece_tests(self) -> EceTests | None:
         """Return that of the mean calibration error; None without labels."""
-        if self._inversion is None or not self._weight:
+        if self._ece_tests is None or not self._weight:
             return None
-        return self._inversion.scaled(1 / self._weight)
+        return self._ece_tests.scaled(1 / self._weight)

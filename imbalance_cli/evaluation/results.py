@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +105,49 @@ class LabelEvaluation:
 
 WITH_INTERVAL = ("average_precision", "roc_auc")
 """Those that are an object {value, low, high} in JSON, where the others are numbers."""
+INTERVALS = ("macro_intervals", "micro_intervals", "weighted_intervals", "multilabel_intervals")
+AVERAGES = ("macro", "macro_labels", "micro", "weighted_average", "multilabel")
+REASONS = ("undefined", "without_interval")
+BOOTSTRAP = ("resampled", "confidence", "replicates")
+KEYS = ("source", "rows", "labels", *AVERAGES, *INTERVALS, *REASONS, *BOOTSTRAP)
+"""What an evaluation is as plain data, before its levels."""
 FACTS = ("label", "support", "positives", "missing", "prevalence", "learnable", "threshold")
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Averages:
+    """The numbers of all learnable labels together; None where undefined.
+
+    Attributes:
+        macro: the mean of each metric over the labels where it is defined.
+        macro_labels: over how many labels each of these means is.
+        micro: each metric over all cells of the labels together.
+        weighted_average: the mean of each metric over the same labels as macro, each weighted by
+            its positives.
+        multilabel: metrics of whole rows; empty where there is one label.
+        undefined: why a metric of `multilabel` or `micro` is None, as multilabel.NAME.
+        macro_intervals: of the means that have one.
+        micro_intervals: of the metrics over all cells that have one.
+        weighted_intervals: of the means weighted by positives that have one.
+        multilabel_intervals: of the metrics of whole rows that have one.
+        without_interval: why a metric that is defined has no interval, as macro.NAME.
+    """
+
+    macro: dict[str, float | None]
+    macro_labels: dict[str, int]
+    micro: dict[str, float | None]
+    weighted_average: dict[str, float | None]
+    multilabel: dict[str, float | None]
+    undefined: dict[str, str]
+    macro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    micro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    weighted_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    multilabel_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation(Averages):
     """All numbers of one part.
 
     Attributes:
@@ -120,91 +155,38 @@ class Evaluation:
         source: what the rows were read from.
         rows: N.
         labels: one entry a label.
-        macro: the mean of each metric over learnable labels where it is defined.
-        macro_labels: over how many labels each of these means is.
-        micro: each metric over all cells of learnable labels together.
-        weighted_average: the mean of each metric over the same labels as macro, each weighted by
-            its positives.
-        multilabel: metrics of whole rows over learnable labels, as MultilabelSums has them; empty
-            where there is one label.
-        undefined: why a metric of `multilabel` or `micro` is None, as multilabel.NAME.
         confidence: of the intervals.
         replicates: R.
         levels: where the metrics of a budget or a demand were taken.
-        macro_intervals: of the means that have one.
-        micro_intervals: of the metrics over all cells that have one.
-        weighted_intervals: of the means weighted by positives that have one.
-        multilabel_intervals: of the metrics of whole rows that have one.
-        without_interval: why a metric of the averages that is defined has no interval, as
-            macro.NAME.
+        weighted: whether rows count by sample weights; support and positives are rows all the same.
         resampled: what replicates drew: rows, or whole groups of them.
         drift: how the rows differ from those of training, where that was looked at.
-        weighted: whether rows count by sample weights; support and positives are rows all the same.
     """
 
     part: str
     source: str
     rows: int
     labels: list[LabelEvaluation]
-    macro: dict[str, float | None]
-    macro_labels: dict[str, int]
-    micro: dict[str, float | None]
-    weighted_average: dict[str, float | None]
-    multilabel: dict[str, float | None]
-    undefined: dict[str, str]
     confidence: float
     replicates: int
     levels: Levels = DEFAULT_LEVELS
     weighted: bool = False
     resampled: Literal["rows", "groups"] = "rows"
-    macro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
-    micro_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
-    weighted_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
-    multilabel_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
-    without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
     drift: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
-        return {
-            "source": self.source,
-            "rows": self.rows,
-            "labels": [label.to_dict() for label in self.labels],
-            "macro": self.macro,
-            "macro_labels": self.macro_labels,
-            "micro": self.micro,
-            "weighted_average": self.weighted_average,
-            "multilabel": self.multilabel,
-            "macro_intervals": _plain(self.macro_intervals),
-            "micro_intervals": _plain(self.micro_intervals),
-            "weighted_intervals": _plain(self.weighted_intervals),
-            "multilabel_intervals": _plain(self.multilabel_intervals),
-            "undefined": self.undefined,
-            "without_interval": self.without_interval,
-            "resampled": self.resampled,
-            "confidence": self.confidence,
-            "replicates": self.replicates,
-            "top_k": self.levels.top_k,
-            "at_precision": self.levels.at_precision,
-            "weighted": self.weighted,
-            "drift": self.drift,
-        }
-
-    def with_untuned(self, untuned: Sequence[Untuned]) -> Evaluation:
-        """Return the same with what each label would be at 0.5, and of the raw score."""
-        labels = [
-            dataclasses.replace(label, untuned=numbers if label.learnable else Untuned())
-            for label, numbers in zip(self.labels, untuned, strict=True)
-        ]
-        return dataclasses.replace(self, labels=labels)
+        document = {name: getattr(self, name) for name in KEYS}
+        document["labels"] = [label.to_dict() for label in self.labels]
+        for name in INTERVALS:
+            ends = document[name].items()
+            document[name] = {metric: dataclasses.asdict(interval) for metric, interval in ends}
+        levels = dataclasses.asdict(self.levels)
+        return document | levels | {"weighted": self.weighted, "drift": self.drift}
 
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""
         return [label.to_row() for label in self.labels]
-
-
-def _plain(intervals: dict[str, Interval]) -> dict[str, dict[str, float]]:
-    return {name: dataclasses.asdict(interval) for name, interval in intervals.items()}
 
 
 def finite(number: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.labels.targets import ALL
+from imbalance_cli.metrics.checks import check_shapes
 from imbalance_cli.progress import follow
 
 if TYPE_CHECKING:
@@ -49,13 +50,24 @@ class ScoredRows(Protocol):
         """Return probabilities and targets, (n, L) each."""
         ...
 
+    def raw(self, labels: slice) -> torch.Tensor | None:
+        """Return raw scores, (N, l), or None where they are not kept."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class DenseRows:
-    """Rows whose probabilities and targets are tensors, (N, L) each."""
+    """Rows whose probabilities and targets are tensors, (N, L) each.
+
+    Raises:
+        EvaluationError: these are of different shapes.
+    """
 
     probabilities: torch.Tensor
     targets: torch.Tensor
+
+    def __post_init__(self) -> None:
+        check_shapes(self.probabilities, self.targets)
 
     @property
     def rows(self) -> int:
@@ -75,94 +87,33 @@ class DenseRows:
         """Return probabilities and targets, (n, L) each."""
         return self.probabilities[rows], self.targets[rows]
 
-
-@dataclasses.dataclass(frozen=True)
-class SelectedRows:
-    """Some rows of others.
-
-    Attributes:
-        whole: the others.
-        kept: (N,) their numbers.
-    """
-
-    whole: ScoredRows
-    kept: torch.Tensor
-
-    @property
-    def rows(self) -> int:
-        """N."""
-        return len(self.kept)
-
-    @property
-    def labels(self) -> int:
-        """L."""
-        return self.whole.labels
-
-    def columns(self, labels: slice) -> Cells:
-        """Return probabilities and targets, (N, l) each."""
-        probabilities, targets = self.whole.columns(labels)
-        return probabilities[self.kept], targets[self.kept]
-
-    def block(self, rows: slice) -> Cells:
-        """Return probabilities and targets, (n, L) each."""
-        kept = self.kept[rows]
-        first = int(kept[0]) if len(kept) else 0
-        last = int(kept[-1]) + 1 if len(kept) else 0
-        probabilities, targets = self.whole.block(slice(first, last))
-        return probabilities[kept - first], targets[kept - first]
-
-
-@dataclasses.dataclass(frozen=True)
-class MovedRows:
-    """Rows whose cells are brought to a device.
-
-    Attributes:
-        whole: the rows.
-        device: where numbers are made of them.
-    """
-
-    whole: ScoredRows
-    device: torch.device
-
-    @property
-    def rows(self) -> int:
-        """N."""
-        return self.whole.rows
-
-    @property
-    def labels(self) -> int:
-        """L."""
-        return self.whole.labels
-
-    def columns(self, labels: slice) -> Cells:
-        """Return probabilities and targets, (N, l) each."""
-        probabilities, targets = self.whole.columns(labels)
-        return probabilities.to(self.device), targets.to(self.device)
-
-    def block(self, rows: slice) -> Cells:
-        """Return probabilities and targets, (n, L) each."""
-        probabilities, targets = self.whole.block(rows)
-        return probabilities.to(self.device), targets.to(self.device)
+    def raw(self, labels: slice = ALL) -> torch.Tensor | None:  # noqa: ARG002  as of ScoredRows
+        """Return None: there are no raw scores."""
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckedRows:
-    """Rows whose predictions are probabilities and targets 0, 1 or missing, or an error says which.
+    """The rows that count, on the device where their numbers are made.
 
     Attributes:
-        whole: the rows.
+        whole: all rows.
         names: (L,) of the labels.
-        source: what they were read from.
+        source: what the rows were read from.
+        device: to which cells are brought.
+        kept: (N,) the numbers of the rows that count; None for all.
     """
 
     whole: ScoredRows
     names: Sequence[str]
     source: str
+    device: torch.device
+    kept: torch.Tensor | None = None
 
     @property
     def rows(self) -> int:
         """N."""
-        return self.whole.rows
+        return self.whole.rows if self.kept is None else len(self.kept)
 
     @property
     def labels(self) -> int:
@@ -173,9 +124,10 @@ class CheckedRows:
         """Return probabilities and targets, (N, l) each.
 
         Raises:
-            EvaluationError: it names the row, the label and the value.
+            EvaluationError: a prediction is no probability, or a target is none; it names the row,
+                the label and the value.
         """
-        probabilities, targets = self.whole.columns(labels)
+        probabilities, targets = (self._take(cells) for cells in self.whole.columns(labels))
         wrong = ~((probabilities >= 0) & (probabilities <= 1))
         if wrong.any():
             row, value, name = self._first(wrong, probabilities, labels)
@@ -193,24 +145,46 @@ class CheckedRows:
             )
         return probabilities, targets
 
+    def raw(self, labels: slice) -> torch.Tensor | None:
+        """Return raw scores, (N, l), or None where they are not kept."""
+        scores = self.whole.raw(labels)
+        return None if scores is None else self._take(scores)
+
+    def block(self, rows: slice) -> Cells:
+        """Return probabilities and targets, (n, L) each; `columns` has seen them all."""
+        if self.kept is None:
+            probabilities, targets = self.whole.block(rows)
+            return probabilities.to(self.device), targets.to(self.device)
+        kept = self.kept[rows]
+        first = int(kept[0]) if len(kept) else 0
+        last = int(kept[-1]) + 1 if len(kept) else 0
+        probabilities, targets = self.whole.block(slice(first, last))
+        return probabilities.to(self.device)[kept - first], targets.to(self.device)[kept - first]
+
+    def _take(self, cells: torch.Tensor) -> torch.Tensor:
+        cells = cells.to(self.device)
+        return cells if self.kept is None else cells[self.kept]
+
     def _first(
         self, wrong: torch.Tensor, cells: torch.Tensor, labels: slice
     ) -> tuple[int, float, str]:
         """Return the row, from 1, the value and the label of the first wrong cell."""
         row, column = wrong.nonzero()[0].tolist()
         name = self.names[range(self.labels)[labels][column]]
-        return row + 1, float(cells[row, column]), name
-
-    def block(self, rows: slice) -> Cells:
-        """Return probabilities and targets, (n, L) each; `columns` has seen them all."""
-        return self.whole.block(rows)
+        number = row if self.kept is None else int(self.kept[row])
+        return number + 1, float(cells[row, column]), name
 
 
-def label_slices(rows: ScoredRows) -> list[slice]:
-    """Return the labels that fit into memory together, block after block; one block at least."""
-    width = min(max(CELLS_AT_ONCE // max(rows.rows, 1), 1), LABELS_AT_ONCE)
-    starts = range(0, max(rows.labels, 1), width)
-    return [slice(start, min(start + width, rows.labels)) for start in starts]
+def label_slices(rows: int, labels: int, cells: int | None = None) -> list[slice]:
+    """Return the labels of a table that are worked on together, block after block; at least one.
+
+    Args:
+        rows: N.
+        labels: L.
+        cells: that a block has at most; None for as many as fit into memory.
+    """
+    width = min(max((cells or CELLS_AT_ONCE) // max(rows, 1), 1), LABELS_AT_ONCE)
+    return [slice(at, min(at + width, labels)) for at in range(0, max(labels, 1), width)]
 
 
 def row_slices(rows: ScoredRows) -> list[slice]:
@@ -220,9 +194,11 @@ def row_slices(rows: ScoredRows) -> list[slice]:
     return [slice(start, min(start + height, rows.rows)) for start in starts]
 
 
-def follow_labels(rows: ScoredRows, tell: Tell, stage: str) -> Iterator[slice]:
+def follow_labels(
+    rows: int, labels: int, tell: Tell, stage: str, cells: int | None = None
+) -> Iterator[slice]:
     """Yield `label_slices`, and tell how many labels are done."""
-    slices = label_slices(rows)
+    slices = label_slices(rows, labels, cells)
     return follow(
-        slices, tell, stage, lambda some: some.stop - some.start, total=rows.labels, unit="labels"
+        slices, tell, stage, lambda some: some.stop - some.start, total=labels, unit="labels"
     )

@@ -319,7 +319,7 @@ def as_targets(values: Targets | NDArray[np.floating]) -> Targets:
     return DenseTargets.of(values) if isinstance(values, np.ndarray) else values
 
 
-def row_blocks(targets: Targets) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def dense_rows(targets: Targets) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield all cells, some rows at a time: which these are, and `dense` of them."""
     height = max(BLOCK_CELLS // max(targets.shape[1], 1), 1)
     for first in range(0, len(targets), height):
@@ -327,7 +327,7 @@ def row_blocks(targets: Targets) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         yield rows, targets.take(rows).dense()
 
 
-def label_blocks(
+def dense_labels(
     targets: Targets, labels: Numbers
 ) -> Iterator[tuple[Numbers, NDArray[np.float32]]]:
     """Yield the numbers of some labels at a time, (l,), and `dense` of these."""

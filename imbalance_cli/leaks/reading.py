@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbalance_cli.errors import FeatureError, show_cell
-from imbalance_cli.labels.targets import label_blocks
+from imbalance_cli.labels.targets import dense_labels
 from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.source import is_readable
 from imbalance_cli.yaml_text import quote
@@ -117,7 +117,7 @@ def list_blocks(targets: Targets) -> Iterator[Block]:
         yield Block.of(labels, np.flatnonzero(known), targets)
         return
     alike: dict[bytes, list[int]] = {}
-    for block, cells in label_blocks(targets, labels):
+    for block, cells in dense_labels(targets, labels):
         for label, column in zip(block.tolist(), cells.T, strict=True):
             alike.setdefault(np.packbits(~np.isnan(column)).tobytes(), []).append(label)
     for packed, together in alike.items():

@@ -24,7 +24,7 @@ from torch import nn
 
 from imbalance_cli.errors import WeightsError
 from imbalance_cli.losses.family import compute_loss, focal, weighted_bce
-from imbalance_cli.metrics import Ranking, average_precision
+from imbalance_cli.metrics import average_precision_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,9 @@ STARTS = {"ordinary": 0.0, "saturated": 60.0}
 Where only some rows are saturated, as when the first weights are too large, the clamped form goes
 on learning from the others.
 """
+
+CURVES = ("logits", "losses", "gradients")
+"""What is there for the plot alone."""
 
 # ---------------------------------------------------------------------------------- the results
 
@@ -85,10 +88,6 @@ class Sweep:
     losses: list[float]
     gradients: list[float]
 
-    def to_dict(self) -> dict[str, object]:
-        """Return what was found, without the curves."""
-        return _without(self, "logits", "losses", "gradients")
-
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -114,10 +113,6 @@ class Training:
     average_precision: float | None
     losses: list[float]
 
-    def to_dict(self) -> dict[str, object]:
-        """Return what was found, without the curve."""
-        return _without(self, "losses")
-
 
 @dataclasses.dataclass(frozen=True)
 class Stability:
@@ -136,15 +131,16 @@ class Stability:
             "gamma": self.gamma,
             "seed": self.seed,
             "logits": [-FARTHEST, FARTHEST],
-            "sweep": [series.to_dict() for series in self.sweep],
-            "training": [training.to_dict() for training in self.training],
+            "sweep": [_without_curves(series) for series in self.sweep],
+            "training": [_without_curves(training) for training in self.training],
         }
 
     def flat_rows(self) -> list[dict[str, object]]:
         """Return one row a sweep and one a training, with the columns of both, for CSV."""
         found = [
-            *({"experiment": "sweep"} | series.to_dict() for series in self.sweep),
-            *({"experiment": "training"} | training.to_dict() for training in self.training),
+            {"experiment": experiment} | _without_curves(series)
+            for experiment, several in (("sweep", self.sweep), ("training", self.training))
+            for series in several
         ]
         columns = list(dict.fromkeys(name for row in found for name in row))
         rows = [{name: row.get(name) for name in columns} for row in found]
@@ -153,9 +149,9 @@ class Stability:
         return rows
 
 
-def _without(found: Sweep | Training, *curves: str) -> dict[str, object]:
-    names = [field.name for field in dataclasses.fields(found)]
-    return {name: getattr(found, name) for name in names if name not in curves}
+def _without_curves(series: Sweep | Training) -> dict[str, object]:
+    """Return what was found."""
+    return {name: value for name, value in vars(series).items() if name not in CURVES}
 
 
 # ------------------------------------------------------------------------------------- the forms
@@ -377,7 +373,7 @@ def _judge(z: torch.Tensor, y: torch.Tensor, alpha: float) -> float:
 
 
 def _score(z: torch.Tensor, y: torch.Tensor) -> float | None:
-    return average_precision(Ranking.of(z, y)).item() if z.isfinite().all() else None
+    return average_precision_of(z, y).item() if z.isfinite().all() else None
 
 
 def _known(value: float) -> float | None:

@@ -8,25 +8,24 @@ twice, a row of weight 0 as if it did not. None is 1 for every row.
 
 Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
 rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is trusted here:
-`evaluation.evaluate_scores` and `evaluate_rows` check it, and name the row.
+`evaluation.evaluate_rows` checks it, and names the row.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
 from imbalance_cli.metrics.band_bootstrap import BandCounts
 from imbalance_cli.metrics.bands import Bands
 from imbalance_cli.metrics.confusion import Confusion
-from imbalance_cli.metrics.intervals import make_intervals, reach_of
-from imbalance_cli.metrics.inversion import Inversion
+from imbalance_cli.metrics.ece_interval import EceTests
+from imbalance_cli.metrics.intervals import interval_multiplier, make_intervals
 from imbalance_cli.metrics.multilabel import (
     FIELDS,
-    MultilabelSums,
     bound_ratios,
     judge_rows,
+    multilabel_metrics,
 )
-from imbalance_cli.metrics.pooled import PooledRanking, PooledUnits
+from imbalance_cli.metrics.pooled import PooledSums
 from imbalance_cli.metrics.probabilities import (
     brier,
-    brier_skill,
     expected_calibration_error,
     log_loss,
     mean_gaps,
@@ -36,9 +35,6 @@ from imbalance_cli.metrics.ranking import (
     Ranking,
     average_precision,
     average_precision_of,
-    lift,
-    precision_at_k,
-    recall_at_precision,
     roc_auc,
 )
 from imbalance_cli.metrics.registry import (
@@ -62,12 +58,10 @@ __all__ = [
     "Bands",
     "Cases",
     "Confusion",
-    "Inversion",
+    "EceTests",
     "Levels",
     "MetricSpec",
-    "MultilabelSums",
-    "PooledRanking",
-    "PooledUnits",
+    "PooledSums",
     "Ranking",
     "Replicates",
     "Units",
@@ -75,19 +69,16 @@ __all__ = [
     "average_precision_of",
     "bound_ratios",
     "brier",
-    "brier_skill",
     "compared_metrics",
     "expected_calibration_error",
+    "interval_multiplier",
     "judge_rows",
-    "lift",
     "log_loss",
     "lower_is_better",
     "macro",
     "make_intervals",
     "mean_gaps",
-    "precision_at_k",
-    "reach_of",
-    "recall_at_precision",
+    "multilabel_metrics",
     "register_metric",
     "roc_auc",
     "simplify_weights",

@@ -77,23 +77,14 @@ class BandCounts:
         decided = float(self.counts[:, : self.layout.decided].sum())
         return Cases(positives, negatives, rows, decided, min(float(top_k), rows))
 
-    def draw(
-        self, replicates: int, random: np.random.Generator, *, hold_prevalence: bool = False
-    ) -> Replicates:
-        """Return R replicates.
-
-        Args:
-            replicates: R.
-            random: draws.
-            hold_prevalence: whether each has as many positives as the data; else these vary as in
-                rows drawn with replacement, and are never none or all.
-        """
+    def draw(self, replicates: int, random: np.random.Generator) -> Replicates:
+        """Return R replicates, none of which is without a class that the data have."""
         device = self.counts.device
         counts = self.counts.cpu().numpy()
         sizes = counts.sum(axis=1).astype(np.int64)
         size = int(sizes.sum())
         positives = np.full(replicates, sizes[0])
-        if not hold_prevalence and sizes.all():
+        if sizes.all():
             positives = random.binomial(size, sizes[0] / size, replicates).clip(1, size - 1)
         shares = counts / np.maximum(sizes, 1)[:, None]
         pairs = zip((positives, size - positives), shares, strict=True)

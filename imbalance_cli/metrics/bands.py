@@ -99,21 +99,6 @@ class Bands:
     def __len__(self) -> int:
         return len(self.ends)
 
-    @property
-    def size(self) -> int:
-        """M."""
-        return len(self.keys)
-
-    @property
-    def decided_bands(self) -> int:
-        """How many bands are decided positive."""
-        return int(self.through(self.decided))
-
-    @property
-    def cuts(self) -> torch.Tensor:
-        """Where bins are cut, (B + 1,), in bands from the top; a fraction is the share of a run."""
-        return self.through(self.cut_runs) + self.cut_shares
-
     def through(self, rows: torch.Tensor) -> torch.Tensor:
         """Return how many bands the first `rows` rows are, of row counts at which a band ends."""
         return torch.where(rows > 0, torch.searchsorted(self.ends, rows) + 1, 0)
@@ -130,7 +115,7 @@ class Bands:
         found = torch.searchsorted(self.places, self.ends)
         before = torch.cat([found.new_zeros(1), found[:-1]])
         rows = torch.diff(self.ends, prepend=self.ends.new_zeros(1))
-        is_large = ((found - before) * most > positives) | (rows * most > self.size)
+        is_large = ((found - before) * most > positives) | (rows * most > len(self.keys))
         is_alone = self.is_run & is_large
         precedes = torch.cat([is_alone[1:], is_alone.new_zeros(1)])
         crosses = found * most // positives > before * most // positives

@@ -5,8 +5,7 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclasses.dataclass(frozen=True)
-class Confusion:
+class Confusion(NamedTuple):
     """Counts, or summed weights, of decisions against known targets, each (L,) float64."""
 
     true_positives: torch.Tensor
@@ -49,32 +47,14 @@ class Confusion:
             count(~decisions & negative),
         )
 
-    def parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the four counts in their order."""
-        return (
-            self.true_positives,
-            self.false_positives,
-            self.false_negatives,
-            self.true_negatives,
-        )
-
     @classmethod
     def join(cls, parts: Sequence[Confusion]) -> Confusion:
         """Return the counts of several, (...,) each, one after the other."""
-        columns = zip(*(part.parts() for part in parts), strict=True)
-        return cls(*(torch.cat(column) for column in columns))
-
-    def cpu(self) -> Confusion:
-        """Return the counts on the host."""
-        return Confusion(*(part.cpu() for part in self.parts()))
-
-    def merge(self, other: Confusion) -> Confusion:
-        """Return the counts over the rows of both."""
-        return Confusion(*(a + b for a, b in zip(self.parts(), other.parts(), strict=True)))
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
 
     def total(self) -> Confusion:
         """Return the counts summed over labels, (1,), for micro averages."""
-        return Confusion(*(part.sum(dim=0, keepdim=True) for part in self.parts()))
+        return Confusion(*(part.sum(dim=0, keepdim=True) for part in self))
 
     def decided(self) -> torch.Tensor:
         """Return (...,): what was decided positive."""

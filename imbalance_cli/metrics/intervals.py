@@ -16,7 +16,7 @@ vary. That of the balanced accuracy, the mean of two such shares, is of both the
 2008). The recall at a precision, which is the best of many and so is too high rather than too low,
 has the lower of both low ends.
 
-The calibration error of a label has an interval of its own (inversion.py). Here it keeps its own
+The calibration error of a label has an interval of its own (ece_interval.py). Here it keeps its own
 scale, cut at 0: near 0, where a good model is, its replicates lie above it (they add chance to the
 chance that is in the data), their percentiles with them, and log-odds would reach over most of the
 range.
@@ -67,8 +67,10 @@ def make_intervals(
         cases: that proportions are of; None for an average, which is none.
     """
     sizes = [size] * len(values) if isinstance(size, (int, float)) else size
-    reaches = {each: reach_of(each, confidence, draws.shape[1]) for each in set(sizes)}
-    factor = values.new_tensor([reaches[each] for each in sizes])
+    multipliers = {
+        each: interval_multiplier(each, confidence, draws.shape[1]) for each in set(sizes)
+    }
+    factor = values.new_tensor([multipliers[each] for each in sizes])
     spread = _deviation(draws)
     low, high = torch.empty_like(values), torch.empty_like(values)
     specs = list(METRIC_SPECS.values())
@@ -104,8 +106,8 @@ def make_intervals(
     return ends.new_tensor(list(bounded.values()))
 
 
-def reach_of(size: float, confidence: float, replicates: float = math.inf) -> float:
-    """Return how many deviations of the replicates an interval reaches.
+def interval_multiplier(size: float, confidence: float, replicates: float = math.inf) -> float:
+    """Return how many deviations of the replicates an interval reaches to either side.
 
     Args:
         size: of the rarer class.

@@ -6,8 +6,6 @@ without any known cell is in none of these numbers.
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 
 from imbalance_cli.metrics.checks import check_shapes
@@ -16,67 +14,18 @@ from imbalance_cli.metrics.proportions import bound_proportion
 ROUNDING = 1e-14  # of a variance, in shares of a square
 
 
-@dataclasses.dataclass(frozen=True)
-class MultilabelSums:
-    """Sums over rows, each float64 of no dimension; states of disjoint rows add up.
+FIELDS = ("rows", "exact", "cells", "wrong", "active", "f1", "ranking", "coverage")
+"""The sums over rows, (8,) float64; those of disjoint rows add up.
 
-    Attributes:
-        rows: weight of the rows with a known cell.
-        exact: of those whose known cells are all decided right.
-        cells: weight of the known cells, a cell weighing what its row does.
-        wrong: of those decided wrong.
-        active: weight of the rows with a positive, true or decided.
-        f1: sum of their F1 over cells.
-        ranking: sum of the label-ranking average precision of rows.
-        coverage: sum of how many labels down the ranking all positives of a row are found.
-    """
-
-    rows: torch.Tensor
-    exact: torch.Tensor
-    cells: torch.Tensor
-    wrong: torch.Tensor
-    active: torch.Tensor
-    f1: torch.Tensor
-    ranking: torch.Tensor
-    coverage: torch.Tensor
-
-    @classmethod
-    def of(
-        cls,
-        probabilities: torch.Tensor,
-        decisions: torch.Tensor,
-        targets: torch.Tensor,
-        weights: torch.Tensor | None = None,
-    ) -> MultilabelSums:
-        """Sum over rows (N, L), weighted by (N,)."""
-        return cls(*judge_rows(probabilities, decisions, targets, weights).sum(dim=1))
-
-    @classmethod
-    def nothing(cls) -> MultilabelSums:
-        """Return the sums over no rows."""
-        return cls(*[torch.zeros((), dtype=torch.float64)] * len(dataclasses.fields(cls)))
-
-    def merge(self, other: MultilabelSums) -> MultilabelSums:
-        """Return the sums over the rows of both."""
-        names = [field.name for field in dataclasses.fields(self)]
-        return MultilabelSums(*(getattr(self, name) + getattr(other, name) for name in names))
-
-    def values(self) -> dict[str, torch.Tensor]:
-        """Return each metric, NaN where it is of no row.
-
-        samples_f1 is the mean over rows of the F1 of a row's cells, without the rows that have no
-        positive and for which none was decided (scikit-learn's average="samples" with
-        zero_division=nan). subset_accuracy is the share of rows decided right in every known cell;
-        hamming_loss that of known cells decided wrong. label_ranking_average_precision and
-        coverage_error are as in scikit-learn (Tsoumakas, Katakis & Vlahavas 2010): ranks are among
-        the known labels of a row; a row with only one class has precision 1, and one without
-        positives coverage 0.
-        """
-        return {
-            name: getattr(self, over) / getattr(self, under)
-            for name, (over, under) in RATIOS.items()
-        }
-
+rows: weight of the rows with a known cell.
+exact: of those whose known cells are all decided right.
+cells: weight of the known cells, a cell weighing what its row does.
+wrong: of those decided wrong.
+active: weight of the rows with a positive, true or decided.
+f1: sum of their F1 over cells.
+ranking: sum of the label-ranking average precision of rows.
+coverage: sum of how many labels down the ranking all positives of a row are found.
+"""
 
 RATIOS = {
     "samples_f1": ("f1", "active"),
@@ -86,7 +35,21 @@ RATIOS = {
     "coverage_error": ("coverage", "rows"),
 }
 """The sums that each metric of whole rows is the ratio of."""
-FIELDS = [field.name for field in dataclasses.fields(MultilabelSums)]
+
+
+def multilabel_metrics(sums: torch.Tensor) -> dict[str, float]:
+    """Return each metric of whole rows from the sums (8,), NaN where it is of no row.
+
+    samples_f1 is the mean over rows of the F1 of a row's cells, without the rows that have no
+    positive and for which none was decided (scikit-learn's average="samples" with
+    zero_division=nan). subset_accuracy is the share of rows decided right in every known cell;
+    hamming_loss that of known cells decided wrong. label_ranking_average_precision and
+    coverage_error are as in scikit-learn (Tsoumakas, Katakis & Vlahavas 2010): ranks are among the
+    known labels of a row; a row with only one class has precision 1, and one without positives
+    coverage 0.
+    """
+    of_field = dict(zip(FIELDS, sums, strict=True))
+    return {name: float(of_field[over] / of_field[under]) for name, (over, under) in RATIOS.items()}
 
 
 def bound_ratios(
@@ -100,7 +63,7 @@ def bound_ratios(
     proportions.
 
     Args:
-        sums: (8,) of MultilabelSums in the order of its fields.
+        sums: (8,) as FIELDS names them.
         products: (8, 8) of the sums of a unit, summed over units: rows, or groups.
         labels: L.
         confidence: of the intervals.
@@ -128,7 +91,7 @@ def judge_rows(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return what each row of (N, L), weighted by (N,), adds to MultilabelSums, (8, N).
+    """Return what each row of (N, L), weighted by (N,), adds to the sums, (8, N).
 
     Raises:
         EvaluationError: the shapes differ.

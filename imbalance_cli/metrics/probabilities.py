@@ -38,24 +38,6 @@ def brier(
     return _known_mean((probabilities.double() - targets.double()) ** 2, targets, weights)
 
 
-def brier_skill(
-    probabilities: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return (L,): 1 less the Brier score over that of the prevalence; NaN where one class.
-
-    The prevalence is that of these rows: 0 is what the best constant reaches, 1 is perfect (Murphy
-    1973). A model can be below 0.
-
-    Raises:
-        EvaluationError: the shapes differ, or a prediction is no probability.
-    """
-    check_probabilities(probabilities, targets, weights)
-    share = _known_mean(targets.double(), targets, weights)
-    constant = share * (1 - share)
-    skill = 1 - brier(probabilities, targets, weights) / constant
-    return skill.where(constant > 0, torch.nan)
-
-
 def expected_calibration_error(
     probabilities: torch.Tensor,
     targets: torch.Tensor,

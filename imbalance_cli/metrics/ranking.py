@@ -19,8 +19,6 @@ from imbalance_cli.metrics.checks import check_shapes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROUNDING = 1e-12  # of a precision that is compared with the one asked for
-
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
@@ -124,71 +122,3 @@ def roc_auc(ranking: Ranking) -> torch.Tensor:
     above = (total[:, None] - through) + (through - before) / 2
     pairs = ranking.positives.sum(dim=1) * total
     return (ranking.positives * above).sum(dim=1) / pairs
-
-
-def precision_at_k(ranking: Ranking, k: int) -> torch.Tensor:
-    """Return (L,): the share of positives among the k rows of highest score; NaN where fewer rows.
-
-    k counts known rows, whatever they weigh, as a budget of rows to look at does; the share is one
-    of their weight. Of a run of equal scores that k divides, it is the expectation over the order
-    of its rows.
-    """
-    mass = ranking.positives + ranking.negatives
-    counted = (mass > 0).double()
-    positives, all_of_them = _within(ranking, counted, counted.new_full((len(mass),), float(k)))
-    enough = counted.sum(dim=1) >= k
-    return (positives / all_of_them).where(enough, torch.nan)
-
-
-def lift(ranking: Ranking, share: float) -> torch.Tensor:
-    """Return (L,): the prevalence in a share of the rows of highest score, over that of all.
-
-    The share is one of the weight; a row, or a run of equal scores, that it divides counts in part.
-    """
-    mass = ranking.positives + ranking.negatives
-    positives, top = _within(ranking, mass, share * mass.sum(dim=1))
-    return (positives / top) / (ranking.positives.sum(dim=1) / mass.sum(dim=1))
-
-
-def recall_at_precision(ranking: Ranking, precision: float) -> torch.Tensor:
-    """Return (L,): the highest recall of a threshold with at least such a precision; 0 if of none.
-
-    As the maximum over scikit-learn's precision_recall_curve, which ends at recall 0 and precision
-    1, where nothing is decided positive: 0 says that no threshold reaches the precision. NaN
-    without positives.
-    """
-    true = ranking.positives.cumsum(dim=1).gather(1, ranking.last)
-    found = true + ranking.negatives.cumsum(dim=1).gather(1, ranking.last)
-    reached = true >= precision * found * (1 - ROUNDING)
-    best = torch.nn.functional.pad(true.where(reached, 0.0), (1, 0)).amax(dim=1)
-    return best / ranking.positives.sum(dim=1)
-
-
-def _within(
-    ranking: Ranking, measure: torch.Tensor, amount: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (L,) the positives and the whole weight in the first rows that measure an amount.
-
-    Args:
-        ranking: of the rows.
-        measure: (L, N) of each row, 0 where its target is missing.
-        amount: (L,) of the measure; a run of equal scores that it divides counts in part.
-    """
-    if not measure.shape[1]:
-        return torch.full_like(amount, torch.nan), torch.full_like(amount, torch.nan)
-    reached = measure.cumsum(dim=1)
-    amount = torch.minimum(amount, reached[:, -1])[:, None]
-    at = torch.searchsorted(reached, amount).clamp(max=measure.shape[1] - 1)
-    first, last = ranking.first.gather(1, at), ranking.last.gather(1, at)
-
-    def before_and_through(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        sums = torch.nn.functional.pad(values.cumsum(dim=1), (1, 0))
-        return sums.gather(1, first), sums.gather(1, last + 1)
-
-    start, end = before_and_through(measure)
-    share = (amount - start) / (end - start)
-    sides = []
-    for values in (ranking.positives, ranking.positives + ranking.negatives):
-        before, through = before_and_through(values)
-        sides.append((before + share * (through - before))[:, 0])
-    return sides[0], sides[1]

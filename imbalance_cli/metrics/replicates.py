@@ -48,7 +48,7 @@ class Layout:
         concordance: (K,) of the pairs of a positive and a negative within a band, the share in
             order; ties count half.
         decided: how many bands are decided positive.
-        cuts: (B + 1,) as of Bands.
+        cuts: (B + 1,) where bins are cut, in bands from the top; a fraction is the share of a run.
     """
 
     is_run: torch.Tensor
@@ -73,12 +73,13 @@ class Layout:
         positives = torch.searchsorted(places, ends).diff(prepend=ends.new_zeros(1))
         pairs = positives * through.diff(prepend=ends.new_zeros(1))
         concordance = (inside / pairs).where(pairs > 0, 0.5)
-        return cls(bands.is_run, concordance, bands.decided_bands, bands.cuts)
+        cuts = bands.through(bands.cut_runs) + bands.cut_shares
+        return cls(bands.is_run, concordance, int(bands.through(bands.decided)), cuts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Replicates:
-    """What replicates have in each band.
+    """What replicates have in each band, and every metric of that.
 
     Attributes:
         layout: of the bands.
@@ -88,6 +89,8 @@ class Replicates:
         gaps: (5, R, B) sums over the bins of the calibration error, as `mean_gaps` takes them.
         squares: (R,) sum of the Brier loss.
         losses: (R,) sum of the log loss.
+        levels: where the metrics of a budget or a demand are taken.
+        decisions: (R,), where bands do not end at the thresholds; None where they do.
     """
 
     layout: Layout
@@ -97,16 +100,54 @@ class Replicates:
     gaps: torch.Tensor
     squares: torch.Tensor
     losses: torch.Tensor
+    levels: Levels = DEFAULT_LEVELS
+    decisions: Confusion | None = None
 
     def __len__(self) -> int:
         return len(self.positives)
 
-    def positives_of_bins(self) -> torch.Tensor:
-        """Return (R, B) the weight of the positives in the bins of the calibration error."""
-        return sum_bins([self.positives], self.layout.cuts)[0]
+    def metrics(
+        self,
+        levels: Levels,
+        decisions: Confusion | None = None,
+        names: Iterable[str] | None = None,
+    ) -> torch.Tensor:
+        """Return metrics, (metrics, R), NaN where they are undefined.
 
+        Args:
+            levels: where some of them are taken.
+            decisions: (R,), where bands do not end at the thresholds; None where they do.
+            names: of METRIC_SPECS; None for all.
+        """
+        own = dataclasses.replace(self, levels=levels, decisions=decisions)
+        chosen = METRIC_SPECS if names is None else names
+        return torch.stack([METRIC_SPECS[name].compute(own) for name in chosen])
+
+    @functools.cached_property
+    def true(self) -> torch.Tensor:
+        """The weight of the positives through each band, (R, K + 1), from none to all."""
+        return prefixes(self.positives)
+
+    @functools.cached_property
+    def false(self) -> torch.Tensor:
+        """The same of the negatives."""
+        return prefixes(self.negatives)
+
+    @functools.cached_property
+    def mass(self) -> torch.Tensor:
+        """The same of both."""
+        return self.true + self.false
+
+    @property
+    def total(self) -> torch.Tensor:
+        """The weight of all rows, (R,)."""
+        return self.mass[:, -1]
+
+    @functools.cached_property
     def confusion(self) -> Confusion:
-        """Return the decisions, (R,) each."""
+        """The decisions, (R,) each."""
+        if self.decisions is not None:
+            return self.decisions
         decided = slice(self.layout.decided)
         tp = self.positives[:, decided].sum(dim=1)
         fp = self.negatives[:, decided].sum(dim=1)
@@ -114,81 +155,30 @@ class Replicates:
         # sums of weights in another order may differ in rounding
         return Confusion(tp, fp, missed.clamp(min=0), left.clamp(min=0))
 
-    def metrics(
-        self,
-        levels: Levels,
-        confusion: Confusion | None = None,
-        names: Iterable[str] | None = None,
-    ) -> torch.Tensor:
-        """Return metrics, (metrics, R), NaN where they are undefined.
-
-        Args:
-            levels: where some of them are taken.
-            confusion: (R,), where bands do not end at the thresholds; None where they do.
-            names: of METRIC_SPECS; None for all.
-        """
-        terms = Terms.of(self, levels, confusion)
-        chosen = METRIC_SPECS if names is None else names
-        return torch.stack([METRIC_SPECS[name].compute(terms) for name in chosen])
-
-
-@dataclasses.dataclass(frozen=True)
-class Terms:
-    """What metrics are computed of.
-
-    Attributes:
-        replicates: the bands.
-        levels: where the metrics of a budget or a demand are taken.
-        decisions: (R,), where bands do not end at the thresholds; None where they do.
-        true: (R, K + 1) weight of the positives through each band, from none to all.
-        false: (R, K + 1) the same of the negatives.
-        mass: (R, K + 1) of both.
-    """
-
-    replicates: Replicates
-    levels: Levels
-    decisions: Confusion | None
-    true: torch.Tensor
-    false: torch.Tensor
-    mass: torch.Tensor
-
-    @classmethod
-    def of(cls, replicates: Replicates, levels: Levels, decisions: Confusion | None) -> Terms:
-        """Sum the bands up."""
-        true, false = prefixes(replicates.positives), prefixes(replicates.negatives)
-        return cls(replicates, levels, decisions, true, false, true + false)
-
-    @functools.cached_property
-    def confusion(self) -> Confusion:
-        """The decisions, (R,), summed up once a metric asks for them."""
-        return self.decisions or self.replicates.confusion()
-
-    @property
-    def total(self) -> torch.Tensor:
-        """The weight of all rows, (R,)."""
-        return self.mass[:, -1]
+    def positives_of_bins(self) -> torch.Tensor:
+        """Return (R, B) the weight of the positives in the bins of the calibration error."""
+        return sum_bins([self.positives], self.layout.cuts)[0]
 
     def average_precision(self) -> torch.Tensor:
         """Return the mean precision at each positive, (R,), as `average_precision` does.
 
         The positives of a band of several runs have the precision half way through it.
         """
-        own = self.replicates
-        part = torch.where(own.layout.is_run, 0.0, 0.5)
-        at = self.true[:, 1:] - part * own.positives
-        found = self.mass[:, 1:] - part * (own.positives + own.negatives)
+        part = torch.where(self.layout.is_run, 0.0, 0.5)
+        at = self.true[:, 1:] - part * self.positives
+        found = self.mass[:, 1:] - part * (self.positives + self.negatives)
         precision = at / found.clamp(min=torch.finfo(at.dtype).tiny)
-        return (own.positives * precision).sum(dim=1) / self.true[:, -1]
+        return (self.positives * precision).sum(dim=1) / self.true[:, -1]
 
     def roc_auc(self) -> torch.Tensor:
         """Return of the pairs the share in order, (R,), ties counting half."""
-        own, false = self.replicates, self.false
-        below = false[:, -1:] - false[:, 1:] + own.layout.concordance * own.negatives
-        return (own.positives * below).sum(dim=1) / (self.true[:, -1] * false[:, -1])
+        false = self.false
+        below = false[:, -1:] - false[:, 1:] + self.layout.concordance * self.negatives
+        return (self.positives * below).sum(dim=1) / (self.true[:, -1] * false[:, -1])
 
     def brier(self) -> torch.Tensor:
         """Return the mean squared error of the probabilities, (R,)."""
-        return self.replicates.squares / self.total
+        return self.squares / self.total
 
     def brier_skill(self) -> torch.Tensor:
         """Return 1 less the Brier score over that of the prevalence, (R,)."""
@@ -198,16 +188,16 @@ class Terms:
 
     def log_loss(self) -> torch.Tensor:
         """Return the mean negative log-likelihood, (R,)."""
-        return self.replicates.losses / self.total
+        return self.losses / self.total
 
     def calibration_error(self) -> torch.Tensor:
         """Return the expected calibration error, (R,), less what chance alone adds."""
-        return mean_gaps(self.replicates.gaps, debias=True)
+        return mean_gaps(self.gaps, debias=True)
 
     def precision_at_k(self) -> torch.Tensor:
         """Return (R,): k counts rows, the share of positives is one of their weight."""
-        weights, k = self.replicates.rows, self.levels.top_k
-        rows = self.mass if weights is None else prefixes(weights)
+        k = self.levels.top_k
+        rows = self.mass if self.rows is None else prefixes(self.rows)
         place = find_places(rows, torch.full_like(rows[:, :1], float(k)))
         share = at_places(self.true, place) / at_places(self.mass, place)
         return share[:, 0].where(rows[:, -1] >= k, torch.nan)

@@ -65,20 +65,6 @@ class Units:
         block = np.random.default_rng(seed).permutation(self.size) % blocks
         return Units(block[self.of_row], blocks)
 
-    def count_rarer(self, targets: torch.Tensor) -> int:
-        """Return how many units have a positive, or a negative if these are fewer.
-
-        Args:
-            targets: (N, ...), NaN where missing.
-        """
-        cells = targets.reshape(len(targets), -1)
-        found = []
-        for side in (0, 1):
-            there = np.zeros(self.size, dtype=bool)
-            there[self.of_row[(cells == side).any(dim=1).cpu().numpy()]] = True
-            found.append(int(there.sum()))
-        return min(found)
-
     def draw(self, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
         """Yield (U, r) how often each unit was drawn, of some replicates at a time."""
         random = np.random.default_rng(seed)

@@ -170,7 +170,7 @@ def _describe_unreached(
 
 def _cost_of_a_row(found: Confusion, false_positive: float, false_negative: float) -> torch.Tensor:
     cost = false_positive * found.false_positives + false_negative * found.false_negatives
-    return cost / torch.stack(found.parts()).sum(dim=0)
+    return cost / torch.stack(found).sum(dim=0)
 
 
 def _mean(values: torch.Tensor) -> str:

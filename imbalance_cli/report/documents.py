@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.evaluation import (
+    INTERVALS,
     WITH_INTERVAL,
     Estimate,
     Evaluation,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PEER = ("name", "conclusion", "thresholds", "models")
-INTERVALS = ("macro_intervals", "micro_intervals", "weighted_intervals", "multilabel_intervals")
 
 
 def to_json(evaluation: Evaluation, run: str, peer: Mapping[str, Any] | None = None) -> bytes:

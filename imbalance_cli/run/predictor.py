@@ -12,10 +12,8 @@ import polars as pl
 import torch
 
 from imbalance_cli.decisions.calibration import Calibration
-from imbalance_cli.decisions.untuned import measure_untuned
 from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
-from imbalance_cli.evaluation.scored_rows import follow_labels
 from imbalance_cli.features import Drift, LabelDrift, Preprocessing
 from imbalance_cli.labels.selection import match_columns
 from imbalance_cli.losses.family import Loss
@@ -176,7 +174,7 @@ class Predictor:
         groups: torch.Tensor | None = None,
         tell: Tell = tell_nobody,
     ) -> Evaluation:
-        """Compute every number of a report, and what it would be untuned, some labels at a time.
+        """Compute every number of a report, some labels at a time.
 
         A CUDA device that the networks are on computes it.
 
@@ -186,7 +184,7 @@ class Predictor:
             EvaluationError: no number can be made of them.
         """
         device = next(self.model.parameters()).device
-        evaluation = evaluate_rows(
+        return evaluate_rows(
             rows,
             self.thresholds,
             self.labels,
@@ -200,11 +198,6 @@ class Predictor:
             device=device if device.type == "cuda" else None,  # others have no float64
             tell=tell,
         )
-        untuned = []
-        for labels in follow_labels(rows, tell, "comparing untuned scores of"):
-            probabilities, targets = rows.columns(labels)
-            untuned += measure_untuned(probabilities, rows.raw(labels), targets, weights)
-        return evaluation.with_untuned(untuned)
 
     def of_members(self, members: Sequence[int]) -> Predictor:
         """Return the same with the losses of some members, for logits that they alone made."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from imbalance_cli.labels.targets import label_blocks
+from imbalance_cli.labels.targets import dense_labels
 from imbalance_cli.splits.stratified import apportion, gather_rows
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def cover_rows(
         return parts
     positives, negatives, steps = find_at_risk(counts)
     is_zero = [
-        sp.csr_array(cells == 0) for _, cells in label_blocks(targets, np.flatnonzero(negatives))
+        sp.csr_array(cells == 0) for _, cells in dense_labels(targets, np.flatnonzero(negatives))
     ]
     rows = np.ones((len(targets), 1), np.int32)
     contents = sp.hstack([rows, targets.positives()[:, positives], *is_zero], format="csr")

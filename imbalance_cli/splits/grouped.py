@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from imbalance_cli.errors import SplitError
-from imbalance_cli.labels.targets import SparseTargets, label_blocks
+from imbalance_cli.labels.targets import SparseTargets, dense_labels
 from imbalance_cli.splits.covering import cover, find_at_risk, has_gap
 from imbalance_cli.splits.stratified import stratify
 
@@ -101,7 +101,7 @@ def _count_negatives(
     targets: Targets, groups: Groups, number: int, labels: Rows
 ) -> Iterator[tuple[Numbers, Rows]]:
     """Yield the numbers of some labels at a time, (l,), and the negatives of each group, (G, l)."""
-    for block, cells in label_blocks(targets, labels):
+    for block, cells in dense_labels(targets, labels):
         counts = [np.bincount(groups[column == 0], minlength=number) for column in cells.T]
         yield block, np.column_stack(counts)
 

@@ -14,7 +14,8 @@ import torch
 
 from imbalance_cli.decisions.calibration import Calibration, fit_calibration
 from imbalance_cli.decisions.thresholds import ScorePool, Thresholds, choose_thresholds
-from imbalance_cli.progress import follow, tell_nobody
+from imbalance_cli.evaluation.scored_rows import follow_labels
+from imbalance_cli.progress import tell_nobody
 from imbalance_cli.run.scored_rows import calibrate
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from imbalance_cli.run.predictor import Predictor
     from imbalance_cli.run.scored_rows import LogOdds
 
-MOST_CELLS = 2**20  # of held-out rows x labels that are calibrated and cut at once
+CELLS_IN_CACHE = 2**18  # of held-out rows x labels that are calibrated, sorted and cut together
 
 
 def decide(
@@ -64,9 +65,7 @@ def choose_decisions(
     steps, pools, thresholds = [], [], []
 
     def blocks(stage: str) -> Iterator[slice]:
-        return follow(
-            _label_slices(targets), tell, stage, _width, total=targets.shape[1], unit="labels"
-        )
+        return follow_labels(*targets.shape, tell, stage, CELLS_IN_CACHE)
 
     for labels in blocks("calibrating"):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
@@ -81,15 +80,3 @@ def choose_decisions(
             choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
         )
     return Calibration.concatenate(steps), Thresholds.concatenate(thresholds)
-
-
-def _label_slices(targets: Targets) -> Iterator[slice]:
-    """Yield neighbouring labels, as many at a time as have MOST_CELLS."""
-    rows, labels = targets.shape
-    width = max(MOST_CELLS // max(rows, 1), 1)
-    for first in range(0, labels, width):
-        yield slice(first, min(first + width, labels))
-
-
-def _width(labels: slice) -> int:
-    return int(labels.stop - labels.start)

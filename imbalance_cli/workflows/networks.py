@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from imbalance_cli.errors import ConfigError, number_of
-from imbalance_cli.labels.targets import row_blocks
+from imbalance_cli.labels.targets import dense_rows
 from imbalance_cli.losses import family as losses
 from imbalance_cli.losses.link import link
 from imbalance_cli.losses.registry import LOSS_SPECS
@@ -135,7 +135,7 @@ def _draw_rates(targets: Targets, weights: torch.Tensor | None) -> torch.Tensor:
     rates = rates_of_labels(positives, negatives)
     parts = [
         rates_of_rows(torch.from_numpy(cells), rates, None if weights is None else weights[rows])
-        for rows, cells in row_blocks(targets)
+        for rows, cells in dense_rows(targets)
     ]
     return torch.cat(parts)
 
@@ -173,7 +173,7 @@ def make_loss(
     if rates is None and loss.rarity is None:
         return loss
     sums = torch.zeros((4, len(counts.labels)), dtype=torch.float64)
-    for rows, cells in row_blocks(targets):
+    for rows, cells in dense_rows(targets):
         own = torch.from_numpy(cells)
         drawn = torch.ones(1, 1) if rates is None else rates[rows, None]
         if loss.rarity is not None:

@@ -17,7 +17,7 @@ import torch
 
 from imbalance_cli.comparison import Candidate
 from imbalance_cli.errors import ConfigError, EvaluationError, RunError
-from imbalance_cli.evaluation import Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.machine.device import available_memory
 from imbalance_cli.report.names import list_names
 from imbalance_cli.run.directory import MAKES, PREDICTIONS, load_run, read_file
@@ -82,9 +82,8 @@ class SavedRun:
         if averaged == self.learnable and made == resampling:
             return saved
         thresholds = [0.5 if label.threshold is None else label.threshold for label in saved.labels]
-        return evaluate_scores(
-            self.probabilities,
-            self.targets,
+        return evaluate_rows(
+            DenseRows(self.probabilities, self.targets),
             torch.tensor(thresholds, dtype=torch.float64),
             self.labels,
             part=saved.part,

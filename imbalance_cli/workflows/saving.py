@@ -113,7 +113,7 @@ def describe_model(
         label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
         reached = float(thresholds.reached[i])
         label["threshold_reached"] = None if math.isnan(reached) else reached
-        label["validation_counts"] = [float(part[i]) for part in thresholds.counts.parts()]
+        label["validation_counts"] = [float(part[i]) for part in thresholds.counts]
     return document | {"loss": config.loss.name, "trained": list(members)}
 
 

@@ -30,7 +30,7 @@ from imbalance_cli.comparison.bootstrap import (
     replicate_values,
 )
 from imbalance_cli.comparison.verdicts import judge, standard_errors
-from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, Resampling, evaluate_scores
+from imbalance_cli.evaluation import BLOCKS, JOINT_CELLS, DenseRows, Resampling, evaluate_rows
 from imbalance_cli.metrics import compared_metrics, expected_calibration_error
 
 if TYPE_CHECKING:
@@ -271,9 +271,8 @@ def test_calibration_error_is_that_of_an_evaluation_and_in_its_interval(
     weights = torch.from_numpy(random.random(400) + 0.1) if is_weighted else None
     scores = torch.from_numpy(p)
     ours = compare([candidate("bce", scores)], y, weights=weights).candidates[0]
-    theirs = evaluate_scores(
-        scores,
-        y,
+    theirs = evaluate_rows(
+        DenseRows(scores, y),
         torch.full((3,), 0.5),
         ["a", "b", "c"],
         part="test",

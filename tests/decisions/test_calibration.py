@@ -271,7 +271,7 @@ def test_labels_together_are_labels_one_by_one(
     is_weighted: bool,  # noqa: FBT001  a parameter of pytest
 ) -> None:
     """However many stand in a block, and with other cells missing in each."""
-    monkeypatch.setattr("imbalance_cli.decisions.calibration.CELLS_AT_ONCE", 5 * 300)
+    monkeypatch.setattr("imbalance_cli.decisions.calibration.CELLS_IN_CACHE", 5 * 300)
     random = torch.Generator().manual_seed(0)
     parts = [simulate(300, 0.2 + 0.2 * i, i / 8 - 1, seed=i) for i in range(12)]
     u, y = (torch.cat(same, dim=1) for same in zip(*parts, strict=True))

@@ -442,13 +442,6 @@ def test_the_pool_of_blocks_is_that_of_all_labels() -> None:
     assert torch.equal(joined.shrinkage, whole.shrinkage)
 
 
-def test_many_cells_are_sorted_some_labels_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    p, y = calibrated(300, 7, seed=2)
-    whole = choose_thresholds(p, y, ThresholdsSection())
-    monkeypatch.setattr("imbalance_cli.decisions.thresholds.choosing.MOST_CELLS", 700)
-    assert torch.equal(choose_thresholds(p, y, ThresholdsSection()).values, whole.values)
-
-
 @pytest.mark.parametrize(
     ("bend", "name"),
     [(lambda u: u + 3.0, "weighted"), (lambda u: 0.5 * u, "dull"), (lambda u: u, "right")],

@@ -16,10 +16,9 @@ from imbalance_cli.evaluation import (
     Evaluation,
     Resampling,
     evaluate_rows,
-    evaluate_scores,
 )
-from imbalance_cli.evaluation.scored_rows import SelectedRows
-from imbalance_cli.metrics import METRIC_SPECS, MultilabelSums
+from imbalance_cli.evaluation.scored_rows import CheckedRows
+from imbalance_cli.metrics import METRIC_SPECS, judge_rows, multilabel_metrics
 
 METRICS = tuple(METRIC_SPECS)
 
@@ -42,9 +41,8 @@ def evaluate(
     groups: torch.Tensor | None = None,
 ) -> Evaluation:
     labels = p.shape[1]
-    return evaluate_scores(
-        p,
-        y,
+    return evaluate_rows(
+        DenseRows(p, y),
         torch.full((labels,), 0.5, dtype=torch.float64),
         [f"y_{i}" for i in range(labels)],
         part="test",
@@ -235,8 +233,7 @@ def test_metrics_of_whole_rows_have_the_intervals_of_resampled_rows() -> None:
             counts = np.bincount(random.integers(int(units.max()) + 1, size=int(units.max()) + 1))
             drawn = torch.from_numpy(np.append(counts, np.zeros(600)))[units].double()
             weight = drawn if own is None else drawn * own
-            sums = MultilabelSums.of(p, p >= 0.5, y, weight)
-            draws.append({name: float(value) for name, value in sums.values().items()})
+            draws.append(multilabel_metrics(judge_rows(p, p >= 0.5, y, weight).sum(dim=1)))
         for name, interval in evaluation.multilabel_intervals.items():
             spread = np.std([draw[name] for draw in draws])
             assert interval.high - interval.low == pytest.approx(2 * 1.96 * spread, rel=0.2), name
@@ -283,7 +280,7 @@ def test_all_cells_of_few_positives_have_no_interval(monkeypatch: pytest.MonkeyP
     for positives in (4, 0):
         y[:positives, 0] = 1
         for most in (10**6, 1):
-            monkeypatch.setattr("imbalance_cli.evaluation.averages.POOLED_AT_ONCE", most)
+            monkeypatch.setattr("imbalance_cli.evaluation.pooling.POOLED_AT_ONCE", most)
             evaluation = evaluate(p, y, [True, True])
             assert not evaluation.micro_intervals
             reason = evaluation.without_interval["micro.brier"]
@@ -423,7 +420,7 @@ def test_many_cells_are_pooled_without_being_sorted_at_once(
     for weights in (None, torch.rand(240, generator=torch.Generator().manual_seed(0)) + 0.1):
         whole = evaluate(p, y, learnable, weights=weights)
         with monkeypatch.context() as patch:
-            patch.setattr("imbalance_cli.evaluation.averages.POOLED_AT_ONCE", 1)
+            patch.setattr("imbalance_cli.evaluation.pooling.POOLED_AT_ONCE", 1)
             patch.setattr("imbalance_cli.evaluation.scored_rows.CELLS_AT_ONCE", 500)
             blocks = evaluate(p, y, learnable, weights=weights)
         assert blocks.labels == whole.labels
@@ -570,7 +567,8 @@ def test_one_heavy_row_is_too_few_for_an_interval() -> None:
 def test_weighted_rows_of_weight_zero_are_in_no_block() -> None:
     p, y, weights = simulate_weighted(200, 3, seed=15)
     counted = weights > 0
-    rows = SelectedRows(DenseRows(p, y), counted.nonzero()[:, 0])
+    kept = counted.nonzero()[:, 0]
+    rows = CheckedRows(DenseRows(p, y), ["a", "b", "c"], "rows.csv", p.device, kept)
     assert (rows.rows, rows.labels) == (int(counted.sum()), 3)
     for ours, wanted in zip(rows.block(slice(10, 30)), (p, y), strict=True):
         torch.testing.assert_close(ours, wanted[counted][10:30], equal_nan=True)

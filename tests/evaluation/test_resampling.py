@@ -18,9 +18,8 @@ from imbalance_cli.metrics import (
     BandRows,
     Bands,
     Confusion,
-    Inversion,
-    PooledRanking,
-    PooledUnits,
+    EceTests,
+    PooledSums,
     Units,
 )
 
@@ -63,8 +62,9 @@ def test_sums_of_units_are_the_same_held_densely_or_sparsely() -> None:
     ours, theirs = dense.sum(counts), sparse.sum(of_group)
     torch.testing.assert_close(ours.metrics(DEFAULT_LEVELS), theirs.metrics(DEFAULT_LEVELS))
     assert (sparse.units, dense.units) == (100, 8)
-    assert sparse.count_rarer() == units.count_rarer(y)
-    assert dense.count_rarer() == few.count_rarer(y)
+    for rows, drawn in ((sparse, units), (dense, few)):
+        classes = [np.unique(drawn.of_row[(y == side).numpy()]) for side in (0, 1)]
+        assert rows.count_rarer() == min(map(len, classes))
 
 
 def plan(rows: int, labels: int, replicates: int = 100, **options: bool) -> JointDraws | None:
@@ -102,16 +102,16 @@ def test_all_cells_in_parts_are_all_cells() -> None:
     p = torch.from_numpy(random.random((3000, 4)))
     y = (torch.from_numpy(random.random((3000, 4))) < p**4).double()
     y[::5, 2] = math.nan
-    scores = torch.unique(p[y == 1])
-    ranking = PooledRanking.of(scores, p.flatten(), y.flatten())
+    scores = torch.unique(p[y == 1]).flip(0)
+    ranking = PooledSums.of(scores, p, y, Units(np.zeros(3000, np.intp), 1))
     some = ranking.thinned()
     assert len(some) < len(scores) / 3
     units = Units.of(3000).in_blocks(50, 0)
-    parts = [PooledUnits.of(some, p[:, i : i + 2], y[:, i : i + 2], units) for i in (0, 2)]
-    rows = parts[0].merge(parts[1]).rows()
+    parts = [PooledSums.of(some, p[:, i : i + 2], y[:, i : i + 2], units) for i in (0, 2)]
+    rows = (parts[0] + parts[1]).rows()
     confusion = Confusion.of(p.reshape(-1, 1) >= 0.5, y.reshape(-1, 1))
     ours = rows.itself().metrics(DEFAULT_LEVELS, confusion)[:, 0]
-    theirs = ranking.metrics(DEFAULT_LEVELS, confusion)
+    theirs = ranking.rows().itself().metrics(DEFAULT_LEVELS, confusion)[:, 0]
     for i, name in enumerate(METRICS):
         near = {
             "average_precision": 0.01,
@@ -122,8 +122,8 @@ def test_all_cells_in_parts_are_all_cells() -> None:
         assert float(ours[i]) == pytest.approx(float(theirs[i]), abs=near.get(name, 0.01)), name
 
 
-def nothing() -> Inversion:
-    return Inversion(torch.zeros(()), torch.zeros(3), torch.zeros(3, 40))
+def nothing() -> EceTests:
+    return EceTests(torch.zeros(()), torch.zeros(3), torch.zeros(3, 40))
 
 
 def test_the_rarest_label_decides_how_sure_a_mean_is() -> None:
@@ -143,6 +143,6 @@ def test_the_rarest_label_decides_how_sure_a_mean_is() -> None:
 
 def test_a_mean_of_no_label() -> None:
     sums = LabelSums(10)
-    assert sums.inversion() is None
+    assert sums.ece_tests() is None
     assert sums.mean().isnan().all()
     assert set(sums.sizes()) == {math.inf}

@@ -20,12 +20,8 @@ from imbalance_cli.metrics import (
     BandRows,
     Bands,
     Levels,
-    Ranking,
     Units,
     expected_calibration_error,
-    lift,
-    precision_at_k,
-    recall_at_precision,
 )
 
 if TYPE_CHECKING:
@@ -51,16 +47,20 @@ def labelled_rows(draw: st.DrawFn) -> tuple[Floats, Floats, float]:
 
 
 def of_bands(
-    p: Floats, y: Floats, threshold: float, weights: Floats | None = None
+    p: Floats,
+    y: Floats,
+    threshold: float,
+    weights: Floats | None = None,
+    levels: Levels = LEVELS,
 ) -> dict[str, float]:
     """Return every metric from bands."""
     if weights is None:
         bands = Bands.of(torch.from_numpy(p), torch.from_numpy(y), threshold)
-        values = BandCounts.of(bands).itself().metrics(LEVELS)
+        values = BandCounts.of(bands).itself().metrics(levels)
     else:
         w = torch.from_numpy(weights)
         bands = Bands.of(torch.from_numpy(p), torch.from_numpy(y), threshold, w)
-        values = BandRows.of(bands, Units.of(len(p)), w).itself().metrics(LEVELS)
+        values = BandRows.of(bands, Units.of(len(p)), w).itself().metrics(levels)
     return dict(zip(METRICS, values[:, 0].tolist(), strict=True))
 
 
@@ -124,7 +124,7 @@ def test_every_weighted_metric_equals_scikit_learn(
 
 @settings(deadline=None, max_examples=200)
 @given(rows=labelled_rows(), is_weighted=st.booleans())
-def test_what_scikit_learn_has_not_equals_the_ranking(
+def test_what_scikit_learn_has_not_is_that_of_the_rows(
     *, rows: tuple[Floats, Floats, float], is_weighted: bool
 ) -> None:
     p, y, threshold = rows
@@ -132,15 +132,53 @@ def test_what_scikit_learn_has_not_equals_the_ranking(
     ours = of_bands(p, y, threshold, w)
     cells = torch.from_numpy(p[:, None]), torch.from_numpy(y[:, None])
     weights = None if w is None else torch.from_numpy(w)
-    ranking = Ranking.of(*cells, weights)
+    error = expected_calibration_error(*cells, weights=weights, debias=True).item()
+    known = ~np.isnan(y)
+    p, truth = p[known], y[known] == 1
+    w = np.ones(len(p)) if w is None else w[known]
+    prevalence = w[truth].sum() / w.sum()
+    of_k = share_of_positives(p, truth, w, np.ones(len(p)), LEVELS.top_k)
+    of_top = share_of_positives(p, truth, w, w, 0.01 * w.sum())
     wanted = {
-        "precision_at_k": precision_at_k(ranking, LEVELS.top_k),
-        "lift_at_1_percent": lift(ranking, 0.01),
-        "recall_at_precision": recall_at_precision(ranking, LEVELS.at_precision),
-        "ece": expected_calibration_error(*cells, weights=weights, debias=True),
+        "precision_at_k": of_k if len(p) >= LEVELS.top_k else NAN,
+        "lift_at_1_percent": of_top / prevalence if truth.any() else NAN,
+        "ece": error,
     }
     for name, value in wanted.items():
-        assert ours[name] == pytest.approx(value.item(), abs=1e-9, nan_ok=True), name
+        assert ours[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+
+
+def share_of_positives(
+    p: Floats, truth: NDArray[np.bool_], w: Floats, measure: Floats, amount: float
+) -> float:
+    """Return it among the first rows that measure an amount, of their weight.
+
+    A run of equal scores that the amount divides counts in part.
+    """
+    found = mass = 0.0
+    for score in sorted(set(p.tolist()), reverse=True):
+        tied = p == score
+        size = measure[tied].sum()
+        part = min(amount / size, 1.0)
+        found += part * w[tied & truth].sum()
+        mass += part * w[tied].sum()
+        amount -= part * size
+    return float(found / mass)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=labelled_rows(), level=st.sampled_from([0.1, 0.5, 0.75, 1.0]))
+def test_recall_at_precision_is_that_of_the_curve(
+    rows: tuple[Floats, Floats, float], level: float
+) -> None:
+    p, y, threshold = rows
+    known = ~np.isnan(y)
+    value = of_bands(p, y, threshold, levels=Levels(at_precision=level))["recall_at_precision"]
+    if not (y[known] == 1).any():
+        assert math.isnan(value)
+        return
+    precision, recall, _ = reference.precision_recall_curve(y[known], p[known])
+    assert value == pytest.approx(recall[precision >= level - 1e-12].max())
 
 
 @settings(deadline=None, max_examples=100)

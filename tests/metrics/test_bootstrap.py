@@ -45,14 +45,12 @@ def simulate(
     return torch.from_numpy(p), torch.from_numpy((random.random(rows) < p).astype(float))
 
 
-def draw_bands(
-    p: torch.Tensor, y: torch.Tensor, replicates: int, most: int, *, hold: bool = False
-) -> torch.Tensor:
+def draw_bands(p: torch.Tensor, y: torch.Tensor, replicates: int, most: int) -> torch.Tensor:
     """Return every metric of replicates of bands, (metrics, R), moved as an evaluation does."""
     bands = Bands.of(p, y, 0.3)
     whole = BandCounts.of(bands)
     counts = whole.merged(bands.merged(most), bands)
-    drawn = counts.draw(replicates, np.random.default_rng(0), hold_prevalence=hold)
+    drawn = counts.draw(replicates, np.random.default_rng(0))
     exact, near = (x.itself().metrics(DEFAULT_LEVELS) for x in (whole, counts))
     return drawn.metrics(DEFAULT_LEVELS) + (exact - near).nan_to_num(0.0)
 
@@ -117,16 +115,11 @@ def test_rows_vary_as_scikit_learn_on_rows_that_are_drawn() -> None:
         assert own.std() == pytest.approx(theirs.std(), rel=0.15), name
 
 
-def test_held_prevalence_is_that_of_the_data() -> None:
+def test_the_number_of_positives_varies_and_that_of_rows_does_not() -> None:
     p, y = simulate(500, 0.1, seed=4)
-    bands = Bands.of(p, y, 0.3)
-    counts, random = BandCounts.of(bands), np.random.default_rng(0)
-    held = counts.draw(50, random, hold_prevalence=True)
-    assert set(held.positives.sum(dim=1).tolist()) == {float(y.sum())}
-    free = counts.draw(50, random)
-    assert len(set(free.positives.sum(dim=1).tolist())) > 5
-    for replicates in (held, free):
-        assert set((replicates.positives + replicates.negatives).sum(dim=1).tolist()) == {500.0}
+    drawn = BandCounts.of(Bands.of(p, y, 0.3)).draw(50, np.random.default_rng(0))
+    assert len(set(drawn.positives.sum(dim=1).tolist())) > 5
+    assert set((drawn.positives + drawn.negatives).sum(dim=1).tolist()) == {500.0}
 
 
 def test_no_replicate_is_without_a_class() -> None:
@@ -146,10 +139,9 @@ def delong(p: torch.Tensor, y: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("decimals", [16, 1])
-@pytest.mark.parametrize("hold", [True, False])
-def test_roc_auc_varies_as_delong_says(decimals: int, *, hold: bool) -> None:
+def test_roc_auc_varies_as_delong_says(decimals: int) -> None:
     p, y = simulate(1500, 0.1, seed=6, decimals=decimals)
-    spread = float(draw_bands(p, y, 3000, 1024, hold=hold)[AREA].std())
+    spread = float(draw_bands(p, y, 3000, 1024)[AREA].std())
     assert spread == pytest.approx(math.sqrt(delong(p, y)), rel=0.06)
 
 

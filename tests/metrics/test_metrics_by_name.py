@@ -20,7 +20,7 @@ YOUDEN = MetricSpec(
     "Youden's J",
     "Youd.",
     "recall and specificity less 1; 0 without skill",
-    lambda terms: terms.confusion.recall() + terms.confusion.specificity() - 1,
+    lambda drawn: drawn.confusion.recall() + drawn.confusion.specificity() - 1,
     scale=FISHER,
     is_compared=True,
 )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from imbalance_cli.metrics import MultilabelSums
+from imbalance_cli.metrics import FIELDS, judge_rows, multilabel_metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,8 +36,7 @@ def of_sums(p: Floats, y: Floats, weights: Floats | None = None) -> dict[str, fl
     """Return every metric."""
     scores, targets = torch.from_numpy(p), torch.from_numpy(y)
     w = None if weights is None else torch.from_numpy(weights)
-    sums = MultilabelSums.of(scores, scores >= 0.5, targets, w)
-    return {name: float(value) for name, value in sums.values().items()}
+    return multilabel_metrics(judge_rows(scores, scores >= 0.5, targets, w).sum(dim=1))
 
 
 def of_scikit_learn(p: Floats, y: Floats, weights: Floats | None = None) -> dict[str, float]:
@@ -84,29 +83,16 @@ def test_a_missing_cell_is_a_label_that_is_not_there(
     p, y = rows
     random = np.random.default_rng(seed)
     y = np.where(random.random(y.shape) < 0.3, NAN, y)
-    wanted = MultilabelSums.nothing()
+    wanted = torch.zeros(len(FIELDS), dtype=torch.float64)
     for scores, targets in zip(p, y, strict=True):
         known = ~np.isnan(targets)
         s, t = torch.from_numpy(scores[known][None]), torch.from_numpy(targets[known][None])
-        wanted = wanted.merge(MultilabelSums.of(s, s >= 0.5, t))
-    theirs = {name: float(value) for name, value in wanted.values().items()}
-    assert of_sums(p, y) == pytest.approx(theirs, abs=1e-12, nan_ok=True)
-
-
-def test_merged_sums_are_those_of_all_rows() -> None:
-    random = np.random.default_rng(0)
-    p = torch.from_numpy(random.random((50, 4)))
-    y = torch.from_numpy((random.random((50, 4)) < 0.3).astype(float))
-    whole = MultilabelSums.of(p, p >= 0.5, y)
-    halves = [
-        MultilabelSums.of(p[half], p[half] >= 0.5, y[half]) for half in (slice(20), slice(20, 50))
-    ]
-    merged = halves[0].merge(halves[1]).values()
-    for name, value in whole.values().items():
-        assert float(merged[name]) == pytest.approx(float(value), abs=1e-12), name
+        wanted += judge_rows(s, s >= 0.5, t).sum(dim=1)
+    assert of_sums(p, y) == pytest.approx(multilabel_metrics(wanted), abs=1e-12, nan_ok=True)
 
 
 def test_of_nothing_known_nothing_is_defined() -> None:
     p, y = np.full((3, 2), 0.7), np.full((3, 2), NAN)
     assert all(math.isnan(value) for value in of_sums(p, y).values())
-    assert all(value.isnan() for value in MultilabelSums.nothing().values().values())
+    nothing = multilabel_metrics(torch.zeros(len(FIELDS), dtype=torch.float64))
+    assert all(math.isnan(value) for value in nothing.values())

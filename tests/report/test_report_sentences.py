@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from report_data import change_label
 
 from imbalance_cli.decisions.untuned import Untuned
-from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Estimate, Evaluation, Resampling, evaluate_rows
 from imbalance_cli.report.chance import is_no_better_than_chance
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.sentences import describe_findings
@@ -23,9 +23,8 @@ def evaluate(labels: list[str], replicates: int = 20) -> Evaluation:
     y = (torch.rand(p.shape, generator=random) < 0.2).float()
     half = torch.full((len(labels),), 0.5)
     kept = [True] * len(labels)
-    return evaluate_scores(
-        p,
-        y,
+    evaluation = evaluate_rows(
+        DenseRows(p, y),
         half,
         labels,
         part="test",
@@ -33,6 +32,7 @@ def evaluate(labels: list[str], replicates: int = 20) -> Evaluation:
         learnable=kept,
         resampling=Resampling(replicates),
     )
+    return with_labels(evaluation, untuned=Untuned())
 
 
 def with_labels(evaluation: Evaluation, **changes: object) -> Evaluation:
@@ -153,8 +153,11 @@ def test_the_most_miscalibrated_label_is_named() -> None:
         average_precision=Estimate(0.5, 0.45, 0.55),
         ece=Estimate(0.01),
     )
-    numbers = [Untuned(None, 0.1), Untuned(None, 0.4), Untuned(None, 0.012)]
-    [told] = describe_findings(evaluation.with_untuned(numbers))
+    labels = [
+        dataclasses.replace(label, untuned=Untuned(None, error))
+        for label, error in zip(evaluation.labels, (0.1, 0.4, 0.012), strict=True)
+    ]
+    [told] = describe_findings(dataclasses.replace(evaluation, labels=labels))
     assert told.startswith("The loss miscalibrates the raw scores of 2 of 3 labels, most for")
     assert "most for b: ECE 0.400 before correction, 0.010 after." in told
 

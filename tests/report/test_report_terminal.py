@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from imbalance_cli.errors import ConfigError
-from imbalance_cli.evaluation import Estimate, Evaluation, Resampling, evaluate_scores
+from imbalance_cli.evaluation import DenseRows, Estimate, Evaluation, Resampling, evaluate_rows
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report import documents
 from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
@@ -41,9 +41,8 @@ def make_evaluation(
     if not known:
         targets[:] = torch.nan
     learnable = [True] * (len(labels) - 1) + [False]
-    return evaluate_scores(
-        probabilities,
-        targets,
+    return evaluate_rows(
+        DenseRows(probabilities, targets),
         torch.full((len(labels),), 0.5),
         labels,
         part=part,

@@ -83,7 +83,7 @@ def test_everything_that_may_take_long_is_told(
     diary = Diary()
     workflows.fit(config, tmp_path / "run", diary, overwrite=False)
     read = ["reading"] if in_memory else ["reading labels", "scanning features", "storing rows"]
-    after = ["calibrating", "choosing thresholds of", "evaluating", "comparing untuned scores of"]
+    after = ["calibrating", "choosing thresholds of", "evaluating"]
     assert list(dict.fromkeys(stage.name for stage in diary.stages)) == read + after
     last = {stage.name: stage for stage in diary.stages}
     assert last[read[0]].done == 400

@@ -1,4 +1,4 @@
-"""The thresholds of labels, some labels at a time.
+"""The thresholds of labels.
 
 Shapes: N rows, L labels. A row is decided positive where its probability is at least the
 threshold.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from imbalance_cli.config import ThresholdsSection
 
 LEAST_SUPPORT = 2  # rows that a searched threshold decides positive
-MOST_CELLS = 2**18  # that are sorted and counted at once: more would not stay in the cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,13 +101,9 @@ def choose_thresholds(
         shrinkage = settings.minimum_positives / (settings.minimum_positives + positives.double())
     if pool is None:
         pool = ScorePool.of(probabilities, targets, weights)
-    width = max(MOST_CELLS // max(len(targets), 1), 1)
-    found = []
-    for start in range(0, len(positives), width):
-        block = slice(start, start + width)
-        p, y = probabilities[:, block], targets[:, block]
-        found.append(_search(p, y, settings, shrinkage[block], weights=weights, pool=pool))
-    values, reached = (torch.cat(parts) for parts in zip(*found, strict=True))
+    values, reached = _search(
+        probabilities, targets, settings, shrinkage, weights=weights, pool=pool
+    )
     counts = Confusion.of(probabilities >= values, targets, weights)
     return Thresholds(values, positives, shrinkage, reached, counts)
 

@@ -29,7 +29,7 @@ LEAST_VARIANCE = 1e-3  # of a bin, in shares of the largest
 
 
 @dataclasses.dataclass(frozen=True)
-class Inversion:
+class EceTests:
     """What errors were tested, and what replicates give under each.
 
     Attributes:
@@ -49,7 +49,7 @@ class Inversion:
         drawn: torch.Tensor,
         positives: torch.Tensor,
         widening: float,
-    ) -> Inversion:
+    ) -> EceTests:
         """Resample along the path.
 
         Args:
@@ -79,13 +79,13 @@ class Inversion:
             (shares * seen).sum(dim=2).clamp(min=0),
         )
 
-    def scaled(self, weight: float) -> Inversion:
+    def scaled(self, weight: float) -> EceTests:
         """Return the same times a weight."""
-        return Inversion(weight * self.value, weight * self.errors, weight * self.draws)
+        return EceTests(weight * self.value, weight * self.errors, weight * self.draws)
 
-    def plus(self, other: Inversion) -> Inversion:
+    def plus(self, other: EceTests) -> EceTests:
         """Return the sum of two, of the same draws."""
-        return Inversion(
+        return EceTests(
             self.value + other.value, self.errors + other.errors, self.draws + other.draws
         )
 

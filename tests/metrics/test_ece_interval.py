@@ -15,7 +15,7 @@ from imbalance_cli.metrics import (
     BandCounts,
     BandRows,
     Bands,
-    Inversion,
+    EceTests,
     Units,
     expected_calibration_error,
 )
@@ -35,11 +35,11 @@ def simulate(
     return torch.from_numpy(p), torch.from_numpy(y), torch.from_numpy(chance)
 
 
-def invert_apart(p: torch.Tensor, y: torch.Tensor, number: int = 0) -> Inversion:
+def invert_apart(p: torch.Tensor, y: torch.Tensor, number: int = 0) -> EceTests:
     counts = BandCounts.of(Bands.of(p, y, 0.3))
     itself = counts.itself()
     draws = draw_apart(counts, Resampling(REPLICATES), number, DEFAULT_LEVELS)
-    return Inversion.of(itself.gaps[:, 0], draws.gaps, itself.positives_of_bins()[0], 1.0)
+    return EceTests.of(itself.gaps[:, 0], draws.gaps, itself.positives_of_bins()[0], 1.0)
 
 
 def invert_jointly(
@@ -47,12 +47,12 @@ def invert_jointly(
     y: torch.Tensor,
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
-) -> Inversion:
+) -> EceTests:
     units = Units.of(len(p), groups)
     rows = BandRows.of(Bands.of(p, y, 0.3, weights), units, weights)
     itself = rows.itself()
     draws = JointDraws(units, Resampling(REPLICATES)).draw(rows, DEFAULT_LEVELS)
-    return Inversion.of(itself.gaps[:, 0], draws.gaps, itself.positives_of_bins()[0], 1.0)
+    return EceTests.of(itself.gaps[:, 0], draws.gaps, itself.positives_of_bins()[0], 1.0)
 
 
 @pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (1.0, 0.15), (0.6, 0.0), (1.5, 1.0)])
@@ -71,8 +71,8 @@ def test_coverage(slope: float, shift: float) -> None:
 def test_the_value_is_the_debiased_error() -> None:
     p, y, _ = simulate(800, 3, 0.5)
     wanted = expected_calibration_error(p[:, None], y[:, None], debias=True).item()
-    for inversion in (invert_apart(p, y), invert_jointly(p, y)):
-        assert float(inversion.value) == pytest.approx(wanted, abs=1e-12)
+    for ece_tests in (invert_apart(p, y), invert_jointly(p, y)):
+        assert float(ece_tests.value) == pytest.approx(wanted, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=60)
@@ -102,8 +102,8 @@ def test_errors_rise_from_none() -> None:
 
 def test_an_interval_is_wider_at_a_higher_confidence() -> None:
     p, y, _ = simulate(800, 5, 0.5)
-    inversion = invert_apart(p, y)
-    ends = [inversion.interval(confidence) for confidence in (0.5, 0.8, 0.95)]
+    ece_tests = invert_apart(p, y)
+    ends = [ece_tests.interval(confidence) for confidence in (0.5, 0.8, 0.95)]
     assert ends[2][0] <= ends[1][0] <= ends[0][0] < ends[0][1] <= ends[1][1] <= ends[2][1]
 
 
@@ -133,13 +133,13 @@ def test_the_mean_of_calibrated_labels_is_not_told_from_none() -> None:
     for seed in range(10):
         random = np.random.default_rng(seed)
         joint = JointDraws(units, Resampling(REPLICATES, seed=seed))
-        total: Inversion | None = None
+        total: EceTests | None = None
         for _ in range(8):
             p = torch.from_numpy(random.random(1000) * 0.4)
             y = (torch.from_numpy(random.random(1000)) < p).double()
             rows = BandRows.of(Bands.of(p, y, 0.3), units)
             itself = rows.itself()
-            own = Inversion.of(
+            own = EceTests.of(
                 itself.gaps[:, 0],
                 joint.draw(rows, DEFAULT_LEVELS).gaps,
                 itself.positives_of_bins()[0],
