@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
 CHUNK = 2**20
 BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
@@ -85,17 +86,42 @@ class ColumnScan:
         self.known += sum(numbers.missing_words.values())
         self.missing_words.update(numbers.missing_words)
         self._chosen += len(cells) if rows is None else int(rows.sum())
-        values = self.numbers.add(numbers, table, self.column, rows)
-        self._succession.add(values)
-        self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
-        if self._ids is not None:
-            self._ids.add(pl.Series(values[values == np.floor(values)]))
+        self._add_values(self.numbers.add(numbers, table, self.column, rows))
         if not _is_numeric(cells.dtype):
             self.dates.add(_read_dates(cells, numbers), table, self.column, rows)
         if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
             are_numbers = numbers.bad_row is None and not numbers.has_words
             texts = cells if numbers.texts is None else numbers.texts
             self._texts.add(texts, rows, are_numbers=are_numbers)
+
+    def add_numbers(
+        self, numbers: PlainNumbers, table: Table, rows: NDArray[np.bool_] | None
+    ) -> None:
+        """Take in cells that are all numbers or missing, as `add` would.
+
+        Raises:
+            SourceError: they are of another type than before.
+        """
+        dtype = table.frame[self.column].dtype
+        self._check_type(dtype, table.name)
+        known = int(numbers.known.sum())
+        self.known += known
+        self._chosen += len(numbers.known) if rows is None else int(rows.sum())
+        self.numbers.add_values(numbers.values, table, self.column, rows)
+        self._add_values(numbers.values)
+        if numbers.is_text:
+            if self.dates.bad is None and known:
+                first = int(numbers.known.argmax())
+                self.dates.bad = table.place(first), numbers.text(first)
+            self._texts.add(numbers.texts, rows, are_numbers=True)
+        elif _can_be_long(dtype):
+            self._texts.add(table.frame[self.column], rows, are_numbers=True)
+
+    def _add_values(self, values: NDArray[np.float64]) -> None:
+        self._succession.add(values)
+        self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
+        if self._ids is not None:
+            self._ids.add(pl.Series(values[values == np.floor(values)]))
 
     def merge(self, other: ColumnScan, name: str) -> None:
         """Take in what a scan of later rows did.
@@ -225,16 +251,26 @@ class _Reading:
         self, parsed: Parsed, table: Table, column: str, rows: NDArray[np.bool_] | None
     ) -> NDArray[np.float64]:
         """Take in a batch, and return its values, (N,), NaN where they are not of that kind."""
-        self.cells += len(parsed.values) - parsed.values.null_count()
         if self.bad is None and parsed.bad_row is not None:
             cell = parse_texts(table.frame[column].slice(parsed.bad_row, 1))[0]
             self.bad = (table.place(parsed.bad_row), cell)
         values = parsed.values.to_numpy().astype(np.float64)
+        self.add_values(values, table, column, rows)
+        return values
+
+    def add_values(
+        self,
+        values: NDArray[np.float64],
+        table: Table,
+        column: str,
+        rows: NDArray[np.bool_] | None,
+    ) -> None:
+        """Take in the values of a batch, (N,), NaN where they are not of that kind."""
+        self.cells += len(values) - int(np.isnan(values).sum())
         if self.large is None:
             self.large = large_cell(table, column, values)
         chosen = values if rows is None else values[rows]
         self.values.add(chosen[~np.isnan(chosen)])
-        return values
 
     def merge(self, other: _Reading) -> None:
         """Take in later rows."""

@@ -26,6 +26,7 @@ from imbalance_cli.notation import NotationScan
 from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
     BOOLEANS,
+    CELL,
     Parsed,
     is_readable,
     parse_dates,
@@ -38,9 +39,15 @@ from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.features.kinds import Kind
     from imbalance_cli.notation import Notation, NotationChoice
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
+    _Cell = tuple[str, str]  # where it stands, and its text
+
+WHOLE = r"^[-+]?\d+$"
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 LONGEST_EXAMPLE = 40  # characters
 
@@ -109,21 +116,19 @@ class _Reading:
     large: tuple[str, str] | None = None
 
     def add(
-        self, parsed: Parsed, texts: pl.Series, counts: pl.Series, place: Callable[[str], str]
+        self, values: NDArray[np.float64], counts: NDArray[np.int64], find: Callable[[int], _Cell]
     ) -> None:
-        values = parsed.values
-        self.cells += int(counts.filter(values.is_not_null()).sum())
-        if values.null_count() < len(values):
-            known = values.drop_nulls().to_numpy()
-            self.low = min(self.low, float(known.min()))
-            self.high = max(self.high, float(known.max()))
-            if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
-                row = (values.abs() > LARGEST).fill_null(value=False).arg_max() or 0
-                cell = str(texts[row])
-                self.large = place(cell), describe_large(cell, values[row])
-        if self.bad is None and parsed.bad_row is not None:
-            cell = str(texts[parsed.bad_row])
-            self.bad = place(cell), cell
+        """Take in values, (V,), NaN where missing, each of so many cells."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return
+        self.cells += int(counts[known].sum())
+        self.low = min(self.low, float(values[known].min()))
+        self.high = max(self.high, float(values[known].max()))
+        if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
+            row = int((np.abs(values) > LARGEST).argmax())
+            place, cell = find(row)
+            self.large = place, describe_large(cell, values[row])
 
 
 class ColumnScan:
@@ -163,44 +168,76 @@ class ColumnScan:
             self.notation.add(cells, place)
         self.are_names = is_names(cells.dtype)
         # each value once: a column of few values costs no more than those
-        column = cells.alias("cell").to_frame()
-        found = column.group_by("cell", maintain_order=True).len("rows")
-        found = found.with_columns(parse_texts(found["cell"]).alias("text"))
-        missing = found.filter(pl.col("text").is_null())["cell"]
+        column = cells.alias(CELL).to_frame()
+        found = column.group_by(CELL, maintain_order=True).len("rows")
+        found = found.with_columns(parse_texts(found[CELL]).alias("text"))
+        missing = found.filter(pl.col("text").is_null())[CELL]
         if self._first_missing is None and len(missing):
             self._first_missing = place(cells.index_of(missing[0]) or 0)
         found = found.filter(pl.col("text").is_not_null())
         if found.is_empty():
             return
-        values, texts, counts = found["cell"], found["text"], found["rows"]
+        values, texts, counts = found[CELL], found["text"], found["rows"]
         self.known += int(counts.sum())
         self.characters += int((texts.str.len_chars() * counts).sum())
 
-        def place_text(text: str) -> str:
-            row = parse_texts(cells).index_of(text)
-            return place(row or 0)
+        def find(number: int) -> _Cell:
+            text = str(texts[number])
+            return place(parse_texts(cells).index_of(text) or 0), text
 
         numbers = parse_numbers(values)
         for word in numbers.missing_words:
             self.missing_words[word] += int(counts.filter(texts == word).sum())
-        self.numbers.add(numbers, texts, counts, place_text)
+        self._add_reading(self.numbers, numbers, counts, find)
+        are_booleans = texts.str.to_lowercase().is_in(list(BOOLEANS))
         if self.numbers.bad:
-            self.dates.add(parse_dates(values), texts, counts, place_text)
-            self.has_booleans |= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).any())
-        else:  # a number is no date
-            nothing = Parsed(numbers.values.clear(len(values)), bad_row=0)
-            self.dates.add(nothing, texts, counts, place_text)
-        self.are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
-        self._note_integers(numbers.values, texts)
+            self._add_reading(self.dates, parse_dates(values), counts, find)
+            self.has_booleans |= bool(are_booleans.any())
+        elif self.dates.bad is None:  # a number is no date
+            self.dates.bad = find(0)
+        self.are_booleans &= bool(are_booleans.all())
+        self._are_integers = self._are_integers and _are_integers(numbers.values.to_numpy())
+        self._are_whole = self._are_whole and texts.str.contains(WHOLE).all()
         self._distinct.add(texts)
         if not self._tally.overflow:
             self._tally.add(_sum_by_text(texts, counts))
 
-    def _note_integers(self, values: pl.Series, texts: pl.Series) -> None:
-        if self._are_integers:
-            self._are_integers = bool((values.is_null() | (values == values.floor())).all())
-        if self._are_whole:
-            self._are_whole = bool(texts.str.contains(r"^[-+]?\d+$").all())
+    def add_numbers(self, cells: PlainNumbers, place: Callable[[int], str]) -> None:
+        """Add some rows whose cells are all numbers or missing, as `add` would."""
+        self.rows += len(cells.known)
+        if cells.is_text and not self.notation.is_clear:
+            self.notation.add(cells, place)
+        known = int(cells.known.sum())
+        if known < len(cells.known) and self._first_missing is None:
+            self._first_missing = place(int(cells.known.argmin()))
+        if not known:
+            return
+
+        def find(row: int) -> _Cell:
+            return place(row), cells.text(row)
+
+        self.known += known
+        self.characters += cells.characters
+        self.are_booleans = False
+        self.numbers.add(cells.values, cells.known.astype(np.int64), find)
+        if self.dates.bad is None:
+            self.dates.bad = find(int(cells.known.argmax()))
+        self._are_integers = self._are_integers and _are_integers(cells.values)
+        self._are_whole = self._are_whole and int(cells.matches(WHOLE).sum()) == known
+        hashes, firsts, counts = cells.distinct
+        self._distinct.add_hashes(hashes)
+        if not self._tally.overflow:
+            order = np.argsort(firsts)
+            if len(order) > DISTINCT_LIMIT:  # of too many the first alone is shown
+                order, self._tally.overflow = order[:1], True
+            self._tally.add({cells.text(firsts[i]): int(counts[i]) for i in order})
+
+    def _add_reading(
+        self, reading: _Reading, parsed: Parsed, counts: pl.Series, find: Callable[[int], _Cell]
+    ) -> None:
+        reading.add(parsed.values.to_numpy(), counts.to_numpy(), find)
+        if reading.bad is None and parsed.bad_row is not None:
+            reading.bad = find(parsed.bad_row)
 
     def finish(self, choice: NotationChoice | None = None) -> Column:
         """Return what the column holds.
@@ -298,6 +335,10 @@ class ColumnScan:
         """Return whether all are written as whole numbers, some too long for a float."""
         longest = max(abs(self.numbers.low), abs(self.numbers.high))
         return self._are_whole and longest >= EXACT_INTEGERS
+
+
+def _are_integers(values: NDArray[np.float64]) -> bool:
+    return bool((np.isnan(values) | (values == np.floor(values))).all())
 
 
 def _sum_by_text(texts: pl.Series, counts: pl.Series) -> dict[str, int]:

@@ -54,6 +54,7 @@ from imbalance_cli.readers import (
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.partitions import find_parts
+from imbalance_cli.readers.plain_numbers import read_columns
 from imbalance_cli.readers.renamed import is_bare
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.rows.keys import KeyColumns, KeyReader
@@ -286,13 +287,14 @@ def _read_notations(
     settings = _notation_settings(data, roles.columns, name)
     scans: dict[str, NotationScan] = {}
     for table in tables:
-        is_clear = True
+        open_columns = []
         for column in roles.written:
             scan = scans.setdefault(column, NotationScan(settings.missing_of(column)))
             if table.frame[column].dtype == pl.String and not scan.is_clear:
-                scan.add(table.frame[column], table.place)
-                is_clear &= scan.is_clear
-        if is_clear:
+                open_columns.append(column)
+        for column, numbers in read_columns(table.frame, open_columns):
+            scans[column].add(table.frame[column] if numbers is None else numbers, table.place)
+        if all(scans[column].is_clear for column in open_columns):
             break
     choices = choose_notations(scans, settings)
     for column, choice in choices.items():
