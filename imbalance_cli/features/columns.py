@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import FeatureError, SourceError
-from imbalance_cli.features.kinds import EXACT_INTEGERS, ID_NAME, NEARLY_ALL, judge
+from imbalance_cli.features.kinds import (
+    EXACT_INTEGERS,
+    ID_NAME,
+    KINDS,
+    NEARLY_ALL,
+    list_ways,
+    tell_kind,
+)
 from imbalance_cli.features.preprocessing import (
     CategoricalFeature,
     NumericFeature,
@@ -22,7 +29,7 @@ from imbalance_cli.features.preprocessing import (
     large_cell,
 )
 from imbalance_cli.features.sketches import DistinctCounter, QuantileSketch
-from imbalance_cli.features.texts import Texts
+from imbalance_cli.features.texts import TextScan
 from imbalance_cli.readers.cells import (
     Parsed,
     no_numbers,
@@ -30,7 +37,6 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +50,7 @@ FEW = 100
 
 
 class ColumnScan:
-    """One column of a stream, as `judge` asks for it.
+    """One column of a stream, as `tell_kind` asks for it.
 
     Attributes:
         note: what speaks against the column, once it is finished.
@@ -64,7 +70,7 @@ class ColumnScan:
         self.known = self._chosen = 0
         self.numbers = _Reading("number", QuantileSketch(exact))
         self.dates = _Reading("date", QuantileSketch(exact))
-        self._texts = Texts(column, exact)
+        self._texts = TextScan(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
         self._ids = DistinctCounter(exact) if ID_NAME.fullmatch(column) else None
@@ -152,19 +158,19 @@ class ColumnScan:
         Raises:
             FeatureError: as `fit_preprocessing`.
         """
-        judgement = judge(self)
+        judgement = tell_kind(self)
+        kind = KINDS[judgement.kind]
         self.note = judgement.note
-        exclude = f"data.exclude: [{quote(self.column)}]"
         if judgement.problem is not None:
-            colon = "" if judgement.place is None and judgement.kind in {"id", "text"} else ":"
+            colon = ":" if judgement.is_clause else ""
             raise FeatureError(
                 f"{judgement.place or name}: column {self.column!r}{colon} {judgement.problem}",
-                hint=f"{judgement.hint}, or {exclude}" if judgement.hint else exclude,
+                hint=list_ways(self.column, judgement.hint),
             )
-        if judgement.kind == "category":
-            self.missing_words.clear()  # None is a category here
-            return self._texts.category(name)
-        return self._fit_numeric(self.dates if judgement.kind == "date" else self.numbers)
+        if kind.is_numeric:
+            return self._fit_numeric(self.dates if kind.is_date else self.numbers)
+        self.missing_words.clear()  # None is a category here
+        return self._texts.category(name)
 
     @property
     def rows(self) -> int:

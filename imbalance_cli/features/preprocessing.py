@@ -19,7 +19,7 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError, number_of, show_cell
 from imbalance_cli.features.drift import FeatureCounts, FeatureDrift, compare_counts
-from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OTHER
+from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OTHER, list_ways
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -29,7 +29,6 @@ from imbalance_cli.readers.cells import (
     parse_texts,
 )
 from imbalance_cli.readers.plain_numbers import read_columns
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -249,7 +248,7 @@ def feature_cells(table: Table, column: str) -> pl.Series:
         raise FeatureError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
             "date or a category",
-            hint=f"data.exclude: [{quote(column)}]",
+            hint=list_ways(column),
         )
     return cells
 

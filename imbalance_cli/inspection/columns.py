@@ -1,6 +1,6 @@
 """What a column holds, found while its rows stream past.
 
-Its kind is that of features.kinds, judged by counts alone, so that memory does not grow with the
+Its kind is that of features.kinds, told by counts alone, so that memory does not grow with the
 rows.
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from imbalance_cli.errors import shorten
 from imbalance_cli.features.columns import is_names
-from imbalance_cli.features.kinds import EXACT_INTEGERS, NEARLY_ALL, judge
+from imbalance_cli.features.kinds import CONSTANT, EXACT_INTEGERS, KINDS, NEARLY_ALL, tell_kind
 from imbalance_cli.features.preprocessing import (
     LARGEST,
     describe_large,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imbalance_cli.features.kinds import Kind
     from imbalance_cli.notation import Notation, NotationChoice
     from imbalance_cli.readers.plain_numbers import PlainNumbers
 
@@ -58,10 +57,8 @@ class Column:
 
     Attributes:
         name: of the column.
-        kind: number, boolean (true and false), date, category, text (free text), id (an
-            identifier or a row number), constant, empty, other (a type that no feature is made
-            of), or labels: all label columns of a source that holds them sparse, whose cells are
-            counted together.
+        kind: one of features.kinds; all label columns of a source that holds them sparse are one
+            of kind labels, whose cells are counted together.
         known: cells that are not missing.
         missing: cells that are.
         distinct: different known values; estimated where there are many.
@@ -80,7 +77,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: str
     known: int
     missing: int
     distinct: int
@@ -132,7 +129,7 @@ class _Reading:
 
 
 class ColumnScan:
-    """One column of a source, as `judge` asks for it.
+    """One column of a source, as `tell_kind` asks for it.
 
     Args:
         name: of the column.
@@ -252,7 +249,7 @@ class ColumnScan:
             column,
             kind=choice.kind or column.kind,
             problem=choice.problem or column.problem,
-            hint=choice.hint,
+            hint=choice.hint or column.hint,
             note=choice.note or column.note,
             settings=choice.settings,
         )
@@ -260,7 +257,7 @@ class ColumnScan:
             return column
         written = dataclasses.replace(choice.notation, unit=None, missing=())
         fit = self.notation.fits.get(written, Fit())
-        is_date = choice.notation.kind == "date"
+        is_date = KINDS[choice.notation.kind].is_date
         low, high = (fit.low, fit.high) if is_date else self._join_range(choice.notation, fit)
         show = show_days if is_date else float
         return dataclasses.replace(
@@ -269,6 +266,7 @@ class ColumnScan:
             minimum=show(low),
             maximum=show(high),
             problem=None,
+            hint=None,
             first_no_time=None,
         )
 
@@ -278,20 +276,20 @@ class ColumnScan:
         return min(fit.low, plain.low), max(fit.high, plain.high)
 
     def _finish(self) -> Column:
-        judgement = judge(self)
+        judgement = tell_kind(self)
         kind, problem = judgement.kind, judgement.problem
         if problem is not None and judgement.place is not None:
             problem = f"{judgement.place}: {problem}"
         if self._distinct.count == 1 and self.known == self.rows and problem is None:
-            kind = "constant"
-        note = judgement.note
-        if kind in {"number", "boolean", "date", "id"}:
+            kind = CONSTANT
+        spec, note = KINDS[kind], judgement.note
+        if spec.is_numeric:
             self.known -= sum(self.missing_words.values())
             note = note or describe_missing_words(self.missing_words)
-        reading = self.dates if kind == "date" else self.numbers
+        reading = self.dates if spec.is_date else self.numbers
         has_range = np.isfinite([reading.low, reading.high]).all() and not self.type_name
-        has_range &= kind in {"number", "date", "id", "constant"}
-        show = show_days if kind == "date" else float
+        has_range &= spec.has_range
+        show = show_days if spec.is_date else float
         tally = self._tally
         counts = {} if tally.overflow else tally.counts
         return Column(
@@ -306,6 +304,7 @@ class ColumnScan:
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
             example=shorten(self.example, LONGEST_EXAMPLE) if tally.counts else None,
             problem=problem,
+            hint=judgement.hint,
             note=note,
             first_missing=self._first_missing,
             first_no_time=self.dates.bad if self.numbers.bad and self.dates.bad else None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from imbalance_cli.features.kinds import LABELS
 from imbalance_cli.inspection.columns import Column, ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.label_leaks import LabelLeaks
@@ -88,10 +89,10 @@ def inspect_source(
     columns = [scan.finish(choices.get(name)) for name, scan in scans.items()]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
-    found = leaks.judge({name: choice.reading for name, choice in choices.items()})
+    found = leaks.findings({name: choice.reading for name, choice in choices.items()})
     limits = [*source.remarks, *leaks.limits(rows), *labels.limits()]
-    judged = [column for column in columns if column.name not in source.own_groups]
-    findings = list_findings(judged, labels, counts, found.leaks, repeated_rows.repeats, limits)
+    listed = [column for column in columns if column.name not in source.own_groups]
+    findings = list_findings(listed, labels, counts, found.leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,
         rows=rows,
@@ -136,4 +137,4 @@ def _sum_up(counts: Sequence[LabelCounts], rows: int) -> Column:
     cells, positives = rows * len(counts), int(sum(label.positives for label in counts))
     values = {"0": cells - positives, "1": positives}
     present = {value: number for value, number in values.items() if number}
-    return Column(SPARSE_LABELS, "labels", cells, 0, len(present), values=present)
+    return Column(SPARSE_LABELS, LABELS, cells, 0, len(present), values=present)

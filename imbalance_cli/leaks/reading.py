@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbalance_cli.errors import FeatureError, show_cell
+from imbalance_cli.features.kinds import list_ways
 from imbalance_cli.labels.targets import label_blocks
 from imbalance_cli.readers.cells import CELL, is_readable, parse_dates, parse_numbers, parse_texts
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def read_codes(cells: pl.Series, numbers: PlainNumbers | None = None) -> Codes:
         raise FeatureError(
             f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
             "category",
-            hint=f"data.exclude: [{quote(cells.name)}]",
+            hint=list_ways(cells.name),
         )
     cells = cells.alias(CELL)
     for parse in (parse_numbers, parse_dates):

@@ -164,7 +164,7 @@ class LeakScan:
         """
         self._labels = list(labels)
 
-    def judge(self, notations: Mapping[str, Notation] = NOTHING) -> Findings:
+    def findings(self, notations: Mapping[str, Notation] = NOTHING) -> Findings:
         """Return what the features say.
 
         Args:
@@ -182,11 +182,7 @@ class LeakScan:
             for column, notation in notations.items()
             if column in frame.columns
         ]
-        return _judge(frame.with_columns(read), self._labels, targets)
-
-    def find(self) -> list[Leak]:
-        """Return the leaks alone of what `judge` returns."""
-        return self.judge().leaks
+        return _find(frame.with_columns(read), self._labels, targets)
 
 
 def find_leaks(
@@ -210,11 +206,11 @@ def find_leaks(
     """
     scan = LeakScan(columns, labels)
     scan.add(table.frame, targets, rows)
-    return scan.find()
+    return scan.findings().leaks
 
 
-def _judge(frame: pl.DataFrame, labels: Sequence[str], targets: Targets) -> Findings:
-    """Judge the columns of N rows against targets, (N, L)."""
+def _find(frame: pl.DataFrame, labels: Sequence[str], targets: Targets) -> Findings:
+    """Hold the columns of N rows against targets, (N, L)."""
     columns = frame.columns
     blocks = list(list_blocks(targets))
     strongest = _Strongest(len(labels))

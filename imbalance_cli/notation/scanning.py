@@ -112,7 +112,7 @@ class Fit:
 
 
 @dataclasses.dataclass
-class Texts:
+class TextCounts:
     """Cells of some sort: how many, and how often the first few different ones occur."""
 
     cells: int = 0
@@ -166,7 +166,7 @@ class NotationScan:
         self.known = self.numbers = self.dates = 0
         self.fits: dict[Notation, Fit] = {}
         self.odd_numbers = self.odd_dates = 0
-        self.words, self.censored, self.unread = Texts(), Texts(), Texts()
+        self.words, self.censored, self.unread = TextCounts(), TextCounts(), TextCounts()
         self.units: dict[str, int] = {}
         self.place = ""
         self.examples: dict[str, str] = {}

@@ -25,6 +25,7 @@ from imbalance_cli.errors import (
     number_of,
     shorten,
 )
+from imbalance_cli.features.kinds import list_ways
 from imbalance_cli.labels import (
     LabelCounts,
     list_names,
@@ -301,7 +302,8 @@ def _read_notations(
         is_few = choice.kind is not None  # which is for the reader of times and weights to say
         if choice.problem is not None and (column in roles.features or not is_few):
             place = scans[column].place or name
-            raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=choice.hint)
+            hint = list_ways(column, choice.hint) if column in roles.features else choice.hint
+            raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=hint)
     notes = [choice.note for choice in choices.values() if choice.note is not None]
     notations = {c: choice.notation for c, choice in choices.items() if choice.notation}
     if roles.group is not None and (missing := settings.missing_of(roles.group)):

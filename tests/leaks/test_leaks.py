@@ -373,7 +373,7 @@ def test_the_average_precision_of_a_number_alone(levels: int, seed: int, missing
     target[random.random(300) < 0.1] = np.nan
     scan = LeakScan(["x"], ["y"])
     scan.add(pl.DataFrame({"x": values}), target[:, None])
-    (found,) = scan.judge().strongest
+    (found,) = scan.findings().strongest
     known = ~np.isnan(target)
     if found.how in {"higher", "lower"}:
         signed = (values if found.how == "higher" else -values)[known]
@@ -396,7 +396,7 @@ def test_categories_by_chance_come_near_the_prevalence() -> None:
     }
     scan = LeakScan(list(columns), ["y"])
     scan.add(pl.DataFrame(columns), target[:, None])
-    telling, rare = scan.judge().strongest
+    telling, rare = scan.findings().strongest
     assert (telling.column, telling.how) == ("telling", "category")
     rates = {code: target[columns["telling"] == code].mean() for code in set(columns["telling"])}
     expected = average_precision_score(target, [rates[code] for code in columns["telling"]])
@@ -410,7 +410,7 @@ def test_the_strongest_features_of_each_label_come_first() -> None:
     columns = {f"x{i}": i * targets[:, i % 2] + random.normal(size=1_000) for i in range(8)}
     scan = LeakScan(list(columns), ["a", "b", "nothing"])
     scan.add(pl.DataFrame(columns), targets)
-    strongest = scan.judge().strongest
+    strongest = scan.findings().strongest
     assert [found.label for found in strongest] == ["a"] * 5 + ["b"] * 5
     assert [found.column for found in strongest][:3] == ["x6", "x4", "x2"]
     assert [found.column for found in strongest][5:8] == ["x7", "x5", "x3"]
