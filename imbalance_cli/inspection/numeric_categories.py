@@ -76,8 +76,8 @@ class _Counts(NamedTuple):
 
 
 def _read(cells: pl.Series) -> NDArray[np.float64] | None:
-    """Return numbers among which words stand for missing ones; None for other cells."""
-    if cells.dtype != pl.String:
+    """Return numbers, NaN where missing; None for other cells."""
+    if cells.dtype.is_temporal() or cells.dtype.is_nested() or cells.dtype == pl.Boolean:
         return None
     parsed = parse_numbers(cells)
     return None if parsed.bad_row is not None or parsed.has_words else parsed.values.to_numpy()

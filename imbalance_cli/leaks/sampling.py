@@ -64,7 +64,7 @@ class RowSample:
             return
         kept = self.draw(frame.height if rows is None else len(rows))
         kept = kept if rows is None else rows[kept]
-        self._frames.append(frame.select(self._columns)[kept])
+        self._frames.append(frame[self._columns][kept])
         self._targets.append(targets.take(kept))
         if len(self._numbers) > 2 * self._most:
             self._drop()

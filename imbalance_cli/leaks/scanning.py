@@ -177,10 +177,11 @@ class LeakScan:
         if kept is None:
             return Findings([], [])
         frame, targets = kept
+        columns = frozenset(self._columns)
         read = [
             notation.read(frame[column])[0].alias(column)
             for column, notation in notations.items()
-            if column in frame.columns
+            if column in columns
         ]
         return _find(frame.with_columns(read), self._labels, targets)
 

@@ -237,7 +237,8 @@ class NotationScan:
         dotted = int(counts[has_dot].sum())
         if self.grouped == self.dotted and known.any():  # past the first other one nobody asks
             self.grouped += int(counts[numbers.matches(GROUPED)].sum())
-            values = np.where(has_dot, numbers.values * 1000, numbers.values)[known]
+            with np.errstate(over="ignore"):
+                values = np.where(has_dot, numbers.values * 1000, numbers.values)[known]
             self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         self.dotted += dotted
         self.undotted += int(counts[known].sum()) - dotted
