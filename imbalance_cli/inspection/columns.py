@@ -120,8 +120,9 @@ class _Reading:
         if not known.any():
             return
         self.cells += int(counts[known].sum())
-        self.low = min(self.low, float(values[known].min()))
-        self.high = max(self.high, float(values[known].max()))
+        numbers = values[known] + 0.0  # which makes 0 of -0
+        self.low = min(self.low, float(numbers.min()))
+        self.high = max(self.high, float(numbers.max()))
         if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
             row = int((np.abs(values) > LARGEST).argmax())
             place, cell = find(row)

@@ -158,7 +158,9 @@ class _Block:
     @functools.cached_property
     def characters(self) -> NDArray[np.int64]:
         """How many each column has, (K,)."""
-        return self._reshape(self.texts.str.len_chars().fill_null(0)).sum(axis=1, dtype=np.int64)
+        lengths = self._reshape(self.texts.str.len_chars().fill_null(0))
+        sums: NDArray[np.int64] = lengths.sum(axis=1, dtype=np.int64)
+        return sums
 
     def matches(self, pattern: str) -> Flags:
         """See `PlainNumbers.matches`, (K, B)."""
