@@ -68,8 +68,8 @@ class PlainNumbers:
     """
 
     def __init__(self, block: _Block, number: int) -> None:
-        self.values = block.values[number]
-        self.known = block.known[number]
+        self.values: NDArray[np.float64] = block.values[number]
+        self.known: Flags = block.known[number]
         self.is_text = block.is_text
         self._block, self._number = block, number
 

@@ -279,14 +279,14 @@ def test_batches_find_what_one_scan_does(seed: int, cuts: list[int], order: Rand
     frame, labels = pl.DataFrame(columns), ["y0", "y1"]
     whole = LeakScan(list(columns), labels)
     whole.add(frame, targets)
-    assert {leak.column for leak in whole.find()} >= {"codes", "late"}
+    assert {leak.column for leak in whole.findings().leaks} >= {"codes", "late"}
     edges = [0, *sorted(cuts), 120]
     batches = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
     order.shuffle(batches)
     scan = LeakScan(list(columns), labels)
     for rows in batches:
         scan.add(frame[rows], targets[rows])
-    assert scan.find() == whole.find()
+    assert scan.findings().leaks == whole.find()
 
 
 # features that tell a good part of a label
@@ -507,5 +507,5 @@ def test_a_batch_of_as_many_rows_as_sides_of_labels_is_not_turned_over() -> None
     whole.add(pl.DataFrame(columns), targets)
     for first in range(0, 120, 4):  # two labels have four sides
         scan.add(pl.DataFrame(columns), targets, np.arange(first, first + 4))
-    assert "codes" in {leak.column for leak in whole.find()}
-    assert scan.find() == whole.find()
+    assert "codes" in {leak.column for leak in whole.findings().leaks}
+    assert scan.findings().leaks == whole.find()
