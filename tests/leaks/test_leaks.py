@@ -286,7 +286,7 @@ def test_batches_find_what_one_scan_does(seed: int, cuts: list[int], order: Rand
     scan = LeakScan(list(columns), labels)
     for rows in batches:
         scan.add(frame[rows], targets[rows])
-    assert scan.findings().leaks == whole.find()
+    assert scan.findings().leaks == whole.findings().leaks
 
 
 # features that tell a good part of a label
@@ -508,4 +508,4 @@ def test_a_batch_of_as_many_rows_as_sides_of_labels_is_not_turned_over() -> None
     for first in range(0, 120, 4):  # two labels have four sides
         scan.add(pl.DataFrame(columns), targets, np.arange(first, first + 4))
     assert "codes" in {leak.column for leak in whole.findings().leaks}
-    assert scan.findings().leaks == whole.find()
+    assert scan.findings().leaks == whole.findings().leaks
