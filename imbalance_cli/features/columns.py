@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import FeatureError, SourceError
-from imbalance_cli.features.kinds import EXACT_INTEGERS, ID_NAME, NEARLY_ALL, judge
+from imbalance_cli.features.kinds import (
+    EXACT_INTEGERS,
+    ID_NAME,
+    KINDS,
+    NEARLY_ALL,
+    list_ways,
+    tell_kind,
+)
 from imbalance_cli.features.preprocessing import (
     CategoricalFeature,
     NumericFeature,
@@ -22,7 +29,7 @@ from imbalance_cli.features.preprocessing import (
     large_cell,
 )
 from imbalance_cli.features.sketches import DistinctCounter, QuantileSketch
-from imbalance_cli.features.texts import Texts
+from imbalance_cli.features.texts import TextScan
 from imbalance_cli.readers.cells import (
     Parsed,
     no_numbers,
@@ -30,12 +37,12 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
 CHUNK = 2**20
 BEGINS_AS_DATE = r"^[-+]?\d+-"  # and much else does
@@ -43,7 +50,7 @@ FEW = 100
 
 
 class ColumnScan:
-    """One column of a stream, as `judge` asks for it.
+    """One column of a stream, as `tell_kind` asks for it.
 
     Attributes:
         note: what speaks against the column, once it is finished.
@@ -63,7 +70,7 @@ class ColumnScan:
         self.known = self._chosen = 0
         self.numbers = _Reading("number", QuantileSketch(exact))
         self.dates = _Reading("date", QuantileSketch(exact))
-        self._texts = Texts(column, exact)
+        self._texts = TextScan(column, exact)
         self._succession = _Succession()
         self._has_long_numbers = False
         self._ids = DistinctCounter(exact) if ID_NAME.fullmatch(column) else None
@@ -85,17 +92,42 @@ class ColumnScan:
         self.known += sum(numbers.missing_words.values())
         self.missing_words.update(numbers.missing_words)
         self._chosen += len(cells) if rows is None else int(rows.sum())
-        values = self.numbers.add(numbers, table, self.column, rows)
-        self._succession.add(values)
-        self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
-        if self._ids is not None:
-            self._ids.add(pl.Series(values[values == np.floor(values)]))
+        self._add_values(self.numbers.add(numbers, table, self.column, rows))
         if not _is_numeric(cells.dtype):
             self.dates.add(_read_dates(cells, numbers), table, self.column, rows)
         if _can_be_category(cells.dtype) or _can_be_long(cells.dtype):
             are_numbers = numbers.bad_row is None and not numbers.has_words
             texts = cells if numbers.texts is None else numbers.texts
             self._texts.add(texts, rows, are_numbers=are_numbers)
+
+    def add_numbers(
+        self, numbers: PlainNumbers, table: Table, rows: NDArray[np.bool_] | None
+    ) -> None:
+        """Take in cells that are all numbers or missing, as `add` would.
+
+        Raises:
+            SourceError: they are of another type than before.
+        """
+        dtype = table.frame[self.column].dtype
+        self._check_type(dtype, table.name)
+        known = int(numbers.known.sum())
+        self.known += known
+        self._chosen += len(numbers.known) if rows is None else int(rows.sum())
+        self.numbers.add_values(numbers.values, table, self.column, rows)
+        self._add_values(numbers.values)
+        if numbers.is_text:
+            if self.dates.bad is None and known:
+                first = int(numbers.known.argmax())
+                self.dates.bad = table.place(first), numbers.text(first)
+            self._texts.add(numbers.texts, rows, are_numbers=True)
+        elif _can_be_long(dtype):
+            self._texts.add(table.frame[self.column], rows, are_numbers=True)
+
+    def _add_values(self, values: NDArray[np.float64]) -> None:
+        self._succession.add(values)
+        self._has_long_numbers |= bool((np.abs(values) >= EXACT_INTEGERS).any())
+        if self._ids is not None:
+            self._ids.add(pl.Series(values[values == np.floor(values)]))
 
     def merge(self, other: ColumnScan, name: str) -> None:
         """Take in what a scan of later rows did.
@@ -126,19 +158,19 @@ class ColumnScan:
         Raises:
             FeatureError: as `fit_preprocessing`.
         """
-        judgement = judge(self)
+        judgement = tell_kind(self)
+        kind = KINDS[judgement.kind]
         self.note = judgement.note
-        exclude = f"data.exclude: [{quote(self.column)}]"
         if judgement.problem is not None:
-            colon = "" if judgement.place is None and judgement.kind in {"id", "text"} else ":"
+            colon = ":" if judgement.is_clause else ""
             raise FeatureError(
                 f"{judgement.place or name}: column {self.column!r}{colon} {judgement.problem}",
-                hint=f"{judgement.hint}, or {exclude}" if judgement.hint else exclude,
+                hint=list_ways(self.column, judgement.hint),
             )
-        if judgement.kind == "category":
-            self.missing_words.clear()  # None is a category here
-            return self._texts.category(name)
-        return self._fit_numeric(self.dates if judgement.kind == "date" else self.numbers)
+        if kind.is_numeric:
+            return self._fit_numeric(self.dates if kind.is_date else self.numbers)
+        self.missing_words.clear()  # None is a category here
+        return self._texts.category(name)
 
     @property
     def rows(self) -> int:
@@ -225,16 +257,26 @@ class _Reading:
         self, parsed: Parsed, table: Table, column: str, rows: NDArray[np.bool_] | None
     ) -> NDArray[np.float64]:
         """Take in a batch, and return its values, (N,), NaN where they are not of that kind."""
-        self.cells += len(parsed.values) - parsed.values.null_count()
         if self.bad is None and parsed.bad_row is not None:
             cell = parse_texts(table.frame[column].slice(parsed.bad_row, 1))[0]
             self.bad = (table.place(parsed.bad_row), cell)
         values = parsed.values.to_numpy().astype(np.float64)
+        self.add_values(values, table, column, rows)
+        return values
+
+    def add_values(
+        self,
+        values: NDArray[np.float64],
+        table: Table,
+        column: str,
+        rows: NDArray[np.bool_] | None,
+    ) -> None:
+        """Take in the values of a batch, (N,), NaN where they are not of that kind."""
+        self.cells += len(values) - int(np.isnan(values).sum())
         if self.large is None:
             self.large = large_cell(table, column, values)
         chosen = values if rows is None else values[rows]
         self.values.add(chosen[~np.isnan(chosen)])
-        return values
 
     def merge(self, other: _Reading) -> None:
         """Take in later rows."""

@@ -14,6 +14,7 @@ from imbalance_cli.features.preprocessing import (
     Preprocessing,
 )
 from imbalance_cli.features.sketches import EXACT
+from imbalance_cli.readers.plain_numbers import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
 
 class FeatureScan:
@@ -58,8 +60,8 @@ class FeatureScan:
             SourceError: a column is of another type than in the batches before.
         """
         self._names.setdefault(table.name)
-        for scan in self._columns.values():
-            scan.add(table, rows)
+        for column, numbers in read_columns(table.frame, list(self._columns)):
+            _add(self._columns[column], numbers, table, rows)
 
     def merge(self, other: FeatureScan) -> None:
         """Take in what a scan of later rows did; `other` must not be used again.
@@ -106,13 +108,23 @@ def fit_preprocessing(
     features: dict[str, NumericFeature | CategoricalFeature | None] = {}
     ids: list[str] = []
     missing_words: dict[str, Mapping[str, int]] = {}
-    for column in columns:  # one after the other: a scan holds a copy of the column's values
+    # one after the other: a scan holds a copy of the column's values
+    for column, numbers in read_columns(table.frame, columns):
         scan = ColumnScan(column, max(EXACT, table.frame.height))
-        scan.add(table, is_chosen)
+        _add(scan, numbers, table, is_chosen)
         features[column] = scan.finish(table.name)
         ids += [column] if scan.note else []
         missing_words |= {column: scan.missing_words} if scan.missing_words else {}
     return _gather(table.name, features, ids, missing_words)
+
+
+def _add(
+    scan: ColumnScan, numbers: PlainNumbers | None, table: Table, rows: NDArray[np.bool_] | None
+) -> None:
+    if numbers is None:
+        scan.add(table, rows)
+    else:
+        scan.add_numbers(numbers, table, rows)
 
 
 def _gather(

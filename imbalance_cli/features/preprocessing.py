@@ -19,7 +19,7 @@ import polars as pl
 
 from imbalance_cli.errors import FeatureError, number_of, show_cell
 from imbalance_cli.features.drift import FeatureCounts, FeatureDrift, compare_counts
-from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OTHER
+from imbalance_cli.features.kinds import FIRST_CATEGORY, LARGE_HINT, MISSING, OTHER, list_ways
 from imbalance_cli.notation import Notation, apply_notations
 from imbalance_cli.readers.cells import (
     Parsed,
@@ -27,8 +27,8 @@ from imbalance_cli.readers.cells import (
     parse_numbers,
     parse_texts,
 )
+from imbalance_cli.readers.plain_numbers import read_columns
 from imbalance_cli.readers.source import is_readable
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
 Kind = Literal["number", "date", "category"]
 
@@ -166,8 +167,9 @@ class Preprocessing:
         table = apply_notations(table, self.notations)
         continuous: list[NDArray[np.float32]] = []
         binary: list[NDArray[np.float32]] = []
-        for feature in self.numeric:
-            values = _values(_parse(table, feature.column, feature.kind), table, feature.column)
+        read = read_columns(table.frame, [feature.column for feature in self.numeric])
+        for feature, (_, numbers) in zip(self.numeric, read, strict=True):
+            values = _read_values(feature, numbers, table)
             scaled = None if feature.scale is None else _scale(feature, feature.scale, values)
             if scaled is not None:
                 continuous.append(scaled)
@@ -246,7 +248,7 @@ def feature_cells(table: Table, column: str) -> pl.Series:
         raise FeatureError(
             f"{table.name}: column {column!r} holds {cells.dtype}, and a feature is a number, a "
             "date or a category",
-            hint=f"data.exclude: [{quote(column)}]",
+            hint=list_ways(column),
         )
     return cells
 
@@ -266,6 +268,21 @@ def describe_large(cell: object, value: float) -> str:
     return f"{show_cell(cell)} is {problem}"
 
 
+def _read_values(
+    feature: NumericFeature, numbers: PlainNumbers | None, table: Table
+) -> NDArray[np.float64]:
+    """Return (N,) numbers, NaN where missing."""
+    column = feature.column
+    if numbers is not None and feature.kind == "number":
+        values = numbers.values
+    else:
+        values = _parse(table, column, feature.kind).values.to_numpy().astype(np.float64)
+    if (large := large_cell(table, column, values)) is not None:
+        place, problem = large
+        raise FeatureError(f"{place}: column {column!r}: {problem}", hint=LARGE_HINT)
+    return values
+
+
 def _parse(table: Table, column: str, kind: Kind) -> Parsed:
     cells = feature_cells(table, column)
     parsed = (parse_numbers if kind == "number" else parse_dates)(cells)
@@ -277,15 +294,6 @@ def _parse(table: Table, column: str, kind: Kind) -> Parsed:
             hint="write it as the training rows have it, or leave it blank where it is missing",
         )
     return parsed
-
-
-def _values(parsed: Parsed, table: Table, column: str) -> NDArray[np.float64]:
-    """Return (N,) numbers, NaN where missing."""
-    values = parsed.values.to_numpy().astype(np.float64)
-    if (large := large_cell(table, column, values)) is not None:
-        place, problem = large
-        raise FeatureError(f"{place}: column {column!r}: {problem}", hint=LARGE_HINT)
-    return values
 
 
 def _scale(

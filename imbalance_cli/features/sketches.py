@@ -206,13 +206,14 @@ class DistinctCounter:
 
     def add(self, cells: pl.Series) -> None:
         """Take in cells, (n,) of any one type; nulls do not count."""
-        self._keep(cells.drop_nulls().hash(seed=0).to_numpy())
+        self.add_hashes(cells.drop_nulls().hash(seed=0).to_numpy())
 
     def merge(self, other: DistinctCounter) -> None:
         """Take in what another one did."""
-        self._keep(other._hashes)
+        self.add_hashes(other._hashes)
 
-    def _keep(self, hashes: NDArray[np.uint64]) -> None:
+    def add_hashes(self, hashes: NDArray[np.uint64]) -> None:
+        """Take in cells by what `polars.Series.hash` gives of each with the seed 0, (n,)."""
         if not self.is_exact:
             hashes = hashes[hashes < self._hashes[-1]]
         if len(hashes):

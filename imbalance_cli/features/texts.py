@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import FeatureError
+from imbalance_cli.features.kinds import list_ways
 from imbalance_cli.features.preprocessing import CategoricalFeature
 from imbalance_cli.features.sketches import DistinctCounter, FrequentTexts
 from imbalance_cli.readers.cells import BOOLEANS, parse_texts
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T]|$)"
 SECTION = 4  # times as many rows as texts are exact wait to be counted together
 
 
-class Texts:
+class TextScan:
     """The texts of a column.
 
     Cells wait until a section of them is full or somebody asks, since most columns turn out to be
@@ -65,7 +65,7 @@ class Texts:
         while self._waiting_rows > self._section:
             self._count(self._section)
 
-    def merge(self, other: Texts) -> None:
+    def merge(self, other: TextScan) -> None:
         """Take in later cells."""
         self._count(self._waiting_rows)
         self._known += other._known
@@ -117,7 +117,7 @@ class Texts:
             raise FeatureError(
                 f"{name}: column {self._column!r}: numbers or dates in the first rows, other texts "
                 f"later, and about {self._distinct.count:,} distinct values",
-                hint=f"data.exclude: [{quote(self._column)}]",
+                hint=list_ways(self._column),
             )
         counts = self._categories.counts
         frequent = counts.filter(pl.col("rows") >= RARE)["text"].to_list()

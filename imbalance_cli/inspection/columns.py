@@ -1,6 +1,6 @@
 """What a column holds, found while its rows stream past.
 
-Its kind is that of features.kinds, judged by counts alone, so that memory does not grow with the
+Its kind is that of features.kinds, told by counts alone, so that memory does not grow with the
 rows.
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from imbalance_cli.errors import shorten
 from imbalance_cli.features.columns import is_names
-from imbalance_cli.features.kinds import EXACT_INTEGERS, NEARLY_ALL, judge
+from imbalance_cli.features.kinds import CONSTANT, EXACT_INTEGERS, KINDS, NEARLY_ALL, tell_kind
 from imbalance_cli.features.preprocessing import (
     LARGEST,
     describe_large,
@@ -26,6 +26,7 @@ from imbalance_cli.notation import NotationScan
 from imbalance_cli.notation.scanning import Fit
 from imbalance_cli.readers.cells import (
     BOOLEANS,
+    CELL,
     Parsed,
     parse_dates,
     parse_numbers,
@@ -37,9 +38,14 @@ from imbalance_cli.readers.source import DISTINCT_LIMIT, ColumnTally, is_readabl
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from imbalance_cli.features.kinds import Kind
-    from imbalance_cli.notation import Notation, NotationChoice
+    from numpy.typing import NDArray
 
+    from imbalance_cli.notation import Notation, NotationChoice
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
+
+    _Cell = tuple[str, str]  # where it stands, and its text
+
+WHOLE = r"^[-+]?\d+$"
 DISTINCT_HASHES = 2**12  # kept a column; past it distinct values are known to 1.6 %
 LONGEST_EXAMPLE = 40  # characters
 
@@ -50,10 +56,8 @@ class Column:
 
     Attributes:
         name: of the column.
-        kind: number, boolean (true and false), date, category, text (free text), id (an
-            identifier or a row number), constant, empty, other (a type that no feature is made
-            of), or labels: all label columns of a source that holds them sparse, whose cells are
-            counted together.
+        kind: one of features.kinds; all label columns of a source that holds them sparse are one
+            of kind labels, whose cells are counted together.
         known: cells that are not missing.
         missing: cells that are.
         distinct: different known values; estimated where there are many.
@@ -72,7 +76,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: str
     known: int
     missing: int
     distinct: int
@@ -108,25 +112,24 @@ class _Reading:
     large: tuple[str, str] | None = None
 
     def add(
-        self, parsed: Parsed, texts: pl.Series, counts: pl.Series, place: Callable[[str], str]
+        self, values: NDArray[np.float64], counts: NDArray[np.int64], find: Callable[[int], _Cell]
     ) -> None:
-        values = parsed.values
-        self.cells += int(counts.filter(values.is_not_null()).sum())
-        if values.null_count() < len(values):
-            known = values.drop_nulls().to_numpy()
-            self.low = min(self.low, float(known.min()))
-            self.high = max(self.high, float(known.max()))
-            if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
-                row = (values.abs() > LARGEST).fill_null(value=False).arg_max() or 0
-                cell = str(texts[row])
-                self.large = place(cell), describe_large(cell, values[row])
-        if self.bad is None and parsed.bad_row is not None:
-            cell = str(texts[parsed.bad_row])
-            self.bad = place(cell), cell
+        """Take in values, (V,), NaN where missing, each of so many cells."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return
+        self.cells += int(counts[known].sum())
+        numbers = values[known] + 0.0  # which makes 0 of -0
+        self.low = min(self.low, float(numbers.min()))
+        self.high = max(self.high, float(numbers.max()))
+        if self.large is None and max(abs(self.low), abs(self.high)) > LARGEST:
+            row = int((np.abs(values) > LARGEST).argmax())
+            place, cell = find(row)
+            self.large = place, describe_large(cell, values[row])
 
 
 class ColumnScan:
-    """One column of a source, as `judge` asks for it.
+    """One column of a source, as `tell_kind` asks for it.
 
     Args:
         name: of the column.
@@ -162,44 +165,76 @@ class ColumnScan:
             self.notation.add(cells, place)
         self.are_names = is_names(cells.dtype)
         # each value once: a column of few values costs no more than those
-        column = cells.alias("cell").to_frame()
-        found = column.group_by("cell", maintain_order=True).len("rows")
-        found = found.with_columns(parse_texts(found["cell"]).alias("text"))
-        missing = found.filter(pl.col("text").is_null())["cell"]
+        column = cells.alias(CELL).to_frame()
+        found = column.group_by(CELL, maintain_order=True).len("rows")
+        found = found.with_columns(parse_texts(found[CELL]).alias("text"))
+        missing = found.filter(pl.col("text").is_null())[CELL]
         if self._first_missing is None and len(missing):
             self._first_missing = place(cells.index_of(missing[0]) or 0)
         found = found.filter(pl.col("text").is_not_null())
         if found.is_empty():
             return
-        values, texts, counts = found["cell"], found["text"], found["rows"]
+        values, texts, counts = found[CELL], found["text"], found["rows"]
         self.known += int(counts.sum())
         self.characters += int((texts.str.len_chars() * counts).sum())
 
-        def place_text(text: str) -> str:
-            row = parse_texts(cells).index_of(text)
-            return place(row or 0)
+        def find(number: int) -> _Cell:
+            text = str(texts[number])
+            return place(parse_texts(cells).index_of(text) or 0), text
 
         numbers = parse_numbers(values)
         for word in numbers.missing_words:
             self.missing_words[word] += int(counts.filter(texts == word).sum())
-        self.numbers.add(numbers, texts, counts, place_text)
+        self._add_reading(self.numbers, numbers, counts, find)
+        are_booleans = texts.str.to_lowercase().is_in(list(BOOLEANS))
         if self.numbers.bad:
-            self.dates.add(parse_dates(values), texts, counts, place_text)
-            self.has_booleans |= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).any())
-        else:  # a number is no date
-            nothing = Parsed(numbers.values.clear(len(values)), bad_row=0)
-            self.dates.add(nothing, texts, counts, place_text)
-        self.are_booleans &= bool(texts.str.to_lowercase().is_in(list(BOOLEANS)).all())
-        self._note_integers(numbers.values, texts)
+            self._add_reading(self.dates, parse_dates(values), counts, find)
+            self.has_booleans |= bool(are_booleans.any())
+        elif self.dates.bad is None:  # a number is no date
+            self.dates.bad = find(0)
+        self.are_booleans &= bool(are_booleans.all())
+        self._are_integers = self._are_integers and _are_integers(numbers.values.to_numpy())
+        self._are_whole = self._are_whole and texts.str.contains(WHOLE).all()
         self._distinct.add(texts)
         if not self._tally.overflow:
             self._tally.add(_sum_by_text(texts, counts))
 
-    def _note_integers(self, values: pl.Series, texts: pl.Series) -> None:
-        if self._are_integers:
-            self._are_integers = bool((values.is_null() | (values == values.floor())).all())
-        if self._are_whole:
-            self._are_whole = bool(texts.str.contains(r"^[-+]?\d+$").all())
+    def add_numbers(self, cells: PlainNumbers, place: Callable[[int], str]) -> None:
+        """Add some rows whose cells are all numbers or missing, as `add` would."""
+        self.rows += len(cells.known)
+        if cells.is_text and not self.notation.is_clear:
+            self.notation.add(cells, place)
+        known = int(cells.known.sum())
+        if known < len(cells.known) and self._first_missing is None:
+            self._first_missing = place(int(cells.known.argmin()))
+        if not known:
+            return
+
+        def find(row: int) -> _Cell:
+            return place(row), cells.text(row)
+
+        self.known += known
+        self.characters += cells.characters
+        self.are_booleans = False
+        self.numbers.add(cells.values, cells.known.astype(np.int64), find)
+        if self.dates.bad is None:
+            self.dates.bad = find(int(cells.known.argmax()))
+        self._are_integers = self._are_integers and _are_integers(cells.values)
+        self._are_whole = self._are_whole and int(cells.matches(WHOLE).sum()) == known
+        hashes, firsts, counts = cells.distinct
+        self._distinct.add_hashes(hashes)
+        if not self._tally.overflow:
+            order = np.argsort(firsts)
+            if len(order) > DISTINCT_LIMIT:  # of too many the first alone is shown
+                order, self._tally.overflow = order[:1], True
+            self._tally.add({cells.text(firsts[i]): int(counts[i]) for i in order})
+
+    def _add_reading(
+        self, reading: _Reading, parsed: Parsed, counts: pl.Series, find: Callable[[int], _Cell]
+    ) -> None:
+        reading.add(parsed.values.to_numpy(), counts.to_numpy(), find)
+        if reading.bad is None and parsed.bad_row is not None:
+            reading.bad = find(parsed.bad_row)
 
     def finish(self, choice: NotationChoice | None = None) -> Column:
         """Return what the column holds.
@@ -214,7 +249,7 @@ class ColumnScan:
             column,
             kind=choice.kind or column.kind,
             problem=choice.problem or column.problem,
-            hint=choice.hint,
+            hint=choice.hint or column.hint,
             note=choice.note or column.note,
             settings=choice.settings,
         )
@@ -222,7 +257,7 @@ class ColumnScan:
             return column
         written = dataclasses.replace(choice.notation, unit=None, missing=())
         fit = self.notation.fits.get(written, Fit())
-        is_date = choice.notation.kind == "date"
+        is_date = KINDS[choice.notation.kind].is_date
         low, high = (fit.low, fit.high) if is_date else self._join_range(choice.notation, fit)
         show = show_days if is_date else float
         return dataclasses.replace(
@@ -231,6 +266,7 @@ class ColumnScan:
             minimum=show(low),
             maximum=show(high),
             problem=None,
+            hint=None,
             first_no_time=None,
         )
 
@@ -240,20 +276,20 @@ class ColumnScan:
         return min(fit.low, plain.low), max(fit.high, plain.high)
 
     def _finish(self) -> Column:
-        judgement = judge(self)
+        judgement = tell_kind(self)
         kind, problem = judgement.kind, judgement.problem
         if problem is not None and judgement.place is not None:
             problem = f"{judgement.place}: {problem}"
         if self._distinct.count == 1 and self.known == self.rows and problem is None:
-            kind = "constant"
-        note = judgement.note
-        if kind in {"number", "boolean", "date", "id"}:
+            kind = CONSTANT
+        spec, note = KINDS[kind], judgement.note
+        if spec.is_numeric:
             self.known -= sum(self.missing_words.values())
             note = note or describe_missing_words(self.missing_words)
-        reading = self.dates if kind == "date" else self.numbers
+        reading = self.dates if spec.is_date else self.numbers
         has_range = np.isfinite([reading.low, reading.high]).all() and not self.type_name
-        has_range &= kind in {"number", "date", "id", "constant"}
-        show = show_days if kind == "date" else float
+        has_range &= spec.has_range
+        show = show_days if spec.is_date else float
         tally = self._tally
         counts = {} if tally.overflow else tally.counts
         return Column(
@@ -268,6 +304,7 @@ class ColumnScan:
             values=dict(sorted(counts.items(), key=lambda item: -item[1])),
             example=shorten(self.example, LONGEST_EXAMPLE) if tally.counts else None,
             problem=problem,
+            hint=judgement.hint,
             note=note,
             first_missing=self._first_missing,
             first_no_time=self.dates.bad if self.numbers.bad and self.dates.bad else None,
@@ -297,6 +334,10 @@ class ColumnScan:
         """Return whether all are written as whole numbers, some too long for a float."""
         longest = max(abs(self.numbers.low), abs(self.numbers.high))
         return self._are_whole and longest >= EXACT_INTEGERS
+
+
+def _are_integers(values: NDArray[np.float64]) -> bool:
+    return bool((np.isnan(values) | (values == np.floor(values))).all())
 
 
 def _sum_by_text(texts: pl.Series, counts: pl.Series) -> dict[str, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import LabelError, shorten
+from imbalance_cli.features.kinds import KINDS, list_ways
 from imbalance_cli.inspection.results import Candidate, Finding
 from imbalance_cli.labels import LabelCounts, select_labels
 from imbalance_cli.labels.counting import counts_of_tally
 from imbalance_cli.readers.source import ColumnTally, Tally
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,16 +74,16 @@ def list_findings(
         yield Finding("warned", column, sentence.removeprefix(f"column {column!r}: "))
     known = frozenset(labels.columns)
     features = [column for column in columns if column.name not in known]
-    yield from _judge_features(features)
+    yield from _list_of_features(features)
     for leak in leaks:
-        hint = f"data.exclude: [{quote(leak.column)}]"
+        hint = list_ways(leak.column)
         yield Finding("warned", leak.column, f"may be a leak: {leak.describe()}", hint)
-    yield from _judge_labels(counts)
+    yield from _list_of_labels(counts)
     for sentence in limits:
         yield Finding("warned", None, sentence)
     alike = select_labels([column.name for column in features], (), "")
     for name in (alike or []) if labels.columns else []:
-        hint = f"data.exclude: [{quote(name)}]"
+        hint = list_ways(name)
         yield Finding("warned", name, "used as a feature, though it is called like a label", hint)
     if repeated_rows:
         yield Finding(
@@ -93,18 +93,18 @@ def list_findings(
         )
 
 
-def _judge_features(features: Sequence[Column]) -> Iterator[Finding]:
+def _list_of_features(features: Sequence[Column]) -> Iterator[Finding]:
     for column in features:
         if column.problem:
-            hint = column.hint or _exclude(column)
+            hint = list_ways(column.name, column.hint)
             yield Finding("refused", column.name, column.problem, hint)
         elif column.note:
             yield Finding("warned", column.name, column.note.removeprefix(f"{column.name!r} "))
-        elif column.kind == "constant":
-            yield Finding("warned", column.name, f"constant ({column.example!r}), and so dropped")
+        elif (remark := KINDS[column.kind].remark) is not None:
+            yield Finding("warned", column.name, remark.format(column.example))
 
 
-def _judge_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
+def _list_of_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
     """Yield a finding a label, or one for all of a kind where they are more than MOST_ALIKE."""
     findings: dict[str, list[tuple[LabelCounts, Finding]]] = {}
     for label in labels:
@@ -131,10 +131,6 @@ def _judge_labels(labels: Sequence[LabelCounts]) -> Iterator[Finding]:
 def _few(label: LabelCounts) -> float:
     """Return the rows of the rarer side."""
     return min(label.positives, label.negatives)
-
-
-def _exclude(column: Column) -> str:
-    return f"data.exclude: [{quote(column.name)}]"
 
 
 def _count(number: float, noun: str) -> str:

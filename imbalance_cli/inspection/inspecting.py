@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.inspection.codes import MOST_LABELS, CodeScan
+from imbalance_cli.features.kinds import LABELS
 from imbalance_cli.inspection.columns import Column, ColumnScan
 from imbalance_cli.inspection.findings import list_candidates, list_findings
 from imbalance_cli.inspection.label_leaks import LabelLeaks
+from imbalance_cli.inspection.numeric_categories import MOST_LABELS, NumericCategoryScan
 from imbalance_cli.inspection.repeats import RepeatCounter
 from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
 from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
 from imbalance_cli.notation import NotationSettings, choose_notations
 from imbalance_cli.readers import batch_table
+from imbalance_cli.readers.plain_numbers import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,34 +58,41 @@ def inspect_source(
     first = next(tables, None)
     is_sparse = first is not None and first.sparse is not None
     labels = LabelScan(label_columns, settings, source.name, sparse=is_sparse)
-    scans = [
-        ColumnScan(name) for name in (source.columns if first is None else first.frame.columns)
-    ]
+    names = source.columns if first is None else first.frame.columns
+    scans = {name: ColumnScan(name) for name in names}
     repeated_rows = RepeatCounter(ROW_HASHES)
     leaks = LabelLeaks(labels, source.own_groups)
-    codes = CodeScan()
+    numeric_categories = NumericCategoryScan()
+    is_told_by_labels = labels.is_binary and bool(label_columns)
+    may_be_names = {*names} - {*label_columns, *source.own_groups} if is_told_by_labels else set()
     rows = 0
     for table in itertools.chain([] if first is None else [first], tables):
         rows += table.frame.height
-        for scan in scans:
-            scan.add(table.frame[scan.column], table.place)
         targets = labels.add(table)
         leaks.add(table, targets)
-        if labels.is_binary and label_columns:
-            beside = {*label_columns, *source.own_groups}
-            features = [scan.column for scan in scans if scan.column not in beside]
-            codes.add(table.frame, features, targets.dense(slice(MOST_LABELS)))
+        of_some = targets.dense(slice(MOST_LABELS)) if may_be_names else None
+        for name, numbers in read_columns(table.frame, names):
+            cells = table.frame[name]
+            if numbers is None:
+                scans[name].add(cells, table.place)
+            else:
+                scans[name].add_numbers(numbers, table.place)
+            if of_some is not None and name in may_be_names:
+                numeric_categories.add(cells, numbers, of_some)
         repeated_rows.add(_hash_rows(table))
-    evidence = {s.column: s.notation for s in scans if s.column not in label_columns}
+    are_labels = frozenset(label_columns)
+    evidence = {name: s.notation for name, s in scans.items() if name not in are_labels}
     choices = choose_notations(evidence, NotationSettings())
-    choices |= {name: choice for name, choice in codes.find().items() if name not in choices}
-    columns = [scan.finish(choices.get(scan.column)) for scan in scans]
+    choices |= {
+        name: choice for name, choice in numeric_categories.find().items() if name not in choices
+    }
+    columns = [scan.finish(choices.get(name)) for name, scan in scans.items()]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
-    found = leaks.judge({name: choice.reading for name, choice in choices.items()})
+    found = leaks.findings({name: choice.reading for name, choice in choices.items()})
     limits = [*source.remarks, *leaks.limits(rows), *labels.limits()]
-    judged = [column for column in columns if column.name not in source.own_groups]
-    findings = list_findings(judged, labels, counts, found.leaks, repeated_rows.repeats, limits)
+    listed = [column for column in columns if column.name not in source.own_groups]
+    findings = list_findings(listed, labels, counts, found.leaks, repeated_rows.repeats, limits)
     return Inspection(
         source=source.name,
         rows=rows,
@@ -128,4 +137,4 @@ def _sum_up(counts: Sequence[LabelCounts], rows: int) -> Column:
     cells, positives = rows * len(counts), int(sum(label.positives for label in counts))
     values = {"0": cells - positives, "1": positives}
     present = {value: number for value, number in values.items() if number}
-    return Column(SPARSE_LABELS, "labels", cells, 0, len(present), values=present)
+    return Column(SPARSE_LABELS, LABELS, cells, 0, len(present), values=present)

@@ -65,13 +65,13 @@ class LabelLeaks:
             numbers = np.arange(targets.shape[1])[:MOST_LABELS]
             self._scan.add(table.frame, _as_sparse(targets.select(numbers)))
 
-    def judge(self, notations: Mapping[str, Notation]) -> Findings:
+    def findings(self, notations: Mapping[str, Notation]) -> Findings:
         """Return what features say of the labels that can be read, in the order of these.
 
         `notations` are those of columns that are not written in the usual way.
         """
         order = {count.label: i for i, count in enumerate(self._labels.counts())}
-        found = self._scan.judge(notations) if self._scan else Findings([], [])
+        found = self._scan.findings(notations) if self._scan else Findings([], [])
         columns = {leak.column: i for i, leak in enumerate(found.leaks)}
         leaks = [leak for leak in found.leaks if leak.label in order]
         strongest = [strength for strength in found.strongest if strength.label in order]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.config.template import Proposal
 from imbalance_cli.errors import ConfigError, LabelError, nearest, number_of, show_cell
+from imbalance_cli.features.kinds import KINDS
 from imbalance_cli.labels import list_names
 from imbalance_cli.readers.streams import STDIN
 
@@ -88,7 +89,7 @@ def _check_role(key: str, column: str, found: Inspection) -> None:
     if column in found.label_columns:
         raise ConfigError(f"--{key}: {column!r} is a label", hint=f"another column for --{key}")
     known = next(known for known in found.columns if known.name == column)
-    if known.kind == "other":
+    if not KINDS[known.kind].may_be_key:
         raise ConfigError(f"--{key}: {found.source}: column {column!r} {known.problem}")
     if known.first_missing is not None:
         raise ConfigError(
@@ -141,19 +142,19 @@ def _list_excluded(found: Inspection) -> dict[str, str]:
     """
     settled = {c.name for c in found.columns if c.settings and not _is_name_of_a_row(c)}
     refused = {f.column for f in found.findings if f.outcome == "refused"} - settled
-    idle = {column.name for column in found.columns if column.kind in {"constant", "id"}}
+    idle = {column.name for column in found.columns if KINDS[column.kind].is_left_out}
     telling = {leak.column for leak in found.leaks}
     names = {column.name for column in found.columns} - {*found.label_columns, *refused}
     if names - idle - telling:
         idle |= telling
     leaks = {c.column: f"may be a leak: {c.describe()}" for c in reversed(found.leaks)}
+    ways = {column.name: column.hint for column in found.columns}
     reasons: dict[str, str] = {}
     for finding in found.findings:
         column = finding.column
         if column is None or column in found.label_columns or column not in idle | refused:
             continue
-        hint = str(finding.hint or "") if finding.outcome == "refused" else ""
-        way = hint.partition("data.exclude")[0].removesuffix("or ").rstrip(" ,;")
+        way = ways.get(column) if finding.outcome == "refused" else None
         reason = f"{finding.problem}; {way}" if way else finding.problem
         reasons.setdefault(column, reason if column in refused else leaks.get(column, reason))
     return reasons
@@ -212,8 +213,8 @@ def _list_groups(found: Inspection, exclude: dict[str, str]) -> dict[str, str]:
     groups = {}
     for column in found.columns:
         repeats = column.known == found.rows >= ROWS_A_GROUP * column.distinct > ROWS_A_GROUP
-        is_named = column.kind != "date" and GROUP_NAME.search(column.name)
-        if repeats and (is_named or column.kind == "date") and column.name not in exclude:
+        may_be_group = KINDS[column.kind].is_date or GROUP_NAME.search(column.name)
+        if repeats and may_be_group and column.name not in exclude:
             rows = found.rows / column.distinct
             groups[column.name] = f"{column.distinct:,} values, {rows:,.3g} rows each"
     return {name: why for name, why in groups.items() if name not in found.label_columns}
@@ -224,10 +225,13 @@ def _list_times(columns: Sequence[Column]) -> dict[str, str]:
     return {
         column.name: f"{column.minimum} to {column.maximum}"
         for column in columns
-        if not column.missing
-        and column.problem is None
-        and (column.kind == "date" or (column.kind == "number" and TIME_NAME.search(column.name)))
+        if not column.missing and column.problem is None and _may_be_time(column)
     }
+
+
+def _may_be_time(column: Column) -> bool:
+    kind = KINDS[column.kind]
+    return kind.is_date or (kind.may_be_time and TIME_NAME.search(column.name) is not None)
 
 
 def _first(columns: dict[str, str]) -> dict[str, str]:

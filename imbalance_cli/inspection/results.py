@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 from imbalance_cli.errors import number_of
+from imbalance_cli.features.kinds import LABELS
 
 if TYPE_CHECKING:
     from imbalance_cli.inspection.columns import Column
@@ -88,7 +89,7 @@ class Inspection:
     def size(self) -> str:
         """How many rows and columns there are, in words."""
         rows, width = number_of(self.rows, "row"), len(self.columns)
-        if any(column.kind == "labels" for column in self.columns):
+        if any(column.kind == LABELS for column in self.columns):
             labels, features = len(self.labels), width - 1 - len(self.group_columns)
             return f"{rows}, {number_of(features, 'feature')}, {number_of(labels, 'label')}"
         return f"{rows}, {number_of(width, 'column')}"

@@ -37,8 +37,15 @@ PRIOR_ROWS = 10.0  # of the prevalence, that the rate of a category is drawn to
 LEAST_BOTH = 0.87  # the geometric mean of precision above chance and recall, at their lower bounds
 LEAST_SURE = 0.8  # precision above chance at its lower bound, of a rule that misses many positives
 LEAST_PURE = 0.98  # and as it was observed
-LEAST_SHARE = {"value": 0.2, "missing": 0.2, "known": 0.2, "higher": 0.5, "lower": 0.5}
-"""Of all positives, in a rule that is one-sided.
+ONE_SIDED = {
+    "value": (LEAST_PURE, 0.2),
+    "missing": (LEAST_PURE, 0.2),
+    "known": (LEAST_PURE, 0.2),
+    "higher": (1.0, 0.5),
+    "lower": (1.0, 0.5),
+}
+NEVER = (1.0, np.inf)
+"""The least precision above chance, and the least share of all positives, of a one-sided rule.
 
 The levels lie between the honest features of 38 public tables and leaks: a strong measurement has
 many positives and hardly a negative beyond some value, and a common word may name a rare disease.
@@ -51,7 +58,7 @@ class Rules:
     """Rules of one kind, each held against one label.
 
     Attributes:
-        how: a key of LEAST_SHARE, or "category" for values that are mostly positive.
+        how: a key of ONE_SIDED, or "category" for values that are mostly positive.
         label: (C,) a place among the labels of the block.
         rows: (C,) that the rule picks out.
         hits: (C,) positives among them.
@@ -224,39 +231,53 @@ class _Counts:
 
     def choose(self, rules: list[Rules], tests: int) -> dict[int, Rule]:
         """Return the rule of each label that tells most, of those that may be a leak."""
-        number = sum(len(rule.label) for rule in rules) / max(len(self.known), 1)
+        kind = np.repeat(np.arange(len(rules)), [len(rule.label) for rule in rules])
+        label, rows, hits, code = (
+            np.concatenate([getattr(rule, name) for rule in rules])
+            for name in ("label", "rows", "hits", "code")
+        )
+        likely = self._likely(label, rows, hits)
+        kind, label, rows, hits = kind[likely], label[likely], rows[likely], hits[likely]
+        if not len(likely):
+            return {}
+        one_sided = np.array([ONE_SIDED.get(rule.how, NEVER) for rule in rules])[kind]
+        number = max(len(code) / max(len(self.known), 1), 1.0) * tests
+        strength = self._judge(label, rows, hits, one_sided) * is_beyond_chance(
+            hits, rows, self._prevalence[label], number
+        )
         best: dict[int, tuple[float, Rule]] = {}
-        for rule in rules:
-            strength = self._judge(rule, max(number, 1.0) * tests)
-            for place in np.flatnonzero(strength).tolist():
-                label = int(rule.label[place])
-                its = int(rule.code[place]), int(rule.rows[place]), int(rule.hits[place])
-                if strength[place] > best.get(label, (0.0,))[0]:
-                    best[label] = float(strength[place]), Rule(rule.how, *its)
-        return {label: chosen for label, (_, chosen) in best.items()}
+        for place in np.flatnonzero(strength).tolist():
+            if strength[place] > best.get(int(label[place]), (0.0,))[0]:
+                its = int(code[likely[place]]), int(rows[place]), int(hits[place])
+                chosen = Rule(rules[kind[place]].how, *its)
+                best[int(label[place])] = float(strength[place]), chosen
+        return {number: chosen for number, (_, chosen) in best.items()}
 
-    def _judge(self, rule: Rules, rules: float) -> Floats:
+    def _likely(self, label: Numbers, rows: Numbers, hits: Numbers) -> NDArray[np.intp]:
+        """Return the places of the few rules, (C,), that are worth a test."""
+        share = hits / np.maximum(self._block.positives[label], 1)
+        is_likely = self._precision(label, rows, hits) > LEAST_BOTH**2
+        return np.flatnonzero(is_likely & (share >= min(least for _, least in ONE_SIDED.values())))
+
+    def _precision(self, label: Numbers, rows: Numbers, hits: Numbers) -> Floats:
+        """Return the precision of rules, (C,), above chance."""
+        prevalence = self._prevalence[label]
+        precision = hits / np.maximum(rows, 1)
+        above: Floats = (precision - prevalence) / np.maximum(1 - prevalence, 1e-12)
+        return above
+
+    def _judge(self, label: Numbers, rows: Numbers, hits: Numbers, least: Floats) -> Floats:
         """Return how much rules tell, (C,), 0 where they may be no leak.
 
         A rule of two sides has hardly a row that is not positive and misses hardly a positive; a
-        one-sided one has no more of the former, and may miss many. Both have to be so beyond what
-        few rows say by chance.
+        one-sided one has no more of the former, and may miss many: `least` (C, 2) is as in
+        ONE_SIDED. Both have to be so beyond what few rows say by chance.
         """
-        strength = np.zeros(len(rule.label))
-        prevalence, positives = self._prevalence[rule.label], self._block.positives[rule.label]
-        precision = rule.hits / np.maximum(rule.rows, 1)
-        share = rule.hits / np.maximum(positives, 1)
-        above = (precision - prevalence) / np.maximum(1 - prevalence, 1e-12)
-        likely = np.flatnonzero((above > LEAST_BOTH**2) & (share >= min(LEAST_SHARE.values())))
-        if not len(likely):
-            return strength
-        rows, hits = rule.rows[likely], rule.hits[likely]
-        expected, share, above = prevalence[likely], share[likely], above[likely]
+        positives, expected = self._block.positives[label], self._prevalence[label]
+        share = hits / np.maximum(positives, 1)
         sure = (lower_bound(hits, rows) - expected) / (1 - expected)
-        both = np.sqrt(np.maximum(sure, 0) * lower_bound(hits, positives[likely]))
-        purest = LEAST_PURE if rule.how in {"value", "missing", "known"} else 1.0
-        one_sided = (sure >= LEAST_SURE) & (above >= purest)
-        one_sided &= share >= LEAST_SHARE.get(rule.how, np.inf)
-        told = np.where(both >= LEAST_BOTH, 1 + both, np.where(one_sided, share, 0))
-        strength[likely] = told * is_beyond_chance(hits, rows, expected, rules)
-        return strength
+        both = np.sqrt(np.maximum(sure, 0) * lower_bound(hits, positives))
+        is_one_sided = (sure >= LEAST_SURE) & (share >= least[:, 1])
+        is_one_sided &= self._precision(label, rows, hits) >= least[:, 0]
+        told: Floats = np.where(both >= LEAST_BOTH, 1 + both, np.where(is_one_sided, share, 0))
+        return told

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbalance_cli.errors import FeatureError, show_cell
+from imbalance_cli.features.kinds import list_ways
 from imbalance_cli.labels.targets import dense_labels
 from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_texts
 from imbalance_cli.readers.source import is_readable
-from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.labels.targets import Targets
+    from imbalance_cli.readers.plain_numbers import PlainNumbers
 
 ABSENT = -1  # the code of a missing cell
 FOLDS = 5  # a row is scored by the rows of its category in the other folds
@@ -79,17 +80,23 @@ class Block:
         return cls(labels, rows, positives, ones.indices, label, fold)
 
 
-def read_codes(cells: pl.Series) -> Codes:
+def read_codes(cells: pl.Series, numbers: PlainNumbers | None = None) -> Codes:
     """Read a column, (N,), as numbers or dates where every known cell is one, or else as texts.
+
+    Args:
+        cells: the column.
+        numbers: the same where all of them are numbers or missing.
 
     Raises:
         FeatureError: it holds what is neither number, date nor text.
     """
+    if numbers is not None:
+        return Codes(_number(numbers.values, ~numbers.known), cells, is_ordered=True)
     if not is_readable(cells.dtype):
         raise FeatureError(
             f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
             "category",
-            hint=f"data.exclude: [{quote(cells.name)}]",
+            hint=list_ways(cells.name),
         )
     cells = cells.alias(CELL)
     for parse in (parse_numbers, parse_dates):

@@ -56,12 +56,15 @@ class RowSample:
         self._numbers = np.concatenate([self._numbers, numbers[kept]])
         return kept
 
-    def add(self, frame: pl.DataFrame, targets: Targets) -> None:
-        """Keep some of the rows, (B,), with their targets, (B, L)."""
+    def add(
+        self, frame: pl.DataFrame, targets: Targets, rows: NDArray[np.intp] | None = None
+    ) -> None:
+        """Keep some of the rows, (B,), with their targets, (B, L); `rows` alone may be kept."""
         if not self._columns:
             return
-        kept = self.draw(frame.height)
-        self._frames.append(frame.select(self._columns)[kept])
+        kept = self.draw(frame.height if rows is None else len(rows))
+        kept = kept if rows is None else rows[kept]
+        self._frames.append(frame[self._columns][kept])
         self._targets.append(targets.take(kept))
         if len(self._numbers) > 2 * self._most:
             self._drop()

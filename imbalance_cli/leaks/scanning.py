@@ -15,10 +15,10 @@ from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.leaks.judging import judge_feature
 from imbalance_cli.leaks.reading import list_blocks, read_codes
 from imbalance_cli.leaks.sampling import RowSample, most_rows
-from imbalance_cli.readers.cells import CELL
+from imbalance_cli.readers.plain_numbers import read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -154,10 +154,7 @@ class LeakScan:
             targets: (N, L); floats are NaN where missing.
             rows: the row numbers to look at; all if None.
         """
-        targets = as_targets(targets)
-        if rows is not None:
-            frame, targets = frame.select(self._columns)[rows], targets.take(rows)
-        self._sample.add(frame, targets)
+        self._sample.add(frame, as_targets(targets), rows)
 
     def grow(self, labels: Sequence[str]) -> None:
         """Append classes or tags, which are 0 in the known rows so far.
@@ -167,7 +164,7 @@ class LeakScan:
         """
         self._labels = list(labels)
 
-    def judge(self, notations: Mapping[str, Notation] = NOTHING) -> Findings:
+    def findings(self, notations: Mapping[str, Notation] = NOTHING) -> Findings:
         """Return what the features say.
 
         Args:
@@ -180,16 +177,13 @@ class LeakScan:
         if kept is None:
             return Findings([], [])
         frame, targets = kept
-
-        def cells_of(column: str) -> pl.Series:
-            cells = frame.get_column(column)
-            return notations[column].read(cells)[0] if column in notations else cells
-
-        return _judge(self._columns, cells_of, self._labels, targets)
-
-    def find(self) -> list[Leak]:
-        """Return the leaks alone of what `judge` returns."""
-        return self.judge().leaks
+        columns = frozenset(self._columns)
+        read = [
+            notation.read(frame[column])[0].alias(column)
+            for column, notation in notations.items()
+            if column in columns
+        ]
+        return _find(frame.with_columns(read), self._labels, targets)
 
 
 def find_leaks(
@@ -211,28 +205,19 @@ def find_leaks(
     Raises:
         FeatureError: a column holds what is neither number, date nor text.
     """
-    rows = rows[RowSample(columns).draw(len(rows))]
-    targets = as_targets(targets).take(rows)
-    return _judge(
-        columns,
-        lambda name: table.frame[name].alias(CELL).gather(rows).alias(name),
-        labels,
-        targets,
-    ).leaks
+    scan = LeakScan(columns, labels)
+    scan.add(table.frame, targets, rows)
+    return scan.findings().leaks
 
 
-def _judge(
-    columns: Sequence[str],
-    read: Callable[[str], pl.Series],
-    labels: Sequence[str],
-    targets: Targets,
-) -> Findings:
-    """Judge columns of N rows, one in memory at a time, against targets, (N, L)."""
+def _find(frame: pl.DataFrame, labels: Sequence[str], targets: Targets) -> Findings:
+    """Hold the columns of N rows against targets, (N, L)."""
+    columns = frame.columns
     blocks = list(list_blocks(targets))
     strongest = _Strongest(len(labels))
     leaks: list[Leak] = []
-    for number, column in enumerate(columns):
-        codes = read_codes(read(column))
+    for number, (column, numbers) in enumerate(read_columns(frame, columns)):
+        codes = read_codes(frame[column], numbers)
         found: dict[int, Leak] = {}
         for block in blocks:
             tests = len(columns) * len(labels)

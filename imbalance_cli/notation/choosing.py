@@ -16,7 +16,7 @@ from imbalance_cli.notation.scanning import (
     THOUSANDS_WITH_DOTS,
     UNITS_ONLY,
     NotationScan,
-    Texts,
+    TextCounts,
 )
 from imbalance_cli.readers.cells import parse_dates
 from imbalance_cli.yaml_text import flow, quote
@@ -64,7 +64,7 @@ class NotationChoice:
         notation: None where its cells are read as they are.
         kind: what most cells are where a few cannot be read, or None.
         problem: why it cannot be read, or None.
-        hint: what to do about that.
+        hint: what reads it all the same.
         note: what was decided without being asked, or None.
         settings: keys of `data` that say the same or solve the problem, as init writes them.
     """
@@ -259,13 +259,13 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     if 2 * scan.unread.cells > scan.known and scan.has_many_values:
         is_date = DATE.search(scan.unread.example)
         written = (
-            f"data.date_format: {{{quote(column)}: ...}} if they are dates; " if is_date else ""
+            f"; data.date_format: {{{quote(column)}: ...}} if they are dates" if is_date else ""
         )
         return NotationChoice(
             problem=f"cells such as {show_cell(scan.unread.example)} are neither numbers nor dates "
             "as they are written",
             hint=f"write them as numbers or ISO dates; data.categories: [{quote(column)}] if they "
-            f"are names; {written}or data.exclude: [{quote(column)}]",
+            f"are names{written}",
             settings={"categories": [column]},
         )
     numbers, dates = scan.numbers + scan.odd_numbers, scan.dates + scan.odd_dates
@@ -275,8 +275,8 @@ def _find_words(column: str, scan: NotationScan) -> NotationChoice | None:
     if not scan.has_many_values and (kind == "number" or 2 * dates <= scan.known):
         return None
     if scan.censored.cells:
-        return _refuse_censored(column, scan)
-    return _refuse_words(column, scan, kind) or _refuse_mixture(column, scan, kind)
+        return _refuse_censored(scan)
+    return _refuse_words(column, scan, kind) or _refuse_mixture(scan, kind)
 
 
 def _refuse_words(
@@ -295,14 +295,12 @@ def _refuse_words(
         kind="category" if are_codes else kind,
         problem=f"{scan.words.cells:,} of {scan.known:,} cells are words among {kind}s: "
         f"{_list_counts(scan.words)}",
-        hint=f"{'; '.join(keys)}; or data.exclude: [{quote(column)}]",
+        hint="; ".join(keys),
         settings={"categories": [column]} if are_codes else _as_missing(scan, scan.words),
     )
 
 
-def _refuse_mixture(
-    column: str, scan: NotationScan, kind: Literal["number", "date"]
-) -> NotationChoice | None:
+def _refuse_mixture(scan: NotationScan, kind: Literal["number", "date"]) -> NotationChoice | None:
     """Refuse numbers or dates of which no notation reads all."""
     counts = {n: _cells_read(scan, n) for n in (UNITS_ONLY, *scan.fits) if n.kind == "number"}
     counts |= {n: fit.cells + scan.dates for n, fit in scan.fits.items() if n.kind == "date"}
@@ -324,7 +322,7 @@ def _refuse_mixture(
         kind=kind,
         problem=f"{kind}s written in several ways: {scan.known - most:,} of {scan.known:,} "
         f"cells otherwise than the others, such as {shown}",
-        hint=f"write all of them in one way, or data.exclude: [{quote(column)}]",
+        hint="write all of them in one way",
     )
 
 
@@ -334,7 +332,7 @@ def _read_as(notation: Notation, texts: pl.Series) -> pl.Series:
     return notation.read(texts)[0]
 
 
-def _refuse_censored(column: str, scan: NotationScan) -> NotationChoice:
+def _refuse_censored(scan: NotationScan) -> NotationChoice:
     """Refuse values of which only a bound is known."""
     known = [*scan.censored.counts, *scan.words.counts]
     others = f", and {scan.words.cells:,} words: {_list_counts(scan.words)}"
@@ -346,12 +344,12 @@ def _refuse_censored(column: str, scan: NotationScan) -> NotationChoice:
         problem=f"{scan.censored.cells:,} of {scan.known:,} cells are censored, so that only a "
         f"bound of the value is known: {_list_counts(scan.censored)}"
         + (others if scan.words.cells else ""),
-        hint=f"{hint}; or data.exclude: [{quote(column)}]",
+        hint=hint,
         settings={} if scan.censored.has_more else _as_missing(scan, scan.censored, scan.words),
     )
 
 
-def _as_missing(scan: NotationScan, *texts: Texts) -> dict[str, Any]:
+def _as_missing(scan: NotationScan, *texts: TextCounts) -> dict[str, Any]:
     """Return the key that reads texts as missing, where they are marks, or few."""
     words = [word for some in texts for word in some.counts]
     are_marks = not any(letter.isalnum() for word in words for letter in word)
@@ -378,6 +376,6 @@ def _note_digits(column: str, scan: NotationScan) -> NotationChoice | None:
     return None
 
 
-def _list_counts(texts: Texts) -> str:
+def _list_counts(texts: TextCounts) -> str:
     shown = [f"{show_cell(text)} ({count:,})" for text, count in texts.counts.items()]
     return ", ".join(shown) + (", ..." if texts.has_more else "")

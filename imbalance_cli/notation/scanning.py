@@ -23,10 +23,13 @@ from imbalance_cli.notation.reading import (
     strip_unit,
 )
 from imbalance_cli.readers.cells import CELL, parse_dates, parse_texts
+from imbalance_cli.readers.plain_numbers import PlainNumbers
 from imbalance_cli.readers.source import MISSING_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 NUMBER_NOTATIONS = {
     Notation("number", ",", ""): r"^[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?$",
@@ -52,6 +55,7 @@ ODD = (  # no number and no date, though made of them: 1:280, 13:45, 2 x 3, Mon 
 CENSORED = r"^[<>≤≥]=? ?[-+]?[\d.,]+$"
 GROUPED = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"  # 1.324, which may be 1324
 LONG = r"^[-+]?\d{4,}"
+DOT = r"\."
 ZERO_FIRST = r"^0\d+$"
 COMPACT_DATE = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 FEW_DISTINCT = 20  # numbers; a column of no more may as well be one of categories
@@ -108,7 +112,7 @@ class Fit:
 
 
 @dataclasses.dataclass
-class Texts:
+class TextCounts:
     """Cells of some sort: how many, and how often the first few different ones occur."""
 
     cells: int = 0
@@ -162,7 +166,7 @@ class NotationScan:
         self.known = self.numbers = self.dates = 0
         self.fits: dict[Notation, Fit] = {}
         self.odd_numbers = self.odd_dates = 0
-        self.words, self.censored, self.unread = Texts(), Texts(), Texts()
+        self.words, self.censored, self.unread = TextCounts(), TextCounts(), TextCounts()
         self.units: dict[str, int] = {}
         self.place = ""
         self.examples: dict[str, str] = {}
@@ -170,7 +174,7 @@ class NotationScan:
         self.low, self.high = np.inf, -np.inf
         self.has_long = False
         self.are_compact_dates = True
-        self._distinct: set[str] = set()  # numbers and dates, no more than FEW_DISTINCT + 1
+        self._distinct: set[int] = set()  # hashes of numbers and dates, until they are many
         self._formats: list[str] = []  # of dates
         self._searches = 0  # for these
 
@@ -191,60 +195,62 @@ class NotationScan:
         is_known = is_plain or is_names or self.dates == self.known or self.words.has_more
         return self.known > 0 and is_known
 
-    def add(self, column: pl.Series, place: Callable[[int], str]) -> None:
+    def add(self, column: pl.Series | PlainNumbers, place: Callable[[int], str]) -> None:
         """Take in cells of texts; `place` says where a row of them stands."""
+        if isinstance(column, PlainNumbers):
+            self._add_numbers(column.without(self.missing) if self.missing else column)
+            return
         texts, _ = Notation(missing=self.missing).read(parse_texts(column))
         cells = texts.drop_nulls()
-        self.known += len(cells)
         is_number = cells.cast(pl.Float64, strict=False).is_not_null()
-        self.numbers += int(is_number.sum())
-        numbers = cells.filter(is_number)
-        self._note_values(numbers, "number")
-        self._note_dots(numbers)
-        self._note_digits(numbers)
+        self._add_numbers(PlainNumbers.of(cells.filter(is_number)))
         if not is_number.all():
+            self.known += len(cells) - int(is_number.sum())
             odd = cells.filter(~is_number).alias(CELL).to_frame()
             self._add_odd(*odd.group_by(CELL, maintain_order=True).len().get_columns())
             if not self.place and (self.words.cells or self.censored.cells):
                 word = (self.censored if self.censored.cells else self.words).example
                 self.place = place(texts.index_of(word) or 0)
 
-    def _note_digits(self, numbers: pl.Series) -> None:
-        """Note numbers that begin with a zero, and whether all may be dates such as 20231125."""
+    def _add_numbers(self, numbers: PlainNumbers) -> None:
+        known = int(numbers.known.sum())
+        self.known += known
+        self.numbers += known
+        if not known:
+            return
+        if "number" not in self.examples:
+            self.examples["number"] = numbers.text(int(numbers.known.argmax()))
+        self._note_values(numbers.hashes)
+        self._note_dots(numbers, np.ones(len(numbers.known), np.int64))
         if "zero" not in self.examples:
-            zeros = numbers.filter(numbers.str.contains(ZERO_FIRST))
-            if len(zeros):
-                self.examples["zero"] = zeros[0]
+            begins_with_zero = numbers.matches(ZERO_FIRST)
+            if begins_with_zero.any():
+                self.examples["zero"] = numbers.text(int(begins_with_zero.argmax()))
         if self.are_compact_dates:
-            self.are_compact_dates = bool(numbers.str.contains(COMPACT_DATE).all())
+            self.are_compact_dates = int(numbers.matches(COMPACT_DATE).sum()) == known
 
-    def _note_dots(self, numbers: pl.Series, counts: pl.Series | None = None) -> None:
-        """Note the dots of numbers, each of which stands for one cell or for `counts`."""
-        counts = pl.Series([1]).new_from_index(0, len(numbers)) if counts is None else counts
-        has_dot = numbers.str.contains(".", literal=True)
+    def _note_dots(self, numbers: PlainNumbers, counts: NDArray[np.int64]) -> None:
+        """Note the dots of numbers, each of which stands for so many cells."""
+        has_dot, known = numbers.matches(DOT), numbers.known
         if "dotted" not in self.examples and has_dot.any():
-            self.examples["dotted"] = numbers.filter(has_dot)[0]
-        dotted = int(counts.filter(has_dot).sum())
-        if self.grouped == self.dotted:  # past the first other one nobody asks
-            self.grouped += int(counts.filter(numbers.str.contains(GROUPED)).sum())
-            values = numbers.cast(pl.Float64, strict=False)
-            values = values.zip_with(~has_dot, values * 1000)
-            if len(values):
-                self.low = min(self.low, float(values.min()))  # type: ignore[arg-type]
-                self.high = max(self.high, float(values.max()))  # type: ignore[arg-type]
+            self.examples["dotted"] = numbers.text(int(has_dot.argmax()))
+        dotted = int(counts[has_dot].sum())
+        if self.grouped == self.dotted and known.any():  # past the first other one nobody asks
+            self.grouped += int(counts[numbers.matches(GROUPED)].sum())
+            with np.errstate(over="ignore"):
+                values = np.where(has_dot, numbers.values * 1000, numbers.values)[known]
+            self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         self.dotted += dotted
-        self.undotted += int(counts.sum()) - dotted
-        if not self.has_long and not has_dot.all():
-            self.has_long = bool(numbers.filter(~has_dot).str.contains(LONG).any())
+        self.undotted += int(counts[known].sum()) - dotted
+        if not self.has_long and not has_dot[known].all():
+            self.has_long = bool((numbers.matches(LONG) & ~has_dot).any())
 
-    def _note_values(self, texts: pl.Series, sort: str | None = None) -> None:
-        if sort is not None and sort not in self.examples and len(texts):
-            self.examples[sort] = texts[0]
-        for start in range(0, len(texts), 1000):
+    def _note_values(self, hashes: NDArray[np.uint64]) -> None:
+        """Note different numbers or dates by the hashes of their texts, until they are many."""
+        for start in range(0, len(hashes), 1000):
             if self.has_many_values:
                 return
-            fresh = set(texts[start : start + 1000]) - self._distinct
-            self._distinct.update(list(fresh)[: FEW_DISTINCT + 1 - len(self._distinct)])
+            self._distinct.update(hashes[start : start + 1000].tolist())
 
     def _add_odd(self, texts: pl.Series, counts: pl.Series) -> None:
         is_missing = texts.str.to_lowercase().is_in(list(MISSING_WORDS))
@@ -252,7 +258,9 @@ class NotationScan:
         texts, counts = texts.filter(~is_missing), counts.filter(~is_missing)
         iso = parse_dates(texts).values.is_not_null()
         self.dates += int(counts.filter(iso).sum())
-        self._note_values(texts.filter(iso), "ISO date")
+        if iso.any():
+            self.examples.setdefault("ISO date", texts.filter(iso)[0])
+            self._note_values(_hash(texts.filter(iso)))
         is_censored = texts.str.contains(CENSORED)
         self.censored.add(texts.filter(is_censored), counts.filter(is_censored))
         is_left = ~iso & ~is_censored
@@ -264,7 +272,7 @@ class NotationScan:
         self.odd_dates += int(counts.filter(is_date).sum())
         is_left = ~is_number & ~is_date
         is_odd = is_left & texts.str.contains(ODD)
-        self._note_values(texts.filter(~is_left | is_odd))
+        self._note_values(_hash(texts.filter(~is_left | is_odd)))
         self.unread.add(texts.filter(is_odd), counts.filter(is_odd))
         self.words.add(texts.filter(is_left), counts.filter(is_left))
 
@@ -272,7 +280,7 @@ class NotationScan:
         """Hold texts against each notation of numbers; return which any of them reads."""
         bare = strip_unit(texts)
         is_plain = bare.str.contains(PLAIN)
-        self._note_dots(bare.filter(is_plain), counts.filter(is_plain))
+        self._note_dots(PlainNumbers.of(bare.filter(is_plain)), counts.filter(is_plain).to_numpy())
         reads = {UNITS_ONLY: bare.set(~is_plain, None).cast(pl.Float64, strict=False)}
         for notation, pattern in NUMBER_NOTATIONS.items():
             fits = bare.str.contains(pattern)
@@ -310,6 +318,11 @@ class NotationScan:
                 fit = self.fits.setdefault(notation, Fit())
                 fit.add(texts, values, counts, alone=times == 1)
         return times > 0
+
+
+def _hash(texts: pl.Series) -> NDArray[np.uint64]:
+    hashes: NDArray[np.uint64] = texts.hash(seed=0).to_numpy()
+    return hashes
 
 
 def _read_dates(texts: pl.Series, formats: Sequence[str]) -> dict[Notation, pl.Series]:

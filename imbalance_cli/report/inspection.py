@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imbalance_cli.errors import shorten
+from imbalance_cli.features.kinds import KINDS, LABELS
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.weights import BAR_DECADES, EIGHTHS
 
@@ -110,7 +111,7 @@ def _draw_columns(inspection: Inspection) -> Table:
     table.add_column("values")
     label_columns = frozenset(inspection.label_columns)
     for column in inspection.columns[:MOST_COLUMNS]:
-        is_label = column.name in label_columns and column.kind != "labels"
+        is_label = column.name in label_columns and column.kind != LABELS
         table.add_row(
             _name(column.name),
             "label" if is_label else column.kind,
@@ -126,7 +127,7 @@ def _draw_columns(inspection: Inspection) -> Table:
 def _show_values(column: Column) -> str:
     """Return the range of a number or date, or the most frequent values."""
     # of 0 and 1 the counts say more than the range
-    has_range = column.kind == "date" or len(column.values) > BINARY or not column.values
+    has_range = KINDS[column.kind].is_date or len(column.values) > BINARY or not column.values
     if column.minimum is not None and has_range:
         return f"{_end(column.minimum)} to {_end(column.maximum)}"
     if not column.values:

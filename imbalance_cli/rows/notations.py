@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from imbalance_cli.errors import ConfigError, FeatureError, nearest
+from imbalance_cli.features.kinds import list_ways
 from imbalance_cli.labels import match_columns
 from imbalance_cli.notation import Notation, NotationScan, NotationSettings, choose_notations
+from imbalance_cli.readers.plain_numbers import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,20 +38,22 @@ def read_notations(
     settings = _notation_settings(data, roles.columns, name)
     scans: dict[str, NotationScan] = {}
     for table in tables:
-        is_clear = True
+        open_columns = []
         for column in roles.written:
             scan = scans.setdefault(column, NotationScan(settings.missing_of(column)))
             if table.frame[column].dtype == pl.String and not scan.is_clear:
-                scan.add(table.frame[column], table.place)
-                is_clear &= scan.is_clear
-        if is_clear:
+                open_columns.append(column)
+        for column, numbers in read_columns(table.frame, open_columns):
+            scans[column].add(table.frame[column] if numbers is None else numbers, table.place)
+        if all(scans[column].is_clear for column in open_columns):
             break
     choices = choose_notations(scans, settings)
     for column, choice in choices.items():
         is_few = choice.kind is not None  # which is for the reader of times and weights to say
         if choice.problem is not None and (column in roles.features or not is_few):
             place = scans[column].place or name
-            raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=choice.hint)
+            hint = list_ways(column, choice.hint) if column in roles.features else choice.hint
+            raise FeatureError(f"{place}: column {column!r}: {choice.problem}", hint=hint)
     notes = [choice.note for choice in choices.values() if choice.note is not None]
     notations = {c: choice.notation for c, choice in choices.items() if choice.notation}
     if roles.group is not None and (missing := settings.missing_of(roles.group)):

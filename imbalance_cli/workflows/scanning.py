@@ -129,7 +129,7 @@ def scan_stream(
     return Scan(
         preprocessing,
         count_straddling_hashes(hashes, data.split, data.targets),
-        leaks.find(),
+        leaks.findings().leaks,
         len(numbers),
         shifts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ from imbalance_cli.labels import LabelSettings, count_labels
 from imbalance_cli.labels.encoding import LabelEncoder
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.leaks import find_leaks
-from imbalance_cli.readers import Table, open_source
+from imbalance_cli.readers import Table, open_source, plain_numbers
 from imbalance_cli.readers.source import Batch, Source
 
 if TYPE_CHECKING:
@@ -191,6 +192,14 @@ def test_a_problem_is_what_fit_refuses(cells: list[str]) -> None:
 @given(COLUMNS, st.integers(1, 50))
 def test_batches_change_nothing(cells: list[str], size: int) -> None:
     assert look_at(cells, size) == look_at(cells)
+
+
+@examples(deadline=None, max_examples=60)
+@given(COLUMNS)
+def test_columns_read_together_are_as_those_read_one_by_one(cells: list[str]) -> None:
+    together = look_at(cells)
+    with mock.patch.object(plain_numbers, "MOST_ROWS", -1):
+        assert look_at(cells) == together
 
 
 # -------------------------------------------------------------------------------- repeats

@@ -279,14 +279,14 @@ def test_batches_find_what_one_scan_does(seed: int, cuts: list[int], order: Rand
     frame, labels = pl.DataFrame(columns), ["y0", "y1"]
     whole = LeakScan(list(columns), labels)
     whole.add(frame, targets)
-    assert {leak.column for leak in whole.find()} >= {"codes", "late"}
+    assert {leak.column for leak in whole.findings().leaks} >= {"codes", "late"}
     edges = [0, *sorted(cuts), 120]
     batches = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
     order.shuffle(batches)
     scan = LeakScan(list(columns), labels)
     for rows in batches:
         scan.add(frame[rows], targets[rows])
-    assert scan.find() == whole.find()
+    assert scan.findings().leaks == whole.findings().leaks
 
 
 # features that tell a good part of a label
@@ -373,7 +373,7 @@ def test_the_average_precision_of_a_number_alone(levels: int, seed: int, missing
     target[random.random(300) < 0.1] = np.nan
     scan = LeakScan(["x"], ["y"])
     scan.add(pl.DataFrame({"x": values}), target[:, None])
-    (found,) = scan.judge().strongest
+    (found,) = scan.findings().strongest
     known = ~np.isnan(target)
     if found.how in {"higher", "lower"}:
         signed = (values if found.how == "higher" else -values)[known]
@@ -396,7 +396,7 @@ def test_categories_by_chance_come_near_the_prevalence() -> None:
     }
     scan = LeakScan(list(columns), ["y"])
     scan.add(pl.DataFrame(columns), target[:, None])
-    telling, rare = scan.judge().strongest
+    telling, rare = scan.findings().strongest
     assert (telling.column, telling.how) == ("telling", "category")
     rates = {code: target[columns["telling"] == code].mean() for code in set(columns["telling"])}
     expected = average_precision_score(target, [rates[code] for code in columns["telling"]])
@@ -410,7 +410,7 @@ def test_the_strongest_features_of_each_label_come_first() -> None:
     columns = {f"x{i}": i * targets[:, i % 2] + random.normal(size=1_000) for i in range(8)}
     scan = LeakScan(list(columns), ["a", "b", "nothing"])
     scan.add(pl.DataFrame(columns), targets)
-    strongest = scan.judge().strongest
+    strongest = scan.findings().strongest
     assert [found.label for found in strongest] == ["a"] * 5 + ["b"] * 5
     assert [found.column for found in strongest][:3] == ["x6", "x4", "x2"]
     assert [found.column for found in strongest][5:8] == ["x7", "x5", "x3"]
@@ -507,5 +507,5 @@ def test_a_batch_of_as_many_rows_as_sides_of_labels_is_not_turned_over() -> None
     whole.add(pl.DataFrame(columns), targets)
     for first in range(0, 120, 4):  # two labels have four sides
         scan.add(pl.DataFrame(columns), targets, np.arange(first, first + 4))
-    assert "codes" in {leak.column for leak in whole.find()}
-    assert scan.find() == whole.find()
+    assert "codes" in {leak.column for leak in whole.findings().leaks}
+    assert scan.findings().leaks == whole.findings().leaks

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from imbalance_cli.inspection.codes import CodeScan
+from imbalance_cli.inspection.numeric_categories import NumericCategoryScan
+from imbalance_cli.readers.plain_numbers import read_columns
 
 
 def find(values: np.ndarray, rate: np.ndarray, seed: int) -> list[str]:
     """Return the columns found, of rows with these values whose labels have these rates."""
     labels = (np.random.default_rng(seed).random(len(values)) < rate)[:, None].astype(np.float32)
-    scan = CodeScan()
+    scan = NumericCategoryScan()
     for part in (slice(None, 1000), slice(1000, None)):
-        scan.add(pl.DataFrame({"c": values[part]}), ["c"], labels[part])
+        frame = pl.DataFrame({"c": values[part]})
+        for column, numbers in read_columns(frame, ["c"]):
+            scan.add(frame[column], numbers, labels[part])
     return list(scan.find())
 
 
