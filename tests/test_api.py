@@ -127,7 +127,7 @@ def test_the_config_may_be_a_file_and_is_not_changed(tmp_path: Path) -> None:
 def test_what_a_command_would_warn_of_is_a_warning(tmp_path: Path) -> None:
     numbers = np.arange(200)
     frame = pl.DataFrame({"x": numbers // 3, "same": [1] * 200, "y": numbers % 5 == 0})
-    with pytest.warns(UserWarning, match="rows with the same features as a train row") as caught:
+    with pytest.warns(UserWarning, match="repeat training rows") as caught:
         imbalance_cli.fit(CONFIG | {"data": {}}, frame, run_dir=tmp_path / "run")
     assert caught[0].filename.endswith(".py")
     assert not any("constant" in str(warning.message) for warning in caught)  # that is a note

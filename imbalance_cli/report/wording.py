@@ -58,8 +58,8 @@ READING = {
     "Are the probabilities right?": (
         "Rows of similar probability, and the share of positives among them, both on log-odds "
         "scales, so that a rare label is not a dot in the corner. On the dashed line a "
-        "probability means what it says. The rings are the raw scores, which weights in the loss "
-        "bend; the dots are what the model reports."
+        "probability means what it says. The rings are the raw scores, which a weighted loss makes "
+        "too high or too low; the dots are what the model reports."
     ),
     "Where each class lies": (
         "How the probabilities of positives and of negatives are spread, each as shares of its own "

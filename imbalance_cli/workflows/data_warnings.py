@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.codes import Warned
+from imbalance_cli.errors import number_of
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.features import describe_missing_words
 from imbalance_cli.labels import list_names, select_labels
@@ -168,10 +169,14 @@ def _doubt_duplicates(found: Duplicates, data: LabelledTable) -> Iterator[str]:
     """Say how many held-out rows stand in the training part as well."""
     straddling = {part: count for part, count in found.straddling.items() if count}
     if straddling:
-        shown = " and ".join(f"{count:,} in {part}" for part, count in straddling.items())
+        names = {"valid": "validation row", "test": "test row"}
+        shown = " and ".join(number_of(count, names[part]) for part, count in straddling.items())
         sizes = {"valid": len(data.split.valid), "test": len(data.split.test)}
         many = any(count > MANY * sizes[part] for part, count in straddling.items())
-        sentence = f"rows with the same features as a train row: {shown}"
+        repeat = (
+            "repeats a training row" if sum(straddling.values()) == 1 else "repeat training rows"
+        )
+        sentence = f"{shown} {repeat}"
         sentence += ", so the numbers are too good" if many else ""
         more = f"; {found.disagreeing:,} duplicate rows differ in a label"
         yield Warned("IMB107", sentence + (more if found.disagreeing else ""))
