@@ -9,8 +9,6 @@ from imbalance_cli.config.candidates import (
 from imbalance_cli.config.loading import load_config
 from imbalance_cli.config.refusals import refuse_few_replicates
 from imbalance_cli.config.sections import (
-    DEVICES,
-    MONITORS,
     Config,
     DataSection,
     SplitSection,
@@ -18,6 +16,7 @@ from imbalance_cli.config.sections import (
     TrainingSection,
     WeightingSection,
 )
+from imbalance_cli.config.values import DEVICES, MONITORS
 from imbalance_cli.config.weighting import resolve_weighting
 from imbalance_cli.losses.registry import BOOSTED_TREES, compared_losses
 

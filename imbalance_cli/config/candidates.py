@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, get_args
 from imbalance_cli.config.refusals import refuse_folds_in_time
 from imbalance_cli.config.sections import (
     LossSection,
-    StrategyName,
     WeightingSection,
 )
+from imbalance_cli.config.values import StrategyName
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.losses.registry import (
     BALANCED_SAMPLER,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
-from imbalance_cli.config.sections import DEVICES, Config
+from imbalance_cli.config.sections import Config
+from imbalance_cli.config.values import DEVICES
 from imbalance_cli.dialect import COMMENT_PATTERN, PATTERN
 from imbalance_cli.losses.registry import LOSS_SPECS
 
@@ -50,7 +51,7 @@ def make_json_schema() -> dict[str, Any]:
 
 def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a key with its description, and with what validators add to its type."""
-    value = {key: part for key, part in value.items() if key != "title"}
+    value = {key: part for key, part in value.items() if key not in {"title", "description"}}
     key = dotted.partition(".")[2]
     if dotted.startswith("data."):
         value = _allow_one(value)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.config.sections import LEAST_REPLICATES, TARGETS, Config, LossSection
+from imbalance_cli.config.sections import Config, LossSection
+from imbalance_cli.config.values import LEAST_REPLICATES, TARGETS
 from imbalance_cli.errors import ConfigError, nearest, number_of
 from imbalance_cli.losses.registry import losses_with
 from imbalance_cli.yaml_text import KeyPath, cut, show_value

@@ -1,174 +1,117 @@
-"""The sections of a config; every key, its default and its range stand here."""
+"""The sections of a config: every key, its default, its range and what it does."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from imbalance_cli.dialect import COMMENT_RULE, RULE, Dialect, check_comment, parse_delimiter
-from imbalance_cli.losses.registry import LOSS_SPECS
+from imbalance_cli.config.values import (
+    LEAST_REPLICATES,
+    Auto,
+    Comment,
+    Count,
+    DateFormat,
+    Delimiter,
+    Exponent,
+    Lines,
+    Monitor,
+    Names,
+    NonNegative,
+    Paths,
+    Positive,
+    RunName,
+    Seed,
+    Share,
+    StrategyName,
+    Words,
+    check_device,
+    check_loss,
+    check_replicates,
+    list_losses,
+)
+from imbalance_cli.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LEAST_REPLICATES = 10
-"""Fewer leave the spread that an interval is made of unknown: of 10 by a quarter already."""
-DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
-
-
-def _as_paths(value: object) -> object:
-    if not isinstance(value, (str, list)):
-        raise PydanticCustomError("paths", "Input should be a path or a list of them")
-    return [value] if isinstance(value, str) else value
-
-
-def _as_names(value: object) -> object:
-    if value is None:  # none given, as for every other key of data
-        return []
-    if not isinstance(value, (str, list)):
-        raise PydanticCustomError("names", "Input should be a name or a list of them")
-    return [value] if isinstance(value, str) else value
-
-
-def _as_words(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _as_words(words) for key, words in value.items()}
-    return [value] if isinstance(value, str | int | float) else value
-
-
-def _check_date_format(text: str) -> str:
-    if "%" not in text:
-        raise PydanticCustomError("date_format", "Input should be a format such as %d/%m/%Y")
-    return text
-
-
-def _check_name(name: str) -> str:
-    # a path would put the run outside of output.directory, and no file system takes a null byte
-    if name in {"", ".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
-        raise PydanticCustomError("name", "Input should be a name, without / or \\")
-    return name
-
-
-def _check_replicates(count: int) -> int:
-    if 0 < count < LEAST_REPLICATES:
-        raise PydanticCustomError(
-            "replicates",
-            "Input should be 0, for no intervals, or at least {least}",
-            {"least": LEAST_REPLICATES},
-        )
-    return count
-
-
-def _check_device(name: str) -> str:
-    if not DEVICES.fullmatch(name):
-        raise PydanticCustomError("device", "Input should be auto, cpu, cuda, cuda:N or mps")
-    return name
-
-
-def _check_loss(name: object) -> object:
-    names = (*LOSS_SPECS, "auto")
-    if name not in names:
-        expected = {"expected": ", ".join(f"'{known}'" for known in names)}
-        raise PydanticCustomError("literal_error", "Input should be {expected}", expected)
-    return name
-
-
-def _list_losses(schema: dict[str, Any]) -> None:
-    """Put the names of the losses into the JSON schema of loss.name."""
-    del schema["type"]
-    schema["anyOf"] = [
-        {"enum": list(LOSS_SPECS), "type": "string"},
-        {"const": "auto", "type": "string"},
-    ]
-
-
-def _read_delimiter(text: str) -> str:
-    try:
-        return parse_delimiter(text)
-    except ValueError as error:
-        raise PydanticCustomError("delimiter", f"Input should be {RULE}") from error
-
-
-def _check_comment(text: str) -> str:
-    try:
-        return check_comment(text)
-    except ValueError as error:
-        raise PydanticCustomError("comment", f"Input should be {COMMENT_RULE}") from error
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Paths = Annotated[list[str], BeforeValidator(_as_paths)]
-Names = Annotated[list[str], BeforeValidator(_as_names)]
-Word = str | int | float
-Words = Annotated[list[Word] | dict[str, list[Word]], BeforeValidator(_as_words)]
-DateFormat = Annotated[str, AfterValidator(_check_date_format)]
-Delimiter = Annotated[str, AfterValidator(_read_delimiter)]
-Comment = Annotated[str, AfterValidator(_check_comment)]
-Lines = Annotated[int, Field(ge=0)]
-RunName = Annotated[str, AfterValidator(_check_name)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Exponent = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-"""Of a loss; far past any use, and past it a cell has no gradient before it is right."""
-Count = Annotated[int, Field(ge=1)]
-Auto = Literal["auto"]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch and numpy both take
-StrategyName = Literal["ratio", "sqrt", "effective", "balanced", "none"]
-TARGETS = {
-    "recall_at_precision": "the least precision, up to 1",
-    "precision_at_recall": "the least recall, up to 1",
-    "top_k": "a whole number of validation rows, or below 1 their share",
-}
-"""What thresholds.target is, by the objective that needs one."""
-Monitor = Literal["average_precision", "roc_auc", "brier", "log_loss", "calibrated_log_loss"]
-MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
 
 class Section(BaseModel):
     """A section: unknown keys are refused, and a value has the type it is written as."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
 
 
 class DataSection(Section):
-    """What is read, and what its columns mean."""
+    """What to read, and what its columns mean."""
 
     train: Annotated[Paths, Field(min_length=1)]
+    """A path, a glob, a list of them, or - for stdin."""
     valid: Paths | None = None
+    """Rows for early stopping, calibration and thresholds; null: split from train."""
     test: Paths | None = None
+    """Rows for the report; null: split off from train."""
     labels: Names = Field(default_factory=list)
+    """Names or globs of the label columns; empty: the columns y, label, target and y_*, or the
+    arrays y, labels or targets.
+    """
     encoding: Literal["auto", "binary", "one_vs_rest", "tags"] = "auto"
+    """What a label column holds: 0/1, one class per row, or several tags per row."""
     tag_separator: Annotated[str, Field(min_length=1)] = ";"
+    """The separator between tags in a cell, unless cells are lists."""
     positive: str | int | float | bool | None = None
+    """The value that means 1, where labels are not 0/1, yes/no or true/false."""
     exclude: Names = Field(default_factory=list)
+    """Names or globs of columns that are neither features nor labels: ids, leaks."""
     missing_labels: Literal["mask", "negative", "drop", "error"] = "mask"
+    """How to treat a missing label: mask (ignore the cell), negative (0), drop (leave the row out)
+    or error.
+    """
     sample_weight: str | None = None
+    """A column with the weight of each row; not a feature."""
     group: str | None = None
+    """A column; rows with the same value stay in one part; not a feature."""
     time: str | None = None
+    """A column of times: train on the past, test on the future; not a feature."""
     part: str | None = None
+    """A column with train, valid or test for each row; not a feature."""
     input_format: str | None = None
+    """The format of the sources; null: detected from names and first bytes."""
     delimiter: Delimiter | None = None
+    """Between two cells of delimited text, such as ; or \\t; null: detected from the header."""
     missing_values: Words = Field(default_factory=list)
+    """Further words for missing values, such as ['?'], or per column: {glucose: ['?', '-']}. N/A,
+    None and the like are missing among numbers and dates anyway.
+    """
     categories: Names = Field(default_factory=list)
+    """Names or globs of number columns that hold names, such as branch codes."""
     decimal: Literal[".", ","] | None = None
+    """The decimal mark of numbers; null: detected per column."""
     thousands: Literal[",", ".", " ", "'"] | None = None
+    """The mark between groups of three digits; null: detected per column."""
     date_format: dict[str, DateFormat] = Field(default_factory=dict)
+    """The format of dates per column, unless it is ISO 8601: {visit: '%d/%m/%Y'}."""
     header: bool | None = None
+    """Whether the first line of delimited text names the columns; false: they are called column_1,
+    column_2, ...; null: it does, unless it looks like a row.
+    """
     skip_lines: Lines | None = None
+    """How many lines to skip before the header, such as titles."""
     skip_rows: Lines | None = None
+    """How many lines to skip below the header, such as units."""
     comment: Comment | None = None
+    """Skip lines of delimited text that begin with this, such as '#'."""
     in_memory: bool | Literal["auto"] = "auto"
+    """Whether all rows are read into memory; false: streamed from disk; auto: streamed only if they
+    would not fit.
+    """
     _frames: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
@@ -183,23 +126,35 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
-    """How the rows are cut into train, valid and test."""
+    """How rows are split into train, valid and test, where these are not given."""
 
     strategy: Literal["auto", "random", "stratified", "iterative", "grouped", "time"] = "auto"
+    """auto: by time, by group, iterative (several labels) or stratified (one)."""
     valid: Share = 0.15
+    """The share of rows for validation."""
     test: Share = 0.15
+    """The share of rows for the report."""
     seed: Seed = 0
+    """The random seed of the split."""
 
 
 class WeightingSection(Section):
-    """How pos_weight is made from the counts of the training rows."""
+    """How pos_weight is computed from the counts of the training rows."""
 
     strategy: StrategyName = "ratio"
+    """ratio: negatives / positives; sqrt: its square root; effective: effective numbers of samples;
+    balanced: the same as ratio; none: 1.
+    """
     cap: Positive | None = None
+    """The largest weight."""
     smoothing: NonNegative = 0.0
+    """a in (negatives + a) / (positives + a)."""
     beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    """For strategy effective; the nearer to 1, the nearer to ratio."""
     from_: str | None = Field(default=None, alias="from")
+    """A file written by imbtrain weights, or -, instead of a strategy."""
     allow_double_counting: bool = False
+    """Allow two corrections of the imbalance at once."""
 
     @property
     def gives_weights(self) -> bool:
@@ -208,57 +163,106 @@ class WeightingSection(Section):
 
 
 class LossSection(Section):
-    """The loss and its parameters."""
+    """The loss; each parameter belongs to the losses that use it."""
 
-    name: Annotated[str, BeforeValidator(_check_loss), Field(json_schema_extra=_list_losses)] = (
-        "auto"
-    )
+    name: Annotated[str, BeforeValidator(check_loss), Field(json_schema_extra=list_losses)] = "auto"
+    """auto: weighted_bce if a key of weighting is given, else bce; compare tries all."""
     gamma: Exponent = 2.0
+    """How strongly focal, class_balanced and distribution_balanced down-weight easy cells."""
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The weight of positives in focal; negatives get 1 - alpha."""
     gamma_positive: Exponent = 1.0
+    """The exponent of asymmetric for positives."""
     gamma_negative: Exponent = 4.0
+    """The exponent of asymmetric for negatives."""
     margin: Share = 0.05
+    """The probability below which asymmetric ignores a negative."""
     tau: Exponent = 1.0
+    """How far logit_adjusted shifts logits by the log-odds of the prevalence."""
 
 
 class ModelSection(Section):
     """The network: a multilayer perceptron with one logit per label."""
 
     recipe: Literal["tabular", "plain"] = "tabular"
+    """The defaults behind every auto: tabular, tuned on real tables; or plain, a textbook network
+    of [256, 256] trained with AdamW at 0.001 and early stopping.
+    """
     hidden: list[Count] | Auto = "auto"
+    """The width of each hidden layer; [] is a linear model; auto: [128, 128]."""
     activation: Literal["auto", "relu", "gelu", "silu", "selu"] = "auto"
+    """The activation function; auto: relu."""
     dropout: Share | Auto = "auto"
+    """The share of hidden units dropped in a training step; auto: 0.15, fading."""
     numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic", "both"] = "auto"
+    """How numbers enter the network; auto: periodic embeddings, and learned bins of numbers that
+    are mostly one value; in half of several networks, of all.
+    """
     members: Count | Auto = "auto"
+    """Networks or heads whose probabilities are averaged; auto: 4 heads per network, and 4 networks
+    (up to 20,000 training rows), 2 (up to 200,000), or 1.
+    """
     sharing: Literal["auto", "trunk", "none"] = "auto"
+    """trunk: members share all but the last layer; none: independent networks."""
 
 
 class TrainingSection(Section):
     """How the network is trained."""
 
     epochs: Count | Auto = "auto"
+    """Passes over the training rows; auto: a budget of 57 steps times the cube root of the training
+    rows, in 10 to 64 epochs.
+    """
     batch_size: Count | Auto = "auto"
+    """Rows per step; auto: 256."""
     learning_rate: Positive | Auto = "auto"
+    """The highest learning rate; auto: 0.04, divided by the square root of a layer's inputs."""
     weight_decay: NonNegative | Auto = "auto"
+    """The weight decay of AdamW; auto: 0.02."""
     schedule: Literal["auto", "cosine", "coslog4", "constant"] = "auto"
+    """How the learning rate changes; auto: coslog4, which has four cycles."""
     monitor: Monitor | Auto = "auto"
+    """The macro average on validation rows that selects the epoch; auto: calibrated_log_loss, the
+    log loss after temperature scaling.
+    """
     patience: Count | Auto | None = "auto"
+    """Epochs without improvement until training stops; null: never; auto: after the third of the
+    four cycles, if it brought no improvement.
+    """
     sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """balanced: draw rows with rare labels up to 50 times more often, and correct the probabilities
+    for it.
+    """
     folds: Annotated[int, Field(ge=2)] | None = None
+    """Cross-fitting: one network per fold, thresholds and calibration from held-out scores of all
+    training rows; null: none.
+    """
     seed: Seed = 0
-    device: Annotated[str, AfterValidator(_check_device)] = "auto"
+    """The random seed of weights, dropout and batches; the same seed on the same CPU gives the same
+    weights, bit for bit.
+    """
+    device: Annotated[str, AfterValidator(check_device)] = "auto"
+    """auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:N or mps."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the forward pass; auto: bfloat16 on CUDA, else float32; the loss is always computed in
+    float32.
+    """
     checkpoint_every: Count | Auto = "auto"
+    """Epochs between two checkpoints, from which fit --resume goes on; auto: 15 seconds."""
 
 
 class CalibrationSection(Section):
-    """How scores become probabilities, after the loss's own inverse link."""
+    """How scores become probabilities, after the inverse link of the loss."""
 
     method: Literal["auto", "analytic", "temperature", "platt", "quadratic", "none"] = "auto"
+    """A step per label fitted on validation rows; auto: temperature scaling where it lowers
+    confidence, and more only where it clearly helps; analytic: the inverse link alone; none: not
+    even that.
+    """
 
 
 class ThresholdsSection(Section):
-    """How the decision threshold of each label is chosen on the validation rows."""
+    """How the decision threshold of each label is chosen."""
 
     objective: Literal[
         "f1",
@@ -271,17 +275,26 @@ class ThresholdsSection(Section):
         "top_k",
         "half",
     ] = "f1"
+    """What the threshold maximises, or must reach, on the validation rows."""
     minimum_positives: Annotated[int, Field(ge=0)] = 10
+    """With this many validation positives, a label's own rows and the pooled estimate of all labels
+    count equally; with fewer, its own count less; 0: only its own.
+    """
     false_positive_cost: Positive = 1.0
+    """For objective cost."""
     false_negative_cost: Positive = 1.0
+    """For objective cost."""
     target: Positive | None = None
+    """The least precision for recall_at_precision, the least recall for precision_at_recall, the
+    number (below 1: the share) of validation rows for top_k.
+    """
 
 
 Peer = Literal["boosted_trees"]
 
 
 class ReportSection(Section):
-    """What the report holds beside the point estimates."""
+    """What the report contains besides the point estimates."""
 
     bootstrap: Annotated[
         int,
@@ -291,20 +304,30 @@ class ReportSection(Section):
                 "not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_REPLICATES}
             },
         ),
-        AfterValidator(_check_replicates),
+        AfterValidator(check_replicates),
     ] = 200
+    """Bootstrap replicates for the intervals, at least 10; 0: no intervals."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """The confidence level of the intervals."""
     plots: bool = True
+    """Whether the page and the plots are drawn."""
     top_k: Count = 100
+    """The number of top-ranked rows for precision_at_k."""
     at_precision: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The precision for recall_at_precision."""
     peer: Peer | None = None
+    """Another model, trained on the same rows and reported beside the network: boosted_trees,
+    scikit-learn's HistGradientBoostingClassifier, one per label.
+    """
 
 
 class OutputSection(Section):
-    """Where the run directory goes."""
+    """Where the run directory is written."""
 
     directory: str = "runs"
+    """The folder of the runs."""
     name: RunName | None = None
+    """The name of the run; null: the table and the time."""
 
 
 class Config(Section):
