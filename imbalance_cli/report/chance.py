@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import TYPE_CHECKING
 
 from imbalance_cli.evaluation import ALIKE
+from imbalance_cli.metrics import interval_multiplier
 
 if TYPE_CHECKING:
-    from imbalance_cli.evaluation import Estimate, LabelEvaluation
+    from imbalance_cli.evaluation import Estimate, Evaluation, LabelEvaluation
 
 NO_SKILL = 0.5  # ROC AUC
 WIDE = 0.3  # an interval that says little
@@ -39,6 +41,31 @@ def judge(label: LabelEvaluation) -> Verdict | None:
         return Verdict.ABOVE
     auc = label.roc_auc.low
     return Verdict.RANKED if auc is not None and auc > NO_SKILL else Verdict.CHANCE
+
+
+def is_above_among(label: LabelEvaluation, evaluation: Evaluation) -> bool:
+    """Return whether a label is better than chance, allowing for how many labels are looked at.
+
+    Of 40 labels without skill one interval in 40 lies above the prevalence. So the distance of its
+    low end, in log-odds, is stretched from the quantile of one label to that of all (Bonferroni).
+    """
+    if judge(label) is not Verdict.ABOVE:
+        return False
+    value, low = label.average_precision.value, label.average_precision.low
+    size = min(label.positives, label.support - label.positives)
+    if value is None or low is None or value == 1 or size <= 1:
+        return True
+    looks = sum(judge(other) is not None for other in evaluation.labels)
+    one, all_of_them = (
+        interval_multiplier(size, 1 - (1 - evaluation.confidence) / n, evaluation.replicates)
+        for n in (1, looks)
+    )
+    reach = (_log_odds(value) - _log_odds(low)) * all_of_them / one
+    return label.prevalence is not None and _log_odds(value) - reach > _log_odds(label.prevalence)
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def are_alike(label: LabelEvaluation, metric: str = "average_precision") -> bool:

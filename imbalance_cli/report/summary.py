@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from imbalance_cli.metrics import METRIC_SPECS
-from imbalance_cli.report.chance import Verdict, judge
+from imbalance_cli.report.chance import Verdict, is_above_among, judge
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.wording import (
@@ -107,12 +107,13 @@ def _lead_chance(evaluation: Evaluation) -> str:
             "Whether labels are better than chance cannot be told: no average precision has an "
             f"interval ({'; '.join(_list_missing(evaluation))})."
         )
-    above = found[Verdict.ABOVE]
+    above = sum(is_above_among(label, evaluation) for label in evaluation.labels)
     are, their = ("is", "its") if above == 1 else ("are", "their")
     without = f"; {too_few:,} {'has' if too_few == 1 else 'have'} no interval" if too_few else ""
     return (
         f"{above:,} of {len(evaluation.labels):,} labels {are} better than chance: the interval of "
-        f"{their} average precision lies above the prevalence{without}."
+        f"{their} average precision lies above the prevalence, at a level that allows for "
+        f"{len(evaluation.labels):,} labels (Bonferroni){without}."
     )
 
 

@@ -127,7 +127,7 @@ def test_a_lone_positive_makes_no_label_the_best() -> None:
     best = max(others, key=lambda label: label.average_precision.value or 0.0)
     lead = write_lead(evaluation)
     assert f"The best is {best.label}, with" in lead
-    assert "lies above the prevalence; 1 has no interval." in lead
+    assert "(Bonferroni); 1 has no interval." in lead
     alike = dataclasses.replace(lone, without_interval={"average_precision": ALIKE})
     assert "The best is label_0, with" in write_lead(
         dataclasses.replace(evaluation, labels=[alike, *others])

@@ -12,7 +12,7 @@ from report_data import change_label
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.evaluation import DenseRows, Estimate, Evaluation, Resampling, evaluate_rows
-from imbalance_cli.report.chance import is_no_better_than_chance
+from imbalance_cli.report.chance import is_above_among, is_no_better_than_chance
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.sentences import describe_findings
 
@@ -59,6 +59,21 @@ def test_chance_and_wide_intervals(low: float, high: float, said: str) -> None:
     evaluation = with_labels(evaluate(["a"]), average_precision=ap, prevalence=0.1)
     found = describe_findings(evaluation)
     assert found[0].startswith(said) if said else found == []
+
+
+@pytest.mark.parametrize(
+    ("low", "labels", "is_above"),
+    [(0.105, 1, True), (0.105, 15, False), (0.14, 15, True), (0.14, 5000, False), (0.09, 1, False)],
+)
+def test_better_than_chance_allows_for_how_many_labels_there_are(
+    low: float, labels: int, *, is_above: bool
+) -> None:
+    ap = Estimate(0.2, low, 0.33)
+    evaluation = with_labels(evaluate(["a"]), average_precision=ap, prevalence=0.1)
+    [label] = evaluation.labels
+    assert (
+        is_above_among(label, dataclasses.replace(evaluation, labels=[label] * labels)) is is_above
+    )
 
 
 @pytest.mark.parametrize(
