@@ -102,7 +102,9 @@ def _row(
         if estimate.value is None:
             return _undefined(label.undefined.get(name, "undefined"))
         has_interval = with_intervals or estimate is ap
-        return show_number(estimate.value) + (_below(estimate) if has_interval else "")
+        if not has_interval:
+            return show_number(estimate.value)
+        return show_number(estimate.value, estimate) + _below(estimate)
 
     above = "" if ap.value is None else f' data-v="{ap.value - (label.prevalence or 0.0):.3f}"'
     cells = [
@@ -172,7 +174,8 @@ def _averages(evaluation: Evaluation, more: Sequence[str]) -> list[AverageRow]:
     rows = []
     for name, (values, intervals) in named.items():
         cells = {
-            key: show_number(value) + _below(intervals.get(key)) for key, value in values.items()
+            key: show_number(value, intervals.get(key)) + _below(intervals.get(key))
+            for key, value in values.items()
         }
         shown = ["", cells["average_precision"], "", "", *(cells[key] for key in FIRST)]
         shown += ["", *(cells[key] for key in LAST)]

@@ -206,7 +206,9 @@ def _key_number(
     name: str, value: float | None, ends: Interval | Estimate | None, note: str = ""
 ) -> KeyNumber:
     """Return a number with its interval, if it has one, and a note."""
-    return KeyNumber(name, show_number(value), "; ".join(filter(None, (_show_ends(ends), note))))
+    return KeyNumber(
+        name, show_number(value, ends), "; ".join(filter(None, (_show_ends(ends), note)))
+    )
 
 
 def _label_numbers(label: LabelEvaluation) -> list[KeyNumber]:
@@ -241,7 +243,7 @@ def list_metrics(evaluation: Evaluation) -> list[MetricRow]:
         why = label.undefined.get(name)
         meaning += f"; undefined here: {why}" if why else exact
         interval = show_interval(estimate.low, estimate.high)
-        rows.append(MetricRow(short, show_number(estimate.value), interval, meaning))
+        rows.append(MetricRow(short, show_number(estimate.value, estimate), interval, meaning))
     return rows
 
 
@@ -251,8 +253,9 @@ def list_whole_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     for name, value in evaluation.multilabel.items():
         why = evaluation.undefined.get(f"multilabel.{name}")
         shown, meaning = MULTILABEL_WORDS[name]
-        interval = _show_ends(evaluation.multilabel_intervals.get(name))
-        number = f"{show_number(value)} ({interval})" if interval else show_number(value)
+        ends = evaluation.multilabel_intervals.get(name)
+        interval = _show_ends(ends)
+        number = show_number(value, ends) + (f" ({interval})" if interval else "")
         rows.append((shown, number, f"undefined: {why}" if why else meaning))
     return rows
 

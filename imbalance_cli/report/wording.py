@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import number_of
@@ -9,8 +10,10 @@ from imbalance_cli.errors import number_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imbalance_cli.evaluation import Estimate, Interval
+
 UNDEFINED = "\N{EN DASH}"
-SMALL = 0.1  # numbers under this have a third digit in an interval
+MOST_DIGITS = 3
 
 MULTILABEL_WORDS = {
     "samples_f1": (
@@ -84,10 +87,12 @@ def join_words(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def show_number(value: float | None) -> str:
-    """Return a metric with three digits, or a dash."""
+def show_number(value: float | None, ends: Interval | Estimate | None = None) -> str:
+    """Return a metric with three digits, or as many as its interval deserves, or a dash."""
     if value is None:
         return UNDEFINED
+    if ends is not None and ends.low is not None and ends.high is not None:
+        return f"{value:.{_digits(ends.low, ends.high)}f}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"  # noqa: PLR2004  a lift may be
 
 
@@ -95,8 +100,14 @@ def show_interval(low: float | None, high: float | None) -> str:
     """Return both ends, or nothing."""
     if low is None or high is None:
         return ""
-    digits = 3 if max(abs(low), abs(high)) < SMALL else 2
+    digits = _digits(low, high)
     return f"{low:.{digits}f}{UNDEFINED}{high:.{digits}f}"
+
+
+def _digits(low: float, high: float) -> int:
+    """Return the decimals that show the width of an interval with two digits, three at most."""
+    width = high - low
+    return max(min(1 - math.floor(math.log10(width)), MOST_DIGITS), 0) if width > 0 else MOST_DIGITS
 
 
 def show_share(share: float | None) -> str:

@@ -196,8 +196,28 @@ def test_table_holds_every_metric_of_every_label() -> None:
         label = by_name[name]
         shown = [cell.split(" ")[0] for cell in cells]
         for metric in METRIC_SPECS:
-            assert show_number(getattr(label, metric).value) in shown
+            estimate = getattr(label, metric)
+            assert show_number(estimate.value, estimate) in shown
         assert show_share(label.prevalence) in cells
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "number", "interval"),
+    [
+        (19.799, 17.03, 23.01, "19.8", "17.0\N{EN DASH}23.0"),
+        (0.7533, 0.6932, 0.8049, "0.75", "0.69\N{EN DASH}0.80"),
+        (0.0211, 0.0172, 0.0258, "0.021", "0.017\N{EN DASH}0.026"),
+        (0.9, 0.1, 1.0, "0.90", "0.10\N{EN DASH}1.00"),
+        (120.0, 80.0, 170.0, "120", "80\N{EN DASH}170"),
+        (1.0, 1.0, 1.0, "1.000", "1.000\N{EN DASH}1.000"),
+        (19.799, None, None, "19.799", ""),
+    ],
+)
+def test_a_number_has_as_many_digits_as_its_interval_deserves(
+    value: float, low: float | None, high: float | None, number: str, interval: str
+) -> None:
+    assert show_number(value, Estimate(value, low, high)) == number
+    assert show_interval(low, high) == interval
 
 
 def test_every_metric_has_its_words() -> None:
