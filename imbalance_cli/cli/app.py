@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 UTF_8 = frozenset({"utf-8", "utf8"})
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_MESSAGE = 4_000  # characters, whatever the names of columns are
 
 app = typer.Typer(

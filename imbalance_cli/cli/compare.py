@@ -85,7 +85,7 @@ def compare(
     what is tried. Boosted trees stand beside the networks, as a yardstick.
     """
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.run.directory import default_directory
+    from imbalance_cli.run.directory import RunDirectory, default_directory
 
     base = read_config(config, labels, overrides, for_any_loss=True)
     if print_config:
@@ -96,6 +96,7 @@ def compare(
     going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
     directory = run_dir or default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
+    RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
     progress.reading(changed.data.train)
     refuse_columns_early(changed.data)
     # what is wrong above is found without torch, which takes seconds to load

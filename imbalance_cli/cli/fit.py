@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ from imbalance_cli.cli.options import (
     read_config,
     refuse_columns_early,
 )
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, escape_name
 
 
 def fit(
@@ -74,7 +75,7 @@ def fit(
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.run.directory import REPORT, default_directory
+    from imbalance_cli.run.directory import REPORT, RunDirectory, default_directory
 
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
@@ -95,6 +96,7 @@ def fit(
         going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
         directory = run_dir or default_directory(settings)
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
+        RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
         progress.reading(settings.data.train)
         refuse_columns_early(settings.data)
         # what is wrong above is found without torch, which takes seconds to load
@@ -116,6 +118,8 @@ def fit(
         if draw_last:
             with progress:
                 workflows.draw_report(directory, progress.warned)
+    if shown != "table" and run_dir is None and not quiet and log_format == "text":
+        sys.stderr.write(f"run: {escape_name(str(directory))}\n")
     page = directory / REPORT
     if shown == "table" and page.exists():  # report.plots: false draws none
         name_page(page)
@@ -131,7 +135,7 @@ def _check_arguments(
         )
     if from_compare is None and config is None:
         raise ConfigError(
-            "CONFIG is missing",
+            "CONFIG, or a table, is missing",
             hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
         )
     if from_compare is not None and (config is not None or overrides):

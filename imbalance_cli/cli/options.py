@@ -210,17 +210,17 @@ def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
             thresholds["*"] = false_positive / (false_positive + false_negative)
         except (ValueError, ZeroDivisionError):
             false_positive = -1.0
-        if not (false_positive > 0 and false_negative > 0 and thresholds["*"] < 1):
+        if not (false_positive > 0 and false_negative > 0 and 0 < thresholds["*"] < 1):
             raise ConfigError(f"--cost {cost}: not two costs above 0", hint="--cost 1:20")
     for text in given:
-        name, _, number = text.rpartition("=")
+        name, equals, number = text.rpartition("=")
         try:
             value = float(number)
         except ValueError:
             value = -1.0
-        if not 0 <= value <= 1:
+        if not 0 <= value <= 1 or (equals and not name):
             raise ConfigError(
-                f"--threshold {text}: a probability from 0 to 1 is needed",
+                f"--threshold {text!r}: a probability from 0 to 1 is needed",
                 hint="--threshold y=0.2, or --threshold 0.2 for all labels",
             )
         thresholds[name or "*"] = value

@@ -130,9 +130,9 @@ def weights(
     for sentence in result.warnings:
         warn(sentence)
     if chosen == "table":
-        from imbalance_cli.report.weights import draw_weights
+        from imbalance_cli.report.weights import WeightsTable
 
-        draw(draw_weights(result))
+        draw(WeightsTable(result))
     else:
         write_result(encode(result, chosen), output)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.comparison import describe_method
 from imbalance_cli.report.differences import list_metric_rows, write_differences
 from imbalance_cli.report.html import OPEN_LABELS, Drawn, DrawnLabel
+from imbalance_cli.report.label_table import write_breakable
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.overlaid_figures import MOST_OVERLAID, draw_overlaid
 from imbalance_cli.report.page_template import render_page
@@ -65,7 +66,10 @@ def to_html(report: ComparisonReport) -> bytes:
         ],
         cautions=report.cautions,
         entries=[_show_entry(report, i) for i in range(len(report.entries))],
-        settings=report.settings,
+        settings={
+            write_breakable(key): [write_breakable(value) for value in values]
+            for key, values in report.settings.items()
+        },
         averages_title="Averages over labels" if several else show_name(labels[0].label, HEADING),
         averages=list_metric_rows(
             comparison.metrics,

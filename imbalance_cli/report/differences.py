@@ -126,7 +126,9 @@ def _row(
     if name == baseline:
         sentence = "baseline"
     elif verdict == "tie" and (name in unsettled or baseline in unsettled):
-        verdict, sentence = "", "no verdict: still improving at the last epoch"
+        improving = name if name in unsettled else baseline
+        verdict = ""
+        sentence = f"no verdict: {show_name(improving, HEADING)} still improved at its last epoch"
     elif verdict == "tie":
         sentence = f"tie: cannot be told apart from {show_name(baseline, HEADING)}"
     elif not verdict:

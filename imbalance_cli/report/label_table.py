@@ -137,8 +137,10 @@ def write_name(label: str, places: Mapping[str, str], *, learnable: bool) -> str
 
 
 def write_breakable(name: str) -> Markup:
-    """Return a name that may go on in another line after each underscore."""
-    return escape(name).replace("_", Markup("_<wbr>"))
+    """Return a name that may go on in another line after an underscore, a dot or a colon."""
+    for mark in "_.:":
+        name = escape(name).replace(mark, Markup(f"{mark}<wbr>"))  # noqa: S704  of these three
+    return escape(name)
 
 
 def _undefined(reason: str) -> str:

@@ -110,14 +110,19 @@ def make_weights_table(report: RunReport) -> PlainTable:
     labels = report.document["labels"]
     training = data_of(report).get("training", [{}] * len(labels))
     rows = [
-        (show_name(label["label"], HEADING), list(_weights_cells(label, counts)))
+        (
+            show_name(label["label"], HEADING),
+            list(_weights_cells(label, counts, is_alone=len(labels) == 1)),
+        )
         for label, counts in zip(labels, training, strict=True)
         if label["label"] in shown
     ]
     return PlainTable(columns, rows)
 
 
-def _weights_cells(label: Mapping[str, Any], counts: Mapping[str, float]) -> Iterator[str]:
+def _weights_cells(
+    label: Mapping[str, Any], counts: Mapping[str, float], *, is_alone: bool
+) -> Iterator[str]:
     for side in ("positives", "negatives"):
         yield f"{counts[side]:,}" if counts else UNDEFINED
     weights = label["pos_weight"]
@@ -128,7 +133,7 @@ def _weights_cells(label: Mapping[str, Any], counts: Mapping[str, float]) -> Ite
     )
     yield _describe_step(label["calibration"])
     yield show_threshold(label["threshold"])
-    pooled = ", pooled with other labels" if label["threshold_pooled"] else ""
+    pooled = ", pooled with other labels" if label["threshold_pooled"] and not is_alone else ""
     yield f"{label['validation_positives']:,} positives{pooled}"
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.table import Table
 
 from imbalance_cli.errors import escape_name
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
     from imbalance_cli.weighting.pos_weight import PosWeights
 
 BAR_WIDTH = 8
@@ -17,39 +21,64 @@ BAR_DECADES = 4  # the bar is logarithmic, from 0.01 % (empty) to 100 % (full)
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def draw_weights(weights: PosWeights) -> Table:
-    """Return a table with one row a label: counts, a prevalence bar, the weight and its shift."""
-    source = weights.source if isinstance(weights.source, str) else ", ".join(weights.source)
-    table = Table(
-        title=f"{escape_name(source)}: {weights.rows:,} rows",
-        caption=f"weight: pos_weight by {weights.strategy.name}; bar: log scale, 0.01 % to 100 %; "
-        "shift: log(weight), which training adds to the log-odds",
-        title_justify="left",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="bold",
-    )
-    table.add_column("label", overflow="fold", min_width=9)
-    for name in ("positives", "negatives", "missing", "prevalence"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for name in ("weight", "shift"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for label in weights.labels:
-        counts = label.counts
-        table.add_row(
-            escape_name(counts.label),
-            f"{counts.positives:,}",
-            f"{counts.negatives:,}",
-            f"{counts.missing:,}" if counts.missing else "-",
-            "-" if counts.prevalence is None else _percent(counts.prevalence),
-            _bar(counts.prevalence or 0),
-            f"{label.pos_weight:.4g}",
-            f"{math.log(label.pos_weight):+.2f}",
+MOST_NEEDED = ("label", "weight", "positives", "negatives", "prevalence", "shift", "missing", "")
+"""The columns; of a terminal that is too narrow the last of these are left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsTable:
+    """A row per label: counts, a prevalence bar, the weight and its shift, as far as they fit."""
+
+    weights: PosWeights
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw as many columns as the width holds."""
+        columns = _list_columns(self.weights)
+        kept = set(MOST_NEEDED)
+        for name in reversed(MOST_NEEDED[2:]):
+            widths = [max(map(cell_len, [name, *columns[name]])) + 1 for name in kept]
+            if sum(widths) - 1 > options.max_width:
+                kept.discard(name)
+        source = self.weights.source
+        names = source if isinstance(source, str) else ", ".join(source)
+        legend = [
+            f"weight: pos_weight by {self.weights.strategy.name}",
+            *(["bar: log scale, 0.01 % to 100 %"] if "" in kept else []),
+            *(["shift: log(weight), which training adds to the log-odds"] * ("shift" in kept)),
+        ]
+        table = Table(
+            title=f"{escape_name(names)}: {self.weights.rows:,} rows",
+            caption="; ".join(legend),
+            title_justify="left",
+            caption_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            header_style="bold",
         )
-    return table
+        for name in columns:
+            if name == "label":
+                table.add_column(name, overflow="fold", min_width=9)
+            elif name in kept:
+                table.add_column(name, justify="right" if name else "left", no_wrap=True)
+        for row in zip(*(columns[name] for name in columns if name in kept), strict=True):
+            table.add_row(*row)
+        yield table
+
+
+def _list_columns(weights: PosWeights) -> dict[str, list[str]]:
+    """Return the cells of each column by its heading, in their order."""
+    counts = [label.counts for label in weights.labels]
+    return {
+        "label": [escape_name(each.label) for each in counts],
+        "positives": [f"{each.positives:,}" for each in counts],
+        "negatives": [f"{each.negatives:,}" for each in counts],
+        "missing": [f"{each.missing:,}" if each.missing else "-" for each in counts],
+        "prevalence": ["-" if c.prevalence is None else _percent(c.prevalence) for c in counts],
+        "": [_bar(each.prevalence or 0) for each in counts],
+        "weight": [f"{label.pos_weight:.4g}" for label in weights.labels],
+        "shift": [f"{math.log(label.pos_weight):+.2f}" for label in weights.labels],
+    }
 
 
 def _percent(share: float) -> str:

@@ -394,9 +394,10 @@ def _check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
             hint="--resume goes on with it, --overwrite replaces it; or another --run-dir",
         )
     if RUN in names and not overwrite and not (resume and _holds_next(path)):
+        begun = "--resume goes on with the one that was to replace it, " * _holds_next(path)
         raise OutputError(
             f"{path}: holds a {'finished ' * resume}run already",
-            hint="--overwrite replaces it; or another --run-dir",
+            hint=f"{begun}--overwrite replaces it; or another --run-dir",
         )
 
 

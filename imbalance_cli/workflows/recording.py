@@ -6,6 +6,7 @@ Shapes: M members.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any, Self
 
 from imbalance_cli.network.processes import train_on_cores
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.training import Member
     from imbalance_cli.rows.dataset import Rows
-    from imbalance_cli.run.directory import RunDirectory
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.resuming import Checkpoints
 
@@ -36,17 +36,19 @@ class TrainingRecord:
         results: (M,) the last of each member.
         scores: (M,) those of each member, epoch after epoch.
         seconds: of processor time.
+        lines: of the history.
     """
 
     results: tuple[MemberResult, ...]
     scores: list[list[float]]
     seconds: float
+    lines: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of_document(cls, document: dict[str, Any]) -> Self:
         """Return the record that `dataclasses.asdict` made plain data of."""
         results = tuple(MemberResult(**result) for result in document["results"])
-        return cls(results, document["scores"], document["seconds"])
+        return cls(results, document["scores"], document["seconds"], document["lines"])
 
     def part(self, start: int, stop: int) -> TrainingRecord:
         """Return the record of some members; the time is shared out by their epochs."""
@@ -98,7 +100,9 @@ def train_networks(
     record = TrainingRecord((), [[] for _ in members], 0.0)
     if begun is not None:
         record = TrainingRecord.of_document(begun.document["record"])
-    _begin_history(run, 0 if begun is None else begun.epoch)
+    # of the checkpoint, since the file beside it may have lost lines
+    heading = ",".join(["epoch", "member", *OF_A_MEMBER, *OF_ALL_MEMBERS])
+    run.write(HISTORY, "".join(f"{line}\n" for line in [heading, *record.lines]).encode())
     training = train_on_cores(
         model,
         rows,
@@ -111,26 +115,21 @@ def train_networks(
     try:
         for progress in training:
             result = progress.result
-            run.append_lines(HISTORY, _history_lines(result))
+            lines = _history_lines(result)
+            run.append_lines(HISTORY, lines)
+            record.lines.extend(lines)
             for member, so_far in zip(result.members, record.scores, strict=True):
                 if member.epoch == result.epoch:
                     so_far.append(member.score)
-            record = TrainingRecord(result.members, record.scores, spent + progress.seconds)
-            checkpoints.after(progress, dataclasses.asdict(record))
+            record = dataclasses.replace(
+                record, results=result.members, seconds=spent + progress.seconds
+            )
+            checkpoints.after(progress, functools.partial(dataclasses.asdict, record))
             observer.epoch(result)
     except KeyboardInterrupt:
         checkpoints.interrupted()
         raise
     return record
-
-
-def _begin_history(run: RunDirectory, epoch: int) -> None:
-    """Write the heading of the history, or leave out what is there of later epochs."""
-    lines = [",".join(["epoch", "member", *OF_A_MEMBER, *OF_ALL_MEMBERS])]
-    if epoch:
-        before = (run.place / HISTORY).read_text(encoding="utf-8").splitlines()[1:]
-        lines += [line for line in before if int(line.partition(",")[0]) <= epoch]
-    run.write(HISTORY, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _history_lines(result: EpochResult) -> list[str]:

@@ -19,7 +19,7 @@ from imbalance_cli.run.checkpoints import Checkpoint, read_checkpoints, write_ch
 from imbalance_cli.run.directory import CONFIG, RunDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import torch
@@ -62,7 +62,12 @@ def _refuse_other_config(config: Config, run: RunDirectory) -> None:
     path = run.place / CONFIG
     if not path.exists():  # it was stopped before it began
         return
-    before = dict(_keys(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    try:
+        before = dict(_keys(yaml.safe_load(path.read_bytes())))
+    except (yaml.YAMLError, AttributeError) as error:
+        raise RunError(
+            f"{path}: was changed after the run was begun", hint="--overwrite begins again"
+        ) from error
     now = dict(_keys(config.model_dump(by_alias=True, mode="json")))
     for key in before | now:
         is_free = key.partition(".")[0] in FREE or key in FREE_KEYS
@@ -90,9 +95,7 @@ def _find_checkpoint(
     for path, checkpoint in read_checkpoints(run.place):
         if checkpoint is None:
             observer.warned(
-                Warned(
-                    "IMB123", f"{path}: is damaged: its checksum differs; an earlier one is used"
-                )
+                Warned("IMB123", f"{path}: is damaged: its checksum differs; it is passed over")
             )
             continue
         if checkpoint.document["rows"] != digest_of(prepared, members):
@@ -165,8 +168,11 @@ class Checkpoints:
     def _describe(self) -> str:
         """Return what is gone on from."""
         if self.begun is not None:
-            verb = "takes the best epochs up to" if self.is_over else "goes on after"
-            return f"{self.run.path}: {verb} epoch {self.begun.epoch}"
+            if self.is_over:
+                return (
+                    f"{self.run.path}: ends with the best of the {self.begun.epoch} epochs so far"
+                )
+            return f"{self.run.path}: goes on after epoch {self.begun.epoch}"
         if self.is_over:
             raise RunError(
                 f"{self.run.path}: there is no checkpoint to finish from",
@@ -174,8 +180,12 @@ class Checkpoints:
             )
         return f"{self.run.path}: there is no checkpoint: training begins"
 
-    def after(self, progress: Progress, record: dict[str, Any]) -> None:
+    def after(self, progress: Progress, describe: Callable[[], dict[str, Any]]) -> None:
         """Write one of an epoch, if it is due.
+
+        Args:
+            progress: of the epoch.
+            describe: returns the record of the training so far as plain data.
 
         Raises:
             OutputError: it cannot be written.
@@ -188,14 +198,16 @@ class Checkpoints:
         if not is_due:
             return
         self._rows = self._rows or digest_of(self._prepared, self._members)
-        document = {"record": record, "rows": self._rows}
+        document = {"record": describe(), "rows": self._rows}
         write_checkpoint(self.run.place, Checkpoint(epoch, document, progress.state()))
         self._last, self._time = epoch, time.monotonic()
 
     def interrupted(self) -> None:
-        """Say what can be done with the last one, if there is any."""
+        """Say what can be done with the last one, or that there is none yet."""
+        kept = "there is no checkpoint yet: --resume begins to train again"
         if self._last:
-            self._observer.noted(
-                f"{self.run.path}: a checkpoint of epoch {self._last} is kept: --resume goes on "
-                "from it, --finish makes a run of the best epochs so far"
+            kept = (
+                f"a checkpoint of epoch {self._last} is kept: --resume goes on from it, --finish "
+                "makes a run of the best epochs so far"
             )
+        self._observer.noted(f"{self.run.path}: {kept}")

@@ -164,7 +164,7 @@ def test_a_limit_that_the_libraries_do_not_fit_into(tmp_path: Path) -> None:
     command = ["bash", "-c", f"ulimit -v 250000 && exec {shlex.join(IMBTRAIN)} fit {config}"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
-    error, hint = done.stderr.splitlines()
+    *_, error, hint = done.stderr.splitlines()
     assert error == "error: the memory does not suffice to load the libraries"
     assert hint == "hint: raise the limit of this shell, 256 MB (ulimit -v)"
 

@@ -266,6 +266,7 @@ def test_csv_in_a_pipe_and_progress_on_stderr(config: Path, tmp_path: Path) -> N
     outcome = succeed("fit", config, "--run-dir", tmp_path / "run")
     assert outcome.out == (tmp_path / "run" / "metrics.csv").read_bytes()
     lines = outcome.err.splitlines()
+    assert lines.pop(0).startswith("reading ")
     assert lines[0] == "rows: train 280, valid 60, test 60"
     assert lines[1].startswith("epoch 1/3  loss ")
     assert lines[-1].startswith("epoch 3/3  loss ")
@@ -681,6 +682,16 @@ def test_a_table_in_place_of_a_config(table: Path, tmp_path: Path) -> None:
     (tmp_path / "made.yaml").write_bytes(made)
     again = succeed("fit", tmp_path / "made.yaml", "--run-dir", tmp_path / "again")
     assert again.out == outcome.out
+
+
+def test_a_pipe_is_told_where_the_run_is(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = succeed("fit", config)
+    [run] = (tmp_path / "runs").iterdir()
+    assert outcome.err.splitlines()[-1] == f"run: {run.relative_to(tmp_path)}"
+    assert "run: " not in succeed("fit", config, "--quiet").err
 
 
 def test_labels_of_a_table_alone(config: Path, tmp_path: Path) -> None:

@@ -327,7 +327,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str, str]] = {
     "cut gzip": ("a.csv.gz", gzip.compress(b"y\n1\n")[:-9], "ends too early", "download it again"),
     "cut zstd": ("a.csv.zst", zstandard.compress(b"y\n1\n")[:-1], "ends too early", "download"),
     "parquet": ("a.parquet", b"y\n1\n", "not a Parquet file", ""),
-    "npy": ("a.npy", b"y\n1\n", "not a plain .npy array", ""),
+    "npy": ("a.npy", b"y\n1\n", "not a .npy file that can be read", ""),
     "suffix": ("a.docx", b"y\n1\n", "neither the suffix '.docx' nor the first bytes", "parquet"),
 }
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 JSON = ("--log-format", "json")
 IMBTRAIN = (sys.executable, "-m", "imbalance_cli.cli.app")
 FIELDS = {
+    "reading": "sources",
     "stage": "name done total unit",
     "start": "command version run rows folds epochs monitor members",
     "epoch": "epoch loss score best_score learning_rate rows_per_second members",
@@ -56,7 +57,7 @@ def read_events(text: str | bytes) -> list[dict[str, Any]]:
         wanted = {"event", "time", *FIELDS[event["event"]].split()}
         assert wanted <= set(event) <= wanted | {"source", "traceback", "code"}
         assert dt.datetime.fromisoformat(event["time"]).tzinfo is not None
-    return events
+    return [event for event in events if event["event"] != "reading"]
 
 
 def test_a_stage_that_takes_long_is_an_event(
@@ -92,6 +93,8 @@ def config(table: Path, tmp_path: Path) -> Path:
 
 def test_a_fit(config: Path, tmp_path: Path) -> None:
     outcome = succeed("fit", config, "--run-dir", tmp_path / "run", "--format", "json", *JSON)
+    first = json.loads(outcome.err.splitlines()[0])
+    assert (first["event"], len(first["sources"])) == ("reading", 1)
     start, *epochs, done = events = read_events(outcome.err)
     assert start["event"] == "start"
     assert start["rows"] == {"train": 280, "valid": 60, "test": 60}

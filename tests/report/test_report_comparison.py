@@ -238,7 +238,11 @@ def test_a_verdict_is_in_words_and_a_tie_is_called_one() -> None:
     unsettled = dataclasses.replace(
         comparison, candidates=[dataclasses.replace(focal, still_improving=True), bce]
     )
-    assert rows_of(unsettled)["AP"].scopes[""][1].sentence.startswith("no verdict: still improving")
+    assert (
+        rows_of(unsettled)["AP"]
+        .scopes[""][1]
+        .sentence.startswith("no verdict: focal still improved")
+    )
     without = rows_of(make_comparison(["y"], noises={"focal": 0.1, "bce": 0.7}, replicates=0))
     assert without["AP"].scopes[""][1].sentence == "no interval"
 

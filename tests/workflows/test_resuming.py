@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_is_passed_over(table: Path, tmp_path: Path) -> Non
     last.write_bytes(last.read_bytes()[:-1])
     notes = Noting()
     workflows.fit(config, run, notes, overwrite=False, resume="train")
-    assert notes.warnings == [f"{last}: is damaged: its checksum differs; an earlier one is used"]
+    assert notes.warnings == [f"{last}: is damaged: its checksum differs; it is passed over"]
     assert notes.notes == [f"{run}: goes on after epoch {int(before.name[:7])}"]
     assert contents(run) == contents(tmp_path / "whole")
 
@@ -182,6 +182,54 @@ def test_without_a_checkpoint_training_begins(table: Path, tmp_path: Path) -> No
     workflows.fit(config, run, notes, overwrite=False, resume="train")
     assert notes.notes == [f"{run}: there is no checkpoint: training begins"]
     assert contents(run) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["garbage\n", "epoch,member\n1,0", None])
+@pytest.mark.parametrize("resume", ["train", "finish"])
+def test_a_damaged_history_is_made_again(
+    table: Path, tmp_path: Path, resume: str, damage: str | None
+) -> None:
+    config = load(tmp_path, table)
+    wanted, run = tmp_path / "whole", tmp_path / "run"
+    leave_unfinished(config, wanted)
+    fit(config, wanted, resume=resume)
+    leave_unfinished(config, run)
+    (run / "history.csv").unlink()
+    if damage is not None:
+        (run / "history.csv").write_text(damage)
+    fit(config, run, resume=resume)
+    assert contents(run) == contents(wanted)
+
+
+def test_a_changed_config_of_an_unfinished_run(table: Path, tmp_path: Path) -> None:
+    config, run = load(tmp_path, table), tmp_path / "run"
+    leave_unfinished(config, run)
+    for text in ("a: [", "- 1", "\xff"):
+        (run / "config.yaml").write_bytes(text.encode("latin-1"))
+        with pytest.raises(RunError, match=r"config\.yaml: was changed after the run was begun"):
+            fit(config, run, resume="train")
+
+
+def test_a_run_that_was_to_replace_another_is_named(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, run = load(tmp_path, table), tmp_path / "run"
+    fit(config, run)
+    with monkeypatch.context() as patch:
+        kill_at_write(patch, 5)
+        with pytest.raises(Killed):
+            fit(config, run, overwrite=True)
+    with pytest.raises(OutputError, match="holds a run already") as caught:
+        fit(config, run)
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("--resume goes on with the one that was to replace it, ")
+
+
+def test_an_interrupt_before_the_first_checkpoint(table: Path, tmp_path: Path) -> None:
+    notes, run = Interrupting(), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        workflows.fit(load(tmp_path, table, checkpoint_every="auto"), run, notes, overwrite=False)
+    assert notes.notes == [f"{run}: there is no checkpoint yet: --resume begins to train again"]
 
 
 def test_finish_takes_the_best_epochs_so_far(table: Path, tmp_path: Path) -> None:
@@ -308,6 +356,14 @@ class Noting(Silent):
     def noted(self, sentence: str) -> None:
         """Keep it."""
         self.notes.append(sentence)
+
+
+class Interrupting(Noting):
+    """An observer that is interrupted after the first epoch."""
+
+    def epoch(self, _: object) -> None:
+        """Press Ctrl-C."""
+        raise KeyboardInterrupt
 
 
 class Stopping(Silent):
