@@ -174,6 +174,12 @@ WARNINGS = {
         "and comes to the same model.",
         "None is needed; look after the disk.",
     ),
+    "IMB124": Code(
+        "training was ended early",
+        "--finish made a run of the best epochs so far, before the learning rate had fallen. More "
+        "epochs would probably be better.",
+        "Train to the end: the same command with --overwrite.",
+    ),
 }
 """Of warnings, in the order of docs/warnings.md."""
 

@@ -93,6 +93,10 @@ def fit(
             members=tuple(networks.origins),
         )
     )
+    if checkpoints.is_over and checkpoints.begun is not None:
+        sentence = f"training was ended after epoch {checkpoints.begun.epoch} of {recipe.epochs}"
+        prepared.remarks.append(sentence)
+        observer.warned(Warned("IMB124", sentence))
     record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
 
     predictor = make_predictor(model, prepared, networks, config)

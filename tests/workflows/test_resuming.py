@@ -241,6 +241,7 @@ def test_finish_takes_the_best_epochs_so_far(table: Path, tmp_path: Path) -> Non
     best = history.filter(pl.col("epoch") == 3)["best_epoch"].to_list()
     document = json.loads((run / "run.json").read_text())
     assert [member["best_epoch"] for member in document["trained"]] == best
+    assert document["data"]["remarks"] == ["training was ended after epoch 3 of 4"]
 
 
 @pytest.mark.parametrize(
