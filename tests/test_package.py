@@ -38,7 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "imbalance_cli").rglob("*.py")}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    templates = [f"{name}.html.j2" for name in ("base", "run", "comparison", "label")]
+    templates = [
+        f"{name}.html.j2" for name in ("base", "run", "comparison", "differences", "label")
+    ]
     page = {f"imbalance_cli/report/page/{name}" for name in ("page.css", "page.js", *templates)}
     assert names == modules | page | {"imbalance_cli/py.typed"}
 
