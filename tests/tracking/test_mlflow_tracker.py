@@ -110,7 +110,12 @@ def test_a_fit(config: Path, tmp_path: Path, uri: str) -> None:
     for name, path in artifacts.items():
         assert path.read_bytes() == (tmp_path / "run" / name).read_bytes()
     assert json.loads(artifacts["metrics.json"].read_bytes()) == outcome.document
-    assert [line.split()[0] for line in outcome.err.splitlines()] == ["rows:", "epoch", "epoch"]
+    assert [line.split()[0] for line in outcome.err.splitlines()] == [
+        "reading",
+        "rows:",
+        "epoch",
+        "epoch",
+    ]
 
 
 def test_the_page_of_a_run_is_an_artifact(config: Path, tmp_path: Path, uri: str) -> None:
@@ -282,6 +287,6 @@ def test_no_telemetry_and_no_chatter(config: Path, tmp_path: Path) -> None:
     )
     assert done.stdout == (tmp_path / "run" / "metrics.csv").read_text()
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
-    assert set(events) == {"start", "epoch", "best", "done"}
+    assert set(events) == {"reading", "start", "epoch", "best", "done"}
     [run] = read_runs(f"sqlite:///{tmp_path / 'new.db'}")
     assert run.info.status == "FINISHED"
