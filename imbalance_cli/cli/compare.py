@@ -97,8 +97,8 @@ def compare(
     directory = run_dir or default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
     RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
-    progress.reading(changed.data.train)
     refuse_columns_early(changed.data)
+    progress.reading(changed.data.train)
     # what is wrong above is found without torch, which takes seconds to load
     from imbalance_cli import workflows
     from imbalance_cli.cli.observers import open_observers

@@ -97,8 +97,8 @@ def fit(
         directory = run_dir or default_directory(settings)
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
         RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
-        progress.reading(settings.data.train)
         refuse_columns_early(settings.data)
+        progress.reading(settings.data.train)
         # what is wrong above is found without torch, which takes seconds to load
         from imbalance_cli.cli.observers import open_observers
 
