@@ -12,7 +12,6 @@ from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
 from imbalance_cli.readers.partitions import find_parts
 from imbalance_cli.readers.streams import STDIN
-from imbalance_cli.splits import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def open_parts(data: DataSection) -> dict[str, list[Source]]:
     """Open the sources of each part that has any."""
     names = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
-    return {part: open_sources(names[part], part, data) for part in PARTS if names[part]}
+    return {part: open_sources(given, part, data) for part, given in names.items() if given}
 
 
 def open_sources(names: Sequence[str], part: str, data: DataSection) -> list[Source]:
