@@ -135,7 +135,7 @@ def _check_arguments(
         )
     if from_compare is None and config is None:
         raise ConfigError(
-            "CONFIG, or a table, is missing",
+            "CONFIG is missing",
             hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
         )
     if from_compare is not None and (config is not None or overrides):

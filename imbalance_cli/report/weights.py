@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from imbalance_cli.weighting.pos_weight import PosWeights
 
+LABEL_WIDTH = 9  # at least
 BAR_WIDTH = 8
 BAR_DECADES = 4  # the bar is logarithmic, from 0.01 % (empty) to 100 % (full)
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -36,8 +37,9 @@ class WeightsTable:
         columns = _list_columns(self.weights)
         kept = set(MOST_NEEDED)
         for name in reversed(MOST_NEEDED[2:]):
-            widths = [max(map(cell_len, [name, *columns[name]])) + 1 for name in kept]
-            if sum(widths) - 1 > options.max_width:
+            others = kept - {"label"}  # whose names may go on in another line
+            widths = [max(map(cell_len, [each, *columns[each]])) + 1 for each in others]
+            if LABEL_WIDTH + sum(widths) > options.max_width:
                 kept.discard(name)
         source = self.weights.source
         names = source if isinstance(source, str) else ", ".join(source)
@@ -58,7 +60,7 @@ class WeightsTable:
         )
         for name in columns:
             if name == "label":
-                table.add_column(name, overflow="fold", min_width=9)
+                table.add_column(name, overflow="fold", min_width=LABEL_WIDTH)
             elif name in kept:
                 table.add_column(name, justify="right" if name else "left", no_wrap=True)
         for row in zip(*(columns[name] for name in columns if name in kept), strict=True):

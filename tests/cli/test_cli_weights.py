@@ -124,6 +124,27 @@ def test_a_table_of_huge_counts_and_long_names_keeps_every_digit(
     assert "\u2026" not in shown
 
 
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        ("30", "label positives weight"),
+        ("60", "label positives negatives prevalence weight shift"),
+        ("80", "label positives negatives missing prevalence weight shift"),
+    ],
+)
+def test_a_narrow_table_keeps_the_label_and_the_weight(
+    imbtrain: RunCommand,
+    write: WriteFile,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    headings: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = imbtrain("weights", write("a.csv", TABLE), "--format", "table").out.decode()
+    assert headings in [" ".join(line.split()) for line in shown.splitlines()]
+    assert max(map(len, shown.splitlines())) <= int(columns)
+
+
 def test_stdin_is_read_as_csv(write: WriteFile) -> None:
     for rows in (TABLE, "y_a,x\n" + "1,a\n0,b\n" * 30_000):
         done = subprocess.run(
@@ -327,7 +348,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str, str]] = {
     "cut gzip": ("a.csv.gz", gzip.compress(b"y\n1\n")[:-9], "ends too early", "download it again"),
     "cut zstd": ("a.csv.zst", zstandard.compress(b"y\n1\n")[:-1], "ends too early", "download"),
     "parquet": ("a.parquet", b"y\n1\n", "not a Parquet file", ""),
-    "npy": ("a.npy", b"y\n1\n", "not a .npy file that can be read", ""),
+    "npy": ("a.npy", b"y\n1\n", "not a .npy file that can be read", "copy, download or write it"),
     "suffix": ("a.docx", b"y\n1\n", "neither the suffix '.docx' nor the first bytes", "parquet"),
 }
 
