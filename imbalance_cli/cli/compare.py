@@ -23,9 +23,8 @@ from imbalance_cli.cli.options import (
     RunDir,
     TableLabels,
     TensorBoard,
-    choose_resume,
+    choose_directory,
     read_config,
-    refuse_columns_early,
 )
 from imbalance_cli.losses.registry import compared_losses
 
@@ -85,21 +84,17 @@ def compare(
     what is tried. Boosted trees stand beside the networks, as a yardstick.
     """
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.run.directory import RunDirectory, default_directory
 
     base = read_config(config, labels, overrides, for_any_loss=True)
     if print_config:
         write_result(base.to_yaml().encode(), None)
         return
     changed = base.with_repeats(folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds)
-    is_named = run_dir is not None or base.output.name is not None
-    going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
-    directory = run_dir or default_directory(changed, "compare")
     progress = choose_progress(quiet=quiet, log_format=log_format)
-    RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
-    refuse_columns_early(changed.data)
+    directory, going_on = choose_directory(
+        changed, run_dir, "compare", overwrite=overwrite, resume=resume, finish=finish
+    )
     progress.reading(changed.data.train)
-    # what is wrong above is found without torch, which takes seconds to load
     from imbalance_cli import workflows
     from imbalance_cli.cli.observers import open_observers
     from imbalance_cli.report import comparison as drawing

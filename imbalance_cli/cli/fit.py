@@ -32,9 +32,8 @@ from imbalance_cli.cli.options import (
     Sort,
     TableLabels,
     TensorBoard,
-    choose_resume,
+    choose_directory,
     read_config,
-    refuse_columns_early,
 )
 from imbalance_cli.errors import ConfigError, escape_name
 
@@ -75,7 +74,7 @@ def fit(
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.run.directory import REPORT, RunDirectory, default_directory
+    from imbalance_cli.run.directory import REPORT
 
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
@@ -92,14 +91,11 @@ def fit(
         if print_config:
             write_result(settings.to_yaml().encode(), None)
             return
-        is_named = run_dir is not None or settings.output.name is not None
-        going_on = choose_resume(resume=resume, finish=finish, is_named=is_named)
-        directory = run_dir or default_directory(settings)
+        directory, going_on = choose_directory(
+            settings, run_dir, overwrite=overwrite, resume=resume, finish=finish
+        )
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
-        RunDirectory(directory, overwrite=overwrite, resume=going_on != "no")  # its place, early
-        refuse_columns_early(settings.data)
         progress.reading(settings.data.train)
-        # what is wrong above is found without torch, which takes seconds to load
         from imbalance_cli.cli.observers import open_observers
 
         with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:

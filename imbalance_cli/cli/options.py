@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -147,16 +147,15 @@ def read_config(
     from imbalance_cli.readers.formats import list_suffixes, table_suffix
 
     suffix = table_suffix(given)
-    if suffix in {".yaml", ".yml"} or (given == "-" and not labels):
-        if labels:
-            raise ConfigError(
-                f"--labels and {given} contradict each other: it names its labels itself",
-                hint=f"--set data.labels='[{', '.join(labels)}]'",
-            )
-    elif labels or suffix in list_suffixes():
-        data = {"train": given, **({"labels": list(labels)} if labels else {})}
-        return load_config({"data": data}, overrides or (), for_any_loss=for_any_loss)
-    return load_config(given, overrides or (), for_any_loss=for_any_loss)
+    if labels and suffix in {".yaml", ".yml"}:
+        raise ConfigError(
+            f"--labels and {given} contradict each other: it names its labels itself",
+            hint=f"--set data.labels='[{', '.join(labels)}]'",
+        )
+    document: str | dict[str, Any] = given
+    if labels or suffix in list_suffixes():
+        document = {"data": {"train": given, "labels": list(labels or ())}}
+    return load_config(document, overrides or (), for_any_loss=for_any_loss)
 
 
 def refuse_early(run: Path, source: str) -> None:
@@ -172,24 +171,6 @@ def refuse_early(run: Path, source: str) -> None:
     read_document(run)
     if source != "-" and not is_glob(source) and not Path(source).exists():
         open_source(source)  # whose error names what is near
-
-
-def refuse_columns_early(data: DataSection) -> None:
-    """Raise where files or columns are not there, before torch, which takes seconds to load.
-
-    Only of tables whose columns stand at their start or end; others are read whole for them.
-
-    Raises:
-        ImbtrainError: as of what reads them.
-    """
-    from imbalance_cli.readers.formats import table_suffix
-    from imbalance_cli.rows.roles import assign_roles
-    from imbalance_cli.rows.sources import open_parts
-
-    names = [name for names in (data.train, data.valid, data.test) for name in names or ()]
-    is_usual = all(table_suffix(name) in {".csv", ".tsv", ".parquet"} for name in names)
-    if is_usual and all(Path(name).is_file() or not Path(name).exists() for name in names):
-        assign_roles(data, open_parts(data)["train"][0])
 
 
 def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
@@ -227,27 +208,63 @@ def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
     return thresholds
 
 
-def choose_resume(
-    *, resume: bool, finish: bool, is_named: bool
-) -> Literal["no", "train", "finish"]:
-    """Return whether an unfinished run is gone on with.
+def choose_directory(
+    config: Config,
+    run_dir: Path | None,
+    kind: str = "",
+    *,
+    overwrite: bool,
+    resume: bool,
+    finish: bool,
+) -> tuple[Path, Literal["no", "train", "finish"]]:
+    """Return where a run goes, and whether an unfinished one there is gone on with.
+
+    What can be wrong with its place and with the columns is found here, without torch, which takes
+    seconds to load.
 
     Args:
-        resume: --resume.
-        finish: --finish.
-        is_named: whether it is known where the run is.
+        config: names the sources, and the run if it has a name.
+        run_dir: of --run-dir.
+        kind: as of `default_directory`.
+        overwrite: of --overwrite.
+        resume: of --resume.
+        finish: of --finish.
 
     Raises:
-        ConfigError: both are given, or it is not known.
+        ImbtrainError: both are given, the run is not known, or its place or a source cannot be
+            used.
     """
+    from imbalance_cli.run.directory import RunDirectory, default_directory
+
     if resume and finish:
         raise ConfigError(
             "--resume and --finish contradict each other",
             hint="--resume trains on, --finish takes the best epochs so far",
         )
-    if (resume or finish) and not is_named:
+    if (resume or finish) and run_dir is None and config.output.name is None:
         raise ConfigError(
             f"--{'resume' if resume else 'finish'}: which run is not known",
             hint="--run-dir, or output.name in the config",
         )
-    return "train" if resume else "finish" if finish else "no"
+    directory = run_dir or default_directory(config, kind)
+    RunDirectory(directory, overwrite=overwrite, resume=resume or finish)
+    _refuse_columns(config.data)
+    return directory, "train" if resume else "finish" if finish else "no"
+
+
+def _refuse_columns(data: DataSection) -> None:
+    """Raise where files or columns are not there, before torch, which takes seconds to load.
+
+    Only of tables whose columns stand at their start or end; others are read whole for them.
+
+    Raises:
+        ImbtrainError: as of what reads them.
+    """
+    from imbalance_cli.readers.formats import table_suffix
+    from imbalance_cli.rows.roles import assign_roles
+    from imbalance_cli.rows.sources import open_parts
+
+    names = [name for names in (data.train, data.valid, data.test) for name in names or ()]
+    is_usual = all(table_suffix(name) in {".csv", ".tsv", ".parquet"} for name in names)
+    if is_usual and all(Path(name).is_file() or not Path(name).exists() for name in names):
+        assign_roles(data, open_parts(data)["train"][0])

@@ -42,6 +42,8 @@ def open_rows(
         OutputError: the file cannot be written, or its suffix says nothing.
     """
     if output is None:
+        if row_format == "parquet":
+            raise OutputError("Parquet is written to a file", hint="-o FILE.parquet")
         with _write_text(sys.stdout.buffer, "stdout", row_format or "csv") as write:
             yield write
         return

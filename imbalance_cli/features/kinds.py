@@ -1,7 +1,7 @@
 """The kinds of columns: one KindSpec each, all that `fit`, `inspect` and `init` know of one.
 
-To add a kind, call `register_kind`: it is told by what was seen of a column, and how it is encoded,
-shown and left out follows.
+To add a kind, call `register_kind`: what was seen of a column decides for it, and how it is
+encoded, shown and left out follows.
 """
 
 from __future__ import annotations

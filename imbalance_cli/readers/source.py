@@ -160,7 +160,7 @@ class Source:
         return tally_batches(self.batches(columns), columns)
 
     def types(self, columns: Sequence[str]) -> Mapping[str, pl.DataType]:  # noqa: ARG002  of those that have any
-        """Return the types of columns in all batches; none for texts, which are told by reading."""
+        """Return the types of columns in all batches; none for texts, whose cells decide."""
         return MappingProxyType({})
 
     def include(self, columns: Sequence[str]) -> None:  # noqa: ARG002  what a sparse format needs

@@ -106,7 +106,7 @@ def read_labelled(
     Args:
         config: names the sources, and what their columns are.
         with_features: whether the table holds the features; else they are for others to stream.
-        tell: is told how many rows are read.
+        tell: receives how many rows are read.
 
     Raises:
         ImbtrainError: a source, a column or a cell cannot be used, or the rows cannot be cut.

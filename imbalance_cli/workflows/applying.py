@@ -53,7 +53,7 @@ MOST_DRIFTS = 10  # described one by one
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
 
-def evaluate(  # noqa: PLR0913  a source and how to read it, and who is told
+def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings go
     directory: Path,
     rows: str | Source,
     device: str,
@@ -200,7 +200,7 @@ def _make_encoder(data: DataSection, labels: list[str], source: Source) -> Label
     return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
 
 
-def predict(  # noqa: PLR0913  a source and how to read it, and who is told
+def predict(  # noqa: PLR0913  a source and how to read it, and where warnings go
     directory: Path,
     rows: str | Source,
     device: str,

@@ -139,7 +139,7 @@ class Checkpoints:
         every: epochs between two; auto: SECONDS.
         prepared: the rows.
         members: (M,) what is trained.
-        observer: is told what is gone on from, and of what is damaged.
+        observer: receives where training resumes, and warnings of damaged checkpoints.
 
     Raises:
         RunError: the unfinished run is of other rows, or has no checkpoint to finish from.

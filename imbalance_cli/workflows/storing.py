@@ -115,7 +115,7 @@ def store_rows(
         folder: on the disk to write to.
         data: the rows, without features.
         preprocessing: fitted on them.
-        observer: is told how far it is, and what happens to the disk.
+        observer: receives the progress, and notes on the use of the disk.
 
     Raises:
         ImbtrainError: a cell cannot be used, a source has other rows than before, or the files

@@ -151,6 +151,11 @@ def test_rows_as_json(single_run: FittedRun, rows: Path, tmp_path: Path, row_for
     assert none.text.split() == (["[", "]"] if row_format == "json" else [])
 
 
+def test_parquet_is_no_text(single_run: FittedRun, rows: Path) -> None:
+    arguments = ("predict", single_run.path, rows, "--format", "parquet")
+    refuse(*arguments, says="Parquet is written to a file", hint="-o FILE.parquet")
+
+
 def test_json_in_several_parts_is_one_list(tmp_path: Path) -> None:
     frames = [pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": []}, schema={"a": pl.Int64})]
     with open_rows(tmp_path / "out.json") as write:
