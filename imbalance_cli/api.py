@@ -80,6 +80,7 @@ def fit(
     test: pd.DataFrame | pl.DataFrame | None = None,
     run_dir: str | Path,
     overwrite: bool = False,
+    observer: workflows.Observer | None = None,
 ) -> Evaluation:
     """Train a model by a config, save the run, and evaluate it on held-out rows.
 
@@ -90,6 +91,7 @@ def fit(
         test: rows instead of `data.test`.
         run_dir: where the run goes.
         overwrite: whether a run that is there is replaced.
+        observer: receives epochs, stages and warnings; None: the warnings become Python's.
 
     Raises:
         ImbtrainError: the config, the rows or the place of the run cannot be used.
@@ -97,7 +99,8 @@ def fit(
     given = {"train": train, "valid": valid, "test": test}
     frames = {part: frame for part, frame in given.items() if frame is not None}
     settings = _read_config(config, frames)
-    return workflows.fit(settings, Path(run_dir), _Warnings(), overwrite=overwrite)
+    watched = observer or Warnings()
+    return workflows.fit(settings, Path(run_dir), watched, overwrite=overwrite)
 
 
 def evaluate(
@@ -189,7 +192,7 @@ def _read_config(
     return settings.with_frames({names[part]: frame for part, frame in frames.items()})
 
 
-class _Warnings:
+class Warnings:
     """Turns what `fit` would warn of into warnings of Python, and says nothing else."""
 
     def stage(self, stage: Stage) -> None:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from html import escape
 from typing import Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
-from imbalance_cli.metrics import DEFAULT_LEVELS, Levels
+from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels
+
+IN_A_NOTEBOOK = ("average_precision", "roc_auc", "f1", "precision", "recall", "ece")
+"""The metrics of the table that a notebook shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +191,33 @@ class Evaluation(Averages):
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""
         return [label.to_row() for label in self.labels]
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows, each metric with its interval below it."""
+        specs = [METRIC_SPECS[name] for name in IN_A_NOTEBOOK]
+        heads = [
+            f'<th title="{escape(spec.meaning)}">{escape(spec.heading)}</th>' for spec in specs
+        ]
+        rows = [
+            f"<tr><th>{escape(label.label)}</th><td>{label.positives:,}</td>"
+            + "".join(f"<td>{_show(label.metrics[spec.name], spec.digits)}</td>" for spec in specs)
+            + f"<td>{'' if label.threshold is None else f'{label.threshold:.3g}'}</td></tr>"
+            for label in self.labels
+        ]
+        return (
+            f"<table><caption>{self.rows:,} {self.part} rows; {self.confidence:.0%} intervals"
+            f"</caption><thead><tr><th>Label</th><th>Positives</th>{''.join(heads)}"
+            f"<th>Threshold</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        )
+
+
+def _show(estimate: Estimate, digits: int) -> str:
+    if estimate.value is None:
+        return ""
+    shown = f"{estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return shown
+    return f"{shown}<br><small>{estimate.low:.{digits}f} to {estimate.high:.{digits}f}</small>"
 
 
 def finite(number: float) -> float | None:

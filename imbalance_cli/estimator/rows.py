@@ -1,0 +1,236 @@
+"""What scikit-learn calls X, y and sample_weight, as the frame and the config that `fit` takes.
+
+Shapes: N rows, F features, L labels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import scipy.sparse
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, column_or_1d
+
+from imbalance_cli.errors import ImbtrainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+MOST_REPEATED = 10  # times the rows, up to which whole weights are counts of rows
+TWO = 2  # classes of a label
+RARE = 0.2  # share of rows below which a class is rare
+BLANKS = {"", "na", "n/a", "nan", "none", "null"}  # read as a missing label
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is to be learned.
+
+    Attributes:
+        columns: the label columns, (N,) each.
+        classes: the values of one column, sorted; None of several, which hold 0 and 1.
+        positive: which of two classes is the rarer one, whose probability is learned.
+        data: the keys of `data` in the config that say how the columns are read.
+        is_even: whether there are two classes, and the rarer one is not rare.
+        texts: the labels of a run of more classes than two, (C,).
+    """
+
+    columns: list[pl.Series]
+    classes: NDArray[Any] | None
+    positive: int | None
+    data: dict[str, Any]
+    is_even: bool = False
+    texts: list[str] = dataclasses.field(default_factory=list)
+
+
+def read_target(y: Any, rows: int, taken: Sequence[str]) -> Target:
+    """Return what y asks to learn: one of two classes, one of several, or several labels.
+
+    Args:
+        y: (N,) classes, or (N, L) of 0 and 1; NaN is a missing label.
+        rows: N.
+        taken: names of features, which no label may have.
+
+    Raises:
+        ValueError: it is no such array, or has one class.
+    """
+    names = list(map(str, y.columns)) if hasattr(y, "columns") else None
+    name = getattr(y, "name", None)
+    if scipy.sparse.issparse(y):
+        y = y.toarray()
+    values = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if values.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y")
+    if values.ndim > 1 and values.shape[1] > 1:
+        return _read_labels(values, rows, names or _free("y", values.shape[1], taken))
+    values = column_or_1d(values, warn=True)
+    if len(values) != rows:
+        raise ValueError(f"X has {rows} rows, and y has {len(values)}")
+    missing = pd.isna(values)
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise ValueError("Input y contains infinity or a value too large for dtype('float64').")
+    known = values[~missing]
+    if known.dtype == object and len(known) and not isinstance(known[0], str):
+        known = np.array(known.tolist())
+    check_classification_targets(known)
+    classes, counts = np.unique(known, return_counts=True)
+    if len(classes) < TWO:
+        raise ValueError(
+            f"y has {len(classes)} class{'' if len(classes) == 1 else 'es'}: "
+            "there must be at least two to learn from"
+        )
+    texts = _texts_of(classes)
+    codes = np.searchsorted(classes, known)
+    cells = np.full(rows, None, dtype=object)
+    cells[~missing] = np.array(texts, dtype=object)[codes]
+    label = _free(str(name) if name is not None else "y", 1, taken)[0]
+    column = pl.Series(label, cells.tolist(), pl.String)
+    if len(classes) > TWO:
+        data = {"labels": [label], "encoding": "one_vs_rest"}
+        return Target([column], classes, None, data, texts=texts)
+    positive = 0 if counts[0] < counts[1] else 1
+    data = {"labels": [label], "encoding": "binary", "positive": texts[positive]}
+    is_even = counts.min() >= RARE * counts.sum()
+    return Target([column], classes, positive, data, is_even=bool(is_even))
+
+
+def _read_labels(values: NDArray[Any], rows: int, names: list[str]) -> Target:
+    if len(values) != rows:
+        raise ValueError(f"X has {rows} rows, and y has {len(values)}")
+    cells = check_array(values, dtype="float64", ensure_all_finite="allow-nan", input_name="y")
+    wrong = ~(np.isnan(cells) | (cells == 0) | (cells == 1))
+    if wrong.any():
+        raise ValueError(
+            "Unknown label type: y of several columns should hold 0, 1 and NaN, and holds "
+            f"{cells[wrong][0]:g}"
+        )
+    for name, column in zip(names, cells.T, strict=True):
+        known = column[~np.isnan(column)]
+        if not len(known) or known.min() == known.max():
+            raise ValueError(
+                f"label {name!r} of y has one class: there must be a 0 and a 1 to learn from"
+            )
+    columns = [
+        pl.Series(name, column, nan_to_null=True)
+        for name, column in zip(names, cells.T, strict=True)
+    ]
+    data = {"labels": names, "encoding": "binary"}
+    return Target(columns, None, None, data)
+
+
+def _texts_of(classes: NDArray[Any]) -> list[str]:
+    """Return how each class is written in a label column, (C,).
+
+    Raises:
+        ValueError: two are written alike, or one as a missing label is.
+    """
+    whole = classes.dtype.kind == "f" and bool((classes == classes.astype(np.int64)).all())
+    texts = [str(value) for value in (classes.astype(np.int64) if whole else classes)]
+    for text in texts:
+        if text.strip().casefold() in BLANKS:
+            raise ValueError(f"a class of y is {text!r}, which is read as a missing label")
+    if len(set(texts)) < len(texts):
+        raise ValueError(f"two classes of y are both written {texts[0]!r}")
+    return texts
+
+
+def _free(stem: str, number: int, taken: Sequence[str]) -> list[str]:
+    """Return names of label columns that no feature has."""
+    while True:
+        names = [stem] if number == 1 else [f"{stem}{i}" for i in range(number)]
+        if not set(names) & set(taken):
+            return names
+        stem += "_"
+
+
+def is_frame(X: object) -> TypeGuard[pd.DataFrame | pl.DataFrame]:
+    """Return whether X has columns with names and types of their own."""
+    return isinstance(X, (pd.DataFrame, pl.DataFrame))
+
+
+def as_polars(X: Any) -> pl.DataFrame:
+    """Return the cells of a frame, or those of an array as columns x0, x1, ...
+
+    Raises:
+        ValueError: a column of a frame is of a type that no feature has.
+    """
+    if is_frame(X):
+        from imbalance_cli.readers.frames import FrameSource
+
+        with as_value_errors():
+            source = FrameSource(X)
+            return pl.concat([batch.frame for batch in source.batches(source.columns)])
+    array = X.toarray() if scipy.sparse.issparse(X) else X
+    return pl.DataFrame({f"x{i}": column for i, column in enumerate(array.T)}, nan_to_null=True)
+
+
+def order_rows(
+    frame: pl.DataFrame, weights: NDArray[np.float64] | None
+) -> tuple[pl.DataFrame, NDArray[np.float64] | None]:
+    """Return rows in an order that depends on their cells alone, and the weights left to them.
+
+    A row of weight 0 is left out. Whole weights are counts of rows, and each row is repeated as
+    often, so that fitting with them is fitting the repeated rows; unless there would be ten times
+    as many.
+
+    Args:
+        frame: (N) rows.
+        weights: (N,), not negative.
+    """
+    order = frame.hash_rows(seed=0).to_numpy().argsort(kind="stable")
+    if weights is None:
+        return frame[order], None
+    order = order[weights[order] > 0]
+    own = weights[order]
+    if (own == np.floor(own)).all() and own.sum() <= MOST_REPEATED * len(frame):
+        return frame[np.repeat(order, own.astype(np.int64))], None
+    return frame[order], own
+
+
+def refuse_one_class(table: pl.DataFrame, labels: Sequence[str]) -> None:
+    """Raise where the rows that are left have one class of a label.
+
+    Raises:
+        ValueError: it names the label.
+    """
+    for label in labels:
+        if table[label].drop_nulls().n_unique() < TWO:
+            raise ValueError(
+                f"{label!r} has one class among the rows of positive weight: two are needed"
+            )
+
+
+def read_groups(groups: ArrayLike, rows: int) -> list[str]:
+    """Return the group of each row, (N,).
+
+    Raises:
+        ValueError: they are not one a row.
+    """
+    values = column_or_1d(np.asarray(groups))
+    if len(values) != rows:
+        raise ValueError(f"X has {rows} rows, and groups has {len(values)}")
+    return [str(value) for value in values.tolist()]
+
+
+def name_column(
+    stem: str, values: Sequence[str] | NDArray[np.float64], table: pl.DataFrame
+) -> pl.Series:
+    """Return a column beside those of a table, by a name that none of them has."""
+    return pl.Series(_free(stem, 1, table.columns)[0], values)
+
+
+@contextlib.contextmanager
+def as_value_errors() -> Iterator[None]:
+    """Raise what the package refuses as scikit-learn expects it."""
+    try:
+        yield
+    except ImbtrainError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        raise ValueError(f"{error.message}{hint}") from error

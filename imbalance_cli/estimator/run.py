@@ -1,0 +1,183 @@
+"""A run as an object of Python: what it predicts, its report, and its figures.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from imbalance_cli import api
+from imbalance_cli.errors import OutputError, explain_write
+from imbalance_cli.estimator.figures import Figures
+from imbalance_cli.readers import batch_table
+from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.run.directory import PREDICTIONS, REPORT
+from imbalance_cli.workflows import read_evaluation
+from imbalance_cli.workflows.applying import load_predictor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.decisions.calibration import Calibration
+    from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.run.predictor import Predictor
+
+    Rows = pd.DataFrame | pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+
+
+class Run:
+    """What `fit` left, and what can be asked of it.
+
+    Args:
+        files: what each file of the run directory holds, by its name.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    @classmethod
+    def read(cls, directory: str | Path) -> Run:
+        """Read a run directory into memory, without its page and plots.
+
+        Raises:
+            RunError: it is no run, or cannot be used.
+        """
+        place = Path(directory)
+        load_predictor(place, "auto")  # whatever is wrong is said of this directory
+        paths = [path for path in place.iterdir() if path.is_file() and path.name != REPORT]
+        return cls({path.name: path.read_bytes() for path in sorted(paths)})
+
+    def save(self, directory: str | Path) -> None:
+        """Write the run to a new directory, which the command reads.
+
+        Raises:
+            OutputError: something is there already, or it cannot be written.
+        """
+        place = Path(directory)
+        if place.exists():
+            raise OutputError(f"{place}: is there already", hint="another directory")
+        with explain_write(place):
+            place.mkdir(parents=True)
+            for name, content in self._files.items():
+                (place / name).write_bytes(content)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the files alone."""
+        return {"_files": self._files}
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder, "run")
+            self.save(directory)
+            yield directory
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[Predictor, Config]:
+        with self._written() as directory:
+            return load_predictor(directory, "auto")
+
+    @property
+    def config(self) -> Config:
+        """What the run was made by, every key with its value."""
+        return self._loaded[1]
+
+    @property
+    def labels(self) -> list[str]:
+        """The names, (L,)."""
+        return self._loaded[0].labels
+
+    @property
+    def columns(self) -> list[str]:
+        """The features that a row needs, (F,)."""
+        return self._loaded[0].preprocessing.columns
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """The probability from which each label is decided positive, (L,)."""
+        found: NDArray[np.float64] = self._loaded[0].thresholds.numpy()
+        return found
+
+    @property
+    def pos_weight(self) -> NDArray[np.float64]:
+        """What positives of each label weigh in the loss, (L,), the mean over networks."""
+        labels = self._loaded[0].to_document()["labels"]
+        return np.array([np.mean(label["pos_weight"]) for label in labels])
+
+    @property
+    def calibration(self) -> Calibration:
+        """The step per label after the inverse link of the loss."""
+        return self._loaded[0].calibration
+
+    @functools.cached_property
+    def report(self) -> Evaluation:
+        """The metrics of the held-out rows, with intervals.
+
+        Raises:
+            RunError: the run has none.
+        """
+        with self._written() as directory:
+            return read_evaluation(directory)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The report as a table, a row a label."""
+        return pd.DataFrame(self.report.flat_rows()).set_index("label")
+
+    @property
+    def plot(self) -> Figures:
+        """Figures of the held-out rows, drawn by matplotlib."""
+        return Figures(pl.read_parquet(self._files[PREDICTIONS]), self.report)
+
+    def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
+        """Return calibrated probabilities, (N, L).
+
+        Args:
+            rows: a data frame, columns by name, or one mapping a row.
+
+        Raises:
+            ImbtrainError: a feature column is missing, or a cell is not of its column's kind.
+        """
+        source = FrameSource(_as_frame(rows), "rows")
+        predictor = self._loaded[0]
+        predictor.check_columns(source.columns, source.name)
+        batches = source.batches(predictor.preprocessing.columns)
+        parts = [predictor.probabilities(batch_table(batch, source.name)) for batch in batches]
+        return np.concatenate([part.numpy() for part in parts])
+
+    def predict(self, rows: Rows) -> pd.DataFrame | pl.DataFrame:
+        """Return <label>_probability and <label>_decision, as `imbalance_cli.predict` does.
+
+        Raises:
+            ImbtrainError: as of `predict_proba`.
+        """
+        with self._written() as directory:
+            return api.predict(directory, _as_frame(rows))  # type: ignore[type-var]  # one of two
+
+    def evaluate(self, rows: Rows, *, bootstrap: int | None = None) -> Evaluation:
+        """Return the report of other labelled rows, as `imbalance_cli.evaluate` does.
+
+        Raises:
+            ImbtrainError: as of `predict_proba`, or a label column is missing.
+        """
+        with self._written() as directory:
+            return api.evaluate(directory, _as_frame(rows), bootstrap=bootstrap)
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+
+def _as_frame(rows: Rows) -> pd.DataFrame | pl.DataFrame:
+    return rows if isinstance(rows, (pd.DataFrame, pl.DataFrame)) else pd.DataFrame(rows)

@@ -1,0 +1,270 @@
+"""The classifier, by scikit-learn's own checks and within its tools."""
+
+import inspect
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.calibration import CalibrationDisplay
+from sklearn.callback import CallbackContext, ProgressBar
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from imbalance_cli import ImbalanceClassifier, errors, evaluate, load, predict
+from imbalance_cli.config import load_config
+from imbalance_cli.config.sections import LossSection
+from imbalance_cli.estimator.classifier import KEYS
+
+FAST: dict[str, Any] = {"members": 1, "epochs": 10, "bootstrap": 0}
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of tables of twenty rows
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]  # scikit-learn has no types
+    [ImbalanceClassifier(**FAST)]
+)
+def test_every_check_of_scikit_learn_passes(
+    estimator: ImbalanceClassifier, check: Callable[[ImbalanceClassifier], None]
+) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[pd.DataFrame, pd.Series]:
+    """Return rows whose rare class depends on a number, a text and a date."""
+    random = np.random.default_rng(0)
+    rows = 800
+    frame = pd.DataFrame(
+        {
+            "dose": random.normal(size=rows),
+            "site": random.choice(["north", "south"], rows),
+            "seen": pd.Timestamp("2026-01-01")
+            + pd.to_timedelta(random.integers(300, size=rows), "D"),
+        }
+    )
+    frame.loc[::50, "dose"] = np.nan
+    odds = 2.5 * frame["dose"].fillna(0) + 1.5 * (frame["site"] == "south") - 4
+    ill = random.random(rows) < 1 / (1 + np.exp(-odds))
+    return frame, pd.Series(np.where(ill, "ill", "well"), name="state")
+
+
+@pytest.fixture(scope="module")
+def fitted(table: tuple[pd.DataFrame, pd.Series]) -> ImbalanceClassifier:
+    with warnings.catch_warnings(action="ignore"):
+        model: ImbalanceClassifier = ImbalanceClassifier(**FAST).fit(*table)
+    return model
+
+
+def test_arguments_are_keys_of_the_config_with_its_defaults() -> None:
+    config = load_config({"data": {"train": "x.csv"}}, []).model_dump(by_alias=True)
+    config["loss"] = LossSection().model_dump()  # whose auto is resolved by then
+    arguments = inspect.signature(ImbalanceClassifier).parameters
+    assert set(arguments) == {*KEYS, "random_state", "config"}
+    other = {"weighting": None, "threshold": "auto", "test": 0.0}  # as their docstrings say
+    for name, key in KEYS.items():
+        section, _, entry = key.partition(".")
+        assert arguments[name].default == other.get(name, config[section][entry]), name
+
+
+def test_torch_is_loaded_by_fit_and_not_before() -> None:
+    program = (
+        "import sys; from imbalance_cli import ImbalanceClassifier as C; from sklearn.base import "
+        "clone; clone(C(epochs=3)).set_params(loss='focal'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_rarer_class_is_the_positive_one(
+    table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier
+) -> None:
+    frame, y = table
+    assert list(fitted.classes_) == ["ill", "well"]
+    assert fitted.positive_ == "ill"
+    found = fitted.predict_proba(frame)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert average_precision_score(y == "ill", found[:, 0]) > 0.5
+    assert set(fitted.predict(frame)) == {"ill", "well"}
+    np.testing.assert_array_equal(
+        fitted.predict(frame) == "ill", found[:, 0] >= fitted.thresholds_[0]
+    )
+    np.testing.assert_allclose(
+        fitted.decision_function(frame), np.log(found[:, 1] / found[:, 0]), rtol=1e-9
+    )
+    assert fitted.score(frame, y) == (fitted.predict(frame) == y).mean()
+
+
+def test_pandas_and_polars_are_alike(
+    table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier
+) -> None:
+    frame = pl.DataFrame({name: column.to_list() for name, column in table[0].items()})
+    frame = frame.with_columns(pl.col("dose").fill_nan(None))
+    np.testing.assert_array_equal(fitted.predict_proba(frame), fitted.predict_proba(table[0]))
+    shuffled = frame.select("seen", "dose", "site", pl.lit(1).alias("further"))
+    np.testing.assert_array_equal(fitted.predict_proba(shuffled), fitted.predict_proba(table[0]))
+    with pytest.raises(ValueError, match="without the feature column 'site'"):
+        fitted.predict(frame.drop("site"))
+
+
+def test_a_missing_label_is_no_row_to_learn_from(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    frame, y = table
+    known = y == "ill"
+    some = known.astype(float).where(np.arange(len(y)) % 3 > 0)
+    one = ImbalanceClassifier(**FAST).fit(frame, some)
+    assert list(one.classes_) == [0, 1]
+    several = np.column_stack([some, ~known])
+    two = ImbalanceClassifier(**FAST).fit(frame, several)
+    assert two.predict(frame).shape == two.predict_proba(frame).shape == (len(y), 2)
+    first, second = two.report_.labels
+    assert first.missing > second.missing == 0
+    assert two.thresholds_.shape == two.pos_weight_.shape == (2,)
+
+
+def test_classes_are_in_the_order_of_numbers() -> None:
+    random = np.random.default_rng(0)
+    y = random.choice([10, 2, 33], 300)
+    x = np.column_stack([(y == value) + random.normal(0, 0.3, 300) for value in (10, 2)])
+    model = ImbalanceClassifier(**FAST).fit(x, y)
+    assert list(model.classes_) == [2, 10, 33]
+    assert model.score(x, y) > 0.8
+    np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [
+        (np.zeros(6), "1 class"),
+        (np.array(["a", "NA", "a", "NA", "a", "NA"]), "read as a missing label"),
+        (np.arange(12).reshape(6, 2), "should hold 0, 1 and NaN, and holds 2"),
+        (np.column_stack([np.ones(6), np.arange(6) % 2]), "label 'y0' of y has one class"),
+        (np.linspace(0, 1, 6), "Unknown label type"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(y: np.ndarray, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ImbalanceClassifier(**FAST).fit(np.random.default_rng(0).random((6, 2)), y)
+
+
+def test_texts_in_an_array_are_refused() -> None:
+    with pytest.raises(ValueError, match="not compatible with arrays of bytes/strings"):
+        ImbalanceClassifier(**FAST).fit(np.array([["a"], ["b"]]), [0, 1])
+
+
+def test_a_wrong_argument_is_named_when_it_is_fitted() -> None:
+    with pytest.raises(ValueError, match=r"loss\.name: 'focl'.*focal"):
+        ImbalanceClassifier(loss="focl").fit(np.arange(20).reshape(-1, 1), [0, 1] * 10)
+
+
+def test_groups_stay_together_and_are_routed(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    frame, y = table
+    groups = np.arange(len(y)) // 8
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ImbalanceClassifier(**FAST, test=0.2).set_fit_request(groups=True)
+        scores = cross_val_score(
+            model, frame, y, cv=GroupKFold(2), params={"groups": groups}, scoring="roc_auc"
+        )
+    assert (scores > 0.7).all()
+    assert model.fit(frame, y, groups=groups).report_.resampled == "groups"
+
+
+def test_a_search_a_pipeline_and_a_display(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    x, y = table[0][["dose"]].fillna(0).to_numpy(), (table[1] == "ill").astype(int)
+    model = make_pipeline(StandardScaler(), ImbalanceClassifier(**FAST))
+    grid = {"imbalanceclassifier__weighting": [None, "sqrt"]}
+    search = GridSearchCV(model, grid, cv=2, scoring="average_precision").fit(x, y)
+    assert search.best_score_ > 0.5
+    assert CalibrationDisplay.from_estimator(search, x, y, n_bins=3).line_ is not None
+    importance = permutation_importance(
+        search.best_estimator_, x, y, n_repeats=2, random_state=0, scoring="average_precision"
+    )
+    assert importance.importances_mean[0] > 0.1
+
+
+def test_a_callback_counts_epochs(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    class Counter(ProgressBar):  # type: ignore[misc]  # as above
+        """Notes the names of tasks that end, and draws nothing."""
+
+        def setup(self, **_: object) -> None:
+            """Begin."""
+            self.ended: list[str] = []
+
+        def on_fit_task_begin(self, *_: object) -> None:
+            """Say nothing."""
+
+        def on_fit_task_end(self, _: object, context: CallbackContext) -> None:
+            """Note the name of the task."""
+            self.ended.append(context.task_name)
+
+        def teardown(self, **_: object) -> None:
+            """End."""
+
+    counter = Counter()
+    ImbalanceClassifier(**FAST).set_callbacks(counter).fit(*table)
+    assert counter.ended.count("epoch") >= 5
+    assert counter.ended[-1] == "fit"
+
+
+def test_saved_and_read_again_it_is_the_same(
+    table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier, tmp_path: Path
+) -> None:
+    frame, y = table
+    expected = fitted.predict_proba(frame)
+    copied = pickle.loads(pickle.dumps(fitted))  # noqa: S301  our own
+    np.testing.assert_array_equal(copied.predict_proba(frame), expected)
+    fitted.save(tmp_path / "run")
+    with pytest.raises(errors.OutputError, match="is there already"):
+        fitted.save(tmp_path / "run")
+    scored = predict(tmp_path / "run", frame)
+    np.testing.assert_array_equal(scored["state_probability"], expected[:, 0])
+    found = evaluate(tmp_path / "run", frame.assign(state=y), bootstrap=0)
+    assert found.labels[0].positives == (y == "ill").sum()
+    again = ImbalanceClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.predict_proba(frame)[:, 1], expected[:, 0])
+    assert again.report_ == fitted.report_
+    same = clone(again).set_params(random_state=0)
+    assert same.get_params()["members"] == 1
+
+
+def test_a_run_answers_without_a_file(
+    table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier, tmp_path: Path
+) -> None:
+    frame, y = table
+    fitted.save(tmp_path / "run")
+    run = load(tmp_path / "run")
+    expected = fitted.predict_proba(frame)[:, :1]
+    np.testing.assert_array_equal(run.predict_proba(frame), expected)
+    rows = pl.DataFrame({str(name): list(frame[name][1:3]) for name in frame})
+    np.testing.assert_array_equal(run.predict_proba(rows.to_dicts()), expected[1:3])
+    np.testing.assert_array_equal(run.predict_proba(rows.to_dict(as_series=False)), expected[1:3])
+    assert list(run.predict(frame)) == ["state_probability", "state_decision"]
+    assert run.evaluate(frame.assign(state=y), bootstrap=0).rows == len(y)
+    assert run.metrics.loc["state", "f1"] == run.report.labels[0].f1.value
+    shown = run._repr_html_()
+    assert "<th>state</th>" in shown
+    assert f"{run.report.labels[0].f1.value:.3f}" in shown
+    with pytest.raises(errors.RunError):
+        load(tmp_path)
+
+
+def test_figures_are_matplotlib_axes(fitted: ImbalanceClassifier) -> None:
+    run = fitted.run_
+    (curve, *_), label = run.plot.precision_recall().get_lines(), run.report.labels[0]
+    assert np.asarray(curve.get_xydata())[:, 0].max() == 1
+    dot = run.plot.precision_recall("state").get_lines()[-1]
+    assert np.asarray(dot.get_xydata()).tolist() == [[label.recall.value, label.precision.value]]
+    assert run.plot.roc().get_lines()
+    assert run.plot.reliability().get_lines()
+    with pytest.raises(errors.ConfigError, match="no label 'stat'"):
+        run.plot.roc("stat")
