@@ -104,7 +104,12 @@ def fit(
 
 
 def evaluate(
-    run_dir: str | Path, rows: Rows, *, bootstrap: int | None = None, device: str = "auto"
+    run_dir: str | Path,
+    rows: Rows,
+    *,
+    bootstrap: int | None = None,
+    thresholds: Mapping[str, float] | float | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Evaluate a run on labelled rows.
 
@@ -112,6 +117,7 @@ def evaluate(
         run_dir: what `fit` left.
         rows: a frame, or what the command takes.
         bootstrap: replicates of the intervals; None: as many as the run's config says.
+        thresholds: other ones than the run's: of all labels, or by name or glob.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
@@ -121,7 +127,14 @@ def evaluate(
     def warn(sentence: str) -> None:
         warnings.warn(sentence, stacklevel=CALLER)
 
-    return workflows.evaluate(Path(run_dir), _open(rows), device, warn, bootstrap=bootstrap)
+    return workflows.evaluate(
+        Path(run_dir),
+        _open(rows),
+        device,
+        warn,
+        bootstrap=bootstrap,
+        thresholds=_by_label(thresholds),
+    )
 
 
 def predict(
@@ -149,9 +162,13 @@ def predict(
         ImbtrainError: the run or the rows cannot be used.
     """
     told: list[str] = []
-    given = {"*": thresholds} if isinstance(thresholds, (int, float)) else thresholds or {}
     predictions = workflows.predict(
-        Path(run_dir), FrameSource(rows), device, (), warn=told.append, thresholds=given
+        Path(run_dir),
+        FrameSource(rows),
+        device,
+        (),
+        warn=told.append,
+        thresholds=_by_label(thresholds),
     )
     predicted = pl.concat(predictions)
     for sentence in told:
@@ -167,6 +184,10 @@ def predict(
         },
         index=rows.index,
     )
+
+
+def _by_label(thresholds: Mapping[str, float] | float | None) -> Mapping[str, float]:
+    return {"*": thresholds} if isinstance(thresholds, (int, float)) else thresholds or {}
 
 
 def _open(rows: Rows) -> Source:

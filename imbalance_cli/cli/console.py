@@ -12,6 +12,8 @@ from imbalance_cli.codes import code_of, with_code
 from imbalance_cli.errors import escape_name, explain_write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from imbalance_cli.evaluation import Evaluation
@@ -94,6 +96,7 @@ def show_report(
     sort: str | None = None,
     page: Path | None = None,
     held_out: bool = True,
+    thresholds: Mapping[str, float] | None = None,
 ) -> None:
     """Write an evaluation to stdout as a table, CSV or JSON.
 
@@ -104,6 +107,7 @@ def show_report(
         sort: what the labels are sorted by; None is by prevalence in a table.
         page: the file that shows more of it, which the table names, if there is one.
         held_out: whether the rows are a part of what the run was made from, as test.
+        thresholds: given in place of those of the run, by name or glob of labels.
     """
     from imbalance_cli import workflows
     from imbalance_cli.report import documents
@@ -114,14 +118,17 @@ def show_report(
     if output_format == "table":
         from rich.text import Text
 
+        from imbalance_cli.report.decisions import describe_given
         from imbalance_cli.report.terminal import draw_report
 
+        decisions = describe_given(thresholds) if thresholds else workflows.read_decisions(run)
         report = draw_report(
             evaluation,
             str(run),
             sort or PREVALENCE,
             held_out=held_out,
-            decisions=workflows.read_decisions(run),
+            decisions=decisions,
+            given=bool(thresholds),
         )
         draw(report)
         if peer is not None:
@@ -134,7 +141,7 @@ def show_report(
     if output_format == "csv":
         write_result(documents.to_csv(evaluation), None)
     else:
-        write_result(documents.to_json(evaluation, str(run), peer), None)
+        write_result(documents.to_json(evaluation, str(run), peer, thresholds), None)
 
 
 def name_page(page: Path) -> None:

@@ -16,6 +16,7 @@ from imbalance_cli.cli.label_options import (
     SkipRows,
 )
 from imbalance_cli.cli.options import (
+    CostOption,
     Debug,
     Device,
     LogFormat,
@@ -23,6 +24,8 @@ from imbalance_cli.cli.options import (
     Run,
     Sort,
     Strict,
+    ThresholdOption,
+    read_thresholds,
     refuse_early,
 )
 from imbalance_cli.codes import Warned
@@ -50,6 +53,8 @@ def evaluate(
             "of the run]",
         ),
     ] = None,
+    threshold: ThresholdOption = None,
+    cost: CostOption = None,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +78,7 @@ def evaluate(
     from imbalance_cli.cli.progress import choose_progress
 
     sort = read_sort(sort)
+    thresholds = read_thresholds(threshold or (), cost)
     with choose_progress(quiet=False, log_format=log_format) as log:
         evaluation = workflows.evaluate(
             run,
@@ -83,13 +89,21 @@ def evaluate(
             input_format=input_format,
             dialect=Dialect(delimiter, header, skip_lines, skip_rows, comment),
             targets_file=targets,
+            thresholds=thresholds,
             strict=strict,
             tell=log.stage,
         )
         for sentence in _describe_lacks(evaluation):
             log.warned(sentence)
         log.finished(workflows.Finish.of_evaluation("evaluate", run, evaluation))
-    show_report(evaluation, run, output_format or default_format(), sort=sort, held_out=False)
+    show_report(
+        evaluation,
+        run,
+        output_format or default_format(),
+        sort=sort,
+        held_out=False,
+        thresholds=thresholds,
+    )
 
 
 def _describe_lacks(evaluation: Evaluation) -> Iterator[str]:

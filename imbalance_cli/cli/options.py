@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -97,6 +99,26 @@ LogFormat = Annotated[
     Literal["text", "json"],
     typer.Option(help="Of stderr; json is an object an event, one a line."),
 ]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="[LABEL=]NUMBER",
+        help="Decide by another threshold than the run's, of one label, of those of a glob or "
+        "of all; repeatable.",
+        show_default=False,
+    ),
+]
+CostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="FP:FN",
+        help="Decide at the least expected cost, as 1:20 where a missed positive costs 20 "
+        "times a false alarm.",
+        show_default=False,
+    ),
+]
 TensorBoard = Annotated[
     Path | None,
     typer.Option(
@@ -156,6 +178,11 @@ def read_config(
     if labels or suffix in list_suffixes():
         document = {"data": {"train": given, "labels": list(labels or ())}}
     return load_config(document, overrides or (), for_any_loss=for_any_loss)
+
+
+def write_command(context: typer.Context) -> str:
+    """Return the command line as it was typed, but for passwords in addresses."""
+    return re.sub(r"://[^/@\s]*@", "://", shlex.join(["imbtrain", *context.obj]))
 
 
 def refuse_early(run: Path, source: str) -> None:

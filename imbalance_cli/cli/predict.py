@@ -16,7 +16,16 @@ from imbalance_cli.cli.label_options import (
     SkipLines,
     SkipRows,
 )
-from imbalance_cli.cli.options import Debug, Device, Run, Strict, read_thresholds, refuse_early
+from imbalance_cli.cli.options import (
+    CostOption,
+    Debug,
+    Device,
+    Run,
+    Strict,
+    ThresholdOption,
+    read_thresholds,
+    refuse_early,
+)
 from imbalance_cli.cli.rows import RowFormat, open_rows
 from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
@@ -44,24 +53,8 @@ def predict(
         RowFormat | None,
         typer.Option("--format", help="How to write the rows.  [default: by -o, or csv]"),
     ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[LABEL=]NUMBER",
-            help="Decide by another threshold than the run's, of one label, of those of a glob or "
-            "of all; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    cost: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FP:FN",
-            help="Decide at the least expected cost, as 1:20 where a missed positive costs 20 "
-            "times a false alarm.",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
+    cost: CostOption = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(

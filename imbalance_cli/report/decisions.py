@@ -10,7 +10,7 @@ import torch
 from imbalance_cli.decisions.thresholds import show_nearest, show_rows
 from imbalance_cli.errors import number_of
 from imbalance_cli.metrics import Confusion
-from imbalance_cli.report.names import list_names
+from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.wording import show_number
 
 if TYPE_CHECKING:
@@ -75,6 +75,16 @@ def describe_decisions(
         *_describe_pooled(learned, rows),
         *_describe_unreached(settings, learned, rows),
     ]
+
+
+def describe_given(thresholds: Mapping[str, float]) -> list[str]:
+    """Return which thresholds were given in place of the run's, by name or glob of labels."""
+    of_all = thresholds.get("*")
+    others = {name: value for name, value in thresholds.items() if name != "*"}
+    shown = [] if of_all is None else [f"{of_all:.3g} for all labels"]
+    shown += [f"{value:.3g} for {show_name(name)}" for name, value in others.items()]
+    rest = "" if of_all is not None else "; other labels keep the run's"
+    return [f"Thresholds were given: {', '.join(shown)}{rest}."]
 
 
 def _count_positives(

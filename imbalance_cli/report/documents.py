@@ -25,10 +25,19 @@ if TYPE_CHECKING:
 PEER = ("name", "conclusion", "thresholds", "models")
 
 
-def to_json(evaluation: Evaluation, run: str, peer: Mapping[str, Any] | None = None) -> bytes:
-    """Return {"run", "splits": {part: {...}}}, and "peer" if there is one; undefined is null."""
-    document = {"run": run, "splits": {evaluation.part: evaluation.to_dict()}}
-    return encode_document(document if peer is None else document | {"peer": peer})
+def to_json(
+    evaluation: Evaluation,
+    run: str,
+    peer: Mapping[str, Any] | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> bytes:
+    """Return {"run", "splits": {part: {...}}}; undefined is null.
+
+    There are "peer" and "given_thresholds" too, where there are any.
+    """
+    document: dict[str, Any] = {"run": run, "splits": {evaluation.part: evaluation.to_dict()}}
+    document |= {} if peer is None else {"peer": peer}
+    return encode_document(document | ({"given_thresholds": thresholds} if thresholds else {}))
 
 
 def from_json(content: bytes) -> Evaluation:

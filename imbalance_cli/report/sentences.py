@@ -44,15 +44,16 @@ TOO_FEW = {
 """Why labels have no interval, by what replicates draw."""
 
 
-def describe_findings(evaluation: Evaluation) -> list[str]:
+def describe_findings(evaluation: Evaluation, *, given: bool = False) -> list[str]:
     """Return what the numbers say: chance, wide intervals, calibration undone, thresholds tuned.
 
-    Names are on one line, and shortened. A sentence that would say nothing is left out.
+    Names are on one line, and shortened. A sentence that would say nothing is left out. `given`
+    says that the thresholds were given, and not chosen.
     """
     return [
         *_of_chance(evaluation),
         *_of_calibration(evaluation),
-        *_of_thresholds(evaluation),
+        *_of_thresholds(evaluation, "given" if given else "chosen"),
     ]
 
 
@@ -95,7 +96,7 @@ def _of_calibration(evaluation: Evaluation) -> list[str]:
     return [f"The loss miscalibrates the raw scores of {share}, {most}."]
 
 
-def _of_thresholds(evaluation: Evaluation) -> list[str]:
+def _of_thresholds(evaluation: Evaluation, how: str) -> list[str]:
     """Say what F1 is at the thresholds, and what it would be at 0.5."""
     pairs = [
         (label.f1.value, label.untuned.f1_at_half)
@@ -105,15 +106,15 @@ def _of_thresholds(evaluation: Evaluation) -> list[str]:
     if not pairs:
         return []
     tuned, at_half = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
-    metric, chosen = ("F1", "threshold") if len(evaluation.labels) == 1 else MACRO_F1
+    metric, what = ("F1", "threshold") if len(evaluation.labels) == 1 else MACRO_F1
     positives = sum(label.positives for label in evaluation.labels)
     counted = number_of(positives, "positive")
     end = f"; of {counted}, too few to rely on." if positives < FEW else "."
     if abs(tuned - at_half) < MOVED:
-        return [f"{metric} is {tuned:.3f} at the chosen {chosen}, as it would be at 0.5{end}"]
+        return [f"{metric} is {tuned:.3f} at the {how} {what}, as it would be at 0.5{end}"]
     more = "more" if tuned > at_half else "less"
     change = f"{abs(tuned - at_half):.3f} {more} than at 0.5 ({at_half:.3f})"
-    return [f"{metric} is {tuned:.3f} at the chosen {chosen}, {change}{end}"]
+    return [f"{metric} is {tuned:.3f} at the {how} {what}, {change}{end}"]
 
 
 def _with_ap(labels: list[LabelEvaluation], most: int = 3) -> str:

@@ -56,6 +56,7 @@ class Report:
         sort: what the labels are sorted by.
         held_out: whether the rows are a part of what the run was made from, to be named.
         decisions: what the thresholds were chosen for, in sentences.
+        given: whether they were given, and not chosen.
     """
 
     evaluation: Evaluation
@@ -63,6 +64,7 @@ class Report:
     sort: str = PREVALENCE
     held_out: bool = True
     decisions: Sequence[str] = ()
+    given: bool = False
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -81,7 +83,7 @@ class Report:
         yield _draw_table(evaluation, groups, columns, width)
         if evaluation.multilabel:
             yield Text(_of_whole_rows(evaluation))
-        findings = [*describe_findings(evaluation), *self.decisions]
+        findings = [*describe_findings(evaluation, given=self.given), *self.decisions]
         if findings:
             yield Text()
             yield from map(Text, findings)
@@ -102,13 +104,14 @@ def draw_report(
     *,
     held_out: bool = True,
     decisions: Sequence[str] = (),
+    given: bool = False,
 ) -> RenderableType:
     """Return the report of an evaluation, and in it what the thresholds were chosen for.
 
     Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
     with a positive.
     """
-    return Report(evaluation, run, sort, held_out, decisions)
+    return Report(evaluation, run, sort, held_out, decisions, given)
 
 
 def _name(label: LabelEvaluation) -> str:

@@ -63,6 +63,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     input_format: str | None = None,
     dialect: Dialect = UNKNOWN,
     targets_file: str | None = None,
+    thresholds: Mapping[str, float] = MappingProxyType({}),
     strict: bool = False,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
@@ -78,6 +79,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         dialect: how delimited text is written; what is None is as in the run, its delimiter where
             the header holds it.
         targets_file: holds the labels, where the source holds features alone.
+        thresholds: other ones than the run's, by name or glob of labels.
         strict: whether rows unlike those of training are an error.
         tell: is told how far it is.
 
@@ -86,6 +88,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     """
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
+    predictor = predictor.with_thresholds(thresholds)
     data = config.data
     source = _open_rows(rows, input_format, dialect, config.data)
     labelled = source

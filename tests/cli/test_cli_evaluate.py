@@ -203,3 +203,46 @@ def test_intervals_are_by_group_where_the_rows_have_them(tmp_path: Path) -> None
     rows = succeed(*arguments, stdin=to_csv(columns).encode())
     assert rows.document["splits"]["test"]["resampled"] == "rows"
     assert "without the group column 'household'" in rows.err
+
+
+def test_given_thresholds_decide_as_predict_has_them(multi_run: FittedRun, fresh: Path) -> None:
+    given = ("--cost", "1:9", "--threshold", "y_r*=0.25")
+    document = succeed("evaluate", multi_run.path, fresh, "--format", "json", *given).document
+    assert document["given_thresholds"] == {"*": 0.1, "y_r*": 0.25}
+    predictions = pl.read_csv(succeed("predict", multi_run.path, fresh, *given).out)
+    targets = pl.read_csv(fresh)
+    thresholds = {"y_often": 0.1, "y_some": 0.1, "y_rare": 0.25}
+    for entry in document["splits"]["test"]["labels"]:
+        label = entry["label"]
+        assert entry["threshold"] == thresholds[label]
+        known = targets[label].is_not_null()
+        decided = predictions[f"{label}_decision"].filter(known)
+        wanted = metrics.f1_score(targets[label].filter(known), decided)
+        assert entry["f1"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_report_says_that_thresholds_were_given(multi_run: FittedRun, fresh: Path) -> None:
+    def shown(*given: str) -> str:
+        arguments = ("--format", "table", "--bootstrap", "10")
+        return " ".join(succeed("evaluate", multi_run.path, fresh, *arguments, *given).text.split())
+
+    assert "Thresholds were given: 0.2 for all labels." in shown("--threshold", "0.2")
+    one = shown("--threshold", "y_rare=0.2")
+    assert "Thresholds were given: 0.2 for y_rare; other labels keep the run's." in one
+    assert "at the given thresholds" in one
+    assert "were given" not in shown()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--threshold", "1.5"), "a probability from 0 to 1 is needed"),
+        (("--threshold", "y_often"), "a probability from 0 to 1 is needed"),
+        (("--threshold", "nobody=0.5"), "no label 'nobody'"),
+        (("--cost", "1"), "not two costs above 0"),
+    ],
+)
+def test_thresholds_that_are_none_are_refused(
+    multi_run: FittedRun, fresh: Path, given: tuple[str, str], says: str
+) -> None:
+    refuse("evaluate", multi_run.path, fresh, *given, says=says)
