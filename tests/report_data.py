@@ -171,15 +171,18 @@ def _document(labels: Sequence[str]) -> dict[str, Any]:
     entry = {"pos_weight": [4.0], "calibration": step, "threshold": 0.3}
     entry |= {"learnable": True, "validation_positives": 9, "threshold_pooled": False}
     entry |= {"threshold_reached": None, "validation_counts": [6.0, 3.0, 3.0, 8.0]}
-    numeric = [{"kind": "number"}, {"kind": "date"}]
+    numeric = [{"column": "amount", "kind": "number"}, {"column": "day", "kind": "date"}]
     return {
         "created": "2026-01-02T03:04:05+00:00",
         "labels": [entry | {"label": label} for label in labels],
-        "features": {"numeric": numeric, "categorical": [{}]},
+        "features": {"numeric": numeric, "categorical": [{"column": "city"}]},
         "loss": "weighted_bce",
         "undo_loss": True,
+        "members": 4,
+        "command": "imbtrain fit made_up.yaml",
         "data": {
             "sources": {"train": "made_up.csv"},
+            "files": [{"path": "made_up.csv", "bytes": 1234, "sha256": "0123abcd"}],
             "rows": {"train": 100, "valid": 20, "test": 0},
             "dropped": ["constant"],
             "training": [{"positives": 10, "negatives": 90} for _ in labels],

@@ -42,6 +42,7 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
         f"{name}.html.j2" for name in ("base", "run", "comparison", "differences", "label")
     ]
     page = {f"imbalance_cli/report/page/{name}" for name in ("page.css", "page.js", *templates)}
+    page.add("imbalance_cli/report/page/model_card.md.j2")
     assert names == modules | page | {"imbalance_cli/py.typed"}
 
 

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for stream in streams:
             if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in UTF_8:
                 stream.reconfigure(errors="replace")  # what it lacks; results are bytes
-        code = app(args=given, prog_name="imbtrain", standalone_mode=False)
+        code = app(args=given, prog_name="imbtrain", standalone_mode=False, obj=given)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # Typer exits on a broken pipe, with wrapped streams
         sys.stdout, sys.stderr = streams

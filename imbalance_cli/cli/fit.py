@@ -34,11 +34,13 @@ from imbalance_cli.cli.options import (
     TensorBoard,
     choose_directory,
     read_config,
+    write_command,
 )
 from imbalance_cli.errors import ConfigError, escape_name
 
 
 def fit(
+    context: typer.Context,
     config: Annotated[
         str | None,
         typer.Argument(metavar="CONFIG", help=CONFIG_HELP, show_default=False),
@@ -84,7 +86,12 @@ def fit(
         _refuse_trackers(tensorboard, mlflow)
         with progress:
             evaluation, directory = workflows.choose(
-                from_compare, choose, run_dir, progress, overwrite=overwrite
+                from_compare,
+                choose,
+                run_dir,
+                progress,
+                overwrite=overwrite,
+                command=write_command(context),
             )
     else:
         settings = read_config(config or "-", labels, overrides)
@@ -106,6 +113,7 @@ def fit(
                 overwrite=overwrite,
                 resume=going_on,
                 draw=not draw_last,
+                command=write_command(context),
             )
     shown = output_format or default_format()
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.comparison import Compared
@@ -12,10 +11,12 @@ from imbalance_cli.report.differences import list_metric_rows
 from imbalance_cli.report.label_figures import draw_labels
 from imbalance_cli.report.label_table import write_breakable, write_table
 from imbalance_cli.report.names import show_name
+from imbalance_cli.report.next_steps import list_steps
 from imbalance_cli.report.page_template import SHADES, render_page
 from imbalance_cli.report.provenance import (
     data_of,
     describe_data,
+    describe_making,
     describe_weights,
     make_weights_table,
 )
@@ -116,7 +117,8 @@ def to_html(report: RunReport) -> bytes:
         config=report.config,
         versions=report.document["versions"],
         run=report.run,
-        run_argument=shlex.quote(report.run),
+        steps=list_steps(report),
+        making=list(describe_making(report)),
     )
 
 
@@ -138,7 +140,7 @@ def _sections(figures: Mapping[str, Chart], *, single: bool) -> list[tuple[str, 
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []
-    return [*sections, ("use", "Use"), ("config", "Config")]
+    return [*sections, ("use", "What next"), ("config", "How it was made")]
 
 
 def _draw(figures: Mapping[str, Chart], name: str) -> Drawn | None:

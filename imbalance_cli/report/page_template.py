@@ -26,9 +26,7 @@ def render_page(template: str, **contents: Any) -> bytes:  # noqa: ANN401  what 
         template: the name of its file.
         contents: what it shows, by the names that the template has for it.
     """
-    environment = Environment(
-        loader=PackageLoader(PACKAGE, FOLDER), autoescape=True, undefined=StrictUndefined
-    )
+    environment = open_templates(autoescape=True)
     script = _read("page.js")
     style = _colours() + figure_style() + _read("page.css") + _shades() + _one_metric()
     page = environment.get_template(template).render(
@@ -40,6 +38,12 @@ def render_page(template: str, **contents: Any) -> bytes:  # noqa: ANN401  what 
     )
     # names may hold what no encoding can: half of a pair of UTF-16
     return (page + "\n").encode(errors="replace")
+
+
+def open_templates(*, autoescape: bool) -> Environment:
+    """Return what the templates of this package are read by."""
+    loader = PackageLoader(PACKAGE, FOLDER)
+    return Environment(loader=loader, autoescape=autoescape, undefined=StrictUndefined)  # noqa: S701  Markdown has its own escapes
 
 
 def _read(name: str) -> str:

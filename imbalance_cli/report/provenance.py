@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.report.decisions import CHOICES
 from imbalance_cli.report.names import list_names, show_name
-from imbalance_cli.report.summary import HEADING
+from imbalance_cli.report.summary import HEADING, write_time
 from imbalance_cli.report.wording import UNDEFINED, show_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from imbalance_cli.report.contents import RunReport
+
+MOST_FILES = 5  # described one by one
+NO_FILES = "none: stdin and frames of Python leave nothing to take a SHA-256 of"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,9 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     data, settings = data_of(report), report.settings
     sources = data.get("sources", {report.evaluation.part: report.evaluation.source})
     yield "Sources", "; ".join(dict.fromkeys(sources.values()))
-    yield "Labels", _describe_labels(report)
+    if "files" in data:
+        yield "Files", "; ".join(_describe_files(data["files"])) or NO_FILES
+    yield "Labels", describe_labels(report)
     if "rows" in data:
         parts = (
             f"{part.replace('_', ' ')} {rows:,}" for part, rows in data["rows"].items() if rows
@@ -76,7 +81,24 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "Missing labels", str(settings["data"]["missing_labels"])
 
 
-def _describe_labels(report: RunReport) -> str:
+def _describe_files(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for file in files[:MOST_FILES]:
+        yield f"{file['path']}: {file['bytes']:,} bytes, SHA-256 {file['sha256']}"
+    if len(files) > MOST_FILES:
+        yield f"{len(files) - MOST_FILES:,} more in run.json"
+
+
+def describe_making(report: RunReport) -> Iterator[tuple[str, str]]:
+    """Yield when and how a run was made, each with its name."""
+    document, settings = report.document, report.settings
+    yield "Made", write_time(report)
+    if "command" in document:
+        yield "Command", document["command"] or "imbalance_cli.fit, from Python"
+    seeds = settings["split"]["seed"], settings["training"]["seed"]
+    yield "Seeds", "split.seed {}, training.seed {}".format(*seeds)
+
+
+def describe_labels(report: RunReport) -> str:
     """Return where the labels come from, and what makes a row positive."""
     settings = report.settings["data"]
     names = [label.label for label in report.evaluation.labels]
@@ -156,14 +178,15 @@ def describe_weights(report: RunReport) -> str:
     weighting, objective = settings["weighting"], settings["thresholds"]["objective"]
     given = weighting.get("from")
     strategy = f"from {given}" if given else f"by the strategy {weighting.get('strategy')}"
+    weights = f"weights {strategy}, counted on training rows only"
+    if not given and weighting.get("strategy") == "none":
+        weights = "without weights"
     undone = (
-        "The inverse link of the loss undoes them in the probabilities"
+        "Probabilities are those of its inverse link, which corrects for the loss and the weights"
         if report.document["undo_loss"]
-        else "They are not undone in the probabilities (calibration.method: none)"
+        else "Probabilities are the raw scores, not corrected for the loss and the weights "
+        "(calibration.method: none)"
     )
     kept = ", and a further step follows where it lowered the validation log loss by more than its "
     step = f"{kept}standard error" if settings["calibration"]["method"] == "auto" else ""
-    return (
-        f"Loss {loss}, weights {strategy}, counted on training rows only. {undone}{step}. "
-        f"Thresholds were {CHOICES[objective]}."
-    )
+    return f"Loss {loss}, {weights}. {undone}{step}. Thresholds were {CHOICES[objective]}."

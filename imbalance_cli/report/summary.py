@@ -65,11 +65,15 @@ def write_lede(report: RunReport) -> str:
     """Return which rows of which run the page is of."""
     evaluation = report.evaluation
     rows = name_rows(evaluation.rows, evaluation.part)
-    made = str(report.document["created"])[:16].replace("T", " ")
     return (
         f"{rows} of {evaluation.source}, {USES[evaluation.part]}{_list_parts(report)}. "
-        f"Run {report.run}, {made} UTC."
+        f"Run {report.run}, {write_time(report)}."
     )
+
+
+def write_time(report: RunReport) -> str:
+    """Return when a run was made, to the minute."""
+    return f"{str(report.document['created'])[:16].replace('T', ' ')} UTC"
 
 
 def _list_parts(report: RunReport) -> str:

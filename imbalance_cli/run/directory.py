@@ -28,14 +28,14 @@ FORMAT_VERSION = 5
 CONFIG, MODEL, RUN, CHECKPOINT = "config.yaml", "model.safetensors", "run.json", "checkpoint"
 METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv"
 PREDICTIONS = "predictions.parquet"
-REPORT, PLOTS = "report.html", "plots"  # drawn from the others, as often as wanted
+REPORT, MODEL_CARD, PLOTS = "report.html", "model_card.md", "plots"  # drawn from the others
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 NEXT = ".next"  # the run that replaces a finished one, until it is whole
 ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
-        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, PLOTS),
+        *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, MODEL_CARD, PLOTS),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -191,14 +191,17 @@ class RunDirectory:
             (self.path / WRITER).unlink(missing_ok=True)
 
 
-def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) -> Path:
-    """Write the page and the plots of a run in place of those it has, and return the page's path.
+def write_drawings(
+    path: Path, page: bytes, card: bytes, plots: Iterable[tuple[str, bytes]]
+) -> Path:
+    """Write the page, the card and the plots of a run anew, and return the page's path.
 
     They have no checksum: they are made of what has, and can be made again.
 
     Args:
         path: of the run directory.
         page: the content of REPORT.
+        card: the content of MODEL_CARD.
         plots: names and contents of files in PLOTS; others that are there are deleted.
 
     Raises:
@@ -215,6 +218,7 @@ def write_drawings(path: Path, page: bytes, plots: Iterable[tuple[str, bytes]]) 
     with explain_write(folder):
         for name in before - written:
             (folder / name).unlink(missing_ok=True)
+    write_whole(path / MODEL_CARD, card)
     write_whole(path / REPORT, page)
     return path / REPORT
 

@@ -18,6 +18,7 @@ from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.errors import OutputError, RunError, nearest
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.report import comparison as drawing
+from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import (
     COMPARISON_CSV,
     COMPARISON_JSON,
@@ -126,6 +127,7 @@ def compare(
     configs = list_candidates(config, losses, strategies)
     run = open_run(directory, config, overwrite=overwrite, resume=resume)
     prepared = prepare(config, observer, folds=config.training.folds)
+    files = fingerprint_files(config.data)
     recipe = recipe_of(config, prepared)
     refuse_too_many(recipe, prepared, models=len(configs))
     with_trees = _are_trees_wanted(losses, prepared, observer)
@@ -173,7 +175,8 @@ def compare(
         source=prepared.data.sources["train"],
     )
     run.write(PREDICTIONS, _predictions(candidates, prepared))
-    _save(run, trained, prepared, comparison, observer, networks=recipe.networks)
+    data = describe_data(prepared, files)
+    _save(run, trained, prepared, comparison, observer, networks=recipe.networks, data=data)
     if config.report.plots:
         run.write(REPORT, draw_candidates(comparison, configs))
     observer.finished(Finish.of_comparison(directory, comparison))
@@ -181,7 +184,13 @@ def compare(
 
 
 def choose(
-    comparison: Path, name: str, directory: Path | None, observer: Observer, *, overwrite: bool
+    comparison: Path,
+    name: str,
+    directory: Path | None,
+    observer: Observer,
+    *,
+    overwrite: bool,
+    command: str | None = None,
 ) -> tuple[Evaluation, Path]:
     """Make a run of one candidate of a comparison, without training again.
 
@@ -191,6 +200,7 @@ def choose(
         directory: of the new run; None takes what the config of the comparison says.
         observer: who is told what the numbers should be read with.
         overwrite: whether a run that is there may be replaced.
+        command: as it was typed, for the record.
 
     Returns:
         The evaluation, and where the run is.
@@ -250,6 +260,7 @@ def choose(
         members,
         warn=observer.warned,
         data=data,
+        command=command,
         tell=observer.stage,
     )
     observer.finished(Finish.of_evaluation("fit", path, evaluation))
@@ -339,6 +350,7 @@ def _save(
     observer: Observer,
     *,
     networks: int,
+    data: dict[str, Any],
 ) -> None:
     """Write the comparison, and of each candidate all that a run of it needs."""
     documents: list[dict[str, Any]] = []
@@ -380,7 +392,7 @@ def _save(
     run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     where = {"part": held_out.part, "source": held_out.source}
-    document = {"candidates": documents, HELD_OUT: where, "data": describe_data(prepared)}
+    document = {"candidates": documents, HELD_OUT: where, "data": data}
     run.finish(document | {"versions": versions()}, kind="comparison")
 
 

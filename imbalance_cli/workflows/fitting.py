@@ -16,6 +16,7 @@ from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.losses.family import stack_losses
 from imbalance_cli.network.scoring import score, stack_members
+from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, Scores
@@ -50,6 +51,7 @@ def fit(
     overwrite: bool,
     resume: Resume = "no",
     draw: bool = True,
+    command: str | None = None,
 ) -> Evaluation:
     """Train a model, save the run, and evaluate it on the held-out part.
 
@@ -63,6 +65,7 @@ def fit(
         resume: whether an unfinished run that is there is gone on with.
         draw: whether the page and the plots are drawn, where the config asks for them; whoever
             says no shows the evaluation first, and then calls `draw_report`.
+        command: as it was typed, for the record; None from Python.
 
     Raises:
         ImbtrainError: the config, the data or the place of the run cannot be used.
@@ -70,6 +73,7 @@ def fit(
     config = resolve_weighting(config, "config")
     run = open_run(directory, config, overwrite=overwrite, resume=resume)
     prepared = prepare(config, observer, folds=config.training.folds, scratch=directory.parent)
+    files = fingerprint_files(config.data)
     if config.report.peer is not None:
         workflows.refuse_peer(config, prepared)
     source = config.weighting.from_
@@ -110,7 +114,7 @@ def fit(
         observer.warned(Warned("IMB111", sentence))
     held_out = choose_held_out(predictor, prepared, scores)
     warn_of_flattery(held_out.part, observer)
-    members, data = describe(networks, record.results), describe_data(prepared)
+    members, data = describe(networks, record.results), describe_data(prepared, files)
     peer = None
     if config.report.peer is not None:
         trees = workflows.train_peer(config, prepared, observer.stage)
@@ -132,6 +136,7 @@ def fit(
         members,
         warn=observer.warned,
         data=data,
+        command=command,
         peer=peer,
         tell=observer.stage,
         draw=draw,

@@ -23,6 +23,7 @@ from imbalance_cli.report.contents import RunReport, Together, Training
 from imbalance_cli.report.decisions import describe_decisions
 from imbalance_cli.report.fonts import describe_missing
 from imbalance_cli.report.html import to_html
+from imbalance_cli.report.model_card import to_model_card
 from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.plots import draw_plots
 from imbalance_cli.report.sentences import describe_findings
@@ -53,7 +54,9 @@ MOST_TOGETHER = 20  # labels whose co-occurrence is shown, the commonest
 
 
 def draw_report(directory: Path, warn: Callable[[str], None]) -> Path:
-    """Write report.html and plots/ of a run from its saved predictions, and return the page's path.
+    """Write report.html, model_card.md and plots/ of a run, and return the page's path.
+
+    They are drawn from its saved predictions.
 
     Args:
         directory: of the run.
@@ -68,7 +71,7 @@ def draw_report(directory: Path, warn: Callable[[str], None]) -> Path:
     missing = describe_missing([*(curves.label for curves in report.curves), *together])
     if missing is not None:
         warn(Warned("IMB118", missing))
-    return write_drawings(directory, to_html(report), draw_plots(report))
+    return write_drawings(directory, to_html(report), to_model_card(report), draw_plots(report))
 
 
 def draw_page(directory: Path) -> bytes:

@@ -42,6 +42,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     *,
     warn: Callable[[str], None],
     data: dict[str, Any] | None = None,
+    command: str | None = None,
     peer: dict[str, Any] | None = None,
     tell: Tell = tell_nobody,
     draw: bool = True,
@@ -57,6 +58,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
         members: where each came from.
         warn: is told of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
+        command: that made the run, as it was typed; None from Python.
         peer: what another kind of model came to on the same rows, as `measure_by_peer` has it.
         tell: is told how far it is.
         draw: whether its page and plots are drawn too, where the config asks for them.
@@ -76,7 +78,7 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path), peer))
     run.write(METRICS_CSV, documents.to_csv(evaluation))
     document = describe_model(predictor, thresholds, config, members)
-    run.finish(document | {"data": data, "versions": versions()})
+    run.finish(document | {"data": data, "command": command, "versions": versions()})
     if draw and config.report.plots:
         from imbalance_cli.workflows.reporting import draw_report  # noqa: PLC0415  jinja2 and curves
 
@@ -84,10 +86,11 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
     return evaluation
 
 
-def describe_data(prepared: Prepared) -> dict[str, Any]:
-    """Return what a model is trained on as plain data."""
+def describe_data(prepared: Prepared, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a model is trained on as plain data; `files` as of `fingerprint_files`."""
     return {
         "sources": prepared.data.sources,
+        "files": files,
         "rows": prepared.parts(),
         "split": prepared.data.split.strategy,
         "dropped": prepared.preprocessing.dropped,

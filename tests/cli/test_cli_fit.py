@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -79,6 +81,7 @@ def test_run_directory_is_complete(kind: str, request: pytest.FixtureRequest) ->
         "metrics.csv",
         "metrics.json",
         "model.safetensors",
+        "model_card.md",
         "plots",
         "predictions.parquet",
         "report.html",
@@ -148,11 +151,29 @@ def test_run_json(multi_run: FittedRun) -> None:
     assert document["members"] == 1
     assert set(document["versions"]) == {"imbtrain", "python", "torch", "numpy", "polars"}
     whole = {path.name for path in multi_run.path.iterdir() if path.is_file()}
-    assert set(document["checksums"]) == whole - {"run.json", "report.html"}
+    assert set(document["checksums"]) == whole - {"run.json", "report.html", "model_card.md"}
+    content = multi_run.table.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    [file] = document["data"]["files"]
+    assert file == {"path": str(multi_run.table), "bytes": len(content), "sha256": sha256}
+    arguments = ["--run-dir", str(multi_run.path), "--format", "json"]
+    assert shlex.split(document["command"]) == [
+        *("imbtrain", "fit", str(multi_run.config)),
+        *arguments,
+    ]
     numeric = {feature["column"] for feature in document["features"]["numeric"]}
     categorical = {feature["column"] for feature in document["features"]["categorical"]}
     assert numeric == {"amount", "age"}
     assert categorical == {"colour", "city"}
+
+
+def test_a_password_of_a_tracker_is_not_kept(config: Path, tmp_path: Path) -> None:
+    directory = f"--run-dir={tmp_path / 'run'}"
+    address = "http://me:secret@host:5000"
+    typed = ["fit", str(config), directory, "--set", f"output.directory={address}", "--quiet"]
+    succeed(*typed)
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert "output.directory=http://host:5000" in shlex.split(document["command"])
 
 
 def test_metrics_on_stdout_are_those_in_the_run(multi_run: FittedRun) -> None:

@@ -34,7 +34,7 @@ def copied(multi_run: FittedRun, tmp_path: Path) -> Path:
 
 def files_of(run: Path) -> dict[str, bytes]:
     """Return what is drawn in a run, by its path there."""
-    paths = [run / "report.html", *(run / "plots").iterdir()]
+    paths = [run / "report.html", run / "model_card.md", *(run / "plots").iterdir()]
     return {str(path.relative_to(run)): path.read_bytes() for path in paths}
 
 
@@ -55,21 +55,22 @@ def test_fit_draws_the_page_and_every_plot_twice(multi_run: FittedRun) -> None:
     stems = {*OF_A_RUN, *OF_LABELS}
     stems |= {f"{i}-{label}-{kind}" for i, label in enumerate(LABELS, 1) for kind in EVERY_LABEL}
     plots = {f"plots/{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")}
-    assert files == plots | {"report.html"}
+    assert files == plots | {"report.html", "model_card.md"}
 
 
 def test_report_draws_the_same_again_and_prints_where(copied: Path) -> None:
     before = files_of(copied)
     run = copied.rename(copied.with_name("moved"))
     shutil.rmtree(run / "plots")
-    (run / "report.html").unlink()
+    for name in ("report.html", "model_card.md"):
+        (run / name).unlink()
     outcome = succeed("report", run)
     assert outcome.text == f"{run / 'report.html'}\n"
     assert outcome.err == ""
     after = files_of(run)
     assert after.keys() == before.keys()
     same = {name for name in before if before[name] == after[name]}
-    assert set(before) - same == {"report.html"}  # which names the run
+    assert set(before) - same == {"report.html", "model_card.md"}  # which name the run
     load_run(run)  # drawing changes no file that has a checksum
 
 
