@@ -46,10 +46,14 @@ def init(
         str | None,
         typer.Option(help="A column of times: train on the past, test on the future."),
     ] = None,
+    minimal: Annotated[
+        bool,
+        typer.Option("--minimal", help="Only the keys that have no default or need another one."),
+    ] = False,
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write a commented config for a source, which fit takes as it is."""
-    from imbalance_cli.config.template import write_template
+    from imbalance_cli.config.template import write_minimal, write_template
     from imbalance_cli.inspection import inspect_source, propose_config
     from imbalance_cli.readers.joined import open_labelled
 
@@ -63,4 +67,5 @@ def init(
     given = {key: value for key, value in chosen.items() if value is not None}
     file = labels[0] if labels and not patterns else None
     proposal = propose_config(source, found, settings, given, targets_file=file)
-    write_result(write_template(proposal).encode(), None)
+    write = write_minimal if minimal else write_template
+    write_result(write(proposal).encode(), None)

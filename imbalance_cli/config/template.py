@@ -40,18 +40,20 @@ class Proposal:
     suggested: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
+MINIMAL = (
+    "# imbtrain init without --minimal writes every key and what it does; so does docs/config.md."
+)
+
+
+def write_minimal(proposal: Proposal) -> str:
+    """Return the keys of a config that have no default or need another one, as YAML."""
+    lines = [line for key in _list_known(proposal).values() for line in key]
+    return "\n".join([MINIMAL, "data:", *(f"  {line}" for line in lines)]) + "\n"
+
+
 def write_template(proposal: Proposal) -> str:
     """Return a whole config as YAML; what has its default is there as a comment."""
-    known: dict[str, list[str]] = {
-        "train": [f"train: {quote(proposal.source)}"],
-        "labels": _list_columns("labels", proposal.labels),
-        **{
-            key: [f"{key}: {flow(value)}{_remark(proposal.remarks.get(key, ''))}"]
-            for key, value in proposal.settings.items()
-        },
-    }
-    if proposal.exclude:
-        known["exclude"] = _list_columns("exclude", proposal.exclude)
+    known = _list_known(proposal)
     lines = [line for sentence in proposal.about for line in _comment(sentence)]
     schema = make_json_schema()["properties"]
     for section, keys in list_keys().items():
@@ -70,6 +72,21 @@ def write_template(proposal: Proposal) -> str:
             else:
                 lines.append(f"  # {key}: {flow(default)}")
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _list_known(proposal: Proposal) -> dict[str, list[str]]:
+    """Return the keys of `data` that a proposal has a value for, and their lines."""
+    known: dict[str, list[str]] = {
+        "train": [f"train: {quote(proposal.source)}"],
+        "labels": _list_columns("labels", proposal.labels),
+        **{
+            key: [f"{key}: {flow(value)}{_remark(proposal.remarks.get(key, ''))}"]
+            for key, value in proposal.settings.items()
+        },
+    }
+    if proposal.exclude:
+        known["exclude"] = _list_columns("exclude", proposal.exclude)
+    return known
 
 
 def _list_columns(key: str, columns: Mapping[str, str]) -> list[str]:

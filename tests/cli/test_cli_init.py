@@ -125,6 +125,25 @@ def test_fit_takes_it_as_it_is(
     assert done.code == 0, done.err
 
 
+def test_minimal_has_what_matters_and_one_line_that_names_the_rest(
+    imbtrain: RunCommand, write: WriteFile
+) -> None:
+    table = write("odd.csv", make_table(**ODD))
+    arguments = ("--group", "customer_id")
+    text, config = init(imbtrain, write, table, *arguments, "--minimal")
+    whole, same = init(imbtrain, write, table, *arguments)
+    assert config == same
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("#")] == lines[:1]
+    assert "imbtrain init" in lines[0]
+    assert "--minimal" in lines[0]
+    keys = [
+        line.split(":")[0].strip() for line in lines if line.startswith("  ") and line[2] != " "
+    ]
+    assert keys == ["train", "labels", "group", "exclude"]
+    assert len(whole.splitlines()) > 3 * len(lines)
+
+
 def test_it_pipes_into_fit(write: WriteFile, tmp_path: Path) -> None:
     command = (
         '"$0" -m imbalance_cli.cli.app init "$1" | "$0" -m imbalance_cli.cli.app fit - '

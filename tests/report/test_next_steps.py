@@ -29,7 +29,7 @@ def commands_of(report: RunReport) -> list[list[str]]:
 
 def change(report: RunReport, section: str, **keys: Any) -> RunReport:  # noqa: ANN401
     """Return a report of another config."""
-    settings = report.settings | {section: report.settings[section] | keys}
+    settings = {**report.settings, section: report.settings[section] | keys}
     return dataclasses.replace(report, settings=settings)
 
 
