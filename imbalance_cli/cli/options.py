@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import Config, DataSection
+QUICK = frozenset({".csv", ".tsv", ".parquet"})
+"""The suffixes of tables whose columns are known without reading them whole."""
 
 Run = Annotated[
     Path,
@@ -200,6 +204,31 @@ def refuse_early(run: Path, source: str) -> None:
         open_source(source)  # whose error names what is near
 
 
+def refuse_features(run: Path, source: str, input_format: str | None, dialect: Dialect) -> None:
+    """Raise where a table lacks feature columns of a run, before torch.
+
+    Only of a file whose columns stand at its start or end, as of `choose_directory`.
+
+    Raises:
+        ImbtrainError: as of what reads them.
+    """
+    from imbalance_cli.readers import open_source
+    from imbalance_cli.readers.formats import table_suffix
+    from imbalance_cli.run.columns import list_features, require_features
+    from imbalance_cli.run.directory import read_document, read_settings
+
+    if table_suffix(source) not in QUICK or not Path(source).is_file():
+        return
+    document = read_document(run)
+    data = read_settings(run, document)["data"]
+    usual = Dialect(**{field.name: data[field.name] for field in dataclasses.fields(Dialect)})
+    opened = open_source(source, input_format, dialect, usual=usual)
+    features = list_features(run, document)
+    if opened.doubt and not set(features) <= set(opened.columns):
+        raise opened.doubt
+    require_features(features, opened.columns, opened.name)
+
+
 def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
     """Return thresholds by name or glob of labels, later ones over earlier ones.
 
@@ -292,6 +321,6 @@ def _refuse_columns(data: DataSection) -> None:
     from imbalance_cli.rows.sources import open_parts
 
     names = [name for names in (data.train, data.valid, data.test) for name in names or ()]
-    is_usual = all(table_suffix(name) in {".csv", ".tsv", ".parquet"} for name in names)
+    is_usual = all(table_suffix(name) in QUICK for name in names)
     if is_usual and all(Path(name).is_file() or not Path(name).exists() for name in names):
         assign_roles(data, open_parts(data)["train"][0])

@@ -25,6 +25,7 @@ from imbalance_cli.cli.options import (
     ThresholdOption,
     read_thresholds,
     refuse_early,
+    refuse_features,
 )
 from imbalance_cli.cli.rows import RowFormat, open_rows
 from imbalance_cli.dialect import Dialect
@@ -73,12 +74,13 @@ def predict(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Write a probability and a decision per label for every row, in the order of the rows."""
+    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     refuse_early(run, source)
+    refuse_features(run, source, input_format, dialect)
     from imbalance_cli import workflows
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
-    dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     frames = workflows.predict(
         run,
         source,

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import OutputError, RunError, explain_write
+from imbalance_cli.yaml_text import parse_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import torch
 
@@ -241,12 +242,23 @@ def load_run(path: Path, kind: str = "model") -> tuple[dict[str, Any], dict[str,
     document = read_document(path, kind)
     contents = {}
     for name, checksum in document["checksums"].items():
-        if name not in NEEDED and not (path / name).exists():
-            continue
-        contents[name] = _read(path / name)
-        if _sha256(contents[name]) != checksum:
-            raise _changed(path / name)
+        if name in NEEDED or (path / name).exists():
+            contents[name] = _read_whole(path / name, checksum)
     return document, safetensors.torch.load(contents[MODEL])
+
+
+def read_settings(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of a run as plain data, which loads nothing that checks a config.
+
+    Args:
+        path: of the run directory.
+        document: what its run.json holds.
+
+    Raises:
+        RunError: it cannot be read, or was changed.
+    """
+    content = _read_whole(path / CONFIG, document["checksums"][CONFIG])
+    return parse_mapping(content.decode(), str(path / CONFIG))[0]
 
 
 def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
@@ -448,6 +460,14 @@ def not_as_run(path: Path, error: Exception) -> RunError:
         f"{path / RUN}: does not hold what a run does: {type(error).__name__}: {error}",
         hint="copy the run again, or make it again",
     )
+
+
+def _read_whole(path: Path, checksum: str) -> bytes:
+    """Return the content of a file that has its checksum."""
+    content = _read(path)
+    if _sha256(content) != checksum:
+        raise _changed(path)
+    return content
 
 
 def _is_as_written(document: dict[str, Any]) -> bool:

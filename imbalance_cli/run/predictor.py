@@ -12,7 +12,6 @@ import polars as pl
 import torch
 
 from imbalance_cli.decisions.calibration import Calibration
-from imbalance_cli.errors import FeatureError, nearest
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.features import Drift, LabelDrift, Preprocessing
 from imbalance_cli.labels.selection import match_columns
@@ -21,6 +20,7 @@ from imbalance_cli.network.model import Ensemble, MultilayerPerceptron, Shape
 from imbalance_cli.network.scoring import score
 from imbalance_cli.progress import tell_nobody
 from imbalance_cli.rows.dataset import Dataset
+from imbalance_cli.run.columns import require_features
 from imbalance_cli.run.directory import load_run, not_as_run
 from imbalance_cli.run.scored_rows import Scores, calibrate
 
@@ -211,13 +211,7 @@ class Predictor:
         Raises:
             FeatureError: it names every missing one.
         """
-        missing = [column for column in self.preprocessing.columns if column not in columns]
-        if missing:
-            shown = ", ".join(repr(column) for column in missing)
-            raise FeatureError(
-                f"{name}: without the feature column{'s' if len(missing) > 1 else ''} {shown}",
-                hint=nearest(missing[0], columns),
-            )
+        require_features(self.preprocessing.columns, columns, name)
 
     def to_document(self) -> dict[str, Any]:
         """Return all but the weights as plain data."""

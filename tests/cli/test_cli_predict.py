@@ -395,3 +395,43 @@ def test_no_rows_in_no_rows_out(
     frame = pl.read_csv(output) if suffix == ".csv" else pl.read_parquet(output)
     assert (frame.columns, frame.height) == (names, 0)
     refuse("evaluate", single_run.path, path)
+
+
+def test_missing_columns_are_named_before_torch_is_loaded(
+    multi_run: FittedRun, rows: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(rows.read_text().replace("colour", "color", 1))
+    program = (
+        "import sys; from imbalance_cli.cli.app import main; code = main()\n"
+        "slow = {'torch', 'polars', 'pydantic', 'numpy'} & set(sys.modules)\n"
+        "sys.stderr.write(repr(slow)); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, "predict", str(multi_run.path), str(table)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, hint, slow = done.stderr.splitlines()
+    assert first == f"error: {table}: without the feature column 'colour' [IMB207]"
+    assert hint == "hint: did you mean 'color'?"
+    assert slow == "set()"
+
+
+def test_a_run_of_another_dialect_knows_its_columns_early(tmp_path: Path) -> None:
+    columns = make_columns(60)
+    text = to_csv(columns).replace(",", "\t")
+    folder = tmp_path / "run"
+    table = tmp_path / "table.csv"
+    table.write_text(f"a title\n{text}")
+    settings = [
+        "data.skip_lines=1",
+        r"data.delimiter=\t",
+        "training.epochs=1",
+        "report.plots=false",
+    ]
+    changes = [part for setting in settings for part in ("--set", setting)]
+    labels = ["--labels", "y_often", "--set", "data.exclude=[y_some, y_rare]"]
+    succeed("fit", table, *labels, *changes, "--run-dir", folder, "--quiet")
+    assert pl.read_csv(succeed("predict", folder, table).out).height == 60
+    without = tmp_path / "without.csv"
+    without.write_text(f"a title\n{text.replace('age', 'old', 1)}")
+    refuse("predict", folder, without, says=f"{without}: without the feature column 'age'")
