@@ -1,7 +1,7 @@
 """Candidates trained on the same folds, each compared with a baseline by a paired bootstrap."""
 
 from imbalance_cli.comparison.comparing import compare_candidates
-from imbalance_cli.comparison.conclusions import conclude, describe_method, measure
+from imbalance_cli.comparison.conclusions import conclude, describe_method, list_same, measure
 from imbalance_cli.comparison.results import (
     Candidate,
     Compared,
@@ -17,5 +17,6 @@ __all__ = [
     "compare_candidates",
     "conclude",
     "describe_method",
+    "list_same",
     "measure",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
+
 from imbalance_cli.comparison.verdicts import standard_errors
 from imbalance_cli.metrics import lower_is_better
 
@@ -27,12 +29,21 @@ def conclude(comparison: Comparison) -> list[str]:
         return [f"{baseline.name} is the only candidate: there is nothing to compare."]
     if baseline.macro["average_precision"].value is None:
         return ["No learned label has positives and negatives: there is nothing to compare."]
+    same = list_same(comparison)
+    names = _names([candidate.name for candidate in same])
+    sentence = (
+        f"{names} and {baseline.name} are the same: every probability and every decision of these "
+        f"{comparison.rows:,} rows is equal."
+    )
+    if len(same) == len(others):
+        return [sentence]
     settled = [c for c in others if not (c.still_improving or baseline.still_improving)]
     found = {c.name: c.macro for c in settled if not c.is_yardstick}
     rival = baseline.name
     if of == "correction" and baseline.loss == "bce":
         rival = "tuned thresholds"
     sentences = [
+        *([sentence] if same else []),
         *_verdicts("average_precision", "Average precision", found, baseline.name, of, len(others)),
         *_verdicts("f1", "F1", found, rival, of, len(others)),
         *_verdicts("log_loss", "Log loss (lower is better)", found, baseline.name, of, len(others)),
@@ -43,6 +54,18 @@ def conclude(comparison: Comparison) -> list[str]:
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
     return [*sentences, *describe_method(comparison)]
+
+
+def list_same(comparison: Comparison) -> list[Candidate]:
+    """Return the candidates that predict and decide every row as the baseline does."""
+    baseline = next(c for c in comparison.candidates if c.name == comparison.baseline)
+    return [
+        c
+        for c in comparison.candidates
+        if c is not baseline
+        and torch.equal(c.probabilities, baseline.probabilities)
+        and torch.equal(c.decisions, baseline.decisions)
+    ]
 
 
 def describe_method(comparison: Comparison) -> list[str]:

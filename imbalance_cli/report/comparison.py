@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.comparison import list_same
 from imbalance_cli.metrics import METRIC_SPECS, compared_metrics, lower_is_better
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.names import cell_width, fold_name
@@ -64,6 +65,9 @@ class Drawing:
         rows = name_rows(comparison.rows, comparison.part)
         scope = "macro averages" if several else labels[0].label
         yield Text(f"{rows} of {comparison.source}: {scope}", style="bold")
+        if len(list_same(comparison)) == len(comparison.candidates) - 1 > 0:
+            yield from map(Text, comparison.conclusions)
+            return
         others = [metric for metric in comparison.metrics if metric not in PRIMARY]
         for metrics in (PRIMARY, others):
             yield from _draw_averages(comparison, metrics, width)

@@ -242,7 +242,7 @@ def _refuse_repeats(directories: Sequence[Path]) -> None:
         if known is not directory:
             raise ConfigError(
                 f"{directory} is named twice, and a run is compared with others",
-                hint="name each run once",
+                hint="name each run once; imbtrain report RUN draws the page of one",
             )
 
 

@@ -35,6 +35,7 @@ from imbalance_cli.workflows.comparing_runs import (
     evaluate_runs,
 )
 from imbalance_cli.workflows.drawing_runs import find_differences
+from imbalance_cli.workflows.reporting import read_evaluation
 from imbalance_cli.workflows.saved_runs import read_runs, read_saved
 
 if TYPE_CHECKING:
@@ -283,6 +284,24 @@ def test_sorting_by_nothing_there_is(runs: tuple[Path, Path]) -> None:
 def test_a_run_named_twice(runs: tuple[Path, Path]) -> None:
     again = runs[0] / ".." / runs[0].name
     refuse("report", runs[0], again, says=f"error: {again} is named twice", hint="once")
+
+
+def test_runs_that_are_the_same_are_said_to_be(
+    runs: tuple[Path, Path], copied: Path, tmp_path: Path
+) -> None:
+    said = "and {} are the same: every probability and every decision of these {} rows is equal."
+    rows = read_evaluation(copied).rows
+    shown = " ".join(succeed("report", copied, runs[1], "--format", "table").text.split())
+    assert shown.endswith(f"{runs[1]} {said.format(copied, rows)}")
+    assert "+0.000" not in shown
+    document = succeed("report", copied, runs[1], "--format", "json").document
+    assert document["conclusions"] == [f"{runs[1]} {said.format(copied, rows)}"]
+    several = succeed("report", copied, *runs, "--format", "json").document["conclusions"]
+    assert several[0] == document["conclusions"][0]
+    assert any(sentence.startswith("Average precision: ") for sentence in several)
+    page = tmp_path / "page.html"
+    succeed("report", copied, runs[1], "-o", page, "--format", "csv")
+    assert "every decision of these" in page.read_text()
 
 
 def test_runs_of_different_labels(runs: tuple[Path, Path], tmp_path: Path) -> None:
