@@ -5,7 +5,10 @@ What a command would warn of is a UserWarning here, and what it would refuse an 
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +19,14 @@ import polars as pl
 
 from imbalance_cli import workflows
 from imbalance_cli.config import Config, load_config
-from imbalance_cli.errors import ConfigError
+from imbalance_cli.errors import ConfigError, ImbtrainError
 from imbalance_cli.labels import LabelSettings, count_sources
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.weighting.pos_weight import PosWeights, Strategy, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.network.training import EpochResult
@@ -32,9 +35,52 @@ if TYPE_CHECKING:
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
 Rows = pd.DataFrame | pl.DataFrame | str | Path
-CALLER = 3  # frames up from a warning: who called the function of this module
+OURS = {"imbalance_cli", "contextlib"}  # whose frames stand between a warning and the caller
+PYTHON_WORDS = [
+    (re.compile(r" \(--set\)"), ""),
+    (re.compile(r"--resume [^,;]*[,;] "), ""),  # of the command alone
+    (re.compile(r"--overwrite\b"), "overwrite=True"),
+    (re.compile(r"--run-dir\b"), "run_dir"),
+    (re.compile(r"--threshold\b"), "thresholds"),
+    (re.compile(r"--(labels|positive|encoding) '?([\w.*]+)'?"), r"\1='\2'"),
+    (re.compile(r"--tag-separator\b"), "tag_separator"),
+    (re.compile(r"--missing-labels\b"), "missing_labels"),
+    (re.compile(r"--sample-weight\b"), "sample_weight"),
+]
+"""What errors say of options, and what Python has for it."""
 
 
+@contextlib.contextmanager
+def _in_python_words() -> Iterator[None]:
+    """Have errors name arguments in place of options, and end their traceback with the hint."""
+    try:
+        yield
+    except ImbtrainError as error:
+        error.message = _reword(error.message)
+        error.args = (error.message,)
+        if error.hint is not None:
+            error.hint = _reword(error.hint)
+            error.add_note(f"hint: {error.hint}")
+        raise
+
+
+def _warn(sentence: str) -> None:
+    """Warn in the line that called this package."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(sentence, stacklevel=level)
+
+
+def _reword(text: str) -> str:
+    if text.startswith("imbtrain "):  # a command as it is typed
+        return text
+    for option, argument in PYTHON_WORDS:
+        text = option.sub(argument, text)
+    return text
+
+
+@_in_python_words()
 def weights(
     rows: Rows,
     labels: str | Sequence[str] = (),
@@ -68,10 +114,11 @@ def weights(
     counts = count_sources([source], patterns, settings)
     result = weigh(counts, strategy or Strategy(), source.name)
     for sentence in result.warnings:
-        warnings.warn(sentence, stacklevel=2)
+        _warn(sentence)
     return result
 
 
+@_in_python_words()
 def fit(
     config: Mapping[str, Any] | str | Path,
     train: pd.DataFrame | pl.DataFrame | None = None,
@@ -103,6 +150,7 @@ def fit(
     return workflows.fit(settings, Path(run_dir), watched, overwrite=overwrite)
 
 
+@_in_python_words()
 def evaluate(
     run_dir: str | Path,
     rows: Rows,
@@ -123,20 +171,17 @@ def evaluate(
     Raises:
         ImbtrainError: the run or the rows cannot be used.
     """
-
-    def warn(sentence: str) -> None:
-        warnings.warn(sentence, stacklevel=CALLER)
-
     return workflows.evaluate(
         Path(run_dir),
         _open(rows),
         device,
-        warn,
+        _warn,
         bootstrap=bootstrap,
         thresholds=_by_label(thresholds),
     )
 
 
+@_in_python_words()
 def predict(
     run_dir: str | Path,
     rows: Frame,
@@ -172,7 +217,7 @@ def predict(
     )
     predicted = pl.concat(predictions)
     for sentence in told:
-        warnings.warn(sentence, stacklevel=2)
+        _warn(sentence)
     if isinstance(rows, pl.DataFrame):
         return predicted
     return pd.DataFrame(
@@ -233,4 +278,4 @@ class Warnings:
 
     def warned(self, sentence: str) -> None:
         """Warn."""
-        warnings.warn(sentence, stacklevel=CALLER)
+        _warn(sentence)

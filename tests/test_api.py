@@ -13,7 +13,13 @@ import pytest
 from small_runs import LABELS, make_columns, succeed
 
 import imbalance_cli
-from imbalance_cli.errors import ConfigError, ImbtrainError, LabelError, SourceError
+from imbalance_cli.errors import (
+    ConfigError,
+    ImbtrainError,
+    LabelError,
+    OutputError,
+    SourceError,
+)
 from imbalance_cli.weighting.pos_weight import Strategy
 
 if TYPE_CHECKING:
@@ -172,6 +178,55 @@ def test_what_cannot_be_used(fitted: tuple[Path, Evaluation], tmp_path: Path) ->
     assert not (tmp_path / "a").exists()
     with pytest.raises(AttributeError, match="no attribute 'train'"):
         imbalance_cli.train  # noqa: B018
+
+
+def test_errors_name_arguments_and_show_their_hint(
+    fitted: tuple[Path, Evaluation], tmp_path: Path
+) -> None:
+    run, _ = fitted
+    frame = make_frame()
+    with pytest.raises(OutputError, match="holds a run already") as caught:
+        imbalance_cli.fit(CONFIG, frame, run_dir=run)
+    assert caught.value.hint == "overwrite=True replaces it; or another run_dir"
+    assert caught.value.__notes__ == [f"hint: {caught.value.hint}"]
+    (tmp_path / "begun" / "checkpoint").mkdir(parents=True)
+    with pytest.raises(OutputError, match="an unfinished run") as caught:
+        imbalance_cli.fit(CONFIG, frame, run_dir=tmp_path / "begun")
+    assert caught.value.hint == "overwrite=True replaces it; or another run_dir"
+    with pytest.raises(LabelError, match="no column is called y") as caught:
+        imbalance_cli.weights(frame.select("age"))
+    assert str(caught.value.hint).startswith("say which are labels: labels='NAME'")
+    with pytest.raises(LabelError, match="is not a binary label") as caught:
+        imbalance_cli.weights(pl.DataFrame({"y": ["a", "b"]}))
+    assert "; encoding='one_vs_rest' or tags (data.encoding)" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match=r"^thresholds: no label 'nobody'"):
+        imbalance_cli.predict(run, frame, thresholds={"nobody": 0.5})
+    for wrong in (2, -0.1, float("nan")):
+        with pytest.raises(ConfigError, match=f"^thresholds: {wrong}: a probability from 0 to 1"):
+            imbalance_cli.evaluate(run, frame, thresholds=wrong)
+    both = {"data": {"labels": ["y_often"], "part": "age"}}
+    with pytest.raises(ConfigError) as caught:
+        imbalance_cli.fit(both, frame, valid=frame, run_dir=tmp_path / "a")
+    assert "--set" not in caught.value.message
+
+
+def test_one_label_may_be_a_text(tmp_path: Path) -> None:
+    config = {**CONFIG, "data": {"labels": "y_often"}, "report": {"plots": False, "bootstrap": 0}}
+    frame = make_frame().drop("y_some", "y_rare")
+    report = imbalance_cli.fit(config, frame, run_dir=tmp_path / "run")
+    assert [label.label for label in report.labels] == ["y_often"]
+
+
+def test_warnings_are_of_the_line_that_called(tmp_path: Path) -> None:
+    frame = make_frame().with_columns(y_none=pl.lit(0))
+    with pytest.warns(UserWarning, match="y_none") as caught:
+        imbalance_cli.weights(frame, labels=["y_none"])
+    assert {warning.filename for warning in caught} == {__file__}
+    frame = frame.drop("y_some", "y_rare")
+    config = {**CONFIG, "data": {"labels": ["y_often", "y_none"]}}
+    with pytest.warns(UserWarning, match="y_none") as caught:
+        imbalance_cli.fit(config, frame, run_dir=tmp_path / "run")
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_a_label_that_could_not_be_learned_is_missing_in_either_frame(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 import torch
 
 from imbalance_cli.decisions.calibration import Calibration
+from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import evaluate_rows
 from imbalance_cli.features import Drift, LabelDrift, Preprocessing
 from imbalance_cli.labels.selection import match_columns
@@ -140,10 +141,12 @@ class Predictor:
             given: by name or glob of labels; of several for a label the last counts.
 
         Raises:
-            ConfigError: a name is that of no label.
+            ConfigError: a name is that of no label, or a threshold is no probability.
         """
         thresholds = self.thresholds.clone()
         for pattern, value in given.items():
+            if not 0 <= value <= 1:
+                raise ConfigError(f"--threshold: {value!r}: a probability from 0 to 1 is needed")
             for label in match_columns([pattern], self.labels, "--threshold", of="label"):
                 thresholds[self.labels.index(label)] = value
         return dataclasses.replace(self, thresholds=thresholds)
