@@ -38,7 +38,7 @@ def is_pure_beyond_chance(sizes: NDArray[np.int64], positives: int, negatives: i
     return _log_pure(sizes, positives, negatives) < math.log(LARGEST_CHANCE)
 
 
-def is_beyond_chance(hits: Numbers, rows: Numbers, prevalence: Floats, rules: float) -> Flags:
+def is_beyond_chance(hits: Numbers, rows: Numbers, prevalence: Floats, rules: Floats) -> Flags:
     """Return whether so many positives in the rows of a rule are too many for an unrelated one.
 
     The bound on the binomial tail is Chernoff's, exp(-n KL(hits/n, prevalence)); Bonferroni's
@@ -48,13 +48,13 @@ def is_beyond_chance(hits: Numbers, rows: Numbers, prevalence: Floats, rules: fl
         hits: (C,) positives among the rows of each rule.
         rows: (C,) of each rule.
         prevalence: (C,) of its label.
-        rules: how many there are.
+        rules: (C,) how many there are beside it.
     """
     misses = rows - hits
     divergence = scipy.special.rel_entr(hits, rows * prevalence)
     divergence += scipy.special.rel_entr(misses, rows * (1 - prevalence))
     is_more = hits > rows * prevalence
-    result: Flags = is_more & (divergence > math.log(rules / LARGEST_CHANCE))
+    result: Flags = is_more & (divergence > np.log(rules / LARGEST_CHANCE))
     return result
 
 

@@ -1,10 +1,11 @@
-"""What a feature alone says of labels that are known in the same rows.
+"""What features alone say of labels that are known in the same rows.
 
 A rule is a set of rows that the feature picks out: those with one of its values, those from a value
 on, those where it is missing. Each rule is compared with each label: cheap counts exclude most, and
 only the few that may be a leak are tested in full.
 
-Shapes: R rows, l labels, Q positive cells, C rules, K distinct values, F folds.
+Shapes: f features, l labels, P pairs of a feature and a label (feature * l + label), R rows, Q
+positive cells, C rules, K distinct values of a feature, F folds.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 MOST_CATEGORIES = 1_000  # a column of more distinct cells is not judged by them
+MOST_CELLS = 2**20  # of what is judged together
 PRIOR_ROWS = 10.0  # of the prevalence, that the rate of a category is drawn to
 
 LEAST_BOTH = 0.87  # the geometric mean of precision above chance and recall, at their lower bounds
@@ -53,20 +56,19 @@ A range may have no negative at all.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """Rules of one kind, each held against one label.
 
     Attributes:
         how: a key of ONE_SIDED, or "category" for values that are mostly positive.
-        label: (C,) a place among the labels of the block.
+        pair: (C,) of a feature and a label.
         rows: (C,) that the rule picks out.
         hits: (C,) positives among them.
         code: (C,) the value, or the end of the range.
     """
 
     how: str
-    label: Numbers
+    pair: Numbers
     rows: Numbers
     hits: Numbers
     code: Numbers
@@ -83,12 +85,13 @@ class Rule(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What a feature says of the labels of a block.
+    """What features say of the labels of a block.
 
     Attributes:
-        scores: (l,) by how the feature ranks rows: the average precision of each label.
-        perfect: how it separates a label, by the place of the label.
-        rules: the rule that tells most of a label and may be a leak, by the place of the label.
+        scores: (f, l) by how a feature ranks rows: the average precision of each label, -inf where
+            it cannot rank them so.
+        perfect: how a feature separates a label, by their pair.
+        rules: the rule that tells most of a label and may be a leak, by its pair.
     """
 
     scores: dict[str, Floats]
@@ -96,188 +99,226 @@ class Judged:
     rules: dict[int, Rule]
 
 
-def judge_feature(codes: Numbers, block: Block, *, is_ordered: bool, tests: int) -> Judged:
-    """Judge a feature by its codes, (R,), in the rows of a block.
+def judge_features(codes: Numbers, block: Block, is_ordered: Flags, tests: int) -> Judged:
+    """Judge features by their codes, (f, R), in the rows of a block.
 
     Args:
         codes: ABSENT where missing.
         block: the labels.
-        is_ordered: whether a larger code is a larger number or a later date.
-        tests: features times labels, for Bonferroni.
+        is_ordered: (f,) whether a larger code is a larger number or a later date.
+        tests: all features times labels, for Bonferroni.
     """
-    counts = _Counts(codes, block)
-    rules = [counts.values(), *counts.presence()]
-    scores = {rule.how: counts.presence_score(rule) for rule in rules[1:]}
-    if is_ordered:
-        ranges = counts.ranges()
-        scores = {rule.how: counts.range_score(rule) for rule in ranges} | scores
-        rules += ranges
-    if 1 < len(counts.sizes) <= MOST_CATEGORIES:
-        scores["category"], rule = counts.categories()
-        rules.append(rule)
-    return Judged(scores, counts.perfect(rules), counts.choose(rules, tests))
+    counts = _Counts(codes, block, is_ordered)
+    flags, ranges = counts.presence(), counts.ranges()
+    scores = {rules.how: counts.range_score(rules) for rules in ranges}
+    scores |= {rules.how: counts.presence_score(rules) for rules in flags}
+    scores["category"], categories = counts.categories()
+    return Judged(
+        {how: score.reshape(len(codes), len(block.labels)) for how, score in scores.items()},
+        counts.perfect([*flags, *ranges]),
+        counts.choose([counts.values(), *flags, *ranges, *categories], tests),
+    )
 
 
 class _Counts:
-    """How often each value comes, and comes with each label.
+    """How often each value of features comes, and comes with each label.
 
     Attributes:
-        sizes: (K,) rows of each value.
-        known: (l,) positives whose value is known.
+        sizes: (V,) rows of each value, feature by feature.
+        known: (P,) positives whose value is known.
     """
 
-    def __init__(self, codes: Numbers, block: Block) -> None:
+    def __init__(self, codes: Numbers, block: Block, is_ordered: Flags) -> None:
         self._block = block
         self._codes = codes
-        self._total = len(codes)
+        self._is_ordered = is_ordered
+        self._labels = len(block.labels)
+        features, self._total = codes.shape
+        self._positives = np.tile(block.positives, features)  # (P,)
+        self._prevalence = self._positives / max(self._total, 1)
         is_known = codes != ABSENT
-        self._missing = self._total - int(is_known.sum())
-        self.sizes = np.bincount(codes[is_known])
-        of_cells = codes[block.row]
-        label, code = block.label[of_cells != ABSENT], of_cells[of_cells != ABSENT]
-        keys, self._hits = np.unique(label * max(len(self.sizes), 1) + code, return_counts=True)
-        self._label, self._code = np.divmod(keys, max(len(self.sizes), 1))
-        self.known = np.bincount(label, minlength=len(block.labels))
-        self._prevalence = block.positives / max(self._total, 1)
+        self._rows = is_known.sum(axis=1)  # (f,) whose value is known
+        self._distinct = codes.max(axis=1, initial=ABSENT) + 1  # (f,) the numbers of values
+        self._first = np.cumsum(self._distinct) - self._distinct  # (f,) the place in `sizes`
+        self.sizes = np.bincount((codes + self._first[:, None])[is_known])
+        of_cells = codes[:, block.row]
+        feature, cell = np.nonzero(of_cells != ABSENT)
+        pair = feature * self._labels + block.label[cell]
+        self.known = np.bincount(pair, minlength=len(self._positives))
+        width = max(int(self._distinct.max(initial=0)), 1)
+        keys, self._hits = np.unique(pair * width + of_cells[feature, cell], return_counts=True)
+        self._pair, self._code = np.divmod(keys, width)
+        self._feature = self._pair // self._labels
+        self._value = self._first[self._feature] + self._code
 
     def values(self) -> Rules:
         """Return a rule for each value that a positive has."""
-        return Rules("value", self._label, self.sizes[self._code], self._hits, self._code)
+        return Rules("value", self._pair, self.sizes[self._value], self._hits, self._code)
 
     def presence(self) -> list[Rules]:
         """Return the rules that the value is missing, and that it is known."""
-        labels = np.arange(len(self.known))
-        code = np.full_like(labels, ABSENT)
-        known = np.full_like(labels, self._total - self._missing)
-        missing = np.full_like(labels, self._missing)
+        pairs = np.arange(len(self._positives))
+        code = np.full_like(pairs, ABSENT)
+        known = np.repeat(self._rows, self._labels)
         return [
-            Rules("missing", labels, missing, self._block.positives - self.known, code),
-            Rules("known", labels, known, self.known, code),
+            Rules("missing", pairs, self._total - known, self._positives - self.known, code),
+            Rules("known", pairs, known, self.known, code),
         ]
 
     def ranges(self) -> list[Rules]:
         """Return the rules that a value is at least, or at most, that of a positive."""
-        before = np.concatenate([[0], np.cumsum(self.known)[:-1]])[self._label]
+        before = (np.cumsum(self.known) - self.known)[self._pair]
         up_to = np.cumsum(self._hits) - before
-        below = np.cumsum(self.sizes)[self._code]
-        above = self.sizes.sum() - below + self.sizes[self._code]
-        from_on = self.known[self._label] - up_to + self._hits
+        of_others = (np.cumsum(self._rows) - self._rows)[self._feature]
+        below = np.cumsum(self.sizes)[self._value] - of_others
+        above = self._rows[self._feature] - below + self.sizes[self._value]
+        from_on = self.known[self._pair] - up_to + self._hits
+        chosen = self._is_ordered[self._feature]
+        pair, code = self._pair[chosen], self._code[chosen]
         return [
-            Rules("higher", self._label, above, from_on, self._code),
-            Rules("lower", self._label, below, up_to, self._code),
+            Rules("higher", pair, above[chosen], from_on[chosen], code),
+            Rules("lower", pair, below[chosen], up_to[chosen], code),
         ]
 
     def range_score(self, rules: Rules) -> Floats:
         """Return the average precision of values in an order, the missing ones last."""
         precision = rules.hits / rules.rows
-        sums = np.bincount(rules.label, self._hits * precision, len(self.known))
-        return self._average(sums + (self._block.positives - self.known) * self._prevalence)
+        hits = self._hits[self._is_ordered[self._feature]]
+        sums = np.bincount(rules.pair, hits * precision, len(self.known))
+        score = self._average(sums + (self._positives - self.known) * self._prevalence)
+        return np.where(np.repeat(self._is_ordered, self._labels), score, -np.inf)
 
     def presence_score(self, rules: Rules) -> Floats:
         """Return the average precision of one flag."""
         inside = rules.hits**2 / np.maximum(rules.rows, 1)
-        return self._average(inside + (self._block.positives - rules.hits) * self._prevalence)
+        return self._average(inside + (self._positives - rules.hits) * self._prevalence)
 
-    def categories(self) -> tuple[Floats, Rules]:
+    def categories(self) -> tuple[Floats, list[Rules]]:
         """Return the average precision of the rates of values, and rules of the highest rates.
 
         A fold ranks the values by their rates in the other folds, so that a rare value does not
         look better than it is; what the folds rank at the same place is taken together. Missing is
         a value too.
         """
-        shape = FOLDS, len(self.sizes) + 1, len(self.known)  # (F, K + 1, l)
+        sums = np.full((len(self._codes), self._labels), -np.inf)
+        rules = []
+        for distinct in np.unique(self._distinct).tolist():
+            if not 1 < distinct <= MOST_CATEGORIES:
+                continue
+            alike = np.flatnonzero(self._distinct == distinct)
+            most = max(MOST_CELLS // (FOLDS * (distinct + 1) * self._labels), 1)
+            for start in range(0, len(alike), most):
+                features = alike[start : start + most]
+                sums[features], of_these = self._rank_categories(features, distinct)
+                rules.append(of_these)
+        return self._average(sums.ravel()), rules
+
+    def _rank_categories(self, features: Numbers, distinct: int) -> tuple[Floats, Rules]:
+        """Do so for some features, (g,), that have as many values; sums, (g, l), not averages."""
+        shape = len(features), FOLDS, distinct + 1, self._labels  # (g, F, K + 1, l)
         row, label = self._block.row, self._block.label
-        places = self._block.fold * shape[1] + self._codes - ABSENT
-        rows_in = np.bincount(places, minlength=FOLDS * shape[1]).reshape(shape[:2])
-        cells = np.bincount(places[row] * shape[2] + label, minlength=math.prod(shape))
-        hits_in = cells.reshape(shape)
-        sizes, hits = rows_in.sum(axis=0), hits_in.sum(axis=0)
+        first = np.arange(shape[0])[:, None] * FOLDS + self._block.fold
+        places = first * shape[2] + self._codes[features] - ABSENT  # (g, R)
+        counted = np.bincount(places.ravel(), minlength=math.prod(shape[:3]))
+        rows_in = counted.reshape(shape[:3])
+        cells = (places[:, row] * shape[3] + label).ravel()
+        hits_in = np.bincount(cells, minlength=math.prod(shape)).reshape(shape)
+        sizes, hits = (counts.sum(axis=1, keepdims=True) for counts in (rows_in, hits_in))
         others = (sizes - rows_in + PRIOR_ROWS)[..., None]
-        rates = (hits - hits_in + PRIOR_ROWS * self._prevalence) / others
-        order = np.argsort(-rates, axis=1, kind="stable")
-        rows = np.take_along_axis(rows_in[..., None], order, axis=1).sum(axis=0).cumsum(axis=0)
-        added = np.take_along_axis(hits_in, order, axis=1).sum(axis=0)
-        found = added.cumsum(axis=0)
-        score = self._average((added * found / np.maximum(rows, 1)).sum(axis=0))
-        label = np.tile(np.arange(shape[2]), shape[1])
-        rows = np.broadcast_to(rows, found.shape)
-        return score, Rules("category", label, rows.ravel(), found.ravel(), np.zeros_like(label))
+        prior = PRIOR_ROWS * self._prevalence[: self._labels]
+        order = np.argsort(-((hits - hits_in + prior) / others), axis=2, kind="stable")
+        rows = np.take_along_axis(rows_in[..., None], order, axis=2).sum(axis=1).cumsum(axis=1)
+        added = np.take_along_axis(hits_in, order, axis=2).sum(axis=1)
+        found = added.cumsum(axis=1)
+        sums: Floats = (added * found / np.maximum(rows, 1)).sum(axis=1)
+        pair = features[:, None, None] * self._labels + np.arange(self._labels)
+        pair, rows = (np.broadcast_to(part, found.shape).ravel() for part in (pair, rows))
+        return sums, Rules("category", pair, rows, found.ravel(), np.zeros_like(pair))
 
     def _average(self, sums: NDArray[Any]) -> Floats:
-        return sums / np.maximum(self._block.positives, 1)
+        return sums / np.maximum(self._positives, 1)
 
     def perfect(self, rules: list[Rules]) -> dict[int, str]:
         """Return how the known values, or being known, separate the sides of a label."""
         found: dict[int, str] = {}
-        everything = self._total - self._missing
-        for rule in rules[1:]:
-            if rule.how == "category":
-                continue
+        known_rows = np.repeat(self._rows, self._labels)
+        for rule in rules:
             is_flag = rule.how in {"missing", "known"}
-            positives = self._block.positives if is_flag else self.known
-            total = self._total if is_flag else everything
-            exact = (rule.hits == rule.rows) & (rule.hits == positives[rule.label])
-            for label in rule.label[exact].tolist():
-                if is_separation(int(positives[label]), total - int(positives[label])):
-                    found.setdefault(label, rule.how)
-        if len(self.sizes) <= MOST_CATEGORIES:
-            is_mixed = self._hits < self.sizes[self._code]
-            mixed = np.bincount(self._label, is_mixed, len(self.known))
-            for label in np.flatnonzero(mixed == 0).tolist():
-                positives_of = int(self.known[label])
-                if is_pure_beyond_chance(self.sizes, positives_of, everything - positives_of):
-                    found.setdefault(label, "category")
+            positives = self._positives if is_flag else self.known
+            exact = (rule.hits == rule.rows) & (rule.hits == positives[rule.pair])
+            for pair in rule.pair[exact].tolist():
+                rows = self._total if is_flag else int(known_rows[pair])
+                if is_separation(int(positives[pair]), rows - int(positives[pair])):
+                    found.setdefault(pair, rule.how)
+        for pair in self._pure_pairs().tolist():
+            feature, positives_of = pair // self._labels, int(self.known[pair])
+            first = self._first[feature]
+            sizes = self.sizes[first : first + self._distinct[feature]]
+            if is_pure_beyond_chance(sizes, positives_of, int(known_rows[pair]) - positives_of):
+                found.setdefault(pair, "category")
         return found
 
+    def _pure_pairs(self) -> NDArray[np.intp]:
+        """Return those where no value has both sides; where each comes once, that says nothing."""
+        is_mixed = self._hits < self.sizes[self._value]
+        mixed = np.bincount(self._pair, is_mixed, len(self.known))
+        feature = np.repeat(np.arange(len(self._codes)), self._distinct)
+        repeats = np.bincount(feature, self.sizes > 1, len(self._codes))
+        may_be = (repeats > 0) & (self._distinct <= MOST_CATEGORIES)
+        return np.flatnonzero((mixed == 0) & np.repeat(may_be, self._labels))
+
     def choose(self, rules: list[Rules], tests: int) -> dict[int, Rule]:
-        """Return the rule of each label that tells most, of those that may be a leak."""
-        kind = np.repeat(np.arange(len(rules)), [len(rule.label) for rule in rules])
-        label, rows, hits, code = (
-            np.concatenate([getattr(rule, name) for rule in rules])
-            for name in ("label", "rows", "hits", "code")
-        )
-        likely = self._likely(label, rows, hits)
-        kind, label, rows, hits = kind[likely], label[likely], rows[likely], hits[likely]
-        if not len(likely):
+        """Return the rule of each pair that tells most, of those that may be a leak."""
+        of_features = [
+            np.bincount(r.pair // self._labels, minlength=len(self._codes)) for r in rules
+        ]
+        number = np.maximum(np.sum(of_features, axis=0) / self._labels, 1.0) * tests
+        likely = [self._likely(rule) for rule in rules]
+        kind = np.repeat(np.arange(len(rules)), [len(places) for places in likely])
+        if not len(kind):
             return {}
+        pair, rows, hits, code = (
+            np.concatenate(
+                [rule[field][places] for rule, places in zip(rules, likely, strict=True)]
+            )
+            for field in range(1, len(Rules._fields))
+        )
         one_sided = np.array([ONE_SIDED.get(rule.how, NEVER) for rule in rules])[kind]
-        number = max(len(code) / max(len(self.known), 1), 1.0) * tests
-        strength = self._judge(label, rows, hits, one_sided) * is_beyond_chance(
-            hits, rows, self._prevalence[label], number
+        strength = self._judge(pair, rows, hits, one_sided) * is_beyond_chance(
+            hits, rows, self._prevalence[pair], number[pair // self._labels]
         )
         best: dict[int, tuple[float, Rule]] = {}
         for place in np.flatnonzero(strength).tolist():
-            if strength[place] > best.get(int(label[place]), (0.0,))[0]:
-                its = int(code[likely[place]]), int(rows[place]), int(hits[place])
-                chosen = Rule(rules[kind[place]].how, *its)
-                best[int(label[place])] = float(strength[place]), chosen
+            if strength[place] > best.get(int(pair[place]), (0.0,))[0]:
+                its = int(code[place]), int(rows[place]), int(hits[place])
+                best[int(pair[place])] = float(strength[place]), Rule(rules[kind[place]].how, *its)
         return {number: chosen for number, (_, chosen) in best.items()}
 
-    def _likely(self, label: Numbers, rows: Numbers, hits: Numbers) -> NDArray[np.intp]:
-        """Return the places of the few rules, (C,), that are worth a test."""
-        share = hits / np.maximum(self._block.positives[label], 1)
-        is_likely = self._precision(label, rows, hits) > LEAST_BOTH**2
+    def _likely(self, rules: Rules) -> NDArray[np.intp]:
+        """Return the places of the few rules, of (C,), that are worth a test."""
+        share = rules.hits / np.maximum(self._positives[rules.pair], 1)
+        is_likely = self._precision(rules.pair, rules.rows, rules.hits) > LEAST_BOTH**2
         return np.flatnonzero(is_likely & (share >= min(least for _, least in ONE_SIDED.values())))
 
-    def _precision(self, label: Numbers, rows: Numbers, hits: Numbers) -> Floats:
+    def _precision(self, pair: Numbers, rows: Numbers, hits: Numbers) -> Floats:
         """Return the precision of rules, (C,), above chance."""
-        prevalence = self._prevalence[label]
+        prevalence = self._prevalence[pair]
         precision = hits / np.maximum(rows, 1)
         above: Floats = (precision - prevalence) / np.maximum(1 - prevalence, 1e-12)
         return above
 
-    def _judge(self, label: Numbers, rows: Numbers, hits: Numbers, least: Floats) -> Floats:
+    def _judge(self, pair: Numbers, rows: Numbers, hits: Numbers, least: Floats) -> Floats:
         """Return how much rules tell, (C,), 0 where they may be no leak.
 
         A rule of two sides has hardly a row that is not positive and misses hardly a positive; a
         one-sided one has no more of the former, and may miss many: `least` (C, 2) is as in
         ONE_SIDED. Both have to be so beyond what few rows say by chance.
         """
-        positives, expected = self._block.positives[label], self._prevalence[label]
+        positives, expected = self._positives[pair], self._prevalence[pair]
         share = hits / np.maximum(positives, 1)
         sure = (lower_bound(hits, rows) - expected) / (1 - expected)
         both = np.sqrt(np.maximum(sure, 0) * lower_bound(hits, positives))
         is_one_sided = (sure >= LEAST_SURE) & (share >= least[:, 1])
-        is_one_sided &= self._precision(label, rows, hits) >= least[:, 0]
+        is_one_sided &= self._precision(pair, rows, hits) >= least[:, 0]
         told: Floats = np.where(both >= LEAST_BOTH, 1 + both, np.where(is_one_sided, share, 0))
         return told

@@ -7,7 +7,7 @@ K distinct values.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from imbalance_cli.readers.cells import CELL, parse_dates, parse_numbers, parse_
 from imbalance_cli.readers.source import is_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -80,18 +80,25 @@ class Block:
         return cls(labels, rows, positives, ones.indices, label, fold)
 
 
-def read_codes(cells: pl.Series, numbers: PlainNumbers | None = None) -> Codes:
-    """Read a column, (N,), as numbers or dates where every known cell is one, or else as texts.
+def read_codes(cells: Sequence[pl.Series], numbers: Sequence[PlainNumbers | None]) -> list[Codes]:
+    """Read columns, (N,), as numbers or dates where every known cell is one, or else as texts.
 
     Args:
-        cells: the column.
-        numbers: the same where all of them are numbers or missing.
+        cells: the columns.
+        numbers: the same where all of one are numbers or missing.
 
     Raises:
-        FeatureError: it holds what is neither number, date nor text.
+        FeatureError: one holds what is neither number, date nor text.
     """
-    if numbers is not None:
-        return Codes(_number(numbers.values, ~numbers.known), cells, is_ordered=True)
+    plain = [column.values for column in numbers if column is not None]
+    of_plain = iter(_number(np.stack(plain)) if plain else ())
+    return [
+        _read_column(column) if own is None else Codes(next(of_plain), column, is_ordered=True)
+        for column, own in zip(cells, numbers, strict=True)
+    ]
+
+
+def _read_column(cells: pl.Series) -> Codes:
     if not is_readable(cells.dtype):
         raise FeatureError(
             f"column {cells.name!r} holds {cells.dtype}, and a feature is a number, a date or a "
@@ -102,17 +109,22 @@ def read_codes(cells: pl.Series, numbers: PlainNumbers | None = None) -> Codes:
     for parse in (parse_numbers, parse_dates):
         parsed = parse(cells)
         if parsed.bad_row is None:
-            values = parsed.values.to_numpy()
-            return Codes(_number(values, np.isnan(values)), cells, is_ordered=True)
+            return Codes(_number(parsed.values.to_numpy()[None])[0], cells, is_ordered=True)
     texts = parse_texts(cells)
-    hashes = texts.hash().to_numpy()  # two of a million texts share one with a chance of 3e-8
-    return Codes(_number(hashes, texts.is_null().to_numpy()), texts, is_ordered=False)
+    hashes = texts.hash()  # two of a million texts share one with a chance of 3e-8
+    ranks = hashes.set(texts.is_null(), None).rank("dense").fill_null(ABSENT + 1)
+    return Codes(ranks.to_numpy().astype(np.int64) - 1, texts, is_ordered=False)
 
 
-def _number(values: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the place of each value among the distinct ones, (N,), ABSENT where missing."""
-    codes = np.full(len(values), ABSENT)
-    codes[~missing] = np.unique(values[~missing], return_inverse=True)[1]
+def _number(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the place of each value among the distinct ones of its row, ABSENT where NaN."""
+    order = np.argsort(values, axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    ranks = np.zeros(values.shape, np.int64)
+    np.cumsum(ascending[:, 1:] != ascending[:, :-1], axis=1, out=ranks[:, 1:])
+    codes = np.empty_like(ranks)
+    np.put_along_axis(codes, order, ranks, axis=1)
+    codes[np.isnan(values)] = ABSENT
     return codes
 
 

@@ -6,13 +6,14 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imbalance_cli.labels.targets import as_targets
-from imbalance_cli.leaks.judging import judge_feature
+from imbalance_cli.leaks.judging import MOST_CELLS, judge_features
 from imbalance_cli.leaks.reading import list_blocks, read_codes
 from imbalance_cli.leaks.sampling import RowSample, most_rows
 from imbalance_cli.readers.plain_numbers import read_columns
@@ -174,7 +175,7 @@ class LeakScan:
             FeatureError: a column holds what is neither number, date nor text.
         """
         kept = self._sample.rows(len(self._labels))
-        if kept is None:
+        if kept is None or not self._labels:
             return Findings([], [])
         frame, targets = kept
         columns = frozenset(self._columns)
@@ -216,29 +217,38 @@ def _find(frame: pl.DataFrame, labels: Sequence[str], targets: Targets) -> Findi
     blocks = list(list_blocks(targets))
     strongest = _Strongest(len(labels))
     leaks: list[Leak] = []
-    for number, (column, numbers) in enumerate(read_columns(frame, columns)):
-        codes = read_codes(frame[column], numbers)
-        found: dict[int, Leak] = {}
+    largest = max((max(len(block.row), len(block.labels)) for block in blocks), default=1)
+    together = max(MOST_CELLS // max(frame.height, largest), 1)
+    read = read_columns(frame, columns)
+    for first in range(0, len(columns), together):
+        names, numbers = zip(*itertools.islice(read, together), strict=True)
+        codes = read_codes([frame[name] for name in names], numbers)
+        of_all = np.stack([column.codes for column in codes])
+        is_ordered = np.array([column.is_ordered for column in codes])
+        found: dict[tuple[int, int], Leak] = {}
         for block in blocks:
             tests = len(columns) * len(labels)
-            own = codes.codes[block.rows]
-            judged = judge_feature(own, block, is_ordered=codes.is_ordered, tests=tests)
-            strongest.add(number, block.labels, judged.scores)
-            for place in judged.perfect.keys() | judged.rules.keys():
+            judged = judge_features(of_all[:, block.rows], block, is_ordered, tests)
+            strongest.add(first, block.labels, judged.scores)
+            for pair in judged.perfect.keys() | judged.rules.keys():
+                feature, place = divmod(pair, len(block.labels))
                 label = int(block.labels[place])
-                found[label] = _name_leak(judged, place, block, column, labels[label], codes)
-        leaks += [found[label] for label in sorted(found)]
+                leak = _name_leak(
+                    judged, pair, block, names[feature], labels[label], codes[feature]
+                )
+                found[feature, label] = leak
+        leaks += [found[pair] for pair in sorted(found)]
     positives = targets.counts()[0]
     return Findings(leaks, list(strongest.list_of(columns, labels, positives > 0)))
 
 
 def _name_leak(
-    judged: Judged, place: int, block: Block, column: str, label: str, codes: Codes
+    judged: Judged, pair: int, block: Block, column: str, label: str, codes: Codes
 ) -> Leak:
-    if place in judged.perfect:
-        return Leak(column, label, judged.perfect[place])
-    rule = judged.rules[place]
-    positives = int(block.positives[place])
+    if pair in judged.perfect:
+        return Leak(column, label, judged.perfect[pair])
+    rule = judged.rules[pair]
+    positives = int(block.positives[pair % len(block.labels)])
     return Leak(
         column,
         label,
@@ -259,19 +269,22 @@ class _Strongest:
         self._columns = np.zeros((MOST_STRONGEST, labels), np.intp)
         self._ways = np.zeros((MOST_STRONGEST, labels), np.intp)
 
-    def add(self, column: int, labels: NDArray[np.intp], scores: dict[str, Floats]) -> None:
-        """Take in the scores, (l,), of a column for some labels, by how it ranks rows."""
+    def add(self, first: int, labels: NDArray[np.intp], scores: dict[str, Floats]) -> None:
+        """Take in the scores, (f, l), of columns for some labels, by how they rank rows.
+
+        Args:
+            first: the number of the first of the columns.
+            labels: their numbers, (l,).
+            scores: see above.
+        """
         of_ways = np.stack(list(scores.values()))
         best = of_ways.max(axis=0)
-        is_new = best > self._scores[-1, labels]
-        if not is_new.any():
-            return
-        labels, best, of_ways = labels[is_new], best[is_new], of_ways[:, is_new]
         ways = np.array([WAYS.index(how) for how in scores])[of_ways.argmax(axis=0)]
+        columns = np.broadcast_to(np.arange(first, first + len(best))[:, None], best.shape)
         pool = np.vstack([self._scores[:, labels], best])
         order = np.argsort(-pool, axis=0, kind="stable")[:MOST_STRONGEST]
-        for kept, new in ((self._scores, pool[-1]), (self._columns, column), (self._ways, ways)):
-            own = np.vstack([kept[:, labels], np.broadcast_to(new, len(labels))])
+        for kept, new in ((self._scores, best), (self._columns, columns), (self._ways, ways)):
+            own = np.vstack([kept[:, labels], new])
             kept[:, labels] = np.take_along_axis(own, order, axis=0)
 
     def list_of(
