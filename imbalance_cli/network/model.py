@@ -42,6 +42,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "selu": nn.SELU,
 }
 SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
+WIDE_SCORING_ROWS = (
+    256  # by a network of more than WIDE inputs: padding a few rows costs most there
+)
+WIDE = 4096
 INPUTS_MULTIPLE = 4
 """Of other widths, Intel MKL rounds a row's products by its place among the rows."""
 EIGHT_BYTES = (-(2**63), 2**63 - 1)
@@ -92,6 +96,11 @@ class Shape:
         waves = self.continuous * PERIODIC_WIDTH if self.frequencies else 0
         categories = CATEGORY_WIDTH * len(self.cardinalities)
         return self.numeric + bins + waves + categories
+
+    @property
+    def scoring_rows(self) -> int:
+        """How many rows are scored at a time."""
+        return SCORING_ROWS if self.inputs <= WIDE else WIDE_SCORING_ROWS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shape as plain data."""
@@ -370,9 +379,10 @@ def build_model(
 def score_rows(model: Model, rows: Rows, precision: str) -> torch.Tensor:
     """Return the logits of rows, (M * K, N, L) float32.
 
-    Rows go through the networks SCORING_ROWS at a time, the last ones filled up with zeros, since
-    matrix products round differently for other numbers of rows. On the CPU a network is scored by
-    itself, so that its scores are the same to the bit as those of the network trained alone.
+    Rows go through the networks `Shape.scoring_rows` at a time, the last ones filled up with zeros,
+    since matrix products round differently for other numbers of rows. On the CPU a network is
+    scored by itself, so that its scores are the same to the bit as those of the network trained
+    alone.
     """
     networks = model.alone() if rows.device.type == "cpu" else model.parts()
     return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
@@ -383,14 +393,15 @@ def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> to
     heads = model.members * model.shape.heads
     logits = torch.empty(heads, len(rows), model.shape.labels, device=rows.device)
     first = 0
-    for block in rows.blocks(SCORING_ROWS):
+    size = model.shape.scoring_rows
+    for block in rows.blocks(size):
         with autocast(rows.device, precision):
-            logits[:, first : first + len(block)] = model(*pad_block(block))[:, : len(block)]
+            logits[:, first : first + len(block)] = model(*pad_block(block, size))[:, : len(block)]
         first += len(block)
     return logits
 
 
-def pad_block(block: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the numbers and indices of at most SCORING_ROWS rows, filled up with rows of 0."""
-    missing = (0, 0, 0, SCORING_ROWS - len(block))
+def pad_block(block: Dataset, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the numbers and indices of at most so many rows, filled up with rows of 0."""
+    missing = (0, 0, 0, rows - len(block))
     return nn.functional.pad(block.numeric, missing), nn.functional.pad(block.codes, missing)

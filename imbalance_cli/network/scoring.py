@@ -16,7 +16,7 @@ import torch
 
 from imbalance_cli.labels.targets import ALL
 from imbalance_cli.machine.device import autocast
-from imbalance_cli.network.model import SCORING_ROWS, pad_block, score_rows
+from imbalance_cli.network.model import pad_block, score_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from imbalance_cli.rows.dataset import Rows
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
-OUTPUT_ROWS = 256  # whose scores of these labels are made at a time; it divides SCORING_ROWS
+OUTPUT_ROWS = (
+    256  # whose scores of these labels are made at a time; it divides `Shape.scoring_rows`
+)
 
 
 class Logits(Protocol):
@@ -135,16 +137,17 @@ def score(model: Model, rows: Rows, precision: str) -> Logits:
 
 @torch.no_grad()
 def _represent(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
-    """Return the last hidden layer of rows, SCORING_ROWS at a time, with that of the padding.
+    """Return the last hidden layer of rows, `scoring_rows` at a time, with that of the padding.
 
     It is made at once, as `score_rows` makes its result.
     """
     hidden = torch.empty(0)
-    for number, block in enumerate(rows.blocks(SCORING_ROWS)):
+    size = model.shape.scoring_rows
+    for number, block in enumerate(rows.blocks(size)):
         with autocast(rows.device, precision):
-            units = model.represent(*pad_block(block)).float()
+            units = model.represent(*pad_block(block, size)).float()
         if not number:
-            blocks = max(math.ceil(len(rows) / SCORING_ROWS), 1)
-            hidden = units.new_empty((*units.shape[:-2], blocks * SCORING_ROWS, units.shape[-1]))
-        hidden[..., number * SCORING_ROWS : (number + 1) * SCORING_ROWS, :] = units
+            blocks = max(math.ceil(len(rows) / size), 1)
+            hidden = units.new_empty((*units.shape[:-2], blocks * size, units.shape[-1]))
+        hidden[..., number * size : (number + 1) * size, :] = units
     return hidden

@@ -329,6 +329,6 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
 def _bytes_of_a_batch(recipe: Recipe, prepared: Prepared, shape: Shape) -> int:
     """Return what the layers of one network keep of a batch until its backward pass."""
     rows = max(len(fold.train) for fold in prepared.folds)
-    batch = max(min(recipe.batch_size, rows), SCORING_ROWS) * shape.heads
+    batch = max(min(recipe.batch_size, rows), shape.scoring_rows) * shape.heads
     widths = [shape.inputs, *shape.hidden, shape.labels]
     return batch * sum(widths) * BYTES * KEPT_OF_A_LAYER

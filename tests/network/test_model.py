@@ -17,6 +17,7 @@ from imbalance_cli.network.model import (
     ACTIVATIONS,
     FIRST_LOGITS,
     SCORING_ROWS,
+    WIDE,
     HeadScales,
     MemberLinear,
     MultilayerPerceptron,
@@ -449,6 +450,21 @@ def test_score_of_a_row_is_its_own(rows: int, precision: str, shape: Shape) -> N
         assert torch.equal(score_rows(make_model(shape, [seed]), data, precision), own)
     for member, own in zip(model.alone(), torch.split(scores, shape.heads), strict=True):
         assert torch.equal(score_rows(member, data, precision), own)
+
+
+def test_a_network_of_many_inputs_scores_fewer_rows_at_a_time() -> None:
+    """The padding of a few rows would cost most there; a row's score is its own all the same."""
+    shape = Shape(WIDE + 1, [], 1, [4], continuous=WIDE + 1, heads=2, is_scaled=True)
+    rows = shape.scoring_rows + 1
+    assert (shape.scoring_rows, dataclasses.replace(shape, numeric=WIDE).scoring_rows) == (
+        256,
+        1024,
+    )
+    model, data = make_model(shape, (0, 1)), make_rows(rows, shape)
+    scores = score_rows(model, data, "float32")
+    for row in (0, rows - 2, rows - 1):
+        alone = score_rows(model, data.take(torch.tensor([row])), "float32")
+        assert torch.equal(alone[:, 0], scores[:, row])
 
 
 @pytest.mark.parametrize("hidden", [[], [7]])
