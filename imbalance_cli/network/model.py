@@ -42,10 +42,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "selu": nn.SELU,
 }
 SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
-WIDE_SCORING_ROWS = (
-    256  # by a network of more than WIDE inputs: padding a few rows costs most there
-)
-WIDE = 4096
+WIDE, WIDE_SCORING_ROWS = 4096, 64  # with more inputs than these, padding would cost most
 INPUTS_MULTIPLE = 4
 """Of other widths, Intel MKL rounds a row's products by its place among the rows."""
 EIGHT_BYTES = (-(2**63), 2**63 - 1)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LABEL_BLOCK = 256  # labels whose scores are made at a time; of no more, all are kept
 OUTPUT_ROWS = (
-    256  # whose scores of these labels are made at a time; it divides `Shape.scoring_rows`
+    256  # whose scores of these labels are made at a time; hidden layers have a multiple of these
 )
 
 
@@ -137,12 +137,12 @@ def score(model: Model, rows: Rows, precision: str) -> Logits:
 
 @torch.no_grad()
 def _represent(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
-    """Return the last hidden layer of rows, `scoring_rows` at a time, with that of the padding.
+    """Return the last hidden layer of rows, padded to a multiple of OUTPUT_ROWS.
 
     It is made at once, as `score_rows` makes its result.
     """
     hidden = torch.empty(0)
-    size = model.shape.scoring_rows
+    size = max(model.shape.scoring_rows, OUTPUT_ROWS)
     for number, block in enumerate(rows.blocks(size)):
         with autocast(rows.device, precision):
             units = model.represent(*pad_block(block, size)).float()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from imbalance_cli.rows.dataset import Rows
 
 CPU = torch.device("cpu")
+LARGEST_LAYER = 2**27  # bytes: 256 rows of 4 heads and 32,000 inputs
 FEWEST_OF_CYCLES = 15  # epochs of a schedule whose shortest cycle is a fifteenth
 MOST_CELLS = 2**22  # of validation rows x labels that are sorted at once
 
@@ -179,7 +180,7 @@ class Training(Iterator[EpochResult]):
 
     def _train(self, state: State | None) -> Iterator[EpochResult]:
         self._refuse_nothing_to_learn()
-        keep_freed_memory()
+        keep_freed_memory(LARGEST_LAYER)
         self._groups = groups = self._make_groups()
         if state is not None:
             for group in groups:

@@ -457,7 +457,7 @@ def test_a_network_of_many_inputs_scores_fewer_rows_at_a_time() -> None:
     shape = Shape(WIDE + 1, [], 1, [4], continuous=WIDE + 1, heads=2, is_scaled=True)
     rows = shape.scoring_rows + 1
     assert (shape.scoring_rows, dataclasses.replace(shape, numeric=WIDE).scoring_rows) == (
-        256,
+        64,
         1024,
     )
     model, data = make_model(shape, (0, 1)), make_rows(rows, shape)
