@@ -110,7 +110,7 @@ class ColumnScan:
         """
         dtype = table.frame[self.column].dtype
         self._check_type(dtype, table.name)
-        known = int(numbers.known.sum())
+        known = int(np.count_nonzero(numbers.known))
         self.known += known
         self._chosen += len(numbers.known) if rows is None else int(rows.sum())
         self.numbers.add_values(numbers.values, table, self.column, rows)
@@ -272,7 +272,7 @@ class _Reading:
         rows: NDArray[np.bool_] | None,
     ) -> None:
         """Take in the values of a batch, (N,), NaN where they are not of that kind."""
-        self.cells += len(values) - int(np.isnan(values).sum())
+        self.cells += len(values) - int(np.count_nonzero(np.isnan(values)))
         if self.large is None:
             self.large = large_cell(table, column, values)
         chosen = values if rows is None else values[rows]

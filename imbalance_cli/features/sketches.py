@@ -223,17 +223,19 @@ class DistinctCounter:
 
     def add(self, cells: pl.Series) -> None:
         """Take in cells, (n,) of any one type; nulls do not count."""
-        self.add_hashes(cells.drop_nulls().hash(seed=0).to_numpy())
+        self.add_hashes(np.unique(cells.drop_nulls().hash(seed=0).to_numpy()))
 
     def merge(self, other: DistinctCounter) -> None:
         """Take in what another one did."""
         self.add_hashes(other._hashes)
 
     def add_hashes(self, hashes: NDArray[np.uint64]) -> None:
-        """Take in cells by what `polars.Series.hash` gives of each with the seed 0, (n,)."""
+        """Take in cells by what `polars.Series.hash` gives with the seed 0, (n,), rising."""
         if not self.is_exact:
             hashes = hashes[hashes < self._hashes[-1]]
-        if len(hashes):
+        if not len(self._hashes):
+            self._hashes = hashes[: self._size]
+        elif len(hashes):
             self._hashes = np.unique(np.concatenate([self._hashes, hashes]))[: self._size]
 
 

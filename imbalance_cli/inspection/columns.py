@@ -204,7 +204,7 @@ class ColumnScan:
         self.rows += len(cells.known)
         if cells.is_text and not self.notation.is_clear:
             self.notation.add(cells, place)
-        known = int(cells.known.sum())
+        known = int(np.count_nonzero(cells.known))
         if known < len(cells.known) and self._first_missing is None:
             self._first_missing = place(int(cells.known.argmin()))
         if not known:
@@ -220,7 +220,7 @@ class ColumnScan:
         if self.dates.bad is None:
             self.dates.bad = find(int(cells.known.argmax()))
         self._are_integers = self._are_integers and _are_integers(cells.values)
-        self._are_whole = self._are_whole and int(cells.matches(WHOLE).sum()) == known
+        self._are_whole = self._are_whole and np.count_nonzero(cells.matches(WHOLE)) == known
         hashes, firsts, counts = cells.distinct
         self._distinct.add_hashes(hashes)
         if not self._tally.overflow:

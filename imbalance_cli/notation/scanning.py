@@ -213,7 +213,7 @@ class NotationScan:
                 self.place = place(texts.index_of(word) or 0)
 
     def _add_numbers(self, numbers: PlainNumbers) -> None:
-        known = int(numbers.known.sum())
+        known = int(np.count_nonzero(numbers.known))
         self.known += known
         self.numbers += known
         if not known:
@@ -221,27 +221,31 @@ class NotationScan:
         if "number" not in self.examples:
             self.examples["number"] = numbers.text(int(numbers.known.argmax()))
         self._note_values(numbers.hashes)
-        self._note_dots(numbers, np.ones(len(numbers.known), np.int64))
+        self._note_dots(numbers)
         if "zero" not in self.examples:
             begins_with_zero = numbers.matches(ZERO_FIRST)
             if begins_with_zero.any():
                 self.examples["zero"] = numbers.text(int(begins_with_zero.argmax()))
         if self.are_compact_dates:
-            self.are_compact_dates = int(numbers.matches(COMPACT_DATE).sum()) == known
+            self.are_compact_dates = np.count_nonzero(numbers.matches(COMPACT_DATE)) == known
 
-    def _note_dots(self, numbers: PlainNumbers, counts: NDArray[np.int64]) -> None:
-        """Note the dots of numbers, each of which stands for so many cells."""
+    def _note_dots(self, numbers: PlainNumbers, counts: NDArray[np.int64] | None = None) -> None:
+        """Note the dots of numbers, each of which stands for so many cells, or for one."""
+
+        def count(chosen: NDArray[np.bool_]) -> int:
+            return int(np.count_nonzero(chosen)) if counts is None else int(counts[chosen].sum())
+
         has_dot, known = numbers.matches(DOT), numbers.known
         if "dotted" not in self.examples and has_dot.any():
             self.examples["dotted"] = numbers.text(int(has_dot.argmax()))
-        dotted = int(counts[has_dot].sum())
+        dotted = count(has_dot)
         if self.grouped == self.dotted and known.any():  # past the first other one nobody asks
-            self.grouped += int(counts[numbers.matches(GROUPED)].sum())
+            self.grouped += count(numbers.matches(GROUPED))
             with np.errstate(over="ignore"):
                 values = np.where(has_dot, numbers.values * 1000, numbers.values)[known]
             self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         self.dotted += dotted
-        self.undotted += int(counts[known].sum()) - dotted
+        self.undotted += count(known) - dotted
         if not self.has_long and not has_dot[known].all():
             self.has_long = bool((numbers.matches(LONG) & ~has_dot).any())
 

@@ -113,8 +113,11 @@ class PlainNumbers:
     @functools.cached_property
     def distinct(self) -> tuple[NDArray[np.uint64], NDArray[np.intp], NDArray[np.intp]]:
         """The distinct texts: their hashes in rising order, and the first row and rows of each."""
-        hashes, firsts, counts = np.unique(self.hashes, return_index=True, return_counts=True)
-        return hashes, np.flatnonzero(self.known)[firsts], counts
+        order = self._block.by_hash[self._number]
+        order = order[self.known[order]]
+        ascending = self._block.hashes[self._number][order]
+        starts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])[: len(order)])
+        return ascending[starts], order[starts], np.diff(starts, append=len(order))
 
     @property
     def _start(self) -> int:
@@ -154,6 +157,11 @@ class _Block:
     def hashes(self) -> NDArray[np.uint64]:
         """Of the texts, (K, B)."""
         return self._reshape(self.texts.hash(seed=0))
+
+    @functools.cached_property
+    def by_hash(self) -> NDArray[np.intp]:
+        """The rows of each column by their hashes, of the same hash in their order, (K, B)."""
+        return self.hashes.argsort(axis=1, kind="stable")
 
     @functools.cached_property
     def characters(self) -> NDArray[np.int64]:
