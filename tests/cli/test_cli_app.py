@@ -238,6 +238,23 @@ def test_an_interrupt_signal_exits_130() -> None:
     assert (process.returncode, out, err.decode().strip()) == (130, b"", "error: interrupted")
 
 
+def test_an_interrupt_while_the_command_is_imported() -> None:
+    """No traceback shows, whatever module is half loaded."""
+    program = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from imbalance_cli.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    command = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"error: interrupted\n")
+
+
 def test_an_interrupt_that_an_import_swallows_is_one_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "swallowing.py").write_text(
         "import os, signal\n"
