@@ -65,7 +65,7 @@ def write_config(place: Path, *, is_streamed: bool) -> list[str]:
     in_memory = "false" if is_streamed else "true"
     (place / "config.yaml").write_text(
         f"data: {{train: rows.csv, labels: [y], in_memory: {in_memory}}}\n"
-        "training: {checkpoint_every: 2}\nreport: {plots: false}\n"
+        "training: {epochs: 16, checkpoint_every: 1}\nreport: {plots: false}\n"
     )
     command = "import sys; from imbalance_cli.cli.app import main; sys.exit(main())"
     fit = ["fit", "config.yaml", "--run-dir", "run", "--format", "json"]

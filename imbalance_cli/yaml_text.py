@@ -7,14 +7,16 @@ PyYAML follows YAML 1.1, where `no` is false, `1e-3` is a string and `010` is 8.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import reprlib
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from imbalance_cli.errors import ConfigError, shorten
+from imbalance_cli.errors import ConfigError, nearest, shorten
 
 KeyPath = tuple[str | int, ...]
 
@@ -82,6 +84,21 @@ def show_value(value: object) -> str:
 def cut(text: str, longest: int = LONGEST_SHOWN) -> str:
     """Return the text as an error shows it."""
     return shorten(text, longest)
+
+
+def refuse_no_file(name: str) -> None:
+    """Raise where a YAML file is not there, or is none at all.
+
+    Raises:
+        ConfigError: it names the file that was perhaps meant.
+    """
+    path = Path(name)
+    with contextlib.suppress(OSError):  # which reading it says more of
+        if path.is_dir():
+            raise ConfigError(f"{name}: is a directory, not a YAML file")
+        if not path.exists():
+            siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*.y*ml")]
+            raise ConfigError(f"{name}: no such file", hint=nearest(name, siblings))
 
 
 def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:

@@ -83,17 +83,17 @@ def compare(
     The config gives everything but loss.name, weighting.strategy and training.sampler, which are
     what is tried. Boosted trees stand beside the networks, as a yardstick.
     """
-    from imbalance_cli.cli.progress import choose_progress
-
     base = read_config(config, labels, overrides, for_any_loss=True)
     if print_config:
         write_result(base.to_yaml().encode(), None)
         return
     changed = base.with_repeats(folds=folds or base.training.folds or DEFAULT_FOLDS, networks=seeds)
-    progress = choose_progress(quiet=quiet, log_format=log_format)
     directory, going_on = choose_directory(
         changed, run_dir, "compare", overwrite=overwrite, resume=resume, finish=finish
     )
+    from imbalance_cli.cli.progress import choose_progress
+
+    progress = choose_progress(quiet=quiet, log_format=log_format)
     progress.reading(changed.data.train)
     from imbalance_cli import workflows
     from imbalance_cli.cli.observers import open_observers

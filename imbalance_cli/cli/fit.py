@@ -75,16 +75,16 @@ def fit(
 ) -> None:
     """Train a model by a config, save the run, and report per label on held-out rows."""
     from imbalance_cli import workflows
-    from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.run.directory import REPORT
 
     sort = read_sort(sort)
     _check_arguments(config, overrides, from_compare, choose)
-    progress = choose_progress(quiet=quiet, log_format=log_format)
     draw_last = False
     if from_compare is not None and choose is not None:
         _refuse_trackers(tensorboard, mlflow)
-        with progress:
+        from imbalance_cli.cli.progress import choose_progress
+
+        with (progress := choose_progress(quiet=quiet, log_format=log_format)):
             evaluation, directory = workflows.choose(
                 from_compare,
                 choose,
@@ -102,9 +102,11 @@ def fit(
             settings, run_dir, overwrite=overwrite, resume=resume, finish=finish
         )
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
-        progress.reading(settings.data.train)
         from imbalance_cli.cli.observers import open_observers
+        from imbalance_cli.cli.progress import choose_progress
 
+        progress = choose_progress(quiet=quiet, log_format=log_format)
+        progress.reading(settings.data.train)
         with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
             evaluation = workflows.fit(
                 settings,

@@ -169,8 +169,8 @@ def read_config(
     Raises:
         ConfigError: as of `load_config`, or a YAML file is given labels beside its own.
     """
-    from imbalance_cli.config import load_config
     from imbalance_cli.readers.formats import list_suffixes, table_suffix
+    from imbalance_cli.yaml_text import refuse_no_file
 
     suffix = table_suffix(given)
     if labels and suffix in {".yaml", ".yml"}:
@@ -181,6 +181,10 @@ def read_config(
     document: str | dict[str, Any] = given
     if labels or suffix in list_suffixes():
         document = {"data": {"train": given, "labels": list(labels or ())}}
+    elif given != "-":
+        refuse_no_file(given)  # before pydantic is loaded
+    from imbalance_cli.config import load_config
+
     return load_config(document, overrides or (), for_any_loss=for_any_loss)
 
 

@@ -15,8 +15,8 @@ from imbalance_cli.config.refusals import (
 )
 from imbalance_cli.config.sections import Config
 from imbalance_cli.config.weighting import resolve_weighting
-from imbalance_cli.errors import ConfigError, nearest
-from imbalance_cli.yaml_text import KeyPath, cut, parse_mapping, parse_scalar
+from imbalance_cli.errors import ConfigError
+from imbalance_cli.yaml_text import KeyPath, cut, parse_mapping, parse_scalar, refuse_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,13 +68,8 @@ def _read(name: str) -> str:
     try:
         if name == "-":
             return _read_stdin()
-        path = Path(name)
-        if path.is_dir():
-            raise ConfigError(f"{name}: is a directory, not a YAML file")
-        if not path.exists():
-            siblings = [str(path.with_name(p.name)) for p in path.parent.glob("*.y*ml")]
-            raise ConfigError(f"{name}: no such file", hint=nearest(name, siblings))
-        return path.read_text(encoding="utf-8")
+        refuse_no_file(name)
+        return Path(name).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{'stdin' if name == '-' else name}: not UTF-8 text: byte {error.start + 1} is "

@@ -110,6 +110,19 @@ def test_fit_loads_nothing_that_it_does_not_need(plots: str, config: Path, tmp_p
     assert not heavy & loaded
 
 
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_a_config_that_is_not_there_loads_nothing_that_is_slow(command: str) -> None:
+    program = (
+        "import sys; from imbalance_cli.cli.app import main; code = main()\n"
+        "sys.stderr.write(','.join(sys.modules)); sys.exit(code)"
+    )
+    given = [sys.executable, "-c", program, command, "nope.yaml"]
+    done = subprocess.run(given, check=False, capture_output=True, text=True)
+    message, loaded = done.stderr.splitlines()
+    assert (done.returncode, message) == (2, "error: nope.yaml: no such file [IMB201]")
+    assert not {"pydantic", "rich", "numpy", "polars", "torch"} & set(loaded.split(","))
+
+
 @pytest.mark.parametrize("shown", ["csv", "table"])
 def test_report_is_shown_before_the_page_is_drawn(
     shown: str,
