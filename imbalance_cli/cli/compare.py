@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.console import default_format, draw, write_result
+from imbalance_cli.cli.inputs import choose_directory, read_config
 from imbalance_cli.cli.options import (
     ConfigFile,
     Debug,
@@ -23,8 +24,6 @@ from imbalance_cli.cli.options import (
     RunDir,
     TableLabels,
     TensorBoard,
-    choose_directory,
-    read_config,
 )
 from imbalance_cli.losses.registry import compared_losses
 

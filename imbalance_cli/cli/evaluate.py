@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imbalance_cli.cli.console import default_format, read_sort, show_report
+from imbalance_cli.cli.inputs import read_thresholds, refuse_early
 from imbalance_cli.cli.label_options import (
     Comment,
     Delimiter,
@@ -25,8 +26,6 @@ from imbalance_cli.cli.options import (
     Sort,
     Strict,
     ThresholdOption,
-    read_thresholds,
-    refuse_early,
 )
 from imbalance_cli.codes import Warned
 from imbalance_cli.dialect import Dialect

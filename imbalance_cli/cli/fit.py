@@ -15,6 +15,7 @@ from imbalance_cli.cli.console import (
     show_report,
     write_result,
 )
+from imbalance_cli.cli.inputs import choose_directory, read_config, write_command
 from imbalance_cli.cli.options import (
     CONFIG_HELP,
     Debug,
@@ -32,9 +33,6 @@ from imbalance_cli.cli.options import (
     Sort,
     TableLabels,
     TensorBoard,
-    choose_directory,
-    read_config,
-    write_command,
 )
 from imbalance_cli.errors import ConfigError, escape_name
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imbalance_cli.cli.console import warn
+from imbalance_cli.cli.inputs import read_thresholds, refuse_early, refuse_features
 from imbalance_cli.cli.label_options import (
     Comment,
     Delimiter,
@@ -23,9 +24,6 @@ from imbalance_cli.cli.options import (
     Run,
     Strict,
     ThresholdOption,
-    read_thresholds,
-    refuse_early,
-    refuse_features,
 )
 from imbalance_cli.cli.rows import RowFormat, open_rows
 from imbalance_cli.dialect import Dialect

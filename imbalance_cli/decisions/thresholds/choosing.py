@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from imbalance_cli.decisions.costs import least_cost_threshold
 from imbalance_cli.decisions.thresholds.objectives import Cuts, cut_at_share
 from imbalance_cli.decisions.thresholds.pool import ScorePool
 from imbalance_cli.metrics import Confusion, Ranking, simplify_weights
@@ -69,9 +70,8 @@ def choose_thresholds(
 ) -> Thresholds:
     """Choose each label's threshold on validation rows.
 
-    `cost` needs no search: the best threshold on calibrated probabilities is
-    c_fp / (c_fp + c_fn) (Elkan 2001). Nor does `half`. `top_k` decides the rows of the highest
-    scores positive, as near to so many as equal scores allow.
+    `cost` needs no search (`least_cost_threshold`), nor does `half`. `top_k` decides the rows of
+    the highest scores positive, as near to so many as equal scores allow.
 
     The other objectives take the best of all places where the sorted scores can be cut, with at
     least LEAST_SUPPORT rows above, since one row alone supports no threshold. A row counts there
@@ -112,8 +112,7 @@ def _fixed_threshold(settings: ThresholdsSection) -> float | None:
     if settings.objective == "half":
         return 0.5
     if settings.objective == "cost":
-        costs = settings.false_positive_cost, settings.false_negative_cost
-        return costs[0] / sum(costs)
+        return least_cost_threshold(settings.false_positive_cost, settings.false_negative_cost)
     return None
 
 
