@@ -14,7 +14,9 @@ from imbalance_cli.readers.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import polars as pl
 
     from imbalance_cli.labels.targets import DenseTargets
     from imbalance_cli.readers import Table
@@ -25,6 +27,7 @@ LIKE_MISSING = frozenset({"nil", "missing", "unknown", "-", "?", "."}) | MISSING
 """Texts, in lower case, that some write for a missing value, and that are not read as one."""
 MISSING_HINT = "a missing label is blank, NA, NaN or null, in any case: write one of these"
 NEGATIVE_TEXTS = frozenset({"0", "false", "no", "f", "n"})
+FLAGS = {"true": "1", "false": "0"}  # how a typed boolean is written, and its number
 
 
 def is_missing_name(text: str) -> bool:
@@ -63,22 +66,36 @@ def encode_labels(
     import polars as pl
 
     from imbalance_cli.labels.targets import MISSING, DenseTargets
-    from imbalance_cli.readers.source import tally_frame, texts
+    from imbalance_cli.readers.source import are_numbers, tally_frame, texts
 
     check_positive(positive)
     tally = Tally.empty(labels) if seen is None else seen
-    frame = texts(table.frame[list(labels)])
-    for label, text, row in tally_frame(frame, tally):
+    for label, text, row in tally_frame(table.frame, tally):
         tally.columns[label].places[text] = table.place(row)
-    values = {True: 1, False: 0, None: MISSING}
-    cells = np.full((frame.height, len(labels)), MISSING, np.int8)
+    numbers = {label for label in labels if are_numbers(table.frame[label])}
+    frame = texts(table.frame[[label for label in labels if label not in numbers]])
+    targets = np.full((table.frame.height, len(labels)), MISSING, np.int8)
     for i, (label, column) in enumerate(tally.columns.items()):
         sides = read_texts(column, positive, "", label)
-        meaning = {text: values[side] for text, side in sides.items()}
-        # polars takes a name such as ^y$ for a pattern
-        codes = frame[label].alias("cell").replace_strict(meaning, return_dtype=pl.Int8)
-        cells[:, i] = codes.fill_null(MISSING).to_numpy()
-    return DenseTargets(cells)
+        codes = {text: MISSING if side is None else int(side) for text, side in sides.items()}
+        if label in numbers:
+            cells = table.frame[label].to_numpy()
+            for number, code in zip(
+                _as_numbers(codes, table.frame[label].dtype), codes.values(), strict=True
+            ):
+                targets[cells == number, i] = code
+        else:  # polars takes a name such as ^y$ for a pattern
+            named = frame[label].alias("cell")
+            targets[:, i] = named.replace_strict(codes, return_dtype=pl.Int8).to_numpy()
+    return DenseTargets(targets)
+
+
+def _as_numbers(found: Iterable[str], dtype: pl.DataType) -> pl.Series:
+    """Return the number of a type that each text stands for, null where it is of another type."""
+    import polars as pl
+
+    written = pl.Series([FLAGS.get(text, text) for text in found], dtype=pl.String)
+    return written.cast(pl.UInt8() if dtype == pl.Boolean else dtype, strict=False)
 
 
 def read_texts(

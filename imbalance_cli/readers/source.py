@@ -197,6 +197,14 @@ def is_readable(dtype: pl.DataType) -> bool:
     return not (dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object))
 
 
+def are_numbers(cells: pl.Series) -> bool:
+    """Return whether all cells are numbers or NaN, of a type that numpy has."""
+    import polars as pl
+
+    is_number = cells.dtype.is_integer() or cells.dtype.is_float() or cells.dtype == pl.Boolean
+    return is_number and "128" not in str(cells.dtype) and not cells.null_count()
+
+
 def texts(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame of typed columns as strings, a null as the empty string.
 
@@ -265,10 +273,8 @@ def _count_binary(
         known: the texts whose row is not asked for.
     """
     import numpy as np
-    import polars as pl
 
-    is_number = cells.dtype.is_integer() or cells.dtype.is_float() or cells.dtype == pl.Boolean
-    if not is_number or "128" in str(cells.dtype) or cells.null_count():  # which numpy has not
+    if not are_numbers(cells):
         return None
     values = cells.to_numpy()
     tests = {text: values == i for i, text in enumerate(_binary_texts(cells.dtype))}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +26,8 @@ from imbalance_cli.labels import (
     list_names,
     select_labels,
 )
-from imbalance_cli.readers import open_source, read_table
-from imbalance_cli.readers.source import DISTINCT_LIMIT
+from imbalance_cli.readers import Table, open_source, read_table
+from imbalance_cli.readers.source import DISTINCT_LIMIT, Tally
 
 if TYPE_CHECKING:
     from conftest import WriteFile
@@ -257,6 +259,38 @@ def test_encoded_targets_are_pandas_own(write: WriteFile) -> None:
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(targets[:, 1], expected.to_numpy(np.float32))
     np.testing.assert_array_equal(targets[:, 0], np.ones(7))
+
+
+@pytest.mark.parametrize(
+    ("cells", "positive"),
+    [
+        (pl.Series([True, False, True]), None),
+        (pl.Series([1, 0, 1], dtype=pl.UInt8), None),
+        (pl.Series([0.0, -0.0, 1.0, math.nan], dtype=pl.Float32), None),
+        (pl.Series([-0.0, 2.0, 0.0, math.nan]), "2"),
+        (pl.Series([-1, 1, -1], dtype=pl.Int8), "1.0"),
+        (pl.Series([2**62 + 1, 7, 2**62 + 1]), str(2**62 + 1)),
+        (pl.Series([1, None, 0]), None),
+        (pl.Series([True, None, False]), "false"),
+    ],
+)
+def test_typed_labels_are_those_of_their_texts(cells: pl.Series, positive: str | None) -> None:
+    typed = Table("typed", pl.DataFrame({"y": cells}), str)
+    texts = Table("texts", pl.DataFrame({"y": cells.cast(pl.String)}), str)
+    targets = [encode_labels(table, ["y"], positive).dense()[:, 0] for table in (typed, texts)]
+    assert (targets[0] == 1).any()
+    assert (targets[0] == 0).any()
+    np.testing.assert_array_equal(*targets)
+
+
+def test_typed_labels_follow_texts_of_earlier_batches() -> None:
+    seen = Tally.empty(["y"])
+    tables = [pl.Series(["0", "2"]), pl.Series([2, 0, 2]), pl.Series([0.0, 2.0, math.nan])]
+    encoded = [
+        encode_labels(Table("a", pl.DataFrame({"y": cells}), str), ["y"], "2", seen).dense()[:, 0]
+        for cells in tables
+    ]
+    np.testing.assert_array_equal(np.concatenate(encoded), [0, 1, 1, 0, 1, 0, 1, np.nan])
 
 
 def test_encoded_targets_of_one_side_or_none(write: WriteFile) -> None:
