@@ -129,26 +129,6 @@ class ColumnScan:
         if self._ids is not None:
             self._ids.add(pl.Series(values[values == np.floor(values)]))
 
-    def merge(self, other: ColumnScan, name: str) -> None:
-        """Take in what a scan of later rows did.
-
-        Raises:
-            SourceError: its cells are of another type.
-        """
-        if other._type is None:
-            return
-        self._check_type(other._type, name)
-        self.known += other.known
-        self._chosen += other._chosen
-        self.numbers.merge(other.numbers)
-        self.dates.merge(other.dates)
-        self._texts.merge(other._texts)
-        self._succession.merge(other._succession)
-        self._has_long_numbers |= other._has_long_numbers
-        if self._ids is not None and other._ids is not None:
-            self._ids.merge(other._ids)
-        self.missing_words.update(other.missing_words)
-
     def finish(self, name: str) -> NumericFeature | CategoricalFeature | None:
         """Return the feature, or None where the training rows are constant.
 
@@ -278,13 +258,6 @@ class _Reading:
         chosen = values if rows is None else values[rows]
         self.values.add(chosen[~np.isnan(chosen)])
 
-    def merge(self, other: _Reading) -> None:
-        """Take in later rows."""
-        self.cells += other.cells
-        self.bad = self.bad or other.bad
-        self.large = self.large or other.large
-        self.values.merge(other.values)
-
 
 class _Succession:
     """Whether numbers are successive ones, each once, in any order.
@@ -311,13 +284,6 @@ class _Succession:
         if self._is_complete:
             self.first, self.last = min(self.first, values.min()), max(self.last, values.max())
             self._sum += _hash_sum(values)
-
-    def merge(self, other: _Succession) -> None:
-        """Take in later rows."""
-        self.rows += other.rows
-        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-        self._is_complete &= other._is_complete
-        self._sum += other._sum
 
     def has_each_once(self) -> bool:
         """Whether they are."""

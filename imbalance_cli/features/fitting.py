@@ -63,17 +63,6 @@ class FeatureScan:
         for column, numbers in read_columns(table.frame, list(self._columns)):
             _add(self._columns[column], numbers, table, rows)
 
-    def merge(self, other: FeatureScan) -> None:
-        """Take in what a scan of later rows did; `other` must not be used again.
-
-        Raises:
-            SourceError: a column is of another type there.
-        """
-        self._names |= other._names
-        name = ", ".join(self._names)
-        for column, scan in self._columns.items():
-            scan.merge(other._columns[column], name)
-
     def finish(self) -> Preprocessing:
         """Return the fitted preprocessing; the scan must not be used again.
 

@@ -1,8 +1,8 @@
 """Statistics of a stream in bounded memory: quantiles, how many distinct, which are frequent.
 
-Each is exact up to a size that it is given, says how wrong it can be beyond, and can be merged. No
-random numbers are drawn. What is added is handled in sections of a fixed length, so the result
-depends on the order of the stream and not on how it was cut into batches.
+Each is exact up to a size that it is given, and says how wrong it can be beyond. No random numbers
+are drawn. What is added is handled in sections of a fixed length, so the result depends on the
+order of the stream and not on how it was cut into batches.
 
 Shapes: n values so far, K what is kept.
 
@@ -11,7 +11,7 @@ Shapes: n values so far, K what is kept.
   half; here the halves take turns, which makes the bound certain rather than likely;
 - distinct: the K smallest hashes (Bar-Yossef et al. 2002), (K - 1) / (the largest of them) being
   unbiased with a relative standard error of 1 / sqrt(K - 2) (Beyer et al. 2007);
-- frequent: Misra & Gries 1982, merged as by Agarwal et al. 2013.
+- frequent: Misra & Gries 1982, batches merged as by Agarwal et al. 2013.
 """
 
 from __future__ import annotations
@@ -70,23 +70,6 @@ class QuantileSketch:
         self._highest = max(self._highest, float(values.max()))
         self._wait(values)
 
-    def merge(self, other: QuantileSketch) -> None:
-        """Take in what another one did, as if it came after; `other` must not be used again."""
-        self.count += other.count
-        self._lowest = min(self._lowest, other._lowest)
-        self._highest = max(self._highest, other._highest)
-        if other.is_exact:
-            self._absorb(other._values, other._counts)
-        else:
-            self._leave_exact()
-            self._over += other._over
-            self._under += other._under
-            for number, items in enumerate(other._levels):
-                self._push(number, items)
-            self._halve_levels()
-        for values in other._pending:
-            self._wait(values)
-
     def quantiles(self, shares: Sequence[float]) -> NDArray[np.float64]:
         """Return the quantiles, linearly interpolated between neighbours as numpy's are.
 
@@ -136,9 +119,6 @@ class QuantileSketch:
 
     def _absorb(self, values: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
         """Take in distinct values and how often each comes."""
-        if not self.is_exact:
-            self._push_counted(values, counts)
-            return
         both = np.concatenate([self._values, values])
         self._values, places = np.unique(both, return_inverse=True)
         sums = np.zeros(len(self._values), np.int64)
@@ -148,14 +128,9 @@ class QuantileSketch:
             self._leave_exact()
 
     def _leave_exact(self) -> None:
-        if not self.is_exact:
-            return
         values, counts = self._values, self._counts
         self._values, self._counts = np.empty(0), np.empty(0, np.int64)
         self._levels = [np.empty(0)]
-        self._push_counted(values, counts)
-
-    def _push_counted(self, values: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
         for number in range(int(counts.max(initial=0)).bit_length()):
             self._push(number, values[(counts >> number) & 1 == 1])
         self._halve_levels()
@@ -225,10 +200,6 @@ class DistinctCounter:
         """Take in cells, (n,) of any one type; nulls do not count."""
         self.add_hashes(np.unique(cells.drop_nulls().hash(seed=0).to_numpy()))
 
-    def merge(self, other: DistinctCounter) -> None:
-        """Take in what another one did."""
-        self.add_hashes(other._hashes)
-
     def add_hashes(self, hashes: NDArray[np.uint64]) -> None:
         """Take in cells by what `polars.Series.hash` gives with the seed 0, (n,), rising."""
         if not self.is_exact:
@@ -264,11 +235,6 @@ class FrequentTexts:
         """Take in texts, (n,); nulls do not count."""
         column = pl.DataFrame({"text": texts.drop_nulls()})
         self._keep(column.group_by("text").agg(pl.len().cast(pl.Int64).alias("rows")))
-
-    def merge(self, other: FrequentTexts) -> None:
-        """Take in what another one did."""
-        self.error += other.error
-        self._keep(other.counts)
 
     def _keep(self, counts: pl.DataFrame) -> None:
         if self.counts.height:

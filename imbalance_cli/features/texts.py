@@ -65,22 +65,6 @@ class TextScan:
         while self._waiting_rows > self._section:
             self._count(self._section)
 
-    def merge(self, other: TextScan) -> None:
-        """Take in later cells."""
-        self._count(self._waiting_rows)
-        self._known += other._known
-        self._characters += other._characters
-        self._first = other._first if self._first is None else self._first
-        self._has_booleans |= other._has_booleans
-        self._has_missing |= other._has_missing
-        self._is_whole &= other._is_whole
-        self._is_readable &= other._is_readable
-        self._has_counts &= other._has_counts
-        self._distinct.merge(other._distinct)
-        self._categories.merge(other._categories)
-        for cells, rows, are_numbers in other._waiting:
-            self.add(cells, rows, are_numbers=are_numbers)
-
     def has_booleans(self) -> bool:
         """Whether any cell is true or false."""
         self._count(self._waiting_rows)

@@ -9,7 +9,6 @@ Shapes: N rows, L labels, P positive cells.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -82,10 +81,6 @@ class Targets(Protocol):
 
     def hash_rows(self, factors: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a number a row, (N,): the sum of factors, (L,), of positives, twice of missing."""
-        ...
-
-    def digest(self) -> str:
-        """Return a checksum of the cells."""
         ...
 
 
@@ -178,10 +173,6 @@ class DenseTargets:
             cells[cells == MISSING] = 2
             hashed[part] = cells @ factors
         return hashed
-
-    def digest(self) -> str:
-        """Return a checksum of the cells."""
-        return hashlib.sha256(np.ascontiguousarray(self.cells).data).hexdigest()
 
     def _blocks(self) -> Iterator[slice]:
         """Yield consecutive rows of few enough cells."""
@@ -303,15 +294,6 @@ class SparseTargets:
         hashed += np.where(self.rows, twice[~self.labels].sum(), twice.sum())
         result: NDArray[np.int64] = hashed
         return result
-
-    def digest(self) -> str:
-        """Return a checksum of the cells."""
-        checksum = hashlib.sha256(repr(self.shape).encode())
-        for part in (self.ones.indptr, self.ones.indices):
-            checksum.update(np.ascontiguousarray(part, np.int64).data)
-        for flags in (self.rows, self.labels):
-            checksum.update(np.ascontiguousarray(flags).data)
-        return checksum.hexdigest()
 
 
 def as_targets(values: Targets | NDArray[np.floating]) -> Targets:

@@ -429,12 +429,6 @@ def test_how_rows_are_cut_into_batches_does_not_matter(
     rows = np.random.default_rng(height).random(height) < share
     whole = outcome(lambda: fit_preprocessing(table, table.frame.columns, np.flatnonzero(rows)))
     assert outcome(scan_parts(table, rows, cuts, exact=2**16).finish) == whole
-    merged = FeatureScan(table.frame.columns)
-    for first, last in zip([0, *sorted(cuts)], [*sorted(cuts), height], strict=True):
-        scan = FeatureScan(table.frame.columns)
-        scan.add(part_of(table, first, last), rows[first:last])
-        merged.merge(scan)
-    assert outcome(merged.finish) == whole
     few = data.draw(st.integers(1, 20))
     assert outcome(scan_parts(table, rows, cuts, few).finish) == outcome(
         scan_parts(table, rows, [], few).finish
@@ -499,14 +493,12 @@ def test_the_first_bad_cell_of_all_batches_is_named() -> None:
 
 
 def test_a_column_that_changes_its_type() -> None:
-    scan, other = FeatureScan(["x"]), FeatureScan(["x"])
+    scan = FeatureScan(["x"])
     scan.add(make_table(x=[1, 2]))
-    other.add(make_table(x=["1", "2"]))
-    with pytest.raises(SourceError, match="column 'x': columns of different types: String after"):
+    with pytest.raises(
+        SourceError, match="column 'x': columns of different types: String after Int64"
+    ):
         scan.add(make_table(x=["1", "2"]))
-    with pytest.raises(SourceError, match="columns of different types: String after Int64"):
-        scan.merge(other)
-    scan.merge(FeatureScan(["x"]))
 
 
 def test_sources_are_named_once_each() -> None:

@@ -70,27 +70,6 @@ def test_the_bound_holds_and_batches_do_not_matter(
     assert sketch.rank_error == whole.rank_error
 
 
-@settings(deadline=None, max_examples=150)
-@given(
-    st.lists(st.lists(st.floats(-1e9, 1e9), max_size=80), min_size=1, max_size=5),
-    st.integers(1, 20),
-    st.integers(2, 20),
-)
-def test_merged_sketches_keep_their_bound(parts: list[list[float]], exact: int, width: int) -> None:
-    merged = QuantileSketch(exact, width)
-    for part in parts:
-        merged.merge(sketch_of(np.array(part), [], exact, width))
-    values = np.concatenate([np.array(part) for part in parts])
-    assert merged.count == len(values)
-    if not len(values):
-        with pytest.raises(ValueError, match="no values"):
-            merged.quantiles(SHARES)
-    elif merged.is_exact:
-        assert merged.quantiles(SHARES).tolist() == np.quantile(values, SHARES).tolist()
-    else:
-        assert_within_bound(merged, values)
-
-
 @pytest.mark.parametrize("order", ["random", "ascending", "descending", "heavy"])
 def test_two_million_numbers(order: str) -> None:
     random = np.random.default_rng(0)
@@ -109,10 +88,9 @@ def test_two_million_numbers(order: str) -> None:
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=3)), st.integers(0, 20), st.integers(1, 30))
 def test_few_distinct_are_counted(texts: list[str], cut: int, exact: int) -> None:
-    one, two = DistinctCounter(exact), DistinctCounter(exact)
+    one = DistinctCounter(exact)
     one.add(pl.Series(texts[:cut], dtype=pl.String))
-    two.add(pl.Series([*texts[cut:], None], dtype=pl.String))
-    one.merge(two)
+    one.add(pl.Series([*texts[cut:], None], dtype=pl.String))
     whole = DistinctCounter(exact)
     whole.add(pl.Series(texts, dtype=pl.String))
     assert (one.count, one.is_exact) == (whole.count, whole.is_exact)
@@ -142,19 +120,17 @@ def test_many_distinct_are_estimated() -> None:
 def test_counts_of_texts_are_low_by_no_more_than_the_error(
     parts: list[list[str]], exact: int
 ) -> None:
-    merged = FrequentTexts(exact)
+    found = FrequentTexts(exact)
     for part in parts:
-        one = FrequentTexts(exact)
-        one.add(pl.Series([*part, None], dtype=pl.String))
-        merged.merge(one)
+        found.add(pl.Series([*part, None], dtype=pl.String))
     truth = collections.Counter(text for part in parts for text in part)
-    counts = dict(merged.counts.iter_rows())
+    counts = dict(found.counts.iter_rows())
     assert len(counts) <= exact
     assert list(counts) == sorted(counts)
-    assert merged.error <= truth.total() / (exact + 1)
-    assert merged.is_exact == (merged.error == 0)
+    assert found.error <= truth.total() / (exact + 1)
+    assert found.is_exact == (found.error == 0)
     for text, rows in truth.items():
-        assert rows - merged.error <= counts.get(text, 0) <= rows
+        assert rows - found.error <= counts.get(text, 0) <= rows
 
 
 def test_long_texts_do_not_fill_the_memory() -> None:

@@ -280,7 +280,7 @@ def test_typed_labels_are_those_of_their_texts(cells: pl.Series, positive: str |
     targets = [encode_labels(table, ["y"], positive).dense()[:, 0] for table in (typed, texts)]
     assert (targets[0] == 1).any()
     assert (targets[0] == 0).any()
-    np.testing.assert_array_equal(*targets)
+    np.testing.assert_array_equal(targets[0], targets[1])
 
 
 def test_typed_labels_follow_texts_of_earlier_batches() -> None:
