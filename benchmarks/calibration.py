@@ -39,6 +39,7 @@ from imbalance_cli.metrics import expected_calibration_error
 from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import calibrate
 from imbalance_cli.workflows import Observers, fit
 
 LOSSES = ("bce", "weighted_bce", "focal", "asymmetric")
@@ -81,10 +82,9 @@ def calibration_errors(loss: str, seed: int, folder: Path) -> tuple[float, float
     table = read_table([open_source(str(unseen))], predictor.preprocessing.columns)
     link = dataclasses.replace(predictor, calibration=Calibration.identity(1))
     raw = dataclasses.replace(link, undo_loss=False)
-    calibrated, linked, plain = (
-        float(expected_calibration_error(kind.probabilities(table), eta))
-        for kind in (predictor, link, raw)
-    )
+    kinds = (predictor, link, raw)
+    probabilities = [calibrate(k.scores(table).log_odds(), k.calibration) for k in kinds]
+    calibrated, linked, plain = (float(expected_calibration_error(p, eta)) for p in probabilities)
     return calibrated, linked, plain
 
 

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from imbalance_cli import workflows
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,7 +61,7 @@ class Cost:
     phases: dict[str, float]
 
 
-class Clock:
+class Clock(workflows.Observer):
     """An observer of a fit that notes when its parts end."""
 
     def __init__(self) -> None:
@@ -73,9 +75,6 @@ class Clock:
         """Note that the epoch has ended, with its validation."""
         self.times["trained"] = time.process_time()
 
-    def stage(self, _: object) -> None:
-        """Stages are not timed."""
-
     def warned(self, sentence: str) -> None:
         """Pass a warning on."""
         sys.stderr.write(f"warning: {sentence}\n")
@@ -83,9 +82,6 @@ class Clock:
     def noted(self, sentence: str) -> None:
         """Pass a note on."""
         sys.stderr.write(f"note: {sentence}\n")
-
-    def finished(self, _: object) -> None:
-        """Nothing is left to note."""
 
     def phases(self) -> dict[str, float]:
         """Return CPU seconds until training, of the epoch and of the report."""
@@ -145,7 +141,6 @@ def run_child(command: str, folder: Path, table: Path, more: list[str]) -> int:
     if command != "fit":
         with (folder / f"{command}.csv").open("w") as out, contextlib.redirect_stdout(out):
             return run_command([command, str(run), str(table), *more])
-    from imbalance_cli import workflows
     from imbalance_cli.config import load_config
 
     clock = Clock()

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation import Evaluation
-    from imbalance_cli.network.training import EpochResult
-    from imbalance_cli.progress import Stage
     from imbalance_cli.readers.source import Source
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
@@ -258,23 +256,8 @@ def _read_config(
     return settings.with_frames({names[part]: frame for part, frame in frames.items()})
 
 
-class Warnings:
+class Warnings(workflows.Observer):
     """Turns what `fit` would warn of into warnings of Python, and says nothing else."""
-
-    def stage(self, stage: Stage) -> None:
-        """Say nothing."""
-
-    def started(self, start: workflows.Start) -> None:
-        """Say nothing."""
-
-    def epoch(self, result: EpochResult) -> None:
-        """Say nothing."""
-
-    def finished(self, finish: workflows.Finish) -> None:
-        """Say nothing."""
-
-    def noted(self, sentence: str) -> None:
-        """Say nothing."""
 
     def warned(self, sentence: str) -> None:
         """Warn."""

@@ -18,14 +18,13 @@ import yaml
 from imbalance_cli.cli.app import main
 from imbalance_cli.config import Config, load_config
 from imbalance_cli.network.recipes import choose_recipe
+from imbalance_cli.workflows import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from imbalance_cli.network.recipes import Recipe
-    from imbalance_cli.network.training import EpochResult
-    from imbalance_cli.workflows import Finish, Start
 
 CITIES = [f"city{i:02}" for i in range(14)]  # more than one-hot columns are made for
 COLOURS = ["red", "green", "blue"]
@@ -192,26 +191,8 @@ def load_sections(folder: Path, train: object, **sections: Mapping[str, object])
     return load_config(str(write_config(folder / "loaded.yaml", train, **sections)))
 
 
-class Silent:
+class Silent(Observer):
     """An observer that keeps nothing."""
-
-    def started(self, start: Start) -> None:
-        """Say nothing of the rows."""
-
-    def epoch(self, result: EpochResult) -> None:
-        """Say nothing of the epoch."""
-
-    def finished(self, finish: Finish) -> None:
-        """Say nothing of the scores."""
-
-    def stage(self, _: object) -> None:
-        """Say nothing of how far it is."""
-
-    def warned(self, sentence: str) -> None:
-        """Say nothing of what was noticed."""
-
-    def noted(self, sentence: str) -> None:
-        """Say nothing of what was done."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from imbalance_cli import __version__
 from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.codes import code_of
+from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401  what json takes
             return value
 
 
-class EventLog:
+class EventLog(Observer):
     """Writes each event of a fit or a comparison, and what other libraries warn of.
 
     Args:

@@ -13,18 +13,19 @@ from imbalance_cli.cli.console import note, show_warning, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.errors import escape_name
+from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
-    from imbalance_cli.workflows import Finish, Start
+    from imbalance_cli.workflows import Start
 
 SECONDS_BETWEEN_LINES = 3.0
 
 
-class QuietProgress:
+class QuietProgress(Observer):
     """Shows warnings and nothing else."""
 
     def __enter__(self) -> Self:
@@ -36,32 +37,33 @@ class QuietProgress:
     def reading(self, sources: Sequence[str]) -> None:
         """Say nothing."""
 
-    def stage(self, stage: Stage) -> None:
-        """Say nothing."""
-
-    def started(self, start: Start) -> None:
-        """Say nothing."""
-
-    def epoch(self, result: EpochResult) -> None:
-        """Say nothing."""
-
-    def finished(self, finish: Finish) -> None:
-        """Say nothing: the report follows on stdout."""
-
     def warned(self, sentence: str) -> None:
         """Write a warning."""
         warn(sentence)
 
-    def noted(self, sentence: str) -> None:
-        """Say nothing."""
+
+class ShownProgress(QuietProgress):
+    """Writes what is read, the first that is seen of a command, and the sizes of the parts."""
+
+    epochs = 0
+
+    def reading(self, sources: Sequence[str]) -> None:
+        """Write "reading a.csv, b.csv"."""
+        names = ", ".join("stdin" if name == "-" else escape_name(name) for name in sources)
+        sys.stderr.write(f"reading {names}\n")
+        sys.stderr.flush()
+
+    def started(self, start: Start) -> None:
+        """Write the sizes of the parts."""
+        self.epochs = start.epochs
+        sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
 
 
-class LineProgress(QuietProgress):
+class LineProgress(ShownProgress):
     """Writes a line every few seconds, for logs."""
 
     def __init__(self) -> None:
         self._clock = StageClock()
-        self._epochs = 0
         self._written_at: float | None = None
         self._last: EpochResult | None = None
         self._shown = False
@@ -71,10 +73,6 @@ class LineProgress(QuietProgress):
         if self._last is not None and not self._shown:
             self._write(self._last)
 
-    def reading(self, sources: Sequence[str]) -> None:
-        """Write what is read, the first that is seen of a command."""
-        write_reading(sources)
-
     def stage(self, stage: Stage) -> None:
         """Write how far a stage that takes long is."""
         if self._clock.is_due(stage):
@@ -83,11 +81,6 @@ class LineProgress(QuietProgress):
     def noted(self, sentence: str) -> None:
         """Write a note."""
         note(sentence)
-
-    def started(self, start: Start) -> None:
-        """Write the sizes of the parts."""
-        self._epochs = start.epochs
-        sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
 
     def epoch(self, result: EpochResult) -> None:
         """Write a line if the last one is old enough."""
@@ -99,10 +92,10 @@ class LineProgress(QuietProgress):
 
     def _write(self, result: EpochResult) -> None:
         self._shown = True
-        sys.stderr.write(f"epoch {result.epoch}/{self._epochs}  {describe_epoch(result)}\n")
+        sys.stderr.write(f"epoch {result.epoch}/{self.epochs}  {describe_epoch(result)}\n")
 
 
-class BarProgress(QuietProgress):
+class BarProgress(ShownProgress):
     """Draws a bar with the epoch, the scores, rows a second and the time left.
 
     Before the epochs and after them it shows how far reading, calibrating and the like are.
@@ -120,24 +113,20 @@ class BarProgress(QuietProgress):
         self._task = self._progress.add_task("", start=False, visible=False, scores="")
         self._stage = self._progress.add_task("", visible=False, scores="")
         self._name = ""
-        self._epochs = 0
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
         self._progress.stop()
 
-    def reading(self, sources: Sequence[str]) -> None:
-        """Write what is read, the first that is seen of a command."""
-        write_reading(sources)
-
     def started(self, start: Start) -> None:
         """Start the bar."""
-        sys.stderr.write(f"{describe_parts(start.rows, start.folds)}\n")
+        super().started(start)
         self._progress.start()
         self._progress.start_task(self._task)
-        self._epochs = start.epochs
         self._progress.update(self._task, total=start.epochs, description=self._epoch(0))
-        self._show_epochs()
+        self._name = ""
+        self._progress.update(self._stage, visible=False)
+        self._progress.update(self._task, visible=True)
 
     def epoch(self, result: EpochResult) -> None:
         """Move the bar."""
@@ -162,13 +151,8 @@ class BarProgress(QuietProgress):
             visible=True,
         )
 
-    def _show_epochs(self) -> None:
-        self._name = ""
-        self._progress.update(self._stage, visible=False)
-        self._progress.update(self._task, visible=True)
-
     def _epoch(self, number: int) -> str:
-        return f"epoch {number}/{self._epochs}"
+        return f"epoch {number}/{self.epochs}"
 
     def warned(self, sentence: str) -> None:
         """Write a warning above the bar."""
@@ -186,13 +170,6 @@ def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress |
     if quiet:
         return QuietProgress()
     return BarProgress() if sys.stderr.isatty() else LineProgress()
-
-
-def write_reading(sources: Sequence[str]) -> None:
-    """Write "reading a.csv, b.csv"."""
-    names = ", ".join("stdin" if name == "-" else escape_name(name) for name in sources)
-    sys.stderr.write(f"reading {names}\n")
-    sys.stderr.flush()
 
 
 def describe_parts(rows: dict[str, int], folds: int | None) -> str:

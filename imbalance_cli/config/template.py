@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WIDTH = 100
-SUGGESTED = {"group", "time"}
 
 
 @dataclasses.dataclass(frozen=True)

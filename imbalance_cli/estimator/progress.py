@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.api import Warnings
@@ -43,4 +42,4 @@ class Follower(Warnings):
     def warned(self, sentence: str) -> None:
         """Warn, but not of what the arguments of the estimator ask for."""
         if getattr(sentence, "code", None) != FLATTERY:
-            warnings.warn(sentence, stacklevel=2)
+            super().warned(sentence)

@@ -59,12 +59,18 @@ class ScoredRows(Protocol):
 class DenseRows:
     """Rows whose probabilities and targets are tensors, (N, L) each.
 
+    Attributes:
+        probabilities: calibrated.
+        targets: NaN where missing.
+        scores: raw ones, or None.
+
     Raises:
         EvaluationError: these are of different shapes.
     """
 
     probabilities: torch.Tensor
     targets: torch.Tensor
+    scores: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self.probabilities, self.targets)
@@ -87,9 +93,9 @@ class DenseRows:
         """Return probabilities and targets, (n, L) each."""
         return self.probabilities[rows], self.targets[rows]
 
-    def raw(self, labels: slice = ALL) -> torch.Tensor | None:  # noqa: ARG002  as of ScoredRows
-        """Return None: there are no raw scores."""
-        return None
+    def raw(self, labels: slice = ALL) -> torch.Tensor | None:
+        """Return raw scores, (N, l), or None."""
+        return None if self.scores is None else self.scores[:, labels]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,28 +21,6 @@ if TYPE_CHECKING:
 LOWER_IS_BETTER = ("brier", "log_loss", "calibrated_log_loss")
 
 
-def validation_score(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    loss: Loss,
-    monitor: str,
-    weights: torch.Tensor | None = None,
-) -> float:
-    """Return the monitored metric of the heads' mean probability, macro over the labels.
-
-    Args:
-        logits: (K, N, L).
-        targets: (N, L), NaN where missing.
-        loss: its parameters broadcast to (L,).
-        monitor: one of MONITORS.
-        weights: (N,) of the rows; None for alike.
-
-    Raises:
-        TrainingError: it is defined for no label.
-    """
-    return mean_score(score_labels(logits, targets, loss, monitor, weights), monitor)
-
-
 def score_labels(
     logits: torch.Tensor,
     targets: torch.Tensor,

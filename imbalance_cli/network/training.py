@@ -122,11 +122,6 @@ class EpochResult:
         """The mean of the members' best scores."""
         return sum(member.best_score for member in self.members) / len(self.members)
 
-    @property
-    def is_best(self) -> bool:
-        """Whether this epoch is the best so far for any member."""
-        return any(member.best_epoch == self.epoch for member in self.members)
-
 
 class Training(Iterator[EpochResult]):
     """The training of M networks in place, an epoch at each step of the iterator.

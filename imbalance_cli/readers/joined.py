@@ -59,6 +59,24 @@ class JoinedSource(Source):
             self.rows = features.rows
             self._check_rows(features.rows, targets.rows)
 
+    def include(self, columns: Sequence[str]) -> None:
+        """Take in feature columns that other files of the same data have.
+
+        Raises:
+            SourceError: the format of the features has no such column.
+        """
+        targets = frozenset(self._targets.columns)
+        self._features.include([column for column in columns if column not in targets])
+        self.columns = [*self._features.columns, *self._targets.columns]
+
+    def refuse_beyond(self, columns: Sequence[str]) -> None:
+        """Raise where the features have one outside of the range of those of other files.
+
+        Raises:
+            SourceError: it names the line and the feature.
+        """
+        self._features.refuse_beyond(columns)
+
     def tally(self, columns: Sequence[str]) -> Tally:
         """Count the distinct cell texts of the columns, in one pass with flat memory.
 

@@ -23,7 +23,7 @@ from imbalance_cli.progress import tell_nobody
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.run.columns import require_features
 from imbalance_cli.run.directory import load_run, not_as_run
-from imbalance_cli.run.scored_rows import Scores, calibrate
+from imbalance_cli.run.scored_rows import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+    from imbalance_cli.evaluation import Evaluation, Levels, Resampling, ScoredRows
     from imbalance_cli.features import FeatureCounts
     from imbalance_cli.network.model import Model
     from imbalance_cli.progress import Tell
     from imbalance_cli.readers import Table
-    from imbalance_cli.run.scored_rows import CalibratedRows, KeptRows
 
 LOSS = "loss."  # before the names of the loss's parameters, beside those of the networks
 
@@ -70,14 +69,6 @@ class Predictor:
     undo_loss: bool = True
     precision: str = "float32"
     prevalence: list[float | None] = dataclasses.field(default_factory=list)
-
-    def probabilities(self, table: Table) -> torch.Tensor:
-        """Return (N, L) float64 probabilities of rows.
-
-        Raises:
-            FeatureError: a cell is not of its column's kind.
-        """
-        return calibrate(self.scores(table).log_odds(), self.calibration)
 
     def scores(
         self,
@@ -124,10 +115,6 @@ class Predictor:
         """The loss whose inverse link is taken, its parameters (M * K, 1, L), K heads a network."""
         return self.loss.of_heads(self.model.shape.heads) if self.undo_loss else Loss()
 
-    def probabilities_of_odds(self, odds: torch.Tensor) -> torch.Tensor:
-        """Return (N, L) float64 probabilities of log-odds before calibration (N, L)."""
-        return calibrate(odds, self.calibration)
-
     @property
     def output_columns(self) -> list[str]:
         """The columns of `frame`."""
@@ -167,7 +154,7 @@ class Predictor:
 
     def evaluate(
         self,
-        rows: CalibratedRows | KeptRows,
+        rows: ScoredRows,
         *,
         part: str,
         source: str,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from imbalance_cli.evaluation import DenseRows
 from imbalance_cli.labels.targets import ALL
 from imbalance_cli.losses.link import mean_log_odds
 from imbalance_cli.network.scoring import KeptLogits, label_blocks
@@ -90,7 +89,7 @@ class Scores:
 
     def log_odds(self, labels: slice = ALL, rows: slice = ALL) -> torch.Tensor:
         """Return the log-odds of some neighbouring labels and rows, (n, l) float64."""
-        return self._make(_log_odds_of, labels, rows)
+        return self._make(mean_log_odds_by_row, labels, rows)
 
     def raw(self, labels: slice = ALL, rows: slice = ALL) -> torch.Tensor:
         """Return sigmoid of the members' mean logit, (n, l) float32.
@@ -182,21 +181,6 @@ class CalibratedRows:
         return self.scores.raw(labels)
 
 
-@dataclasses.dataclass(frozen=True)
-class KeptRows(DenseRows):
-    """Rows whose raw scores are kept too.
-
-    Attributes:
-        scores: (N, L) float32 raw scores, or None.
-    """
-
-    scores: torch.Tensor | None = None
-
-    def raw(self, labels: slice = ALL) -> torch.Tensor | None:
-        """Return raw scores of some labels, (N, l) float32, or None."""
-        return None if self.scores is None else self.scores[:, labels]
-
-
 def calibrate(odds: torch.Tensor, calibration: Calibration) -> torch.Tensor:
     """Return calibrated probabilities, (N, L) float64, of log-odds (N, L)."""
     result = torch.empty(odds.shape, dtype=torch.float64)
@@ -231,10 +215,6 @@ def join_scores(batches: Iterable[Scores]) -> Scores:
     if small:
         joined.append((KeptLogits(torch.cat(small, dim=1)), loss))
     return Scores(joined)
-
-
-def _log_odds_of(logits: torch.Tensor, loss: Loss) -> torch.Tensor:
-    return mean_log_odds_by_row(logits, loss)
 
 
 def _raw_scores_of(logits: torch.Tensor, loss: Loss) -> torch.Tensor:  # noqa: ARG001  as a Maker

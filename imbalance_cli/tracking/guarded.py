@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 from imbalance_cli.codes import Warned
 from imbalance_cli.errors import ImbtrainError, OutputError
 from imbalance_cli.tracking.series import MOST_LABELS
+from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from imbalance_cli.network.training import EpochResult
-    from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 
 
@@ -45,7 +45,7 @@ class Tracker(Protocol):
         ...
 
 
-class Guarded:
+class Guarded(Observer):
     """Keeps a tracker's failures from ending a fit that has begun.
 
     Before training they are errors. Afterwards there is one warning, and the tracker is told no
@@ -71,15 +71,6 @@ class Guarded:
     ) -> None:
         """Close the tracker."""
         self._try(lambda: self._tracker.close(error))
-
-    def warned(self, sentence: str) -> None:
-        """Say nothing: trackers keep numbers."""
-
-    def stage(self, stage: Stage) -> None:
-        """Say nothing: trackers keep numbers."""
-
-    def noted(self, sentence: str) -> None:
-        """Say nothing either."""
 
     def started(self, start: Start) -> None:
         """Tell the tracker.

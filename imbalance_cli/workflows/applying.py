@@ -36,7 +36,7 @@ from imbalance_cli.rows.keys import KeyReader
 from imbalance_cli.rows.roles import Roles
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
-from imbalance_cli.run.scored_rows import CalibratedRows, join_scores
+from imbalance_cli.run.scored_rows import CalibratedRows, calibrate, join_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,43 +89,14 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     predictor = predictor.with_thresholds(thresholds)
-    data = config.data
-    source = _open_rows(rows, input_format, dialect, config.data)
-    labelled = source
-    if targets_file is not None:
-        labelled = open_source(targets_file)
-        source = JoinedSource(source, labelled)
-    elif is_bare(source):
-        raise SourceError(
-            f"{source.name}: one array, which cannot hold features and labels both",
-            hint="--targets FILE says where the labels are",
-        )
-    binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
-    source.include([*predictor.preprocessing.columns, *binary])
-    known = frozenset(labelled.columns)
-    for label in binary:  # the key of an array of several columns is none of them
-        if label not in known:
-            require_column(label, labelled)
-    _check_range(source, predictor, data)
-    predictor.check_columns(source.columns, source.name)
-    encoder = _make_encoder(data, predictor.labels, source)
-    group = data.group if data.group in source.columns else None
-    if data.group is not None and group is None:
-        problem = (
-            f"{source.name}: without the group column {data.group!r}: intervals take rows for "
-            "independent of each other"
-        )
-        warn(Warned("IMB116", problem))
-    roles = Roles(
-        encoder.columns,
-        predictor.preprocessing.columns,
-        group=group,
-        sample_weight=data.sample_weight,
+    source, encoder = _open_labelled(
+        rows, input_format, dialect, config.data, predictor, targets_file
     )
-    reader = KeyReader(roles, encoder, data.missing_labels)
+    reader, columns = _make_reader(source, encoder, config.data, predictor, warn)
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
-    of_keys = {c: n for c, n in notations.items() if c in {data.sample_weight, data.group}}
-    batches = source.mixed_batches(roles.columns)
+    keys_of_rows = {config.data.sample_weight, config.data.group}
+    of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
+    batches = source.mixed_batches(columns)
     tables = follow(
         (apply_notations(batch_table(cells, source.name), of_keys) for cells in batches),
         tell,
@@ -193,14 +164,59 @@ def _open_rows(
     return open_source(rows, input_format, dialect, usual=data.dialect)
 
 
-def _make_encoder(data: DataSection, labels: list[str], source: Source) -> LabelEncoder:
-    """Return how the label columns of a source are read into the labels of a run."""
-    if data.encoding in {"auto", "binary"}:
-        return encoder_of(data, labels, labels)
+def _open_labelled(
+    rows: str | Source,
+    input_format: str | None,
+    dialect: Dialect,
+    data: DataSection,
+    predictor: Predictor,
+    targets_file: str | None,
+) -> tuple[Source, LabelEncoder]:
+    """Return a source with the features of a run, and how it is read into the run's labels."""
+    source = labelled = _open_rows(rows, input_format, dialect, data)
+    if targets_file is not None:
+        labelled = open_source(targets_file)
+        source = JoinedSource(source, labelled)
+    elif is_bare(source):
+        raise SourceError(
+            f"{source.name}: one array, which cannot hold features and labels both",
+            hint="--targets FILE says where the labels are",
+        )
+    binary = [] if data.encoding in {"one_vs_rest", "tags"} else predictor.labels
+    source.include([*predictor.preprocessing.columns, *binary])
+    known = frozenset(labelled.columns)
+    for label in binary:  # the key of an array of several columns is none of them
+        if label not in known:
+            require_column(label, labelled)
+    _check_range(source, predictor, data)
+    predictor.check_columns(source.columns, source.name)
+    if binary:
+        return source, encoder_of(data, binary, binary)
     columns = select_labels(source.columns, data.labels, source.name, source)
     if columns is None:
         raise no_label_found(source)
-    return encoder_of(data, [only_column(columns, data.encoding, source.name)], labels)
+    column = only_column(columns, data.encoding, source.name)
+    return source, encoder_of(data, [column], predictor.labels)
+
+
+def _make_reader(
+    source: Source,
+    encoder: LabelEncoder,
+    data: DataSection,
+    predictor: Predictor,
+    warn: Callable[[str], None],
+) -> tuple[KeyReader, list[str]]:
+    """Return what reads the keys of rows, and all columns that are needed of these."""
+    group = data.group if data.group in source.columns else None
+    if data.group is not None and group is None:
+        problem = (
+            f"{source.name}: without the group column {data.group!r}: intervals take rows for "
+            "independent of each other"
+        )
+        warn(Warned("IMB116", problem))
+    features = predictor.preprocessing.columns
+    roles = Roles(encoder.columns, features, group=group, sample_weight=data.sample_weight)
+    return KeyReader(roles, encoder, data.missing_labels), roles.columns
 
 
 def predict(  # noqa: PLR0913  a source and how to read it, and where warnings go
@@ -256,7 +272,7 @@ def predict(  # noqa: PLR0913  a source and how to read it, and where warnings g
         height = max(MOST_CELLS // len(predictor.labels), 1)
         for first in range(0, max(len(scores), 1), height):
             odds = scores.log_odds(rows=slice(first, first + height))
-            probabilities = predictor.probabilities_of_odds(odds)
+            probabilities = calibrate(odds, predictor.calibration)
             sums += probabilities.sum(dim=0)
             predictions = predictor.frame(probabilities)
             own = batch.frame[kept].slice(first, height)

@@ -16,7 +16,7 @@ from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.errors import OutputError, RunError, nearest
-from imbalance_cli.evaluation import Resampling
+from imbalance_cli.evaluation import DenseRows, Resampling
 from imbalance_cli.report import comparison as drawing
 from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import (
@@ -31,7 +31,7 @@ from imbalance_cli.run.directory import (
     load_run,
 )
 from imbalance_cli.run.predictor import Predictor
-from imbalance_cli.run.scored_rows import KeptLogOdds, KeptRows, calibrate
+from imbalance_cli.run.scored_rows import KeptLogOdds, calibrate
 from imbalance_cli.workflows.deciding import choose_decisions, decide
 from imbalance_cli.workflows.drawing_runs import draw_candidates
 from imbalance_cli.workflows.fitting import (
@@ -237,7 +237,7 @@ def choose(
         part=document[HELD_OUT]["part"],
         source=document[HELD_OUT]["source"],
         rows=shared["rows"].numpy(),
-        scored=KeptRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
+        scored=DenseRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
         weights=shared.get("weights"),
         groups=shared.get("groups"),
     )

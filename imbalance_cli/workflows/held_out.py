@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from imbalance_cli.labels.targets import ALL
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from imbalance_cli.run.scored_rows import CalibratedRows, KeptRows
+    from imbalance_cli.evaluation import ScoredRows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,21 +34,21 @@ class HeldOut:
     part: str
     source: str
     rows: NDArray[np.intp]
-    scored: CalibratedRows | KeptRows
+    scored: ScoredRows
     weights: torch.Tensor | None = None
     groups: torch.Tensor | None = None
 
     @property
     def targets(self) -> torch.Tensor:
         """(N, L), NaN where missing."""
-        return self.scored.columns()[1]
+        return self.scored.columns(ALL)[1]
 
     @property
     def probabilities(self) -> torch.Tensor:
         """(N, L) float64."""
-        return self.scored.columns()[0]
+        return self.scored.columns(ALL)[0]
 
     @property
     def scores(self) -> torch.Tensor | None:
         """(N, L) float32 raw scores; None where a comparison did not keep them."""
-        return self.scored.raw()
+        return self.scored.raw(ALL)

@@ -6,7 +6,7 @@ Shapes: M members, L labels.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,35 +125,29 @@ class Finish:
         return cls("compare", directory, "held_out", comparison.rows, scores)
 
 
-class Observer(Protocol):
-    """Who is told how training goes."""
+class Observer:
+    """Receives what happens in training, and ignores what it does not define."""
 
     def warned(self, sentence: str) -> None:
         """Something was noticed that the numbers should be read with; at any time."""
-        ...
 
     def stage(self, stage: Stage) -> None:
         """How far reading, calibrating and the like are; at any time, several times a second."""
-        ...
 
     def noted(self, sentence: str) -> None:
         """Something was done that is no reason to doubt the numbers; at any time."""
-        ...
 
     def started(self, start: Start) -> None:
         """Training begins."""
-        ...
 
     def epoch(self, result: EpochResult) -> None:
         """An epoch ended."""
-        ...
 
     def finished(self, finish: Finish) -> None:
         """The run is written; without training, nothing came before."""
-        ...
 
 
-class Observers:
+class Observers(Observer):
     """Several observers as one; each is told everything, in their order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:

@@ -18,6 +18,7 @@ from imbalance_cli.readers.arrays import ArraySource
 from imbalance_cli.readers.delimited import DelimitedSource
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import Batch, Source, Tally
+from imbalance_cli.readers.svmlight import SvmlightSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,3 +163,14 @@ def test_features_with_labels_of_their_own(tmp_path: Path) -> None:
     left.own_labels = ["y"]
     with pytest.raises(SourceError, match=r"X\.svm: has the label 'y', and .*t\.npy is given for"):
         JoinedSource(left, save(tmp_path / "t.npy", np.zeros(1)))
+
+
+def test_sparse_features_take_in_those_of_other_files(tmp_path: Path, write: WriteFile) -> None:
+    features = SvmlightSource(write("f.svm", " 1:0.5\n 2:1\n"))
+    source = JoinedSource(features, save(tmp_path / "y.npy", np.array([1, 0])))
+    source.include(["x_1", "x_2", "x_4", "y"])
+    assert source.columns == ["x_1", "x_2", "x_3", "x_4", "y"]
+    assert read(source, ["x_2", "x_4", "y"]).rows() == [(0.0, 0.0, 1), (1.0, 0.0, 0)]
+    source.refuse_beyond(["x_1", "x_4"])
+    with pytest.raises(SourceError, match=r"f\.svm: line 2: the index 2, where features run from"):
+        source.refuse_beyond(["x_0", "x_1"])

@@ -14,10 +14,12 @@ from imbalance_cli.errors import FeatureError
 from imbalance_cli.losses.family import Loss, asymmetric, focal, stack_losses, weighted_bce
 from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.run.predictor import Predictor
-from imbalance_cli.run.scored_rows import mean_log_odds_by_row
+from imbalance_cli.run.scored_rows import calibrate, mean_log_odds_by_row
 
 if TYPE_CHECKING:
     from small_runs import FittedRun
+
+    from imbalance_cli.readers import Table
 
 CPU = torch.device("cpu")
 
@@ -26,6 +28,11 @@ CPU = torch.device("cpu")
 def predictor(multi_run: FittedRun) -> Predictor:
     """Load the run with three labels."""
     return Predictor.load(multi_run.path, CPU)
+
+
+def score(predictor: Predictor, table: Table) -> torch.Tensor:
+    """Return the probabilities of rows, (N, L)."""
+    return calibrate(predictor.scores(table).log_odds(), predictor.calibration)
 
 
 def test_document_holds_all_but_the_weights(predictor: Predictor, multi_run: FittedRun) -> None:
@@ -40,11 +47,11 @@ def test_document_holds_all_but_the_weights(predictor: Predictor, multi_run: Fit
 
 def test_loading_gives_the_same_probabilities(predictor: Predictor, multi_run: FittedRun) -> None:
     table = read_table([open_source(str(multi_run.table))], predictor.preprocessing.columns)
-    probabilities = predictor.probabilities(table)
+    probabilities = score(predictor, table)
     assert probabilities.shape == (600, 3)
     assert probabilities.dtype == torch.float64
     assert ((probabilities > 0) & (probabilities < 1)).all()
-    assert torch.equal(Predictor.load(multi_run.path, CPU).probabilities(table), probabilities)
+    assert torch.equal(score(Predictor.load(multi_run.path, CPU), table), probabilities)
 
 
 def test_probabilities_undo_the_weights_and_calibrate(predictor: Predictor) -> None:
@@ -54,7 +61,7 @@ def test_probabilities_undo_the_weights_and_calibrate(predictor: Predictor) -> N
     log_odds = logits.double() - predictor.loss.pos_weight[0].double().log()
     wanted = torch.sigmoid(steps.slope * log_odds + steps.intercept)
     odds = mean_log_odds_by_row(logits[None], predictor.link_loss)
-    given = predictor.probabilities_of_odds(odds)
+    given = calibrate(odds, predictor.calibration)
     torch.testing.assert_close(given, wanted, rtol=0, atol=1e-12)
 
 

@@ -10,7 +10,7 @@ from small_runs import LABELS, load_sections, make_columns, write_csv
 
 from imbalance_cli import workflows
 from imbalance_cli.progress import Stage
-from imbalance_cli.workflows import Finish, Observers
+from imbalance_cli.workflows import Finish, Observer, Observers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class Diary:
+class Diary(Observer):
     """An observer that keeps what it is told, in its order."""
 
     told: list[tuple[str, Any]] = dataclasses.field(default_factory=list)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class Notes:
+class Notes(workflows.Observer):
     """An observer that keeps what it is told."""
 
     starts: list[Start] = dataclasses.field(default_factory=list)
@@ -59,9 +59,6 @@ class Notes:
         """Keep the finish; the run is whole by then."""
         assert (finish.directory / "run.json").exists()
         self.finishes.append(finish)
-
-    def stage(self, _: object) -> None:
-        """How far it is is tested elsewhere."""
 
     def warned(self, sentence: str) -> None:
         """Keep the warning; none comes once training began, but for the report's own."""
