@@ -23,7 +23,7 @@ import sklearn.metrics as reference
 import torch
 
 from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
-from imbalance_cli.evaluation.label_numbers import Sample, evaluate_label
+from imbalance_cli.evaluation.label_numbers import Shared, evaluate_label
 from imbalance_cli.machine.device import choose_device
 from imbalance_cli.metrics import DEFAULT_LEVELS
 
@@ -135,10 +135,10 @@ def main() -> None:
     if options.whole:
         return
     counted = torch.ones_like(thresholds, dtype=torch.bool)
-    sample = Sample(Resampling(options.replicates), DEFAULT_LEVELS, thresholds, counted)
+    shared = Shared(Resampling(options.replicates), DEFAULT_LEVELS, thresholds, counted)
     _, of_labels = timed(
         lambda: [
-            evaluate_label(scores[:, i], targets[:, i], i, sample) for i in range(options.labels)
+            evaluate_label(scores[:, i], targets[:, i], i, shared) for i in range(options.labels)
         ],
         device,
     )

@@ -1,6 +1,6 @@
 """Time cutting rows, and looking for leaks, at scale: python benchmarks/splits.py.
 
-All rows are in memory; what is timed is `cut`, `find_leaks` and `count_straddling_duplicates`. A
+All rows are in memory; what is timed is `cut`, `find_leaks` and `count_duplicates`. A
 split is also held to what it promises: no label with positives enough is without one in a part.
 
 Shapes: N rows, L labels, F features.
@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.config import SplitSection
-from imbalance_cli.leaks import count_straddling_duplicates, find_leaks
+from imbalance_cli.leaks import count_duplicates, find_leaks, hash_rows
 from imbalance_cli.readers import Table
-from imbalance_cli.splits import PARTS, cut, labels_without
+from imbalance_cli.splits import PARTS, Split, cut, labels_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,8 +76,12 @@ def make_cases() -> Iterator[tuple[str, Callable[[], object], float | None]]:
         table = Table("rows", frame, str)
         look = functools.partial(find_leaks, table, frame.columns, labels, targets, split.train)
         yield f"leaks: {shape} x {FEW_LABELS} labels, in training rows", look, None
-        count = functools.partial(count_straddling_duplicates, frame, frame.columns, split, targets)
+        count = functools.partial(_count, frame, split, targets)
         yield f"duplicates: {shape}", count, None
+
+
+def _count(frame: pl.DataFrame, split: Split, targets: np.ndarray) -> object:
+    return count_duplicates(hash_rows(frame, frame.columns), split, targets)
 
 
 def time_calls(call: Callable[[], object], repetitions: int) -> float:

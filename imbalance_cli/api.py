@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
 Rows = pd.DataFrame | pl.DataFrame | str | Path
-OURS = {"imbalance_cli", "contextlib"}  # whose frames stand between a warning and the caller
+OURS = {"imbalance_cli", "contextlib", "sklearn"}  # between a warning and the caller
 PYTHON_WORDS = [
     (re.compile(r" \(--set\)"), ""),
     (re.compile(r"--resume [^,;]*[,;] "), ""),  # of the command alone

@@ -25,7 +25,7 @@ from imbalance_cli.report.contents import (
     Entry,
     RunReport,
     Together,
-    Training,
+    TrainingHistory,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def make_report(
         findings=findings,
         curves=curves,
         chosen={},
-        training=[Training([1, 2, 3], [0.9, 0.5, 0.4], [0.3, 0.6, 0.5], 2)],
+        training=[TrainingHistory([1, 2, 3], [0.9, 0.5, 0.4], [0.3, 0.6, 0.5], 2)],
         together=_together(list(labels[:drawn])) if len(labels) > 1 else None,
     )
 

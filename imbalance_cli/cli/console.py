@@ -119,18 +119,11 @@ def show_report(
         from rich.text import Text
 
         from imbalance_cli.report.decisions import describe_given
-        from imbalance_cli.report.terminal import draw_report
+        from imbalance_cli.report.terminal import Report
 
         decisions = describe_given(thresholds) if thresholds else workflows.read_decisions(run)
-        report = draw_report(
-            evaluation,
-            str(run),
-            sort or PREVALENCE,
-            held_out=held_out,
-            decisions=decisions,
-            given=bool(thresholds),
-        )
-        draw(report)
+        order, given = sort or PREVALENCE, bool(thresholds)
+        draw(Report(evaluation, str(run), order, held_out, decisions, given))
         if peer is not None:
             draw(Text(peer["conclusion"]))
         if page is not None:

@@ -33,31 +33,31 @@ from imbalance_cli.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample
+    from imbalance_cli.evaluation.label_numbers import LabelNumbers, Shared
     from imbalance_cli.evaluation.pooling import Pool
     from imbalance_cli.evaluation.resampling import JointDraws, LabelSums
     from imbalance_cli.evaluation.scored_rows import ScoredRows
 
 
 def average(
-    rows: ScoredRows, numbers: Sequence[LabelNumbers], sample: Sample, pool: Pool
+    rows: ScoredRows, numbers: Sequence[LabelNumbers], shared: Shared, pool: Pool
 ) -> Averages:
     """Average over labels.
 
     Args:
         rows: that were evaluated.
         numbers: (L,) of all labels.
-        sample: whose joint draws are of all labels.
+        shared: whose joint draws are of all labels.
         pool: of their cells.
     """
     chosen = [
-        number for number, is_counted in zip(numbers, sample.counted, strict=True) if is_counted
+        number for number, is_counted in zip(numbers, shared.counted, strict=True) if is_counted
     ]
     means, labels, weighted = _mean(chosen)
     micro: dict[str, float | None] = dict.fromkeys(METRIC_SPECS)
     micro_intervals: dict[str, Interval] = {}
     if any(number.support for number in chosen):
-        points, ends = pool.evaluate(chosen, sample)
+        points, ends = pool.evaluate(chosen, shared)
         micro = dict(zip(METRIC_SPECS, map(finite, points.tolist()), strict=True))
         micro_intervals = _as_intervals(ends)
     facts = Facts(
@@ -65,7 +65,7 @@ def average(
         sum(number.positives for number in chosen),
         any(bool(number.confusion.decided()) for number in chosen),
         bool(chosen),
-        sample.levels.top_k,
+        shared.levels.top_k,
     )
     undefined = {
         f"micro.{name}": facts.explain(name) for name in METRIC_SPECS if micro[name] is None
@@ -73,14 +73,14 @@ def average(
     multilabel: dict[str, float | None] = {}
     multilabel_intervals: dict[str, Interval] = {}
     if len(numbers) > 1:
-        multilabel, multilabel_intervals = _judge_rows(rows, sample)
+        multilabel, multilabel_intervals = _judge_rows(rows, shared)
         undefined |= {
             f"multilabel.{name}": explain_multilabel(name, any_known=facts.support > 0)
             for name, number in multilabel.items()
             if number is None
         }
-    macro_intervals = _mean_intervals(means, chosen, sample, lambda joint: joint.macro)
-    weighted_intervals = _mean_intervals(weighted, chosen, sample, lambda joint: joint.weighted)
+    macro_intervals = _mean_intervals(means, chosen, shared, lambda joint: joint.macro)
+    weighted_intervals = _mean_intervals(weighted, chosen, shared, lambda joint: joint.weighted)
     kinds = {
         "macro": (means, macro_intervals),
         "micro": (micro, micro_intervals),
@@ -99,10 +99,10 @@ def average(
         micro_intervals=micro_intervals,
         multilabel_intervals=multilabel_intervals,
         without_interval={
-            f"{kind}.{name}": explain_no_interval(sample.units, is_enough=bool(intervals))
+            f"{kind}.{name}": explain_no_interval(shared.units, is_enough=bool(intervals))
             for kind, (values, intervals) in kinds.items()
             for name, value in values.items()
-            if sample.resampling.replicates and value is not None and name not in intervals
+            if shared.resampling.replicates and value is not None and name not in intervals
         },
     )
 
@@ -128,16 +128,16 @@ def _mean(
 def _mean_intervals(
     means: Mapping[str, float | None],
     numbers: Sequence[LabelNumbers],
-    sample: Sample,
+    shared: Shared,
     sums_of: Callable[[JointDraws], LabelSums],
 ) -> dict[str, Interval]:
     """Return the intervals of the means: of joint draws, or those of the only label there is."""
     if len(numbers) == 1:
         of_label = _as_intervals(numbers[0].ends)
         return {name: ends for name, ends in of_label.items() if means[name] is not None}
-    if sample.joint is None or not numbers or sample.has_few_groups:
+    if shared.joint is None or not numbers or shared.has_few_groups:
         return {}
-    sums, confidence = sums_of(sample.joint), sample.resampling.confidence
+    sums, confidence = sums_of(shared.joint), shared.resampling.confidence
     draws, ece_tests = sums.mean(), sums.ece_tests()
     values = draws.new_tensor([math.nan if mean is None else mean for mean in means.values()])
     ends = make_intervals(values, draws, sums.sizes(), confidence)
@@ -152,18 +152,18 @@ def _as_intervals(ends: torch.Tensor) -> dict[str, Interval]:
 
 
 def _judge_rows(
-    rows: ScoredRows, sample: Sample
+    rows: ScoredRows, shared: Shared
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     """Return each metric of whole rows over the labels that are counted, and their intervals."""
-    device, counted = sample.thresholds.device, sample.counted
+    device, counted = shared.thresholds.device, shared.counted
     sums = torch.zeros(len(FIELDS), dtype=torch.float64, device=device)
     products = sums.new_zeros(len(FIELDS), len(FIELDS))
-    groups = None if sample.groups is None else torch.from_numpy(sample.groups.of_row).to(device)
-    of_groups = sums.new_zeros(len(FIELDS), 0 if sample.groups is None else sample.groups.size)
+    groups = None if shared.groups is None else torch.from_numpy(shared.groups.of_row).to(device)
+    of_groups = sums.new_zeros(len(FIELDS), 0 if shared.groups is None else shared.groups.size)
     for chosen in row_slices(rows):
         probabilities, targets = (cells[:, counted] for cells in rows.block(chosen))
-        decisions = probabilities >= sample.thresholds[counted]
-        own = None if sample.weights is None else sample.weights[chosen]
+        decisions = probabilities >= shared.thresholds[counted]
+        own = None if shared.weights is None else shared.weights[chosen]
         judged = judge_rows(probabilities, decisions, targets, own)
         sums += judged.sum(dim=1)
         if groups is None:
@@ -172,7 +172,7 @@ def _judge_rows(
             of_groups.index_add_(1, groups[chosen], judged)
     products = products if groups is None else of_groups @ of_groups.T
     numbers = {name: finite(value) for name, value in multilabel_metrics(sums).items()}
-    if not sample.resampling.replicates or sample.has_few_groups:
+    if not shared.resampling.replicates or shared.has_few_groups:
         return numbers, {}
-    ends = bound_ratios(sums, products, int(counted.sum()), sample.resampling.confidence)
+    ends = bound_ratios(sums, products, int(counted.sum()), shared.resampling.confidence)
     return numbers, {name: Interval(*pair) for name, pair in ends.items()}

@@ -12,7 +12,7 @@ import torch
 from imbalance_cli.decisions.untuned import Untuned, measure_untuned
 from imbalance_cli.errors import EvaluationError
 from imbalance_cli.evaluation.averages import average
-from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample, evaluate_label
+from imbalance_cli.evaluation.label_numbers import LabelNumbers, Shared, evaluate_label
 from imbalance_cli.evaluation.pooling import Pool
 from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL, Facts, explain_no_interval
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
@@ -87,7 +87,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     joint = plan_joint_draws(cells, resampling, groups, is_weighted=weights is not None)
     of_groups = None if groups is None else Units.of(cells.rows, groups)
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
-    sample = Sample(resampling, levels, thresholds, counted, weights, joint, of_groups)
+    shared = Shared(resampling, levels, thresholds, counted, weights, joint, of_groups)
     pool = Pool(cells, counted)
     numbers: list[LabelNumbers] = []
     untuned: list[Untuned] = []
@@ -96,36 +96,36 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         of_labels = range(chosen.start, chosen.stop)
         columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), of_labels, strict=True)
         with one_thread():
-            numbers += [evaluate_label(p, y, label, sample) for p, y, label in columns]
+            numbers += [evaluate_label(p, y, label, shared) for p, y, label in columns]
         untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
         pool.add(probabilities, targets, chosen)
-    averages = average(cells, numbers, sample, pool)
+    averages = average(cells, numbers, shared, pool)
     parts = zip(labels, range(len(labels)), numbers, untuned, strict=True)
     return Evaluation(
         part=part,
         source=source,
         rows=cells.rows,
-        labels=[_describe(*own, cells.rows, sample) for own in parts],
+        labels=[_describe(*own, cells.rows, shared) for own in parts],
         confidence=resampling.confidence,
         replicates=resampling.replicates,
         levels=levels,
         weighted=weights is not None,
-        resampled=sample.units,
+        resampled=shared.units,
         **vars(averages),
     )
 
 
 def _describe(
-    label: str, number: int, numbers: LabelNumbers, untuned: Untuned, rows: int, sample: Sample
+    label: str, number: int, numbers: LabelNumbers, untuned: Untuned, rows: int, shared: Shared
 ) -> LabelEvaluation:
     """Return the numbers of a label; none of one not learned, whose score is a constant."""
-    confusion, learnable = numbers.confusion, bool(sample.counted[number])
+    confusion, learnable = numbers.confusion, bool(shared.counted[number])
     facts = Facts(
         numbers.support,
         numbers.positives,
         bool(confusion.decided()),
         learnable,
-        sample.levels.top_k,
+        shared.levels.top_k,
     )
     estimates = dict.fromkeys(METRIC_SPECS, Estimate(None))
     if learnable:
@@ -133,7 +133,7 @@ def _describe(
         estimates = {
             name: Estimate(finite(point), *map(finite, ends)) for name, point, ends in found
         }
-    why = explain_no_interval(sample.units, is_enough=numbers.rarer >= LEAST_FOR_INTERVAL)
+    why = explain_no_interval(shared.units, is_enough=numbers.rarer >= LEAST_FOR_INTERVAL)
     return LabelEvaluation(
         label=label,
         support=numbers.support,
@@ -141,14 +141,14 @@ def _describe(
         missing=rows - numbers.support,
         prevalence=finite(float(confusion.prevalence())),
         learnable=learnable,
-        threshold=float(sample.thresholds[number]) if learnable else None,
+        threshold=float(shared.thresholds[number]) if learnable else None,
         undefined={
             name: facts.explain(name) for name in METRIC_SPECS if estimates[name].value is None
         },
         without_interval={
             name: why
             for name, estimate in estimates.items()
-            if sample.resampling.replicates and estimate.value is not None and estimate.low is None
+            if shared.resampling.replicates and estimate.value is not None and estimate.low is None
         },
         metrics=estimates,
         untuned=untuned if learnable else Untuned(),

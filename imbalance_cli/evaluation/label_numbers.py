@@ -35,7 +35,7 @@ ROUNDING = 1e-12  # of gaps that are alike
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class Shared:
     """What all labels share.
 
     Attributes:
@@ -89,7 +89,7 @@ class LabelNumbers:
 
 
 def evaluate_label(
-    probabilities: torch.Tensor, targets: torch.Tensor, number: int, sample: Sample
+    probabilities: torch.Tensor, targets: torch.Tensor, number: int, shared: Shared
 ) -> LabelNumbers:
     """Compute the numbers of one label, and add its replicates to the averages.
 
@@ -97,7 +97,7 @@ def evaluate_label(
         probabilities: (N,).
         targets: (N,), NaN where missing.
         number: of the label, which its own draws depend on.
-        sample: what it shares with the other labels.
+        shared: what it shares with the other labels.
     """
     support, positives = int((~targets.isnan()).sum()), int((targets == 1).sum())
     if not support:
@@ -106,31 +106,31 @@ def evaluate_label(
         )
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
         return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
-    bands = Bands.of(probabilities, targets, float(sample.thresholds[number]), sample.weights)
-    joint, is_counted = sample.joint, bool(sample.counted[number])
-    is_apart = sample.weights is None and (joint is None or not joint.of_labels)
+    bands = Bands.of(probabilities, targets, float(shared.thresholds[number]), shared.weights)
+    joint, is_counted = shared.joint, bool(shared.counted[number])
+    is_apart = shared.weights is None and (joint is None or not joint.of_labels)
     if is_apart:
         counts = BandCounts.of(bands)
-        found = Found.of(counts, sample.levels)
+        found = Found.of(counts, shared.levels)
         rarer = min(positives, support - positives)
         draws = None
-        if sample.resampling.replicates and rarer >= LEAST_FOR_INTERVAL:
-            draws = _draw_apart(counts, bands, found, sample, number)
+        if shared.resampling.replicates and rarer >= LEAST_FOR_INTERVAL:
+            draws = _draw_apart(counts, bands, found, shared, number)
         if joint is not None and is_counted:
             coarse = BandRows.of(bands.merged(COARSE_BANDS), joint.units)
-            _draw_jointly(coarse, found, sample, joint, rarer)
+            _draw_jointly(coarse, found, shared, joint, rarer)
     else:
         units = Units.of(len(targets)) if joint is None else joint.units
-        rows = BandRows.of(bands, units, sample.weights)
-        found = Found.of(rows, sample.levels)
+        rows = BandRows.of(bands, units, shared.weights)
+        found = Found.of(rows, shared.levels)
         rarer, draws = rows.count_rarer(), None
         if joint is not None:
             merged, added = bands.merged(), rarer if is_counted else None
-            fewer = rows if merged is bands else BandRows.of(merged, units, sample.weights)
-            draws = _draw_jointly(fewer, found, sample, joint, added)
+            fewer = rows if merged is bands else BandRows.of(merged, units, shared.weights)
+            draws = _draw_jointly(fewer, found, shared, joint, added)
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:
-        ends = found.intervals(draws, rarer, sample.resampling.confidence)
+        ends = found.intervals(draws, rarer, shared.resampling.confidence)
     return LabelNumbers(found.points, ends, found.itself.confusion, support, positives, rarer)
 
 
@@ -181,26 +181,26 @@ def bound_error(ece_tests: EceTests, value: torch.Tensor, confidence: float) -> 
 
 
 def _draw_apart(
-    counts: BandCounts, bands: Bands, found: Found, sample: Sample, number: int
+    counts: BandCounts, bands: Bands, found: Found, shared: Shared, number: int
 ) -> Draws:
     """Return the replicates of a label whose rows count alike."""
     merged = bands.merged()
     if merged is bands:
-        return draw_apart(counts, sample.resampling, number, sample.levels)
+        return draw_apart(counts, shared.resampling, number, shared.levels)
     fewer = counts.merged(merged, bands)
-    draws = draw_apart(fewer, sample.resampling, number, sample.levels)
-    return draws.moved(found.points[:, None] - fewer.itself().metrics(sample.levels))
+    draws = draw_apart(fewer, shared.resampling, number, shared.levels)
+    return draws.moved(found.points[:, None] - fewer.itself().metrics(shared.levels))
 
 
 def _draw_jointly(
-    rows: BandRows, found: Found, sample: Sample, joint: JointDraws, rarer: int | None
+    rows: BandRows, found: Found, shared: Shared, joint: JointDraws, rarer: int | None
 ) -> Draws:
     """Return the replicates of a label that other labels share.
 
     They are added to the averages, of `rarer` units of its rarer class; None adds nothing.
     """
-    draws = joint.draw(rows, sample.levels)
-    draws = draws.moved(found.points[:, None] - rows.itself().metrics(sample.levels))
+    draws = joint.draw(rows, shared.levels)
+    draws = draws.moved(found.points[:, None] - rows.itself().metrics(shared.levels))
     if rarer is not None:
         joint.add(draws, found.ece_tests(draws, 1.0), rarer)
     return draws

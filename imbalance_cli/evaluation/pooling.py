@@ -26,7 +26,7 @@ from imbalance_cli.metrics import BandRows, Bands, Confusion, PooledSums, Units
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imbalance_cli.evaluation.label_numbers import LabelNumbers, Sample
+    from imbalance_cli.evaluation.label_numbers import LabelNumbers, Shared
     from imbalance_cli.evaluation.resampling import JointDraws
     from imbalance_cli.evaluation.scored_rows import Cells, ScoredRows
 
@@ -59,53 +59,53 @@ class Pool:
             self._scores.append(torch.unique(p[y == 1].double()))
 
     def evaluate(
-        self, numbers: Sequence[LabelNumbers], sample: Sample
+        self, numbers: Sequence[LabelNumbers], shared: Shared
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each metric over all cells, (metrics,), and the ends of intervals, (metrics, 2).
 
         Args:
             numbers: of the labels that averages are over, of which one has a known target.
-            sample: with the joint draws of these labels; without, there are no intervals.
+            shared: with the joint draws of these labels; without, there are no intervals.
         """
         if self._is_one_label:
             return numbers[0].points, numbers[0].ends
         confusion = Confusion.join([number.confusion for number in numbers]).total()
-        return (self._sort if self._are_few else self._sum)(confusion, sample)
+        return (self._sort if self._are_few else self._sum)(confusion, shared)
 
-    def _sort(self, confusion: Confusion, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sort(self, confusion: Confusion, shared: Shared) -> tuple[torch.Tensor, torch.Tensor]:
         """Evaluate all cells as one ranking, by the decisions of the labels, (1,)."""
         p, y = (torch.cat(same, dim=1) for same in zip(*self._cells, strict=True))
         rows, labels = y.shape
-        weights = None if sample.weights is None else sample.weights.repeat_interleave(labels)
+        weights = None if shared.weights is None else shared.weights.repeat_interleave(labels)
         bands = Bands.of(p.flatten(), y.flatten(), 0.5, weights)
-        joint = sample.joint
+        joint = shared.joint
         units = Units.of(rows) if joint is None else joint.units
         whole = BandRows.of(bands, units, weights, cells_of_a_row=labels)
-        found = Found.of(whole, sample.levels, confusion)
+        found = Found.of(whole, shared.levels, confusion)
         if joint is None or whole.count_rarer() < LEAST_FOR_INTERVAL:
             return found.points, no_ends(found.points)
         merged = bands.merged()
         fewer = whole
         if merged is not bands:
             fewer = BandRows.of(merged, units, weights, cells_of_a_row=labels)
-        return found.points, _bound(found, fewer, confusion, sample, joint)
+        return found.points, _bound(found, fewer, confusion, shared, joint)
 
-    def _sum(self, confusion: Confusion, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sum(self, confusion: Confusion, shared: Shared) -> tuple[torch.Tensor, torch.Tensor]:
         """Evaluate more cells than are sorted at once."""
         scores = torch.unique(torch.cat(self._scores)).flip(0)
-        whole = self._sum_units(scores, Units(np.zeros(self._rows.rows, np.intp), 1), sample)
-        points = whole.rows().itself().metrics(sample.levels, confusion)[:, 0]
-        if sample.joint is None or not len(scores):
+        whole = self._sum_units(scores, Units(np.zeros(self._rows.rows, np.intp), 1), shared)
+        points = whole.rows().itself().metrics(shared.levels, confusion)[:, 0]
+        if shared.joint is None or not len(scores):
             return points, no_ends(points)
-        fewer = self._sum_units(whole.thinned(), sample.joint.units, sample).rows()
+        fewer = self._sum_units(whole.thinned(), shared.joint.units, shared).rows()
         if fewer.count_rarer() < LEAST_FOR_INTERVAL:
             return points, no_ends(points)
-        found = dataclasses.replace(Found.of(fewer, sample.levels, confusion), points=points)
-        return points, _bound(found, fewer, confusion, sample, sample.joint)
+        found = dataclasses.replace(Found.of(fewer, shared.levels, confusion), points=points)
+        return points, _bound(found, fewer, confusion, shared, shared.joint)
 
-    def _sum_units(self, scores: torch.Tensor, units: Units, sample: Sample) -> PooledSums:
+    def _sum_units(self, scores: torch.Tensor, units: Units, shared: Shared) -> PooledSums:
         """Return the sums of units between falling scores."""
-        parts = (PooledSums.of(scores, *cells, units, sample.weights) for cells in self._columns())
+        parts = (PooledSums.of(scores, *cells, units, shared.weights) for cells in self._columns())
         return functools.reduce(operator.add, parts)
 
     def _columns(self) -> Iterator[Cells]:
@@ -118,7 +118,7 @@ class Pool:
 
 
 def _bound(
-    found: Found, rows: BandRows, confusion: Confusion, sample: Sample, joint: JointDraws
+    found: Found, rows: BandRows, confusion: Confusion, shared: Shared, joint: JointDraws
 ) -> torch.Tensor:
     """Return the ends of intervals over all cells, (metrics, 2).
 
@@ -126,14 +126,14 @@ def _bound(
         found: of all cells.
         rows: nearly the same cells in fewer bands.
         confusion: (1,) over all cells, at the thresholds of the labels.
-        sample: of all labels.
+        shared: of all labels.
         joint: its draws, to which all labels have been added.
     """
-    near = rows.itself().metrics(sample.levels, confusion)
-    draws = joint.draw_pooled(rows, sample.levels).moved(found.points[:, None] - near)
+    near = rows.itself().metrics(shared.levels, confusion)
+    draws = joint.draw_pooled(rows, shared.levels).moved(found.points[:, None] - near)
     itself, cases = found.itself, found.cases
     cells = itself.positives + itself.negatives if itself.rows is None else itself.rows
     share = float(confusion.decided() / sum(confusion))
     cases = dataclasses.replace(cases, decided=min(share * float(cells.sum()), cases.rows))
     found = dataclasses.replace(found, cases=cases)
-    return found.intervals(draws, rows.count_rarer(), sample.resampling.confidence)
+    return found.intervals(draws, rows.count_rarer(), shared.resampling.confidence)

@@ -42,7 +42,7 @@ OTHER_UNITS = 8.0  # times a median is that of training, or the other way round
 
 
 @dataclasses.dataclass
-class Counts:
+class ColumnCounts:
     """What was counted of one feature.
 
     Attributes:
@@ -69,7 +69,7 @@ class FeatureCounts:
     """Counts rows as they are transformed."""
 
     def __init__(self) -> None:
-        self.columns: dict[str, Counts] = {}
+        self.columns: dict[str, ColumnCounts] = {}
 
     def add_number(
         self,
@@ -80,7 +80,7 @@ class FeatureCounts:
         is_date: bool,
     ) -> None:
         """Count a column of numbers: in its unit, NaN where missing, and as the model takes it."""
-        counts = self.columns.setdefault(column, Counts(np.zeros(len(EDGES) + 1, np.int64)))
+        counts = self.columns.setdefault(column, ColumnCounts(np.zeros(len(EDGES) + 1, np.int64)))
         counts.is_date = is_date
         step = max(len(values) // ROWS_A_BATCH, 1)
         chosen = values[::step]
@@ -98,7 +98,7 @@ class FeatureCounts:
         self, column: str, texts: pl.Series, indices: NDArray[np.int64], size: int
     ) -> None:
         """Count a column of categories: as texts, and as indices below `size`."""
-        counts = self.columns.setdefault(column, Counts(np.zeros(size, np.int64)))
+        counts = self.columns.setdefault(column, ColumnCounts(np.zeros(size, np.int64)))
         step = max(len(indices) // ROWS_A_BATCH, 1)
         found = np.bincount(indices[::step], minlength=size)
         counts.missing += int(found[MISSING])
@@ -209,7 +209,7 @@ def compare_counts(
 
 def _compare(
     column: str,
-    now: Counts,
+    now: ColumnCounts,
     before: Mapping[str, Any],
     categories: Sequence[str] | None,
     columns: Sequence[str],
@@ -269,7 +269,7 @@ def _tail(seen: int, expected: float) -> float:
     return math.exp(seen - expected - seen * math.log(seen / expected))
 
 
-def _describe_unknown(drift: FeatureDrift, now: Counts, categories: Sequence[str]) -> str:
+def _describe_unknown(drift: FeatureDrift, now: ColumnCounts, categories: Sequence[str]) -> str:
     example = str(now.unknown)
     alike = {text.strip().casefold(): text for text in categories}.get(example.strip().casefold())
     known = f"training has {show_cell(alike)}" if alike else f"training has {_list(categories)}"

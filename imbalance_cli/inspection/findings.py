@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import LabelError, shorten
 from imbalance_cli.features.kinds import KINDS, list_ways
-from imbalance_cli.inspection.results import Candidate, Finding
+from imbalance_cli.inspection.results import Finding, LabelCandidate
 from imbalance_cli.labels import LabelCounts, select_labels
 from imbalance_cli.labels.counting import counts_of_tally
 from imbalance_cli.readers.source import ColumnTally, Tally
@@ -25,7 +25,7 @@ LONGEST_NAME = 40  # characters
 BINARY = 2  # values
 
 
-def list_candidates(columns: Sequence[Column]) -> Iterator[Candidate]:
+def list_candidates(columns: Sequence[Column]) -> Iterator[LabelCandidate]:
     """Yield the columns of two values, the rarer one as the positive if neither says so."""
     for column in columns:
         if len(column.values) != BINARY:
@@ -39,7 +39,7 @@ def list_candidates(columns: Sequence[Column]) -> Iterator[Candidate]:
         else:
             positive, needs_positive = "1", False
             positives, negatives = int(counts.positives), int(counts.negatives)
-        yield Candidate(column.name, positive, needs_positive, positives, negatives)
+        yield LabelCandidate(column.name, positive, needs_positive, positives, negatives)
 
 
 def list_findings(

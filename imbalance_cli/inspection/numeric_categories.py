@@ -34,7 +34,7 @@ class NumericCategoryScan:
     """Counts rows and positives of each value of the columns whose numbers may be names."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, _Counts | None] = {}
+        self._counts: dict[str, _ValueCounts | None] = {}
 
     def add(
         self, cells: pl.Series, numbers: PlainNumbers | None, targets: NDArray[np.float32]
@@ -67,7 +67,7 @@ class NumericCategoryScan:
         }
 
 
-class _Counts(NamedTuple):
+class _ValueCounts(NamedTuple):
     """Rising values, (V,), and how many rows and positives each has of a label, (V, L)."""
 
     values: NDArray[np.float64]
@@ -84,8 +84,8 @@ def _read(cells: pl.Series) -> NDArray[np.float64] | None:
 
 
 def _count(
-    values: NDArray[np.float64], targets: NDArray[np.float32], before: _Counts | None
-) -> _Counts | None:
+    values: NDArray[np.float64], targets: NDArray[np.float32], before: _ValueCounts | None
+) -> _ValueCounts | None:
     """Return rows and positives of each value, or None for no column of names."""
     is_known = ~np.isnan(values)
     numbers = values[is_known]
@@ -95,7 +95,7 @@ def _count(
     if len(found) > MOST:
         return None
     cells = targets[is_known]
-    counted = _Counts(
+    counted = _ValueCounts(
         found, _sum_by(places, ~np.isnan(cells), found), _sum_by(places, cells == 1, found)
     )
     if before is None:
@@ -104,7 +104,7 @@ def _count(
     found, places = np.unique(values, return_inverse=True)
     if len(found) > MOST:
         return None
-    return _Counts(found, _sum_by(places, rows, found), _sum_by(places, positives, found))
+    return _ValueCounts(found, _sum_by(places, rows, found), _sum_by(places, positives, found))
 
 
 def _sum_by(
@@ -115,7 +115,7 @@ def _sum_by(
     return np.stack(sums, axis=1) if sums else np.empty((len(values), 0))
 
 
-def _are_names(counts: _Counts) -> bool:
+def _are_names(counts: _ValueCounts) -> bool:
     rows = counts.rows[:, 0]
     is_even = rows.sum() ** 2 >= len(rows) / EVEN * (rows**2).sum()
     if not is_even or rows.sum() < LEAST_ROWS * len(rows):

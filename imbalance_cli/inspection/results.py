@@ -33,7 +33,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class LabelCandidate:
     """A column of two values, which may be a label.
 
     Attributes:
@@ -80,7 +80,7 @@ class Inspection:
     pairs: list[LabelPair]
     leaks: list[Leak]
     repeated_rows: int
-    candidates: list[Candidate]
+    candidates: list[LabelCandidate]
     findings: list[Finding]
     group_columns: list[str] = dataclasses.field(default_factory=list)
     strongest: list[Strength] = dataclasses.field(default_factory=list)

@@ -1,11 +1,6 @@
 """What makes held-out numbers too good: rows in two parts, and features that tell the label."""
 
-from imbalance_cli.leaks.duplicates import (
-    Duplicates,
-    count_straddling_duplicates,
-    count_straddling_hashes,
-    hash_rows,
-)
+from imbalance_cli.leaks.duplicates import Duplicates, count_duplicates, hash_rows
 from imbalance_cli.leaks.sampling import most_rows
 from imbalance_cli.leaks.scanning import Findings, Leak, LeakScan, Strength, find_leaks
 
@@ -15,8 +10,7 @@ __all__ = [
     "Leak",
     "LeakScan",
     "Strength",
-    "count_straddling_duplicates",
-    "count_straddling_hashes",
+    "count_duplicates",
     "find_leaks",
     "hash_rows",
     "most_rows",

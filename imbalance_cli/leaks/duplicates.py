@@ -30,50 +30,26 @@ class Duplicates:
     """How many rows of a split have the features of another row of it.
 
     Attributes:
-        rows: of all parts.
-        repeated: that have the features of another row, in whichever part.
-        disagreeing: of the repeated, those for whose features some label is known to be both 1
-            and 0; None where no targets were given.
         straddling: by part (valid, test): its rows that have the features of a train row.
+        disagreeing: rows of any part with the features of another row, for whose features some
+            label is known to be both 1 and 0.
     """
 
-    rows: int
-    repeated: int
-    disagreeing: int | None
     straddling: dict[str, int]
+    disagreeing: int
 
 
-def count_straddling_duplicates(
-    frame: pl.DataFrame,
-    columns: Sequence[str],
-    split: Split,
-    targets: Targets | NDArray[np.floating] | None = None,
+def count_duplicates(
+    hashes: NDArray[np.uint64], split: Split, targets: Targets | NDArray[np.floating]
 ) -> Duplicates:
-    """Count the rows of valid and test whose features are those of a train row, cell by cell.
-
-    Cells are compared as they were read ("1" and "1.0" are two texts) by 64-bit hashes of the
-    rows: among a million distinct rows two share one with a chance of about 3e-8.
+    """Count the rows whose features are those of another row.
 
     Args:
-        frame: N rows.
-        columns: the features; with none of them, no row is like another.
+        hashes: (N,) of the features of each row, as of `hash_rows`.
         split: the rows of each part.
         targets: (N, L); floats are NaN where missing.
     """
-    if not columns:
-        rows = sum(map(len, split.rows_of_parts().values()))
-        return Duplicates(rows, 0, None if targets is None else 0, {"valid": 0, "test": 0})
-    return count_straddling_hashes(hash_rows(frame, columns), split, targets)
-
-
-def count_straddling_hashes(
-    hashes: NDArray[np.uint64],
-    split: Split,
-    targets: Targets | NDArray[np.floating] | None = None,
-) -> Duplicates:
-    """Count as `count_straddling_duplicates` does, by what `hash_rows` gave of all rows, (N,)."""
     parts = split.rows_of_parts()
-    size = sum(map(len, parts.values()))
     # sorted hashes, rather than a number for each: of very many rows these would be several copies
     ordered = np.concatenate([hashes[rows] for rows in parts.values()])
     ordered.sort()
@@ -83,14 +59,8 @@ def count_straddling_hashes(
     trained = np.unique(hashes[split.train[_are_in(hashes, split.train, shared)]])
     numbers = np.searchsorted(shared, hashes[repeated])
     return Duplicates(
-        rows=size,
-        repeated=len(repeated),
-        disagreeing=None
-        if targets is None
-        else _count_disagreeing(numbers, as_targets(targets).take(repeated)),
-        straddling={
-            part: int(_are_in(hashes, parts[part], trained).sum()) for part in ("valid", "test")
-        },
+        {part: int(_are_in(hashes, parts[part], trained).sum()) for part in ("valid", "test")},
+        _count_disagreeing(numbers, as_targets(targets).take(repeated)),
     )
 
 
@@ -113,7 +83,11 @@ def _are_in(
 
 
 def hash_rows(frame: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.uint64]:
-    """Return a number for each row, (N,), the same where the cells are, whatever the frame."""
+    """Return a number for each row, (N,), the same where the cells are, whatever the frame.
+
+    Cells are compared as they were read: "1" and "1.0" are two texts. Among a million distinct
+    rows two share one of the 64-bit numbers with a chance of about 3e-8.
+    """
     hashes: NDArray[np.uint64] = frame[list(columns)].hash_rows(seed=0).to_numpy()
     return hashes
 

@@ -90,7 +90,7 @@ class Sweep:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
+class TrialTraining:
     """How training with one form went, from one start.
 
     Attributes:
@@ -122,7 +122,7 @@ class Stability:
     gamma: float
     seed: int
     sweep: list[Sweep]
-    training: list[Training]
+    training: list[TrialTraining]
 
     def to_dict(self) -> dict[str, object]:
         """Return the settings and what was found, for JSON."""
@@ -149,7 +149,7 @@ class Stability:
         return rows
 
 
-def _without_curves(series: Sweep | Training) -> dict[str, object]:
+def _without_curves(series: Sweep | TrialTraining) -> dict[str, object]:
     """Return what was found."""
     return {name: value for name, value in vars(series).items() if name not in CURVES}
 
@@ -299,7 +299,7 @@ def _intervals(z: torch.Tensor, found: torch.Tensor) -> list[list[float]]:
     return [[first.item(), last.item()] for first, last in zip(firsts, lasts, strict=True)]
 
 
-def train(name: str, form: Form, start: str, *, alpha: float, seed: int) -> Training:
+def train(name: str, form: Form, start: str, *, alpha: float, seed: int) -> TrialTraining:
     """Train a small network on all rows at once with one form, until nan or the last step."""
     random = torch.Generator().manual_seed(seed)
     x, y = _draw_rows(random)
@@ -320,7 +320,7 @@ def train(name: str, form: Form, start: str, *, alpha: float, seed: int) -> Trai
             first_nan_step = step
             break
     losses.append(_judge(_apply(layers, x), y, alpha))
-    return Training(
+    return TrialTraining(
         name,
         start,
         loss_before=losses[0],

@@ -27,7 +27,7 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclasses.dataclass
-class Found:
+class FoundParts:
     """What was found below a directory or by a glob.
 
     Attributes:
@@ -40,7 +40,7 @@ class Found:
     others: int = 0
     example: Path | None = None
 
-    def add(self, other: Found) -> None:
+    def add(self, other: FoundParts) -> None:
         """Take in what was found elsewhere."""
         self.parts += other.parts
         self.others += other.others
@@ -62,7 +62,7 @@ def is_glob(name: str) -> bool:
     return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
 
 
-def find_parts(name: str) -> Found:
+def find_parts(name: str) -> FoundParts:
     """Find the Parquet files of a directory or glob in the order of their names, or a lone file.
 
     Raises:
@@ -70,7 +70,7 @@ def find_parts(name: str) -> Found:
     """
     if is_glob(name):
         matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207  Path.glob takes no absolute pattern
-        found = Found()
+        found = FoundParts()
         for match in sorted(matches):
             found.add(_search(match))
         paths = sorted(set(found.parts))
@@ -91,7 +91,7 @@ def find_parts(name: str) -> Found:
                 f"{name}: is a directory, and no Parquet file is in it", hint="name a file in it"
             )
     else:
-        found, paths = Found(), [Path(name)]
+        found, paths = FoundParts(), [Path(name)]
     found.parts = [check_file(str(path)) for path in paths]
     return found
 
@@ -149,22 +149,22 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET_SUFFIXES
 
 
-def _search(path: Path) -> Found:
+def _search(path: Path) -> FoundParts:
     """Find the visible Parquet files below a directory, or a file as it is.
 
     Raises:
         SourceError: so much else is in the directory that it is no table.
     """
     if not path.is_dir():
-        return Found([path])
-    found = Found()
+        return FoundParts([path])
+    found = FoundParts()
     others = 0
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
         visible = [Path(folder, name) for name in files if not name.startswith(HIDDEN)]
         parts = [file for file in visible if _is_parquet(file) and file.is_file()]
         strangers = sorted(file for file in visible if not _is_parquet(file))
-        found.add(Found(parts, len(strangers), next(iter(strangers), None)))
+        found.add(FoundParts(parts, len(strangers), next(iter(strangers), None)))
         others += len(visible) - len(parts) + ("=" not in Path(folder).name)
         if others > MOST_OTHERS + OTHERS_A_PART * len(found.parts):
             raise SourceError(

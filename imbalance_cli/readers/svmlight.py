@@ -29,7 +29,7 @@ from imbalance_cli.readers.source import (
     Tally,
 )
 from imbalance_cli.readers.streams import STDIN, as_file, line_blocks, open_bytes, read_bytes
-from imbalance_cli.readers.svmlight_rows import LARGEST, Facts, Limits, SparseRows, parse_rows
+from imbalance_cli.readers.svmlight_rows import LARGEST, FileSummary, Limits, SparseRows, parse_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,7 +52,7 @@ HEADER = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Header:
+class DeclaredSizes:
     """The N, F and L that a file declares, and where its rows begin.
 
     Attributes:
@@ -85,16 +85,16 @@ class SvmlightSource(Source):
         self._path = name
         if name == STDIN or not Path(name).is_file():  # a pipe can be read once only
             self._path = str(as_file(name, self))
-        self._header: Header | None = None
-        self._facts = Facts()
+        self._header: DeclaredSizes | None = None
+        self._summary = FileSummary()
         for block in self._blocks():
-            self._facts.add(block)
-        self.rows = self._facts.rows
-        self.own_groups = [QUERY] if self._facts.has_queries else []
+            self._summary.add(block)
+        self.rows = self._summary.rows
+        self.own_groups = [QUERY] if self._summary.has_queries else []
         self._check_rows()
         self._is_binary = self._check_labels()
         self._indices = self._check_indices()
-        self._name_labels(self._facts.label_counts)
+        self._name_labels(self._summary.label_counts)
 
     @functools.cached_property
     def columns(self) -> list[str]:  # type: ignore[override]  # made when asked for: it may be long
@@ -148,7 +148,7 @@ class SvmlightSource(Source):
         known = [int(name["number"]) for name in names if name and name["prefix"] == FEATURE]
         if not known:
             return
-        for index, line in self._facts.indices.items():
+        for index, line in self._summary.indices.items():
             if not min(known) <= index <= max(known):
                 raise SourceError(
                     f"{self.name}: line {line}: the index {index}, where features run from "
@@ -166,7 +166,7 @@ class SvmlightSource(Source):
         counted = super().tally(others).columns if others else {}
         for column in columns:
             if column in self._label_numbers:
-                positives = self._facts.label_counts[self._label_numbers[column]]
+                positives = self._summary.label_counts[self._label_numbers[column]]
                 counts = {"0": self.rows - positives, "1": positives}
                 known = {text: count for text, count in counts.items() if count}
                 counted[column] = ColumnTally(known)
@@ -203,14 +203,14 @@ class SvmlightSource(Source):
 
     def _include_labels(self, numbers: list[int]) -> None:
         known = () if self._is_binary else self._label_numbers.values()
-        if self._is_binary and self._facts.negative_line is not None:
+        if self._is_binary and self._summary.negative_line is not None:
             raise SourceError(
-                f"{self.name}: line {self._facts.negative_line}: the label '-1', but it is "
+                f"{self.name}: line {self._summary.negative_line}: the label '-1', but it is "
                 f"read with a file that has the label {numbers[0]}",
                 hint="one of them is binary and one lists the numbers of labels",
             )
         self._is_binary = False
-        self._name_labels({*numbers, *known, *self._facts.label_counts})
+        self._name_labels({*numbers, *known, *self._summary.label_counts})
 
     def _dense(self, block: SparseRows, columns: Sequence[str]) -> pl.DataFrame:
         import numpy as np
@@ -265,7 +265,7 @@ class SvmlightSource(Source):
                 if len(parsed):
                     yield parsed
 
-    def _declared(self, header: Header) -> Limits:
+    def _declared(self, header: DeclaredSizes) -> Limits:
         if max(header.features, header.labels) > LARGEST:
             raise SourceError(
                 f"{self.name}: line {header.lines}: the header declares {header.features} features "
@@ -297,10 +297,10 @@ class SvmlightSource(Source):
 
     def _check_labels(self) -> bool:
         """Return whether the file is binary."""
-        if self._header is None and self._facts.multi_line is None:
+        if self._header is None and self._summary.multi_line is None:
             return True
-        if self._facts.negative_line is not None:
-            line, other = self._facts.negative_line, self._facts.multi_line or 1
+        if self._summary.negative_line is not None:
+            line, other = self._summary.negative_line, self._summary.multi_line or 1
             raise SourceError(
                 f"{self.name}: line {line}: the label '-1', but line {other} is not of a file of "
                 "the labels -1, 0 and 1",
@@ -310,7 +310,7 @@ class SvmlightSource(Source):
 
     def _check_indices(self) -> range:
         """Return the indices of the features."""
-        seen = self._facts.indices
+        seen = self._summary.indices
         smallest, largest = min(seen, default=1), max(seen, default=0)
         if self._header is None:
             return range(min(smallest, 1), largest + 1)
@@ -333,13 +333,13 @@ class SvmlightSource(Source):
         self.own_labels = list(self._label_numbers)
 
 
-def read_header(data: bytes) -> Header | None:
+def read_header(data: bytes) -> DeclaredSizes | None:
     """Return what the first line declares that is neither blank nor a comment, if it does."""
     match = HEADER.match(data)
     if match is None:
         return None
     rows, features, labels = (int(number) for number in match.groups())
-    return Header(rows, features, labels, match.end(), match[0].count(b"\n"))
+    return DeclaredSizes(rows, features, labels, match.end(), match[0].count(b"\n"))
 
 
 def _scatter(

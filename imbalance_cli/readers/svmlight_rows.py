@@ -88,7 +88,7 @@ class SparseRows:
 
 
 @dataclasses.dataclass
-class Facts:
+class FileSummary:
     """What a pass over all rows tells.
 
     Attributes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+
+from imbalance_cli.report.axes import log_odds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ POINT, REACH, CHANCE = "●", "─", "┊"
 
 
 @dataclasses.dataclass(frozen=True)
-class Scale:
+class BarScale:
     """From a share to a cell of a bar, by its log-odds, so that rare and sure labels both show.
 
     Attributes:
@@ -31,7 +32,7 @@ class Scale:
     high: float
 
     @classmethod
-    def of(cls, labels: Sequence[LabelEvaluation]) -> Scale:
+    def of(cls, labels: Sequence[LabelEvaluation]) -> BarScale:
         """Return the scale that holds prevalence, AP and interval of the labels that have an AP."""
         shares: list[float | None] = []
         for label in labels:
@@ -43,8 +44,8 @@ class Scale:
 
     def cell(self, share: float) -> int:
         """Return the cell that a share falls into."""
-        low, high = _log_odds(self.low), _log_odds(self.high)
-        place = (_log_odds(min(max(share, self.low), self.high)) - low) / max(high - low, 1e-9)
+        low, high = log_odds(self.low), log_odds(self.high)
+        place = (log_odds(min(max(share, self.low), self.high)) - low) / max(high - low, 1e-9)
         return min(int(place * WIDTH), WIDTH - 1)
 
     def describe(self) -> str:
@@ -53,7 +54,7 @@ class Scale:
         return f"log-odds scale, {100 * self.low:.{digits}g} % to {100 * self.high:.3g} %"
 
 
-def draw_bar(label: LabelEvaluation, scale: Scale) -> Text:
+def draw_bar(label: LabelEvaluation, scale: BarScale) -> Text:
     """Draw AP, its interval and the prevalence.
 
     Green is better than no skill by the interval, yellow is not. What has no AP has no bar.
@@ -72,7 +73,3 @@ def draw_bar(label: LabelEvaluation, scale: Scale) -> Text:
     if estimate.low is not None and label.prevalence is not None:
         style = "green" if estimate.low > label.prevalence else "yellow"
     return Text("".join(cells), style, no_wrap=True)
-
-
-def _log_odds(share: float) -> float:
-    return math.log(share / (1 - share))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-import math
 from typing import TYPE_CHECKING
 
 from imbalance_cli.evaluation import ALIKE
 from imbalance_cli.metrics import interval_multiplier
+from imbalance_cli.report.axes import log_odds
 
 if TYPE_CHECKING:
     from imbalance_cli.evaluation import Estimate, Evaluation, LabelEvaluation
@@ -60,12 +60,8 @@ def is_above_among(label: LabelEvaluation, evaluation: Evaluation) -> bool:
         interval_multiplier(size, 1 - (1 - evaluation.confidence) / n, evaluation.replicates)
         for n in (1, looks)
     )
-    reach = (_log_odds(value) - _log_odds(low)) * all_of_them / one
-    return label.prevalence is not None and _log_odds(value) - reach > _log_odds(label.prevalence)
-
-
-def _log_odds(share: float) -> float:
-    return math.log(share / (1 - share))
+    reach = (log_odds(value) - log_odds(low)) * all_of_them / one
+    return label.prevalence is not None and log_odds(value) - reach > log_odds(label.prevalence)
 
 
 def are_alike(label: LabelEvaluation, metric: str = "average_precision") -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
+class TrainingHistory:
     """What each epoch gave one network.
 
     Attributes:
@@ -72,7 +72,7 @@ class RunReport:
     findings: Sequence[str]
     curves: Sequence[LabelCurves]
     chosen: Mapping[str, Sequence[str]]
-    training: Sequence[Training]
+    training: Sequence[TrainingHistory]
     together: Together | None
     peer: Mapping[str, Any] | None = None
 

@@ -15,7 +15,7 @@ from imbalance_cli.report.comparison import (
     WITH_DIFFERENCE,
     show_signed,
 )
-from imbalance_cli.report.label_table import MOST_AT_ONCE, Column, write_breakable, write_name
+from imbalance_cli.report.label_table import MOST_AT_ONCE, Head, write_breakable, write_name
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.wording import UNDEFINED, show_interval
 
@@ -157,7 +157,7 @@ class DifferenceTable:
     """
 
     metrics: Mapping[str, str]
-    columns: list[tuple[str, Column]]
+    columns: list[tuple[str, Head]]
     body: Markup
     is_paged: bool
 
@@ -203,16 +203,16 @@ def rank_labels(comparison: Comparison) -> list[int]:
     return sorted(range(len(comparison.candidates[0].labels)), key=place)
 
 
-def _columns(metric: str, names: Sequence[str], scale: float) -> Iterator[tuple[str, Column]]:
+def _columns(metric: str, names: Sequence[str], scale: float) -> Iterator[tuple[str, Head]]:
     short, meaning = METRIC_SPECS[metric].heading, METRIC_SPECS[metric].meaning
     first, *others = names
     classes = f"m {metric}"
     for name in names:
-        yield classes, Column(name, f"{short} of {name}: {meaning}")
+        yield classes, Head(name, f"{short} of {name}: {meaning}")
     for name in others:
-        yield classes, Column(f"{name}: difference", f"{short} of {name} less that of {first}")
+        yield classes, Head(f"{name}: difference", f"{short} of {name} less that of {first}")
         drawn = f"the difference in its interval, from {-scale:.2g} to {scale:.2g}; the tick is 0"
-        yield classes, Column(f"{name}: against 0", f"{drawn}; sorts by its size")
+        yield classes, Head(f"{name}: against 0", f"{drawn}; sorts by its size")
 
 
 def _label_row(

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from imbalance_cli.metrics import METRIC_SPECS
-from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
+from imbalance_cli.report.bars import WIDTH, BarScale, draw_bar
 from imbalance_cli.report.ordering import PREVALENCE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LARGE = 100  # from which a number is shown without digits
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class TerminalColumn:
     """A column of the table of labels.
 
     Attributes:
@@ -61,9 +61,9 @@ def show_interval(estimate: Estimate) -> str:
     return f"{estimate.low:.2f}-{estimate.high:.2f}"
 
 
-def _metric(name: str) -> Column:
+def _metric(name: str) -> TerminalColumn:
     heading = METRIC_SPECS[name].column
-    return Column(heading, lambda label: show_number(label.metrics[name].value), name)
+    return TerminalColumn(heading, lambda label: show_number(label.metrics[name].value), name)
 
 
 def _threshold(label: LabelEvaluation) -> str:
@@ -75,13 +75,13 @@ def _prevalence(label: LabelEvaluation) -> str:
 
 
 PLAIN_COLUMNS = {
-    "positives": Column("pos.", lambda label: f"{label.positives:,}"),
-    "support": Column("rows", lambda label: f"{label.support:,}"),
-    "missing": Column("miss.", lambda label: f"{label.missing:,}"),
-    "prevalence": Column("prev.", _prevalence),
-    "bar": Column("┊ no skill", lambda _: " " * WIDTH, is_bar=True),
-    "interval": Column("interval", lambda label: show_interval(label.average_precision)),
-    "threshold": Column("thresh", _threshold),
+    "positives": TerminalColumn("pos.", lambda label: f"{label.positives:,}"),
+    "support": TerminalColumn("rows", lambda label: f"{label.support:,}"),
+    "missing": TerminalColumn("miss.", lambda label: f"{label.missing:,}"),
+    "prevalence": TerminalColumn("prev.", _prevalence),
+    "bar": TerminalColumn("┊ no skill", lambda _: " " * WIDTH, is_bar=True),
+    "interval": TerminalColumn("interval", lambda label: show_interval(label.average_precision)),
+    "threshold": TerminalColumn("thresh", _threshold),
 }
 """Those that are no metrics; that of bars is yet to be drawn."""
 
@@ -94,7 +94,7 @@ ORDER = (
 """The order in which columns stand, after the label; other metrics follow."""
 
 
-def list_columns() -> dict[str, Column]:
+def list_columns() -> dict[str, TerminalColumn]:
     """Return all columns, in the order in which they stand."""
     metrics = {name: _metric(name) for name in METRIC_SPECS}
     columns = PLAIN_COLUMNS | metrics
@@ -115,7 +115,9 @@ MORE = (
 """Those that wider terminals have, the most important first."""
 
 
-def choose_columns(labels: Sequence[LabelEvaluation], room: int, sort: str) -> dict[str, Column]:
+def choose_columns(
+    labels: Sequence[LabelEvaluation], room: int, sort: str
+) -> dict[str, TerminalColumn]:
     """Return the columns that fit beside each other, in the order in which they stand.
 
     Args:
@@ -131,7 +133,7 @@ def choose_columns(labels: Sequence[LabelEvaluation], room: int, sort: str) -> d
             break
         taken.add(name)
         room -= needed
-    bar = functools.partial(draw_bar, scale=Scale.of(labels))
+    bar = functools.partial(draw_bar, scale=BarScale.of(labels))
     drawn = columns | {"bar": dataclasses.replace(columns["bar"], cell=bar)}
     return {name: column for name, column in drawn.items() if name in taken}
 

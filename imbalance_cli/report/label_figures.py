@@ -11,7 +11,7 @@ from imbalance_cli.evaluation.curves import Costs
 from imbalance_cli.report.axes import log_odds, log_odds_axis, name_axis, number_axis
 from imbalance_cli.report.figures import Bars, Cell, Chart, Line
 from imbalance_cli.report.overlaid_figures import (
-    Drawn,
+    DrawnCurves,
     draw_precision_recall,
     draw_reliability,
     draw_roc,
@@ -52,7 +52,7 @@ def draw_label(
         label: its numbers, for the titles.
         has_costs: whether the costs of wrong decisions have a figure.
     """
-    runs = [Drawn("model", "model", curves, _name_threshold(curves), "chosen")]
+    runs = [DrawnCurves("model", "model", curves, _name_threshold(curves), "chosen")]
     ap, auc = (show_number(e.value) for e in (label.average_precision, label.roc_auc))
     drawn = (
         draw_precision_recall(runs, f"Precision and recall, AP {ap}"),

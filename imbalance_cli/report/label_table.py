@@ -30,7 +30,7 @@ MOST_AT_ONCE = 300  # labels; more are paged, and only their average precision h
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class Head:
     """The head of a column; `more` hides it until every metric is asked for."""
 
     name: str
@@ -50,7 +50,7 @@ class AverageRow:
 class LabelTable:
     """A table whose body is written already; `is_paged` if it has too many rows to see at once."""
 
-    columns: list[Column]
+    columns: list[Head]
     rows: Sequence[LabelEvaluation]
     body: Markup
     averages: list[AverageRow]
@@ -69,16 +69,16 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
     with_intervals = len(rows) <= MOST_AT_ONCE
     body = "".join(_row(label, places, more, with_intervals=with_intervals) for label in rows)
     columns = [
-        Column("Label", "the name of the label"),
-        Column("Positives", "rows whose target is 1"),
+        Head("Label", "the name of the label"),
+        Head("Positives", "rows whose target is 1"),
         _column("average_precision"),
-        Column("Against chance", "average precision in its interval; the tick is the prevalence"),
-        Column("Prevalence", "the share of positives"),
+        Head("Against chance", "average precision in its interval; the tick is the prevalence"),
+        Head("Prevalence", "the share of positives"),
         *map(_column, FIRST),
-        Column("Threshold", "the probability from which a row is decided positive"),
+        Head("Threshold", "the probability from which a row is decided positive"),
         *map(_column, LAST),
-        Column("Rows", "rows whose target is known", more=True),
-        Column("Missing", "rows whose target is not known", more=True),
+        Head("Rows", "rows whose target is known", more=True),
+        Head("Missing", "rows whose target is not known", more=True),
         *(_column(name, more=True) for name in more),
     ]
     averages = _averages(evaluation, more) if len(rows) > 1 else []
@@ -86,8 +86,8 @@ def write_table(evaluation: Evaluation, places: Mapping[str, str]) -> LabelTable
     return LabelTable(columns, rows, written, averages, is_paged=not with_intervals)
 
 
-def _column(name: str, *, more: bool = False) -> Column:
-    return Column(METRIC_SPECS[name].heading, METRIC_SPECS[name].meaning, more=more)
+def _column(name: str, *, more: bool = False) -> Head:
+    return Head(METRIC_SPECS[name].heading, METRIC_SPECS[name].meaning, more=more)
 
 
 def _row(

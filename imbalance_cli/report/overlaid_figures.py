@@ -22,7 +22,7 @@ WITHOUT_SKILL = "without skill"
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn:
+class DrawnCurves:
     """The curves of a run, and how they are drawn.
 
     Attributes:
@@ -48,7 +48,7 @@ def draw_overlaid(names: Sequence[str], curves: Sequence[LabelCurves]) -> list[C
         curves: of the label, a run each.
     """
     runs = [
-        Drawn(name, role, of_run, "", role)
+        DrawnCurves(name, role, of_run, "", role)
         for role, name, of_run in zip(RUNS, names, curves, strict=False)
     ]
     drawn = draw_precision_recall(runs), draw_roc(runs), draw_reliability(runs)
@@ -56,7 +56,7 @@ def draw_overlaid(names: Sequence[str], curves: Sequence[LabelCurves]) -> list[C
 
 
 def draw_precision_recall(
-    runs: Sequence[Drawn], title: str = "Precision and recall"
+    runs: Sequence[DrawnCurves], title: str = "Precision and recall"
 ) -> Chart | None:
     """Draw precision against recall; None where there is no positive."""
     first = runs[0].curves
@@ -77,7 +77,7 @@ def draw_precision_recall(
     )
 
 
-def draw_roc(runs: Sequence[Drawn], title: str = "ROC") -> Chart | None:
+def draw_roc(runs: Sequence[DrawnCurves], title: str = "ROC") -> Chart | None:
     """Draw the ROC curve; None where there is no positive or no negative."""
     marks = _trace(runs, "roc", "false_positive_rate", "recall")
     if not marks:
@@ -93,7 +93,7 @@ def draw_roc(runs: Sequence[Drawn], title: str = "ROC") -> Chart | None:
     )
 
 
-def _trace(runs: Sequence[Drawn], curve: str, x: str, y: str) -> list[Line | Dots]:
+def _trace(runs: Sequence[DrawnCurves], curve: str, x: str, y: str) -> list[Line | Dots]:
     """Return the curve of each run that has it, and over them a dot at each threshold.
 
     Args:
@@ -117,7 +117,7 @@ def _trace(runs: Sequence[Drawn], curve: str, x: str, y: str) -> list[Line | Dot
     return [*lines, *dots]
 
 
-def _describe_chosen(runs: Sequence[Drawn], x: str, y: str) -> str:
+def _describe_chosen(runs: Sequence[DrawnCurves], x: str, y: str) -> str:
     """Return what each run has at its threshold, in sentences."""
     sentences = []
     for run in runs:
@@ -130,7 +130,7 @@ def _describe_chosen(runs: Sequence[Drawn], x: str, y: str) -> str:
     return " ".join(sentences)
 
 
-def draw_reliability(runs: Sequence[Drawn]) -> Chart | None:
+def draw_reliability(runs: Sequence[DrawnCurves]) -> Chart | None:
     """Draw observed shares against predicted probabilities; None without rows.
 
     One run has intervals, and its raw scores where they leave room for the probabilities.
@@ -166,7 +166,7 @@ def draw_reliability(runs: Sequence[Drawn]) -> Chart | None:
     )
 
 
-def _dots(run: Drawn, limits: tuple[float, float], *, has_bars: bool) -> Dots:
+def _dots(run: DrawnCurves, limits: tuple[float, float], *, has_bars: bool) -> Dots:
     bins = run.curves.after
     bars = [(_place(b.low, limits), _place(b.high, limits)) for b in bins if has_bars]
     name = "probabilities" if has_bars else run.name

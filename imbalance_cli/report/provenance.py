@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.report.decisions import CHOICES
+from imbalance_cli.report.label_table import Head
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.summary import HEADING, write_time
 from imbalance_cli.report.wording import UNDEFINED, show_threshold
@@ -22,18 +23,10 @@ NO_FILES = "none: stdin and frames of Python leave nothing to take a SHA-256 of"
 
 
 @dataclasses.dataclass(frozen=True)
-class PlainColumn:
-    """The head of a column."""
-
-    name: str
-    meaning: str
-
-
-@dataclasses.dataclass(frozen=True)
 class PlainTable:
     """A table of texts."""
 
-    columns: list[PlainColumn]
+    columns: list[Head]
     rows: list[tuple[str, list[str]]]
 
 
@@ -119,14 +112,14 @@ def describe_labels(report: RunReport) -> str:
 def make_weights_table(report: RunReport) -> PlainTable:
     """Return what each label was trained with and is decided by, of the labels with figures."""
     columns = [
-        PlainColumn("Label", "the name of the label"),
-        PlainColumn("Training positives", "rows of the training part whose target is 1"),
-        PlainColumn("Training negatives", "rows of the training part whose target is 0"),
-        PlainColumn("pos_weight", "what the loss multiplies a positive by"),
-        PlainColumn("Shift", "log(pos_weight): what it adds to the log-odds, and is undone"),
-        PlainColumn("Calibration", "the step after the inverse link"),
-        PlainColumn("Threshold", "the probability from which a row is decided positive"),
-        PlainColumn("Chosen on", "positives of the validation rows that it rests on"),
+        Head("Label", "the name of the label"),
+        Head("Training positives", "rows of the training part whose target is 1"),
+        Head("Training negatives", "rows of the training part whose target is 0"),
+        Head("pos_weight", "what the loss multiplies a positive by"),
+        Head("Shift", "log(pos_weight): what it adds to the log-odds, and is undone"),
+        Head("Calibration", "the step after the inverse link"),
+        Head("Threshold", "the probability from which a row is decided positive"),
+        Head("Chosen on", "positives of the validation rows that it rests on"),
     ]
     shown = {curves.label for curves in report.curves}
     labels = report.document["labels"]

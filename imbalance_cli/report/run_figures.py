@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from imbalance_cli.network.recipes import automatic_monitor
@@ -14,13 +15,16 @@ from imbalance_cli.report.wording import UNDEFINED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from imbalance_cli.report.contents import RunReport, Together, Training
+    from imbalance_cli.report.contents import RunReport, Together, TrainingHistory
     from imbalance_cli.report.figures import Axis
 
-    ValuesOf = Callable[[Training], Sequence[float]]
+    ValuesOf = Callable[[TrainingHistory], Sequence[float]]
 
 MOST_CELLS_WITH_TEXT = 6  # columns of a matrix
 COLUMN = 20.0  # width of one without
+_epochs: ValuesOf = operator.attrgetter("epochs")
+_losses: ValuesOf = operator.attrgetter("losses")
+_scores: ValuesOf = operator.attrgetter("scores")
 
 
 def draw_run(report: RunReport) -> list[Chart]:
@@ -46,7 +50,7 @@ def _name_monitor(report: RunReport) -> str:
     return monitor.replace("_", " ")
 
 
-def _draw_training(training: Sequence[Training], monitor: str) -> list[Chart]:
+def _draw_training(training: Sequence[TrainingHistory], monitor: str) -> list[Chart]:
     first = min(network.epochs[0] for network in training)
     last = max(network.epochs[-1] for network in training)
     epochs = number_axis("epoch", first, last, least_step=1)
@@ -63,35 +67,23 @@ def _draw_training(training: Sequence[Training], monitor: str) -> list[Chart]:
     ]
 
 
-def _list_kept(training: Sequence[Training], values_of: ValuesOf) -> str:
+def _list_kept(training: Sequence[TrainingHistory], values_of: ValuesOf) -> str:
     """Return the value at the epoch whose weights were kept, or the least and the greatest."""
     kept = [_kept(network, values_of) for network in training]
     return " to ".join(dict.fromkeys(f"{value:.4g}" for value in (min(kept), max(kept))))
 
 
-def _name_kept(training: Sequence[Training]) -> str:
+def _name_kept(training: Sequence[TrainingHistory]) -> str:
     epochs = _list_kept(training, _epochs)
     return f"epoch{'s' if ' to ' in epochs else ''} {epochs}"
 
 
-def _kept(network: Training, values_of: ValuesOf) -> float:
+def _kept(network: TrainingHistory, values_of: ValuesOf) -> float:
     return values_of(network)[list(network.epochs).index(network.best_epoch)]
 
 
-def _epochs(network: Training) -> Sequence[float]:
-    return network.epochs
-
-
-def _losses(network: Training) -> Sequence[float]:
-    return network.losses
-
-
-def _scores(network: Training) -> Sequence[float]:
-    return network.scores
-
-
 def _draw_history(
-    training: Sequence[Training],
+    training: Sequence[TrainingHistory],
     name: str,
     title: str,
     description: str,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.console import RenderableType
 
-    from imbalance_cli.losses.stability import Stability, Sweep, Training
+    from imbalance_cli.losses.stability import Stability, Sweep, TrialTraining
 
 UNDEFINED = "-"
 READ_SWEEP = (
@@ -104,7 +104,7 @@ def _weak(sweep: Sequence[Sweep]) -> list[str]:
     ]
 
 
-def _draw_training(trainings: Sequence[Training]) -> Table:
+def _draw_training(trainings: Sequence[TrialTraining]) -> Table:
     table = _make_table("start", "form")
     for name in ("loss before", "after", "nan at", "stopped", "AP"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -189,7 +189,7 @@ def _plot_sweep(axes: Axes, sweep: Sequence[Sweep], curve: str, target: int, dty
     axes.set_xlabel("logit")
 
 
-def _plot_training(axes: Axes, trainings: Sequence[Training], start: str) -> None:
+def _plot_training(axes: Axes, trainings: Sequence[TrialTraining], start: str) -> None:
     for training in trainings:
         if training.start == start:
             _plot_curve(axes, training.form, range(len(training.losses)), training.losses)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from imbalance_cli.errors import escape_name
 from imbalance_cli.metrics import METRIC_SPECS
-from imbalance_cli.report.bars import Scale
+from imbalance_cli.report.bars import BarScale
 from imbalance_cli.report.label_columns import (
     UNDEFINED,
     choose_columns,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from imbalance_cli.evaluation import Evaluation, LabelEvaluation
-from imbalance_cli.report.label_columns import Column
+from imbalance_cli.report.label_columns import TerminalColumn
 
 OTHERS = (
     "{:,} labels in all, best and worst by {}: metrics.csv in the run, --format csv and --format "
@@ -49,6 +49,9 @@ MULTILABEL = {
 @dataclasses.dataclass(frozen=True)
 class Report:
     """One row a label, the averages, what was found, and how to read it.
+
+    Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
+    with a positive.
 
     Attributes:
         evaluation: what is drawn.
@@ -97,23 +100,6 @@ class Report:
         yield Text(f"run: {escape_name(self.run)}")
 
 
-def draw_report(
-    evaluation: Evaluation,
-    run: str,
-    sort: str = PREVALENCE,
-    *,
-    held_out: bool = True,
-    decisions: Sequence[str] = (),
-    given: bool = False,
-) -> RenderableType:
-    """Return the report of an evaluation, and in it what the thresholds were chosen for.
-
-    Of more than MOST_LABELS labels it has the best and the worst by AP, and the rarest of those
-    with a positive.
-    """
-    return Report(evaluation, run, sort, held_out, decisions, given)
-
-
 def _name(label: LabelEvaluation) -> str:
     return escape_name(label.label) + ("" if label.learnable else NOT_LEARNED)
 
@@ -121,7 +107,7 @@ def _name(label: LabelEvaluation) -> str:
 def _draw_table(
     evaluation: Evaluation,
     groups: dict[str, list[LabelEvaluation]],
-    columns: dict[str, Column],
+    columns: dict[str, TerminalColumn],
     width: int,
 ) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -164,7 +150,7 @@ def _of_whole_rows(evaluation: Evaluation) -> str:
 
 
 def _legend(
-    evaluation: Evaluation, columns: dict[str, Column], shown: Sequence[LabelEvaluation]
+    evaluation: Evaluation, columns: dict[str, TerminalColumn], shown: Sequence[LabelEvaluation]
 ) -> list[str]:
     first = f"AP: average precision, {_prevalences(evaluation)} without skill; AUC: ROC AUC"
     lines = [first + ("; ECE: calibration error." if "ece" in columns else ".")]
@@ -176,7 +162,7 @@ def _legend(
         )
     if evaluation.weighted:
         lines.append("every number but the positives is weighted by data.sample_weight.")
-    scale = Scale.of(shown)
+    scale = BarScale.of(shown)
     is_scored = any(label.average_precision.value is not None for label in shown)
     if any(label.average_precision.low is not None for label in shown):
         drawn = "bar, interval" if "interval" in columns else "bar"
@@ -190,7 +176,7 @@ def _legend(
     return lines
 
 
-def _fewer_labels(evaluation: Evaluation, columns: dict[str, Column]) -> str:
+def _fewer_labels(evaluation: Evaluation, columns: dict[str, TerminalColumn]) -> str:
     """Return which averages are over other labels than that of AP."""
     most = evaluation.macro_labels["average_precision"]
     others = [

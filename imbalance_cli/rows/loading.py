@@ -76,7 +76,7 @@ class LabelledTable:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Cells:
+class _UnkeyedCells:
     """The cells of sources, before their keys are read.
 
     Attributes:
@@ -160,7 +160,7 @@ def read_labelled(
 
 def _hold_cells(
     config: Config, roles: Roles, sources: Mapping[str, list[Source]], name: str, tell: Tell
-) -> _Cells:
+) -> _UnkeyedCells:
     """Read all columns into memory."""
     tables = {part: read_table(opened, roles.columns, tell) for part, opened in sources.items()}
     notations, notes = read_notations(config.data, roles, tables.values(), name)
@@ -172,12 +172,12 @@ def _hold_cells(
         return table.place(row), dataclasses.replace(table, frame=table.frame[row : row + 1])
 
     parts = {part: [own] for part, own in tables.items()}
-    return _Cells(table, parts, find, encoder, remarks, notations, notes)
+    return _UnkeyedCells(table, parts, find, encoder, remarks, notations, notes)
 
 
 def _stream_cells(
     config: Config, roles: Roles, sources: Mapping[str, list[Source]], name: str, tell: Tell
-) -> _Cells:
+) -> _UnkeyedCells:
     """Pass over the columns once for each thing to know, and keep none of them."""
     data = config.data
     seen = stream_tables(_reopen(data, roles), roles.written, sparse=False)
@@ -198,7 +198,7 @@ def _stream_cells(
         for part, opened in sources.items()
     }
     table = Table(name, pl.DataFrame(), lambda row: find(row)[0])
-    return _Cells(table, parts, find, encoder, remarks, notations, notes)
+    return _UnkeyedCells(table, parts, find, encoder, remarks, notations, notes)
 
 
 def _reopen(data: DataSection, roles: Roles) -> list[Source]:

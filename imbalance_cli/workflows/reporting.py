@@ -19,7 +19,7 @@ from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.report import documents
-from imbalance_cli.report.contents import RunReport, Together, Training
+from imbalance_cli.report.contents import RunReport, Together, TrainingHistory
 from imbalance_cli.report.decisions import describe_decisions
 from imbalance_cli.report.fonts import describe_missing
 from imbalance_cli.report.html import to_html
@@ -264,7 +264,7 @@ def _count_together(predictions: pl.DataFrame, labels: Sequence[str]) -> Togethe
     )
 
 
-def _read_history(directory: Path) -> Iterator[Training]:
+def _read_history(directory: Path) -> Iterator[TrainingHistory]:
     """Yield what each epoch gave each network; nothing where the run has no history."""
     if not (directory / HISTORY).exists():
         return
@@ -272,7 +272,7 @@ def _read_history(directory: Path) -> Iterator[Training]:
     for row in csv.DictReader(io.StringIO(read_file(directory, HISTORY).decode())):
         networks.setdefault(row["member"], []).append(row)
     for rows in networks.values():
-        yield Training(
+        yield TrainingHistory(
             [int(row["epoch"]) for row in rows],
             [float(row["loss"]) for row in rows],
             [float(row["score"]) for row in rows],

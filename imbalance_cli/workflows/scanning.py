@@ -22,8 +22,7 @@ from imbalance_cli.leaks import (
     Duplicates,
     Leak,
     LeakScan,
-    count_straddling_duplicates,
-    count_straddling_hashes,
+    count_duplicates,
     find_leaks,
     hash_rows,
 )
@@ -83,7 +82,7 @@ def scan_table(roles: Roles, data: LabelledTable, learned: NDArray[np.intp]) -> 
     preprocessing = fitted.profiled(_take(table, learned[:: _step(len(learned))]))
     return Scan(
         preprocessing,
-        count_straddling_duplicates(table.frame, roles.features, split, targets),
+        count_duplicates(hash_rows(table.frame, roles.features), split, targets),
         find_leaks(table, roles.features, names, targets.select(numbers), split.train),
         len(numbers),
         _list_shifts(preprocessing, _take(table, split.test[:: _step(len(split.test))])),
@@ -128,7 +127,7 @@ def scan_stream(
     del features, some, of_test  # what they hold is as large as what follows
     return Scan(
         preprocessing,
-        count_straddling_hashes(hashes, data.split, data.targets),
+        count_duplicates(hashes, data.split, data.targets),
         leaks.findings().leaks,
         len(numbers),
         shifts,

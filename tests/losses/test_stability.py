@@ -17,7 +17,7 @@ from imbalance_cli.losses.stability import (
     STEPS,
     Stability,
     Sweep,
-    Training,
+    TrialTraining,
     make_forms,
     measure,
     sweep,
@@ -45,7 +45,7 @@ def find(stability: Stability, form: str, dtype: str, target: int) -> Sweep:
     return found
 
 
-def find_training(stability: Stability, form: str, start: str) -> Training:
+def find_training(stability: Stability, form: str, start: str) -> TrialTraining:
     """Return the one training of a form from a start."""
     [found] = [t for t in stability.training if (t.form, t.start) == (form, start)]
     return found

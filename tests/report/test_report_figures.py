@@ -19,7 +19,7 @@ from sklearn.metrics import f1_score
 
 from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.report.axes import log_odds, log_odds_axis, number_axis
-from imbalance_cli.report.contents import Training
+from imbalance_cli.report.contents import TrainingHistory
 from imbalance_cli.report.figures import WIDTH, Axis, Bars, Cell, Chart, Dots, Line
 from imbalance_cli.report.label_figures import draw_label, draw_labels
 from imbalance_cli.report.overlaid_figures import draw_overlaid
@@ -333,8 +333,8 @@ def test_axes_are_named_and_texts_are_no_smaller_than_a_reader_needs(figure: Cha
 
 def test_loss_and_validation_share_their_epochs_and_name_what_was_kept() -> None:
     training = [
-        Training([1, 2, 3, 4], [0.9, 0.5, 0.4, 0.3], [0.3, 0.6, 0.5, 0.4], 2),
-        Training([1, 2, 3], [0.8, 0.6, 0.45], [0.3, 0.5, 0.7], 3),
+        TrainingHistory([1, 2, 3, 4], [0.9, 0.5, 0.4, 0.3], [0.3, 0.6, 0.5, 0.4], 2),
+        TrainingHistory([1, 2, 3], [0.8, 0.6, 0.45], [0.3, 0.5, 0.7], 3),
     ]
     for networks, epochs, losses, scores in (
         (training[:1], "epoch 2", "0.5", "0.6"),

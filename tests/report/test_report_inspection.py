@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from imbalance_cli.inspection import Candidate, Column, Finding, Inspection, LabelPair
+from imbalance_cli.inspection import Column, Finding, Inspection, LabelCandidate, LabelPair
 from imbalance_cli.labels import LabelCounts
 from imbalance_cli.leaks import Strength
 from imbalance_cli.report.inspection import PrevalenceBar, draw_inspection, to_csv, to_json
@@ -117,7 +117,10 @@ def test_many_columns_are_cut_in_the_table_alone() -> None:
 
 
 def test_candidates_say_what_to_give() -> None:
-    candidates = [Candidate("state", "not ok", True, 3, 7), Candidate("sold", "1", False, 2, 8)]
+    candidates = [
+        LabelCandidate("state", "not ok", True, 3, 7),
+        LabelCandidate("sold", "1", False, 2, 8),
+    ]
     found = Inspection("t", 10, [], [], [], True, [], [], 0, candidates, [])
     assert "--positive 'not ok'" in draw(found)
 

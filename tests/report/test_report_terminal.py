@@ -21,12 +21,12 @@ from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import DenseRows, Estimate, Evaluation, Resampling, evaluate_rows
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report import documents
-from imbalance_cli.report.bars import WIDTH, Scale, draw_bar
+from imbalance_cli.report.bars import WIDTH, BarScale, draw_bar
 from imbalance_cli.report.label_columns import list_columns
 from imbalance_cli.report.names import fold_name
 from imbalance_cli.report.ordering import list_sorts, read_sort, sort_evaluation, value_of
 from imbalance_cli.report.sentences import describe_findings
-from imbalance_cli.report.terminal import draw_report
+from imbalance_cli.report.terminal import Report
 
 
 def make_evaluation(
@@ -55,7 +55,7 @@ def make_evaluation(
 def draw(evaluation: Evaluation, width: int = 80, sort: str = "prevalence") -> list[str]:
     """Return the report's lines on a terminal of some width."""
     console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
-    console.print(draw_report(evaluation, "runs/a", sort))
+    console.print(Report(evaluation, "runs/a", sort))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -128,8 +128,8 @@ def test_rows_of_one_class_have_no_scale_of_bars() -> None:
         alike = change_label(label, prevalence=prevalence, average_precision=Estimate(value))
         degenerate = dataclasses.replace(evaluation, labels=[alike], replicates=20)
         assert "log-odds scale" not in "\n".join(draw(degenerate))
-    assert Scale(0.2, 0.99).describe() == "log-odds scale, 20 % to 99 %"
-    assert Scale(0.998, 0.999).describe() == "log-odds scale, 99.8 % to 99.9 %"
+    assert BarScale(0.2, 0.99).describe() == "log-odds scale, 20 % to 99 %"
+    assert BarScale(0.998, 0.999).describe() == "log-odds scale, 99.8 % to 99.9 %"
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 240])
@@ -144,7 +144,7 @@ def test_rows_of_one_class_have_no_scale_of_bars() -> None:
 )
 def test_it_fits_the_terminal(labels: list[str], width: int) -> None:
     console = Console(file=io.StringIO(), width=width, markup=False, emoji=False)
-    console.print(draw_report(make_evaluation([*labels, "[bold]:smile:"]), "runs/a"))
+    console.print(Report(make_evaluation([*labels, "[bold]:smile:"]), "runs/a"))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert max(cell_len(line.rstrip()) for line in lines) <= width
@@ -226,17 +226,17 @@ def test_a_bar_has_the_point_in_its_interval_and_no_skill_beside_it() -> None:
     label = change_label(
         evaluation.labels[0], prevalence=0.01, average_precision=Estimate(0.3, 0.15, 0.5)
     )
-    bar = draw_bar(label, Scale(0.001, 0.999))
+    bar = draw_bar(label, BarScale(0.001, 0.999))
     assert bar.plain == " ┊ ─●─    "
     assert bar.style == "green"
     unclear = change_label(label, average_precision=Estimate(0.3, 0.005, 0.5))
-    assert draw_bar(unclear, Scale(0.001, 0.999)).style == "yellow"
+    assert draw_bar(unclear, BarScale(0.001, 0.999)).style == "yellow"
     point = change_label(label, average_precision=Estimate(0.3))
-    assert draw_bar(point, Scale(0.001, 0.999)).plain == " ┊  ●     "
+    assert draw_bar(point, BarScale(0.001, 0.999)).plain == " ┊  ●     "
     nothing = change_label(label, prevalence=None, average_precision=Estimate(None))
-    assert draw_bar(nothing, Scale.of([nothing])).plain.isspace()
+    assert draw_bar(nothing, BarScale.of([nothing])).plain.isspace()
     same = change_label(label, prevalence=0.3, average_precision=Estimate(0.3))
-    assert draw_bar(same, Scale.of([same])).plain == "●         "
+    assert draw_bar(same, BarScale.of([same])).plain == "●         "
 
 
 @settings(deadline=None)
@@ -245,13 +245,13 @@ def test_every_share_has_a_cell(shares: list[float]) -> None:
     low, value, high, prevalence = *sorted(shares[:3]), shares[3]
     [label] = make_evaluation(["none"]).labels
     label = change_label(label, prevalence=prevalence, average_precision=Estimate(value, low, high))
-    bar = draw_bar(label, Scale.of([label])).plain
+    bar = draw_bar(label, BarScale.of([label])).plain
     assert len(bar) == WIDTH
     assert bar.count("●") == 1
 
 
 def test_no_colours_in_a_pipe_nor_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = draw_report(make_evaluation(["few", "many", "none"]), "runs/a")
+    report = Report(make_evaluation(["few", "many", "none"]), "runs/a")
 
     def written(**options: object) -> str:
         stream = io.StringIO()
