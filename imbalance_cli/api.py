@@ -204,17 +204,17 @@ def predict(
     Raises:
         ImbtrainError: the run or the rows cannot be used.
     """
-    told: list[str] = []
+    found: list[str] = []
     predictions = workflows.predict(
         Path(run_dir),
         FrameSource(rows),
         device,
         (),
-        warn=told.append,
+        warn=found.append,
         thresholds=_by_label(thresholds),
     )
     predicted = pl.concat(predictions)
-    for sentence in told:
+    for sentence in found:
         _warn(sentence)
     if isinstance(rows, pl.DataFrame):
         return predicted

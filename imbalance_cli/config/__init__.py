@@ -13,7 +13,6 @@ from imbalance_cli.config.sections import (
     DataSection,
     SplitSection,
     ThresholdsSection,
-    TrainingSection,
     WeightingSection,
 )
 from imbalance_cli.config.values import DEVICES, MONITORS
@@ -31,7 +30,6 @@ __all__ = [
     "DataSection",
     "SplitSection",
     "ThresholdsSection",
-    "TrainingSection",
     "WeightingSection",
     "compared_losses",
     "list_candidates",

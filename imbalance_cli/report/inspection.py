@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from rich.text import Text
 from imbalance_cli.errors import shorten
 from imbalance_cli.features.kinds import KINDS, LABELS
 from imbalance_cli.report.encoding import encode_document, encode_rows
-from imbalance_cli.report.weights import BAR_DECADES, EIGHTHS
+from imbalance_cli.report.weights import draw_share, show_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,7 +115,7 @@ def _draw_columns(inspection: Inspection) -> Table:
             _name(column.name),
             "label" if is_label else column.kind,
             f"{column.missing:,}" if column.missing else UNDEFINED,
-            _percent(column.missing_share) if column.missing else UNDEFINED,
+            show_percent(column.missing_share) if column.missing else UNDEFINED,
             f"{'' if column.distinct_is_exact else '~'}{column.distinct:,}",
             # the one column that gives way, so that names and numbers are whole
             Text(_show_values(column), no_wrap=True, overflow="ellipsis"),
@@ -168,7 +167,7 @@ def _draw_labels(inspection: Inspection) -> Table:
                 f"{label.positives:,}",
                 f"{label.negatives:,}",
                 f"{label.missing:,}" if label.missing else UNDEFINED,
-                UNDEFINED if label.prevalence is None else _percent(label.prevalence),
+                UNDEFINED if label.prevalence is None else show_percent(label.prevalence),
                 PrevalenceBar(label.prevalence or 0.0),
             )
     return table
@@ -255,10 +254,6 @@ def _draw_findings(inspection: Inspection) -> Iterator[Text]:
         )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
-
-
 class PrevalenceBar:
     """A share as a bar on a log scale, as wide as there is place.
 
@@ -271,9 +266,7 @@ class PrevalenceBar:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = min(options.max_width, WIDEST_BAR)
-        filled = 1 + math.log10(self._share) / BAR_DECADES if self._share else 0.0
-        eighths = max(round(8 * width * max(filled, 0)), 1 if self._share else 0)
-        yield Text(("█" * (eighths // 8) + EIGHTHS[eighths % 8]).rstrip(), no_wrap=True)
+        yield Text(draw_share(self._share, width).rstrip(), no_wrap=True)
 
     def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(LEAST_BAR, min(options.max_width, WIDEST_BAR))

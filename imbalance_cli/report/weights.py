@@ -76,18 +76,20 @@ def _list_columns(weights: PosWeights) -> dict[str, list[str]]:
         "positives": [f"{each.positives:,}" for each in counts],
         "negatives": [f"{each.negatives:,}" for each in counts],
         "missing": [f"{each.missing:,}" if each.missing else "-" for each in counts],
-        "prevalence": ["-" if c.prevalence is None else _percent(c.prevalence) for c in counts],
-        "": [_bar(each.prevalence or 0) for each in counts],
+        "prevalence": ["-" if c.prevalence is None else show_percent(c.prevalence) for c in counts],
+        "": [draw_share(each.prevalence or 0) for each in counts],
         "weight": [f"{label.pos_weight:.4g}" for label in weights.labels],
         "shift": [f"{math.log(label.pos_weight):+.2f}" for label in weights.labels],
     }
 
 
-def _percent(share: float) -> str:
+def show_percent(share: float) -> str:
+    """Return a share in percent."""
     return f"{100 * share:.3g} %"
 
 
-def _bar(share: float) -> str:
+def draw_share(share: float, width: int = BAR_WIDTH) -> str:
+    """Return a share as a bar on a log scale, of so many characters."""
     filled = 1 + math.log10(share) / BAR_DECADES if share else 0.0
-    eighths = max(round(8 * BAR_WIDTH * max(filled, 0)), 1 if share else 0)
-    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).ljust(BAR_WIDTH)
+    eighths = max(round(8 * width * max(filled, 0)), 1 if share else 0)
+    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).ljust(width)
