@@ -193,21 +193,21 @@ def test_errors_name_arguments_and_show_their_hint(
     with pytest.raises(OutputError, match="an unfinished run") as caught:
         imbalance_cli.fit(CONFIG, frame, run_dir=tmp_path / "begun")
     assert caught.value.hint == "overwrite=True replaces it; or another run_dir"
-    with pytest.raises(LabelError, match="no column is called y") as caught:
+    with pytest.raises(LabelError, match="no column is called y") as unnamed:
         imbalance_cli.weights(frame.select("age"))
-    assert str(caught.value.hint).startswith("say which are labels: labels='NAME'")
-    with pytest.raises(LabelError, match="is not a binary label") as caught:
+    assert str(unnamed.value.hint).startswith("say which are labels: labels='NAME'")
+    with pytest.raises(LabelError, match="is not a binary label") as texts:
         imbalance_cli.weights(pl.DataFrame({"y": ["a", "b"]}))
-    assert "; encoding='one_vs_rest' or tags (data.encoding)" in str(caught.value.hint)
+    assert "; encoding='one_vs_rest' or tags (data.encoding)" in str(texts.value.hint)
     with pytest.raises(ConfigError, match=r"^thresholds: no label 'nobody'"):
         imbalance_cli.predict(run, frame, thresholds={"nobody": 0.5})
     for wrong in (2, -0.1, float("nan")):
         with pytest.raises(ConfigError, match=f"^thresholds: {wrong}: a probability from 0 to 1"):
             imbalance_cli.evaluate(run, frame, thresholds=wrong)
     both = {"data": {"labels": ["y_often"], "part": "age"}}
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as contradicting:
         imbalance_cli.fit(both, frame, valid=frame, run_dir=tmp_path / "a")
-    assert "--set" not in caught.value.message
+    assert "--set" not in contradicting.value.message
 
 
 def test_one_label_may_be_a_text(tmp_path: Path) -> None:

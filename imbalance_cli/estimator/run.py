@@ -21,6 +21,7 @@ from imbalance_cli.estimator.figures import Figures
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.run.directory import PREDICTIONS, REPORT
+from imbalance_cli.run.scored_rows import calibrate, join_scores
 from imbalance_cli.workflows import read_evaluation
 from imbalance_cli.workflows.applying import load_predictor
 
@@ -154,8 +155,9 @@ class Run:
         predictor = self._loaded[0]
         predictor.check_columns(source.columns, source.name)
         batches = source.batches(predictor.preprocessing.columns)
-        parts = [predictor.probabilities(batch_table(batch, source.name)) for batch in batches]
-        return np.concatenate([part.numpy() for part in parts])
+        scores = join_scores(predictor.scores(batch_table(batch, source.name)) for batch in batches)
+        found: NDArray[np.float64] = calibrate(scores.log_odds(), predictor.calibration).numpy()
+        return found
 
     def predict(self, rows: Rows) -> pd.DataFrame | pl.DataFrame:
         """Return <label>_probability and <label>_decision, as `imbalance_cli.predict` does.

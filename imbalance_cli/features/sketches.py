@@ -97,7 +97,8 @@ class QuantileSketch:
         place = (self.count - 1) * share
         below = int(place)
         neighbours = np.searchsorted(ends, [below, min(below + 1, self.count - 1)], side="right")
-        return _lerp(*items[neighbours], place - below)
+        low, high = items[neighbours]
+        return _lerp(low, high, place - below)
 
     def _wait(self, values: NDArray[np.float64]) -> None:
         self._pending.append(values)
