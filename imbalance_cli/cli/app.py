@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from imbalance_cli import __version__
+from imbalance_cli.cli.check import check
 from imbalance_cli.cli.compare import compare
 from imbalance_cli.cli.evaluate import evaluate
 from imbalance_cli.cli.fit import fit
@@ -46,6 +47,7 @@ for _command in (
     weights,
     inspect,
     init,
+    check,
     fit,
     compare,
     report,

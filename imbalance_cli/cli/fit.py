@@ -62,6 +62,9 @@ def fit(
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
     print_config: PrintConfig = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing: as imbtrain check.")
+    ] = False,
     output_format: ReportFormat = None,
     sort: Sort = None,
     tensorboard: TensorBoard = None,
@@ -99,6 +102,14 @@ def fit(
         directory, going_on = choose_directory(
             settings, run_dir, overwrite=overwrite, resume=resume, finish=finish
         )
+        if dry_run:
+            from imbalance_cli.cli.check import show_plan
+            from imbalance_cli.cli.progress import choose_progress
+
+            with (progress := choose_progress(quiet=quiet, log_format=log_format)):
+                progress.reading(settings.data.train)
+                show_plan(settings, directory, progress, output_format)
+            return
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
         from imbalance_cli.cli.observers import open_observers
         from imbalance_cli.cli.progress import choose_progress

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imbalance_cli.workflows.applying import evaluate, predict
+    from imbalance_cli.workflows.checking import check
     from imbalance_cli.workflows.comparing import choose, compare
     from imbalance_cli.workflows.comparing_runs import compare_runs
     from imbalance_cli.workflows.drawing_runs import draw_runs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "applying": ("evaluate", "predict"),
+    "checking": ("check",),
     "comparing": ("choose", "compare"),
     "comparing_runs": ("compare_runs",),
     "drawing_runs": ("draw_runs",),
@@ -35,6 +37,7 @@ __all__ = [
     "Observer",
     "Observers",
     "Start",
+    "check",
     "choose",
     "compare",
     "compare_runs",

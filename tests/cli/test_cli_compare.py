@@ -153,7 +153,7 @@ def test_a_chosen_candidate_is_the_run_that_fit_would_have_made(
     assert outcome.document["splits"] == again.document["splits"]
     documents = [json.loads((path / "run.json").read_bytes()) for path in (fitted, chosen)]
     for document in documents:
-        for key in ("created", "checksum", "checksums"):
+        for key in ("created", "command", "checksum", "checksums"):
             del document[key]
     assert documents[0] == documents[1]
     pages = [Path(succeed("report", path).text.strip()) for path in (fitted, chosen)]

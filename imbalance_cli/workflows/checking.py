@@ -1,0 +1,116 @@
+"""check: all that `fit` does before it trains, and how long training would take.
+
+Shapes: L labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from imbalance_cli import workflows
+from imbalance_cli.codes import code_of
+from imbalance_cli.config import resolve_weighting
+from imbalance_cli.network.training import Training
+from imbalance_cli.weighting.files import read_pos_weight
+from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
+from imbalance_cli.workflows.preparing import prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imbalance_cli.config import Config
+    from imbalance_cli.labels import LabelCounts
+    from imbalance_cli.network.training import Member
+    from imbalance_cli.workflows.observing import Observer
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What `fit` would train.
+
+    Attributes:
+        rows: how many are used for what: train, valid, test, or cross_fitted.
+        columns: that are features.
+        labels: the counts of the rows to learn from, (L,).
+        pos_weight: what positives weigh in the loss, (L,).
+        loss: its name.
+        networks: how many are trained.
+        epochs: of each, at most.
+        steps: of an epoch.
+        seconds: that training takes at most, as far as one epoch of one network says.
+        warnings: that `fit` would give.
+    """
+
+    rows: dict[str, int]
+    columns: int
+    labels: list[LabelCounts]
+    pos_weight: list[float]
+    loss: str
+    networks: int
+    epochs: int
+    steps: int
+    seconds: float
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        facts = ("label", "positives", "negatives", "missing")
+        labels = [
+            {name: getattr(label, name) for name in facts} | {"pos_weight": weight}
+            for label, weight in zip(self.labels, self.pos_weight, strict=True)
+        ]
+        warnings = [{"code": code_of(text), "sentence": str(text)} for text in self.warnings]
+        kept = {name: value for name, value in vars(self).items() if name != "pos_weight"}
+        return kept | {"labels": labels, "warnings": warnings}
+
+
+def check(config: Config, scratch: Path, observer: Observer) -> Plan:
+    """Do what `fit` does up to the end of the first epoch of one network, and write nothing.
+
+    Args:
+        config: what `fit` would be given.
+        scratch: a folder for rows larger than memory; what is there has no name.
+        observer: receives warnings and the progress.
+
+    Raises:
+        ImbtrainError: `fit` would raise it.
+    """
+    config = resolve_weighting(config, "config")
+    prepared = prepare(config, observer, folds=config.training.folds, scratch=scratch)
+    if config.report.peer is not None:
+        workflows.refuse_peer(config, prepared)
+    source = config.weighting.from_
+    given = None if source is None else read_pos_weight(source, prepared.labels)
+    recipe = recipe_of(config, prepared)
+    networks = plan_networks(config, recipe, prepared, given=given)
+    model = start_model(recipe, prepared, [networks], config.training.seed)
+    began = time.perf_counter()
+    next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
+    an_epoch = time.perf_counter() - began
+    count = len(networks.members)
+    at_once = min(torch.get_num_threads(), count) if prepared.device.type == "cpu" else 1
+    rows = max(len(fold.train) for fold in prepared.folds)
+    return Plan(
+        rows=prepared.parts(),
+        columns=len(prepared.preprocessing.columns),
+        labels=prepared.counts.labels,
+        pos_weight=_weights(networks.members[0], len(prepared.labels)),
+        loss=config.loss.name,
+        networks=count,
+        epochs=recipe.epochs,
+        steps=-(-rows // recipe.batch_size),
+        seconds=round(an_epoch * recipe.epochs * -(-count // at_once), 1),
+        warnings=list(prepared.remarks),
+    )
+
+
+def _weights(member: Member, labels: int) -> list[float]:
+    """Return what the loss of a member weighs positives with, (L,)."""
+    if member.loss.pos_weight is None:
+        return [1.0] * labels
+    weights: list[float] = member.loss.pos_weight.expand(labels).tolist()
+    return weights
