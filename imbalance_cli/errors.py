@@ -133,6 +133,11 @@ def number_of(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def show_percent(share: float) -> str:
+    """Return 0.0505 as "5.05 %", with three digits at most."""
+    return f"{100 * share:.3g} %"
+
+
 def show_cell(cell: object) -> str:
     """Return a cell as an error shows it, short however much the cell holds."""
     if isinstance(cell, str):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbalance_cli.comparison.verdicts import standard_errors
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import lower_is_better
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def describe_method(comparison: Comparison) -> list[str]:
         least = f"{standard_errors(len(others)):.2f} standard errors"
         corrected = f" (Bonferroni, {len(others)} comparisons)" if len(others) > 1 else ""
         sentences.append(f"Beats and worse mean a difference of over {least}{corrected}.")
-    made = f"{comparison.confidence:.0%}, over {comparison.resampled}"
+    made = f"{show_percent(comparison.confidence)}, over {comparison.resampled}"
     again = (
         "they do not cover training again with other seeds"
         if comparison.folds is None

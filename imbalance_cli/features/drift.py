@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imbalance_cli.errors import show_cell
+from imbalance_cli.errors import show_cell, show_percent
 from imbalance_cli.features.kinds import MISSING, OTHER
 from imbalance_cli.readers.cells import show_days
 
@@ -157,8 +157,8 @@ class LabelDrift:
         if high < FAR * low or rows * (high - low) < LEAST_APART:
             return None
         return (
-            f"the mean probability of {self.label} is {self.mean_probability:.2%}, and "
-            f"{self.training_prevalence:.2%} of the training rows were positive"
+            f"the mean probability of {self.label} is {show_percent(self.mean_probability)}, and "
+            f"{show_percent(self.training_prevalence)} of the training rows were positive"
         )
 
 
@@ -274,8 +274,8 @@ def _describe_unknown(drift: FeatureDrift, now: ColumnCounts, categories: Sequen
     alike = {text.strip().casefold(): text for text in categories}.get(example.strip().casefold())
     known = f"training has {show_cell(alike)}" if alike else f"training has {_list(categories)}"
     return (
-        f"{drift.unknown:.0%} of the values are unknown from training "
-        f"({drift.training_unknown:.1%} there), such as {show_cell(example)}; {known}"
+        f"{show_percent(drift.unknown)} of the values are unknown from training "
+        f"({show_percent(drift.training_unknown)} there), such as {show_cell(example)}; {known}"
     )
 
 
@@ -285,7 +285,8 @@ def _list(categories: Sequence[str], most: int = 3) -> str:
 
 
 def _describe_missing(drift: FeatureDrift) -> str:
-    return f"{drift.missing:.1%} of the cells are missing, {drift.training_missing:.1%} in training"
+    here, there = show_percent(drift.missing), show_percent(drift.training_missing)
+    return f"{here} of the cells are missing, {there} in training"
 
 
 def _describe_shift(drift: FeatureDrift) -> str:

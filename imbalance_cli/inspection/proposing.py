@@ -8,7 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.config.template import Proposal
-from imbalance_cli.errors import ConfigError, LabelError, nearest, number_of, show_cell
+from imbalance_cli.errors import (
+    ConfigError,
+    LabelError,
+    nearest,
+    number_of,
+    show_cell,
+    show_percent,
+)
 from imbalance_cli.features.kinds import KINDS
 from imbalance_cli.labels import list_names
 from imbalance_cli.readers.streams import STDIN
@@ -130,7 +137,7 @@ def _describe_label(column: str, found: Inspection) -> str:
     for label in found.labels:
         if label.label == column and label.prevalence is not None:
             missing = f", {label.missing:,} missing" if label.missing else ""
-            return f"{label.positives:,} positives, {100 * label.prevalence:.3g} %{missing}"
+            return f"{label.positives:,} positives, {show_percent(label.prevalence)}{missing}"
     return number_of(len(found.labels), "label") if found.labels else ""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import LabelError, show_cell
+from imbalance_cli.errors import LabelError, show_cell, show_percent
 from imbalance_cli.readers.cells import parse_numbers
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def describe_heaviest(column: str, heaviest: float, total: float, rows: int) -> 
     """
     if heaviest < max(LARGEST_SHARE, LARGEST_MULTIPLE / max(rows, 1)) * total or not total:
         return []
-    share = f"{100 * heaviest / total:.3g} % of all sample weight ({heaviest:,.10g})"
+    share = f"{show_percent(heaviest / total)} of all sample weight ({heaviest:,.10g})"
     meaning = "what is counted, learned and measured depends on that row"
     return [f"column {column!r}: one row of {rows:,} has {share}: {meaning}"]
 

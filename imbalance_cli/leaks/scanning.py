@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.leaks.judging import MOST_CELLS, judge_features
 from imbalance_cli.leaks.reading import list_blocks, read_codes
@@ -85,7 +86,7 @@ class Leak:
         return (
             f"{self.column!r} {self.rule} in {self.rows:,} rows, {among} of them among the "
             f"{self.positives:,} positives of {self.label!r} (prevalence "
-            f"{100 * self.prevalence:.3g} %)"
+            f"{show_percent(self.prevalence)})"
         )
 
 

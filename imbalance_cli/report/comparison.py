@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imbalance_cli.comparison import list_same
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import METRIC_SPECS, compared_metrics, lower_is_better
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.names import cell_width, fold_name
@@ -254,7 +255,7 @@ def describe_marks(comparison: Comparison) -> str:
     """Return what the columns of a difference and the marks in them mean."""
     if not comparison.replicates:
         return f"diff: to {comparison.baseline}."
-    interval = f"low, high: its {comparison.confidence:.0%} interval"
+    interval = f"low, high: its {show_percent(comparison.confidence)} interval"
     return f"diff: to {comparison.baseline}; {interval}; ▲ better, ▼ worse."
 
 

@@ -10,10 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from imbalance_cli.errors import shorten
+from imbalance_cli.errors import shorten, show_percent
 from imbalance_cli.features.kinds import KINDS, LABELS
 from imbalance_cli.report.encoding import encode_document, encode_rows
-from imbalance_cli.report.weights import draw_share, show_percent
+from imbalance_cli.report.weights import draw_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

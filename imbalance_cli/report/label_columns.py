@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.bars import WIDTH, BarScale, draw_bar
 from imbalance_cli.report.ordering import PREVALENCE
@@ -71,7 +72,7 @@ def _threshold(label: LabelEvaluation) -> str:
 
 
 def _prevalence(label: LabelEvaluation) -> str:
-    return UNDEFINED if label.prevalence is None else f"{100 * label.prevalence:.3g}%"
+    return UNDEFINED if label.prevalence is None else show_percent(label.prevalence)
 
 
 PLAIN_COLUMNS = {

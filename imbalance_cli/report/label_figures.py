@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.evaluation.curves import Costs
 from imbalance_cli.report.axes import log_odds, log_odds_axis, name_axis, number_axis
 from imbalance_cli.report.figures import Bars, Cell, Chart, Line
@@ -159,7 +160,7 @@ def _draw_confusion(curves: LabelCurves) -> Chart | None:
                 f"{'true' if row == column else 'false'} {'positives' if column else 'negatives'}"
             )
             share = count / total if total else 0.0
-            lines = (_show_count(count), name, *([f"{share:.1%}"] if total else []))
+            lines = (_show_count(count), name, *([show_percent(share)] if total else []))
             cells.append(Cell("model", column, row, share, lines))
     sides = "negative", "positive"
     return Chart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.report.axes import log_odds, log_odds_axis, number_axis
 from imbalance_cli.report.figures import Chart, Dots, Line
 from imbalance_cli.report.palette import RUNS
@@ -152,7 +153,9 @@ def draw_reliability(runs: Sequence[DrawnCurves]) -> Chart | None:
     if before:
         marks.append(Dots("before", *_places(shown, y), raw, hollow=True, joined=bool(shown)))
     marks += [_dots(run, y, has_bars=len(runs) == 1) for run in runs if run.curves.after]
-    intervals = f", with {runs[0].curves.confidence:.0%} intervals" if len(runs) == 1 else ""
+    intervals = (
+        f", with {show_percent(runs[0].curves.confidence)} intervals" if len(runs) == 1 else ""
+    )
     worst = max(after, key=lambda b: abs(b.predicted - b.observed))
     return Chart(
         "reliability",

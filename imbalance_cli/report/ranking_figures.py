@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.axes import name_axis, number_axis
 from imbalance_cli.report.figures import Chart, Dots, Line
@@ -56,7 +57,7 @@ def draw_rankings(report: RunReport, labels: Sequence[LabelEvaluation]) -> Itera
         which = f" Drawn are the best, the worst and the rarest: {share}."
     elif len(labels) < len(report.evaluation.labels):
         end = f"the learned labels: {share}"
-    interval = f"{report.evaluation.confidence:.0%} interval"
+    interval = f"{show_percent(report.evaluation.confidence)} interval"
     for metric, (name, scale, chance_of, chance) in RANKINGS.items():
         estimates = [getattr(row, metric) for row in rows if not isinstance(row, str)]
         has_intervals = any(estimate.low is not None for estimate in estimates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.network.recipes import automatic_monitor
 from imbalance_cli.report.axes import name_axis, number_axis
 from imbalance_cli.report.figures import WIDTH, Cell, Chart, Dots, Line
@@ -136,4 +137,4 @@ def _draw_together(together: Together) -> Chart:
 
 def show_pair(share: float | None) -> str:
     """Return a share of the positives of one label that another has too, or a dash."""
-    return UNDEFINED if share is None else f"{share:.0%}"
+    return UNDEFINED if share is None else show_percent(share)

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.report.encoding import encode_document, encode_rows
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _draw_training(trainings: Sequence[TrialTraining]) -> Table:
             _number(training.loss_before, ".3g"),
             "nan" if training.loss_after is None else f"{training.loss_after:.3g}",
             _number(training.first_nan_step, "d"),
-            f"{training.zero_gradient_share:.0%}",
+            show_percent(training.zero_gradient_share),
             _number(training.average_precision, ".3f"),
         )
     return table

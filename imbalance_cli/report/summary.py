@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.chance import Verdict, is_above_among, judge
 from imbalance_cli.report.names import show_name
@@ -139,8 +140,8 @@ def _lead_label(label: LabelEvaluation) -> str:
     if precision is None or recall is None:
         return f"{skill} No row is decided positive."
     return (
-        f"The model finds {recall:.0%} of the {label.positives:,} positives, and {precision:.0%} "
-        f"of the rows it decides positive are positive. {skill}"
+        f"The model finds {show_percent(recall)} of the {label.positives:,} positives, and "
+        f"{show_percent(precision)} of the rows it decides positive are positive. {skill}"
     )
 
 
@@ -159,8 +160,9 @@ def write_reading(evaluation: Evaluation) -> str:
         )
     if evaluation.replicates and _has_intervals(evaluation):
         sentences.append(
-            f"Intervals are {evaluation.confidence:.0%}, over {evaluation.replicates} bootstrap "
-            f"replicates of these {evaluation.resampled}; they do not cover training again."
+            f"Intervals are {show_percent(evaluation.confidence)}, over {evaluation.replicates} "
+            f"bootstrap replicates of these {evaluation.resampled}; they do not cover training "
+            "again."
         )
     elif evaluation.replicates and (reasons := _list_missing(evaluation)):
         sentences.append(f"There are no intervals: {'; '.join(reasons)}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from imbalance_cli.errors import escape_name
+from imbalance_cli.errors import escape_name, show_percent
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.bars import BarScale
 from imbalance_cli.report.label_columns import (
@@ -167,8 +167,8 @@ def _legend(
     if any(label.average_precision.low is not None for label in shown):
         drawn = "bar, interval" if "interval" in columns else "bar"
         lines.append(
-            f"{drawn}: {evaluation.confidence:.0%} of AP by {evaluation.replicates} bootstrap "
-            f"replicates of these {evaluation.resampled}, without training again; "
+            f"{drawn}: {show_percent(evaluation.confidence)} of AP by {evaluation.replicates} "
+            f"bootstrap replicates of these {evaluation.resampled}, without training again; "
             f"{scale.describe()}."
         )
     elif "bar" in columns and is_scored and scale.low < scale.high:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.table import Table
 
-from imbalance_cli.errors import escape_name
+from imbalance_cli.errors import escape_name, show_percent
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -81,11 +81,6 @@ def _list_columns(weights: PosWeights) -> dict[str, list[str]]:
         "weight": [f"{label.pos_weight:.4g}" for label in weights.labels],
         "shift": [f"{math.log(label.pos_weight):+.2f}" for label in weights.labels],
     }
-
-
-def show_percent(share: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.3g} %"
 
 
 def draw_share(share: float, width: int = BAR_WIDTH) -> str:

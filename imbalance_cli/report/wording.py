@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import number_of
+from imbalance_cli.errors import number_of, show_percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def _digits(low: float, high: float) -> int:
 
 def show_share(share: float | None) -> str:
     """Return "5.05 %", or a dash."""
-    return UNDEFINED if share is None else f"{100 * share:.3g} %"
+    return UNDEFINED if share is None else show_percent(share)
 
 
 def show_threshold(value: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.errors import LabelError, SplitError
+from imbalance_cli.errors import LabelError, SplitError, show_percent
 from imbalance_cli.labels import LabelCounts
 from imbalance_cli.splits import apportion, check_disjoint, check_order, is_far
 
@@ -111,7 +111,7 @@ def remark_on_sizes(config: Config, split: Split) -> list[str]:
     if not is_far(sizes, apportion(int(sizes.sum()), shares)):
         return []
     train, valid, test = (
-        f"{size:,} ({share:.0%})" for size, share in zip(sizes, shares, strict=True)
+        f"{size:,} ({show_percent(share)})" for size, share in zip(sizes, shares, strict=True)
     )
     remark = (
         f"split: {train} rows for train, {valid} for valid and {test} for test, with what was "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbalance_cli.codes import Warned
-from imbalance_cli.errors import number_of
+from imbalance_cli.errors import number_of, show_percent
 from imbalance_cli.evaluation import LEAST_FOR_INTERVAL
 from imbalance_cli.features import describe_missing_words
 from imbalance_cli.labels import list_names, select_labels
@@ -142,7 +142,7 @@ def _doubt_rates(data: LabelledTable) -> Iterator[str]:
             positives, negatives, _ = data.targets.take(rows).select(np.array([label])).counts()
             known = float(positives[0] + negatives[0])
             if known:
-                shown.append(f"{100 * positives[0] / known:.3g} % of {part}")
+                shown.append(f"{show_percent(positives[0] / known)} of {part}")
         meaning = next(UNLIKE[pair] for pair, flags in unlike.items() if flags[label])
         rates = ", ".join(shown)
         yield Warned("IMB104", f"{data.labels[label]!r} is positive in {rates}: {meaning}")

@@ -103,8 +103,8 @@ def test_the_table_fits_80_columns_and_says_how_to_read_it(measured: Stability) 
     ]
     text = " ".join(" ".join(row) for row in rows)
     assert "sigmoid + BCELoss, y=1: the gradient is less than half" in text
-    assert "saturated hand-written 46.4 nan 0 0% -" in text
-    assert "saturated clamped 46.4 46.4 - 100% 0.220" in text
+    assert "saturated hand-written 46.4 nan 0 0 % -" in text
+    assert "saturated clamped 46.4 46.4 - 100 % 0.220" in text
 
 
 @pytest.mark.usefixtures("at_once")

@@ -67,7 +67,7 @@ CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str, str]] = {
     "case": (
         lambda frame: frame.with_columns(pl.col("consent").str.to_lowercase()),
         "consent",
-        "100% of the values are unknown from training (0.0% there), such as 'yes'; training has",
+        "100 % of the values are unknown from training (0 % there), such as 'yes'; training has",
     ),
     "padding": (
         lambda frame: frame.with_columns(site=pl.lit("the ") + pl.col("site")),
@@ -82,7 +82,7 @@ CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str, str]] = {
     "blank": (
         lambda frame: frame.with_columns(glucose=pl.lit(None, pl.Float64)),
         "glucose",
-        "100.0% of the cells are missing, 10.4% in training",
+        "100 % of the cells are missing, 10.4 % in training",
     ),
     "unit": (
         lambda frame: frame.with_columns(glucose=pl.col("glucose") * 1000),
@@ -94,7 +94,7 @@ CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str, str]] = {
             site=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("west")).otherwise("site")
         ),
         "site",
-        "50% of the values are unknown from training",
+        "50 % of the values are unknown from training",
     ),
 }
 
@@ -109,7 +109,7 @@ def test_a_change_is_named_and_no_other_column(trained: Preprocessing, change: s
 
 def test_a_few_rows_with_unknown_values_are_enough(trained: Preprocessing) -> None:
     frame = make_frame(1, 6).with_columns(consent=pl.lit("Y"))
-    assert "100% of the values are unknown" in str(look(trained, frame)["consent"].problem)
+    assert "100 % of the values are unknown" in str(look(trained, frame)["consent"].problem)
 
 
 def test_the_index_is_that_of_its_formula(trained: Preprocessing) -> None:
@@ -137,7 +137,7 @@ def test_a_mean_probability_far_from_training_is_told() -> None:
     assert LabelDrift("y", 0.05, 0.06).describe(10_000) is None
     assert LabelDrift("y", 0.5, 0.05).describe(5) is None
     assert LabelDrift("y", 0.15, 0.05).describe(1000) == (
-        "the mean probability of y is 15.00%, and 5.00% of the training rows were positive"
+        "the mean probability of y is 15 %, and 5 % of the training rows were positive"
     )
 
 
@@ -153,8 +153,8 @@ def test_commands_warn_and_are_strict(tmp_path: Path) -> None:
     assert "unlike" not in succeed("evaluate", run.path, run.table).err
     outcome = succeed("evaluate", run.path, tmp_path / "other.csv", "--format", "json")
     sentence = (
-        "other.csv: unlike the training rows: consent: 100% of the values are unknown from "
-        "training (0.0% there), such as '0'"
+        "other.csv: unlike the training rows: consent: 100 % of the values are unknown from "
+        "training (0 % there), such as '0'"
     )
     assert sentence in outcome.err
     drift = json.loads(outcome.out)["splits"]["test"]["drift"]
@@ -190,7 +190,7 @@ def test_what_a_shift_is_of_is_said() -> None:
     problems = {column: str(found.problem) for column, found in look(trained, later).items()}
     assert problems["day"].endswith("median 2021-07-01 12:00:00, 2020-07-01 12:00:00 in training")
     assert problems["mass"].endswith("in training; in other units?")
-    assert problems["iron"] == "20.2% of the cells are missing, 0.0% in training"
+    assert problems["iron"] == "20.2 % of the cells are missing, 0 % in training"
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

@@ -71,7 +71,7 @@ def test_page_says_what_was_found_and_where_it_comes_from() -> None:
         "400 test rows of made_up.csv",
         "Found <b>nothing</b> & no one.",
         "a likely leak: <i>x</i>",
-        "Intervals are 95%, over 20 bootstrap replicates",
+        "Intervals are 95 %, over 20 bootstrap replicates",
         "train 100, valid 20",
         "3 columns: numbers 1, dates 1, categories 1",
         "constant in the training rows: constant",
@@ -111,10 +111,10 @@ def test_without_an_interval_nothing_is_said_to_be_better_or_worse_than_chance()
     ) in lacking
     assert "There are no intervals: fewer than 5 groups of a class." in lacking
     assert "Intervals are" not in lacking
-    assert "lines its 95% interval" not in lacking
+    assert "lines its 95 % interval" not in lacking
     assert "<small>0." not in lacking
     assert "of 6 labels are better" not in lacking
-    assert "lines its 95% interval" in PAGE
+    assert "lines its 95 % interval" in PAGE
     enough = text_of(to_html(make_report(LABELS, groups=torch.arange(400) % 40)).decode())
     assert "20 bootstrap replicates of these groups;" in enough
 

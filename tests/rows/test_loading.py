@@ -82,8 +82,9 @@ def test_sizes_that_rare_labels_cost_are_told(table: Path, tmp_path: Path) -> No
     _, data = read(rare)
     assert [len(part) for part in parts_of(data)] == [10, 10, 10]
     remark = (
-        "split: 10 (70%) rows for train, 10 (15%) for valid and 10 (15%) for test, with what was "
-        "asked for in brackets: many labels have so few positives that one in each part takes more"
+        "split: 10 (70 %) rows for train, 10 (15 %) for valid and 10 (15 %) for test, with what "
+        "was asked for in brackets: many labels have so few positives that one in each part "
+        "takes more"
     )
     assert data.remarks == [remark]
     assert not read(table)[1].remarks

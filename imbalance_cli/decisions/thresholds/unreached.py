@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import show_percent
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,11 +46,11 @@ def describe_unreached(
 
 def show_rows(target: float) -> str:
     """Return the target of top_k in words: "1,000 rows" or "2 % of the rows"."""
-    return f"{target:,.0f} rows" if target >= 1 else f"{100 * target:.3g} % of the rows"
+    return f"{target:,.0f} rows" if target >= 1 else f"{show_percent(target)} of the rows"
 
 
 def show_nearest(reached: float, objective: str, target: float) -> str:
     """Return what a threshold reaches of a target: a number of rows, their share, or a metric."""
     if objective != "top_k":
         return f"{reached:.3g}"
-    return f"{reached:,.0f}" if target >= 1 else f"{100 * reached:.3g} %"
+    return f"{reached:,.0f}" if target >= 1 else f"{show_percent(reached)}"
