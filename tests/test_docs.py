@@ -11,6 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from imbalance_cli.metrics import METRIC_SPECS
+from imbalance_cli.report.label_columns import PLAIN_COLUMNS
+
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 BIN = Path(sys.executable).parent
@@ -156,3 +159,17 @@ def test_the_map_names_what_is_there() -> None:
     assert [path for path in named if not (package / path).exists()] == []
     rooms = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
     assert rooms == {path.removesuffix("/") for path in named if path.endswith("/")}
+
+
+def test_glossary_explains_every_column_of_a_report() -> None:
+    text = PAGES["glossary.md"].read_text()
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    explained = {
+        column.strip(): (heading, meaning.strip())
+        for column, heading, meaning in (row for row in rows if len(row) == 3)
+    }
+    for spec in METRIC_SPECS.values():
+        column = spec.column.replace("\n", " ")
+        assert explained[column] == (spec.heading, spec.meaning)
+    for column in PLAIN_COLUMNS.values():
+        assert column.heading.replace("\n", " ") in explained
