@@ -88,7 +88,11 @@ def draw_inspection(inspection: Inspection) -> RenderableType:
         parts += [Text(), _draw_strongest(inspection)]
         more = len({strength.label for strength in inspection.strongest}) > MOST_STRONGEST
         all_of_them = "; --format json has all labels" if more else ""
-        parts.append(Text(f"by chance: about the prevalence{all_of_them}", style="dim"))
+        legend = (
+            "average precision of one feature as the score, by chance about the prevalence; comes "
+            f"first: which of its values are most likely positive{all_of_them}"
+        )
+        parts.append(Text(legend, style="dim"))
     if inspection.candidates:
         parts += [Text(), _draw_candidates(inspection)]
     return Group(*parts, *_draw_findings(inspection))
