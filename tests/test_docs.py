@@ -171,5 +171,5 @@ def test_glossary_explains_every_column_of_a_report() -> None:
     for spec in METRIC_SPECS.values():
         column = spec.column.replace("\n", " ")
         assert explained[column] == (spec.heading, spec.meaning)
-    for column in PLAIN_COLUMNS.values():
-        assert column.heading.replace("\n", " ") in explained
+    for plain in PLAIN_COLUMNS.values():
+        assert plain.heading.replace("\n", " ") in explained

@@ -274,8 +274,9 @@ def _describe_unknown(drift: FeatureDrift, now: ColumnCounts, categories: Sequen
     alike = {text.strip().casefold(): text for text in categories}.get(example.strip().casefold())
     known = f"training has {show_cell(alike)}" if alike else f"training has {_list(categories)}"
     return (
-        f"{show_percent(drift.unknown)} of the values are unknown from training "
-        f"({show_percent(drift.training_unknown)} there), such as {show_cell(example)}; {known}"
+        f"{show_percent(drift.unknown or 0.0)} of the values are unknown from training "
+        f"({show_percent(drift.training_unknown or 0.0)} there), such as {show_cell(example)}; "
+        f"{known}"
     )
 
 
