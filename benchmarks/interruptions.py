@@ -99,7 +99,9 @@ def kill_and_go_on(place: Path, command: list[str], moment: float) -> tuple[str,
     if process.returncode == 0:
         return reached, "had ended"
     ended = subprocess.run([*command, "--resume"], cwd=place, capture_output=True, check=False)
-    notes = [line for line in ended.stderr.decode().splitlines() if "note:" in line]
+    notes = [
+        line for line in ended.stderr.decode().splitlines() if "goes on" in line or "begins" in line
+    ]
     if ended.returncode:
         return reached, " ".join(ended.stderr.decode().splitlines()[-2:])
     return reached, notes[0].rpartition(": ")[2] if notes else "no note"

@@ -278,7 +278,7 @@ class _Succession:
         if not len(values) or not self._is_complete:
             return
         few = values[:FEW]  # most columns are out at a glance, and need no hashes
-        with np.errstate(invalid="ignore"):  # infinity less infinity
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity, 1e308 twice
             is_apart = (few[0] + np.round(few - few[0]) == few).all()
         self._is_complete = bool(is_apart) and not np.isnan(values).any()
         if self._is_complete:

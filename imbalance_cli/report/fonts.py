@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import escape_name
@@ -16,6 +17,11 @@ FIRST = "DejaVu Sans"  # which comes with matplotlib
 PLACEHOLDERS = "Last Resort"  # a font that draws a box for every letter there is
 REGULAR = frozenset({400, "normal", "regular", "book"})
 MOST_NAMED = 12  # letters
+
+
+def silence_matplotlib() -> None:
+    """Keep matplotlib from writing lines of its own to stderr, as where HOME cannot be written."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def choose_families(text: str) -> list[str]:
@@ -72,6 +78,7 @@ def _families() -> list[str]:
 
 @functools.cache
 def _letters_of(family: str) -> frozenset[str]:
+    silence_matplotlib()
     from matplotlib.ft2font import FT2Font  # noqa: PLC0415
 
     found = (FT2Font(entry.fname).get_charmap() for entry in _entries() if entry.name == family)

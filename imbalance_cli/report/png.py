@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.report.fonts import choose_families
+from imbalance_cli.report.fonts import choose_families, silence_matplotlib
 from imbalance_cli.report.palette import COLOURS
 from imbalance_cli.report.scene import Path, Ring, Text, lay_out
 
@@ -34,6 +34,7 @@ def to_png(figure: Chart, heading: str) -> bytes:
 
 
 def _paint(scene: Scene) -> bytes:
+    silence_matplotlib()
     # the renderer alone: a figure of matplotlib imports axes of every kind, half a second of them
     from matplotlib.backends.backend_agg import RendererAgg  # noqa: PLC0415
     from matplotlib.transforms import Affine2D  # noqa: PLC0415

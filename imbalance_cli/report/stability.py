@@ -13,6 +13,7 @@ from rich.text import Text
 
 from imbalance_cli.errors import show_percent
 from imbalance_cli.report.encoding import encode_document, encode_rows
+from imbalance_cli.report.fonts import silence_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,6 +162,7 @@ TRAINING_PANELS = ["ordinary", "saturated"]
 
 def to_svg(stability: Stability) -> bytes:
     """Return the curves of both experiments as SVG, the same bytes for the same numbers."""
+    silence_matplotlib()
     import matplotlib as mpl  # noqa: PLC0415  half a second that table, CSV and JSON do without
     from matplotlib import style  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415  pyplot would look for a display

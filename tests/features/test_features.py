@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import json
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -283,6 +284,8 @@ def test_infinite_and_too_large() -> None:
     )
     assert "line 3: column 'x': inf is infinite" in refusal(make_table(x=[1.0, math.inf]))
     assert "'1e39' is too large: the most is 3.4e+38" in refusal(make_table(x=["1", "1e39"]))
+    with warnings.catch_warnings(action="error"):  # and nothing of numpy's before it
+        assert "'1e308' is too large" in refusal(make_table(x=["1e308", "-1e308", "2"]))
 
 
 def test_a_few_texts_among_numbers_or_dates() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import pytest
 from matplotlib.ft2font import FT2Font
@@ -11,7 +15,25 @@ from report_data import make_report
 from imbalance_cli.report import fonts, png
 from imbalance_cli.report.run_figures import draw_run
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NOWHERE = "\u540d\u524d"  # which no font here has; a machine with one skips that test
+
+
+def test_matplotlib_writes_no_lines_where_home_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = "from imbalance_cli.report.fonts import find_missing; print(find_missing(['a']))"
+    kept = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    kept = {name: value for name, value in kept.items() if not name.startswith("XDG_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=kept | {"HOME": str(tmp_path / "file" / "home"), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("\n", "")
 
 
 def test_plain_letters_need_one_font() -> None:
