@@ -16,7 +16,7 @@ class Stage:
     Attributes:
         name: what is done: "reading", "calibrating".
         done: how many rows or labels it is done with.
-        total: how many there are; None while nobody knows.
+        total: how many there are; None while that is not known.
         unit: what is counted.
     """
 
@@ -53,7 +53,7 @@ def follow(
 
     Args:
         items: blocks of them.
-        tell: is told.
+        tell: receives the progress.
         name: of the stage.
         size: how many an item is.
         total: how many there are in all.

@@ -124,7 +124,8 @@ def _let_threads_sleep() -> None:
     """Have torch's threads, which are yet to be started, sleep where they wait for each other.
 
     GNU OpenMP lets them spin for milliseconds, which where other programs run is longer than the
-    work they share: a step of training took ten times as long there. Who sets it has their way.
+    work they share: a step of training took ten times as long there. A setting of the
+    environment is kept.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")

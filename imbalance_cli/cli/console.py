@@ -146,7 +146,7 @@ def read_sort(sort: str | None) -> str | None:
     """Return what --sort names, of what labels can be sorted by.
 
     Raises:
-        ConfigError: it names nothing of that; the nearest is told.
+        ConfigError: it names nothing of that; the nearest is suggested.
     """
     if sort is None:
         return None

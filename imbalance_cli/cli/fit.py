@@ -129,7 +129,7 @@ def fit(
     shown = output_format or default_format()
     try:
         show_report(evaluation, directory, shown, sort=sort)
-    finally:  # also where nobody reads it to its end
+    finally:  # also where the reader goes away before its end
         if draw_last:
             with progress:
                 workflows.draw_report(directory, progress.warned)

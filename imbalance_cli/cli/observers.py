@@ -28,7 +28,7 @@ def open_observers(
     """Open all of them, and close them however the fit ends.
 
     Args:
-        progress: told everything first.
+        progress: receives everything first.
         tensorboard: the directory of its event files.
         mlflow: the address of its server or database.
         mlflow_experiment: the name of the experiment.

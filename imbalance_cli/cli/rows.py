@@ -39,7 +39,7 @@ def open_rows(
         row_format: None is as the suffix says, and CSV on stdout.
 
     Raises:
-        OutputError: the file cannot be written, or its suffix says nothing.
+        OutputError: the file cannot be written, or its suffix is that of no format.
     """
     if output is None:
         if row_format == "parquet":

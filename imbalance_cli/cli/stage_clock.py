@@ -1,4 +1,4 @@
-"""Which of the many stages that a command tells of are worth a line."""
+"""Which of the many stages of a command are worth a line."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ def wrong_values(
         if not any(other[:-1] == path for other in problems)  # its wrong items say it all
     ]
     count = f"{len(lines)} values are wrong: " if len(lines) > 1 else ""
-    told = [f"{_dotted(p)}: {h}" if len(hints) > 1 else h for p, h in hints.items()]
-    return ConfigError(f"{name}: {count}{'; '.join(lines)}", hint="; ".join(told) or None)
+    shown = [f"{_dotted(p)}: {h}" if len(hints) > 1 else h for p, h in hints.items()]
+    return ConfigError(f"{name}: {count}{'; '.join(lines)}", hint="; ".join(shown) or None)
 
 
 def _key_path(loc: KeyPath) -> KeyPath:

@@ -31,7 +31,7 @@ def resolve_weighting(config: Config, name: str) -> Config:
         )
     given = ["from"] if weighting.from_ is not None else asked
     if "strategy" in asked and weighting.strategy == "none":
-        given = []  # what else is asked for then says nothing, and is refused as such
+        given = []  # what else is asked for then changes nothing, and is refused
     if loss == "auto":
         loss = "weighted_bce" if given else "bce"
         config = config.model_copy(update={"loss": config.loss.model_copy(update={"name": loss})})

@@ -75,8 +75,8 @@ class Calibration:
         end = torch.where(self.curvature > 0, self.low, self.high)
         inside = u.clamp(self.low, self.high)
         away = inside - end
-        bend = self.curvature * away * (away + 2 * (u - inside))
-        return self._steepness(end) * u + (self.intercept - self.curvature * end.square()) + bend
+        curve = self.curvature * away * (away + 2 * (u - inside))
+        return self._steepness(end) * u + (self.intercept - self.curvature * end.square()) + curve
 
     def rises(self) -> torch.Tensor:
         """Return (L,) whether larger log-odds always stay larger."""

@@ -12,7 +12,7 @@ import torch
 
 from imbalance_cli.metrics import Confusion, expected_calibration_error, simplify_weights
 
-HALF = 0.5  # the threshold of whoever chooses none
+HALF = 0.5  # the threshold where none is chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Untuned:
 
     Attributes:
         f1_at_half: F1 of its probabilities cut at 0.5; None where there is no positive.
-        score_ece: the calibration error of its raw scores, which the loss bends; None where nothing
-            is known, or no scores were kept.
+        score_ece: the calibration error of its raw scores, which the loss distorts; None where
+            nothing is known, or no scores were kept.
     """
 
     f1_at_half: float | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-MOST_POINTS = 200  # of a curve; more cannot be told apart at the size it is drawn
+MOST_POINTS = 200  # of a curve; more cannot be seen apart at the size it is drawn
 BINS = 10  # of a reliability diagram
 BARS = 30  # of a histogram
 LEAST_MASS, ROUNDING = 1e-300, 1e-9  # so that nothing is divided by 0, or falls short of a cut
@@ -297,8 +297,8 @@ def bin_reliability(p: Values, y: Values, w: Values, confidence: float) -> tuple
 
     Bins are of equal expected mass, the two classes counting alike: a row of probability p counts
     p over the sum of p and 1 - p over the sum of 1 - p. So the few rows of high probability that a
-    rare label has get bins of their own, and the outcomes have no say in where a bin ends. Rows of
-    equal probability share a bin.
+    rare label has get bins of their own, and where a bin ends does not depend on the outcomes.
+    Rows of equal probability share a bin.
 
     Args:
         p: (N,) probabilities.

@@ -60,7 +60,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
         device: where the numbers are computed, in float64; None for that of the thresholds.
             Replicates are drawn on the host, so that a seed draws the same wherever that is.
-        tell: is told how many labels are done.
+        tell: receives how many labels are done.
 
     Raises:
         EvaluationError: the shapes differ, a prediction is no probability, or a target is none.

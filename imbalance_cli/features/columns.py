@@ -53,7 +53,7 @@ class ColumnScan:
     """One column of a stream, as `tell_kind` asks for it.
 
     Attributes:
-        note: what speaks against the column, once it is finished.
+        note: a reason against the column, once it is finished.
 
     Args:
         column: its name.

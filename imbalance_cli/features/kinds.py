@@ -42,7 +42,7 @@ class Judgement:
         problem: why it cannot be a feature, or None.
         place: of the cell that is the problem; None where it is the column.
         hint: what to do about the problem, beside leaving the column out.
-        note: what speaks against it, though it can be a feature.
+        note: a reason against it, though it can be a feature.
         is_clause: whether the problem is a sentence of its own, rather than what the column does.
     """
 

@@ -1,6 +1,6 @@
 """What a column holds, found while its rows stream past.
 
-Its kind is that of features.kinds, told by counts alone, so that memory does not grow with the
+Its kind is that of features.kinds, by counts alone, so that memory does not grow with the
 rows.
 """
 

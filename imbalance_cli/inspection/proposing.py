@@ -199,7 +199,7 @@ def _list_notations(columns: Sequence[Column]) -> dict[str, Any]:
 
 def _list_remarks(found: Inspection, columns: Sequence[Column]) -> dict[str, str]:
     """Return why some keys of `data` are there."""
-    told = {
+    why = {
         key: [
             f"{c.name}: {c.problem or c.note}"
             for c in columns
@@ -207,10 +207,10 @@ def _list_remarks(found: Inspection, columns: Sequence[Column]) -> dict[str, str
         ]
         for key in ("missing_values", "categories")
     }
-    told["missing_labels"] = [f"{c.label}: has no negative" for c in found.labels if c.blank_hint]
+    why["missing_labels"] = [f"{c.label}: has no negative" for c in found.labels if c.blank_hint]
     return {
         key: "; ".join(whys[:MOST_SUGGESTED]) + ("; ..." if len(whys) > MOST_SUGGESTED else "")
-        for key, whys in told.items()
+        for key, whys in why.items()
         if whys
     }
 

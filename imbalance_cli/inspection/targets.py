@@ -116,7 +116,7 @@ class LabelScan:
                 continue
             try:
                 targets[:, i] = encoder.encode(table).dense()[:, 0]
-            except LabelError as error:  # told with the other findings
+            except LabelError as error:  # reported with the other findings
                 self.refused[column] = error
         return DenseTargets.of(targets)
 

@@ -50,7 +50,7 @@ class LossSpec:
         weights: which weights of positives it takes: never any, always those of
             weighting.strategy, always effective numbers, or some only where they are asked for.
         corrects_prior: whether it makes up for the imbalance by itself.
-        is_compared: whether `compare` tries it unless told otherwise.
+        is_compared: whether `compare` tries it by default.
     """
 
     name: str

@@ -32,7 +32,7 @@ def _rooms_of_limits() -> Iterator[int]:
     import resource  # noqa: PLC0415  not there on Windows
 
     taken = psutil.Process().memory_info()
-    # of addresses, and of what is private and can be written, which only Linux tells
+    # of addresses, and of what is private and can be written, which only Linux reports
     sizes = {"RLIMIT_AS": taken.vms, "RLIMIT_DATA": getattr(taken, "data", None)}
     for name, size in sizes.items():
         soft, _ = resource.getrlimit(getattr(resource, name))

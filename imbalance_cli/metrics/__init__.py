@@ -7,8 +7,8 @@ Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as
 twice, a row of weight 0 as if it did not. None is 1 for every row.
 
 Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
-rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is trusted here:
-`evaluation.evaluate_rows` checks it, and names the row.
+rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is not checked
+here: `evaluation.evaluate_rows` checks it, and names the row.
 """
 
 from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
@@ -28,7 +28,6 @@ from imbalance_cli.metrics.probabilities import (
     brier,
     expected_calibration_error,
     log_loss,
-    mean_gaps,
 )
 from imbalance_cli.metrics.proportions import Cases
 from imbalance_cli.metrics.ranking import (
@@ -39,7 +38,6 @@ from imbalance_cli.metrics.ranking import (
 )
 from imbalance_cli.metrics.registry import (
     METRIC_SPECS,
-    TOP_SHARE,
     MetricSpec,
     compared_metrics,
     lower_is_better,
@@ -52,7 +50,6 @@ __all__ = [
     "DEFAULT_LEVELS",
     "FIELDS",
     "METRIC_SPECS",
-    "TOP_SHARE",
     "BandCounts",
     "BandRows",
     "Bands",
@@ -77,7 +74,6 @@ __all__ = [
     "lower_is_better",
     "macro",
     "make_intervals",
-    "mean_gaps",
     "multilabel_metrics",
     "register_metric",
     "roc_auc",

@@ -16,8 +16,8 @@ def simplify_weights(
 ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
     """Return weights (N,) and tensors (N, ...) without the rows of weight 0.
 
-    The weights are None where all that stay are alike: scale says nothing, and so rows that all
-    weigh the same give to the bit what rows without weights give.
+    The weights are None where all that stay are alike: scale makes no difference, and so rows
+    that all weigh the same give to the bit what rows without weights give.
     """
     if weights is None:
         return None, cells

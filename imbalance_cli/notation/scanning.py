@@ -239,7 +239,7 @@ class NotationScan:
         if "dotted" not in self.examples and has_dot.any():
             self.examples["dotted"] = numbers.text(int(has_dot.argmax()))
         dotted = count(has_dot)
-        if self.grouped == self.dotted and known.any():  # past the first other one nobody asks
+        if self.grouped == self.dotted and known.any():  # past the first other one it is not used
             self.grouped += count(numbers.matches(GROUPED))
             with np.errstate(over="ignore"):
                 values = np.where(has_dot, numbers.values * 1000, numbers.values)[known]

@@ -54,7 +54,7 @@ def parse_texts(column: pl.Series) -> pl.Series:
     # polars takes a name such as ^x$ for a pattern, also that of the series it is asked of
     cells = column.alias(CELL).cast(pl.String).str.strip_chars()
     is_short = cells.str.len_bytes() <= LONGEST_MISSING
-    if not is_short.any():  # which is told faster than whether a cell is one of them
+    if not is_short.any():  # which takes less time than to look for these texts
         return cells
     missing = cells.str.to_lowercase().is_in(list(MISSING_TEXTS))
     return cells.set(missing.fill_null(value=False), None)

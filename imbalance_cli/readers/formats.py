@@ -198,7 +198,7 @@ def detect_format(name: str, head: bytes, dialect: Dialect = UNKNOWN) -> str:
         dialect: where any of it is given, delimited text is what does not show to be anything else.
 
     Raises:
-        SourceError: neither the content nor the name tells, or they contradict each other.
+        SourceError: neither the content nor the name says, or they contradict each other.
     """
     if name != STDIN and (Path(name).is_dir() or is_glob(name)):
         return "parquet"

@@ -134,13 +134,13 @@ def find_contradiction(cells: pl.Series, value: str | None) -> int | None:
 
     if not is_readable(cells.dtype):
         return None
-    told = pl.Series([value], dtype=pl.String)
+    named = pl.Series([value], dtype=pl.String)
     if cells.dtype.is_temporal():
-        known, wanted = parse_dates(cells).values, parse_dates(told).values
+        known, wanted = parse_dates(cells).values, parse_dates(named).values
     elif cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
-        known, wanted = parse_numbers(cells).values, parse_numbers(told).values
+        known, wanted = parse_numbers(cells).values, parse_numbers(named).values
     else:
-        known, wanted = parse_texts(cells), parse_texts(told)
+        known, wanted = parse_texts(cells), parse_texts(named)
     differ = known.ne_missing(wanted.new_from_index(0, len(known)))
     return differ.arg_max() if differ.any() else None
 

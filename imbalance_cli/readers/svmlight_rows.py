@@ -89,7 +89,7 @@ class SparseRows:
 
 @dataclasses.dataclass
 class FileSummary:
-    """What a pass over all rows tells.
+    """What a pass over all rows finds.
 
     Attributes:
         rows: N.

@@ -48,7 +48,7 @@ def choose_delimiter(head: bytes, otherwise: str, usual: str | None) -> str:
 def format_of_text(head: bytes) -> str | None:
     """Say what the first bytes of a text show, whatever it is called: svmlight, csv or nothing.
 
-    Delimited text is told by a first record with as many of a delimiter as the header has.
+    Delimited text is recognised by a first record with as many of a delimiter as the header has.
     """
     text = head.removeprefix(BYTE_ORDER_MARK)
     if not _is_text(text):

@@ -36,13 +36,13 @@ class Part:
         name: the file.
         table: its columns, to be read later.
         rows: how many there are.
-        told: the columns whose value the file's directories tell too.
+        named: the columns whose value the names of the file's directories give too.
     """
 
     name: str
     table: pl.LazyFrame
     rows: int
-    told: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    named: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, name: str, scan: Callable[[Path], pl.LazyFrame], kind: str) -> Part:
@@ -109,8 +109,8 @@ class ScannedSource(Source):
 
     def _check_directories(self, part: Part, batch: Batch) -> None:
         """Raise where a column has another value than the directory that the file is in."""
-        for column in [name for name in batch.frame.columns if name in part.told]:
-            cells, value = batch.frame[column], part.told[column]
+        for column in [name for name in batch.frame.columns if name in part.named]:
+            cells, value = batch.frame[column], part.named[column]
             row = find_contradiction(cells, value)
             if row is not None:
                 raise SourceError(
@@ -237,7 +237,7 @@ def _with_partitions(
             table=part.table.with_columns(
                 pl.lit(series[i], dtype=series.dtype).alias(key) for key, series in cells.items()
             ),
-            told={key: texts[i] for key, texts in values.items() if key in columns},
+            named={key: texts[i] for key, texts in values.items() if key in columns},
         )
         for i, part in enumerate(parts)
     ]

@@ -58,16 +58,16 @@ def describe_decisions(
         return []
     rows = "the rows held out of each fold" if folds else "the validation rows"
     is_one = len(labels) == 1
-    # what no positive speaks for is in no mean
-    witnessed = [label for label in learned if label["validation_positives"]] or learned
+    # labels without a validation positive are in no mean
+    counted = [label for label in learned if label["validation_positives"]] or learned
     found = Confusion(
-        *torch.tensor([label["validation_counts"] for label in witnessed], dtype=torch.float64).T
+        *torch.tensor([label["validation_counts"] for label in counted], dtype=torch.float64).T
     )
     choice = _describe_choice(
         settings,
         found,
         "is" if is_one else "is on mean",
-        f"{rows} ({_count_positives(witnessed, learned)})",
+        f"{rows} ({_count_positives(counted, learned)})",
     )
     first = f"{'The threshold was' if is_one else 'Thresholds were'} {choice}."
     return [
@@ -88,19 +88,19 @@ def describe_given(thresholds: Mapping[str, float]) -> list[str]:
 
 
 def _count_positives(
-    witnessed: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]]
+    counted: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]]
 ) -> str:
     """Return "50 positives", or of several labels the fewest that one has."""
-    fewest = min(label["validation_positives"] for label in witnessed)
+    fewest = min(label["validation_positives"] for label in counted)
     if len(learned) == 1:
         return number_of(fewest, "positive")
     if not fewest:
         return "no label has a positive there"
-    if len(witnessed) == len(learned):
+    if len(counted) == len(learned):
         return f"{number_of(fewest, 'positive')} or more"
-    if len(witnessed) == 1:
+    if len(counted) == 1:
         return f"1 label with {number_of(fewest, 'positive')}"
-    return f"{len(witnessed):,} labels with {number_of(fewest, 'positive')} or more"
+    return f"{len(counted):,} labels with {number_of(fewest, 'positive')} or more"
 
 
 def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, rows: str) -> str:
@@ -171,11 +171,11 @@ def _describe_unreached(
     objective, target = settings["objective"], settings["target"]
     aim = show_rows(target) if objective == "top_k" else f"a {HELD[objective][1]} of {target:g}"
     names = list_names([label["label"] for label in missed])
-    told = f"The target, {aim}, cannot be reached on {rows} of {names}"
+    sentence = f"The target, {aim}, cannot be reached on {rows} of {names}"
     if len(missed) > 1:
-        return [f"{told}: the nearest was taken."]
+        return [f"{sentence}: the nearest was taken."]
     nearest = show_nearest(missed[0]["threshold_reached"], objective, target)
-    return [f"{told}: the nearest, {nearest}, was taken."]
+    return [f"{sentence}: the nearest, {nearest}, was taken."]
 
 
 def _cost_of_a_row(found: Confusion, false_positive: float, false_negative: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a figure is, whoever draws it: marks between two axes, and a sentence that describes it."""
+"""What a figure is, however it is drawn: marks between two axes, and what describes it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Chart:
     Attributes:
         name: of the file.
         title: a few words.
-        description: sentences that say what it shows to whoever does not see it.
+        description: sentences that say what it shows, for readers who do not see it.
         x: the horizontal axis.
         y: the vertical axis.
         marks: from back to front.

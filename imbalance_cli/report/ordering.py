@@ -43,7 +43,7 @@ def read_sort(name: str | None, known: Sequence[str] | None = None) -> str | Non
         known: what they can be sorted by; None for all of `list_sorts`.
 
     Raises:
-        ConfigError: it names nothing of that; the nearest is told.
+        ConfigError: it names nothing of that; the nearest is suggested.
     """
     if name is None:
         return None

@@ -47,7 +47,7 @@ def _paint(scene: Scene) -> bytes:
     corners = (0, 0), (scene.width, 0), (scene.width, scene.height), (0, scene.height)
     paper = Path("paper", corners, 0, fill=1)
     with warnings.catch_warnings():
-        # what no font has is drawn as boxes, and told once for all figures (fonts.py)
+        # what no font has is drawn as boxes, and reported once for all figures (fonts.py)
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         for shape in (paper, *scene.shapes):
             if isinstance(shape, Text):

@@ -58,7 +58,7 @@ def describe_findings(evaluation: Evaluation, *, given: bool = False) -> list[st
 
 
 def _of_chance(evaluation: Evaluation) -> list[str]:
-    """Say which labels are not told from chance, and of which the interval is too wide to tell.
+    """Say which labels are not better than chance, and of which the interval is too wide to say.
 
     Every label whose interval of AP reaches down to the prevalence is in one sentence.
     """

@@ -94,7 +94,7 @@ class Scores:
     def raw(self, labels: slice = ALL, rows: slice = ALL) -> torch.Tensor:
         """Return sigmoid of the members' mean logit, (n, l) float32.
 
-        It is the score without inverse link and calibration: what the loss bends the scores to.
+        It is the score without inverse link and calibration: the scores as the loss distorts them.
         """
         return self._make(_raw_scores_of, labels, rows)
 

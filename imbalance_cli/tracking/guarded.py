@@ -48,12 +48,12 @@ class Tracker(Protocol):
 class Guarded(Observer):
     """Keeps a tracker's failures from ending a fit that has begun.
 
-    Before training they are errors. Afterwards there is one warning, and the tracker is told no
-    more: hours of training weigh more than a curve.
+    Before training they are errors. Afterwards there is one warning, and the tracker receives
+    no more: hours of training weigh more than a curve.
 
     Args:
-        tracker: told of training, and not of warnings.
-        warn: told of its failure.
+        tracker: receives training, and not warnings.
+        warn: receives its failure.
     """
 
     def __init__(self, tracker: Tracker, warn: Callable[[str], None]) -> None:
@@ -101,7 +101,7 @@ class Guarded(Observer):
             return
         try:
             tell()
-        except Exception as error:  # noqa: BLE001  what a tracker raises is its own affair
+        except Exception as error:  # noqa: BLE001  a tracker may raise anything
             self._is_broken = True
             problem = (
                 f"{self._tracker.name}: cannot be written: {describe_failure(error)}; training "

@@ -73,15 +73,15 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         directory: of the run.
         rows: a source, or the name of one.
         device: as in a config.
-        warn: is told what the numbers should be read with.
+        warn: receives warnings on the numbers.
         bootstrap: replicates; None takes the run's own.
-        input_format: what the source is; None tells by its name and first bytes.
+        input_format: what the source is; None reads it off its name and first bytes.
         dialect: how delimited text is written; what is None is as in the run, its delimiter where
             the header holds it.
         targets_file: holds the labels, where the source holds features alone.
         thresholds: other ones than the run's, by name or glob of labels.
         strict: whether rows unlike those of training are an error.
-        tell: is told how far it is.
+        tell: receives the progress.
 
     Raises:
         ImbtrainError: the run or the source cannot be used.
@@ -238,10 +238,10 @@ def predict(  # noqa: PLR0913  a source and how to read it, and where warnings g
         rows: a source, or the name of one; label columns are not needed.
         device: as in a config.
         keep: columns of the source, by name or glob, to put before the predictions.
-        input_format: what the source is; None tells by its name and first bytes.
+        input_format: what the source is; None reads it off its name and first bytes.
         dialect: how delimited text is written; what is None is as in the run, its delimiter where
             the header holds it.
-        warn: is told what the predictions should be read with.
+        warn: receives warnings on the predictions.
         thresholds: other ones than the run's, by name or glob of labels.
         strict: whether rows unlike those of training are an error, after the last of them.
 

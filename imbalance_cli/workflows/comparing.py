@@ -117,7 +117,7 @@ def compare(
         losses: of config.compared_losses; none for the default ones.
         strategies: of the weights of weighted_bce; none for the default ones.
         directory: of the run.
-        observer: who is told how it goes.
+        observer: receives the progress.
         overwrite: whether a run that is there may be replaced.
         resume: whether an unfinished run that is there is gone on with.
 
@@ -198,7 +198,7 @@ def choose(
         comparison: the run that `compare` left.
         name: of the candidate.
         directory: of the new run; None takes what the config of the comparison says.
-        observer: who is told what the numbers should be read with.
+        observer: receives warnings on the numbers.
         overwrite: whether a run that is there may be replaced.
         command: as it was typed, for the record.
 

@@ -35,7 +35,7 @@ def compare_runs(
 
     Args:
         directories: of the runs.
-        warn: is told what the numbers should be read with.
+        warn: receives warnings on the numbers.
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:

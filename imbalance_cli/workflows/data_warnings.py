@@ -114,8 +114,8 @@ def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str
     for part, one, many in (
         (
             "valid",
-            "no positive of its own speaks for its threshold",
-            "no positives of their own speak for their thresholds",
+            "its threshold is chosen without a positive of its own",
+            "their thresholds are chosen without positives of their own",
         ),
         (
             "test",

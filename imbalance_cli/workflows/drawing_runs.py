@@ -51,7 +51,7 @@ def draw_runs(
 
     Args:
         directories: of the runs.
-        warn: is told what the numbers should be read with; the page says it too.
+        warn: receives warnings on the numbers, which the page has too.
         bootstrap: replicates; None takes those of the first run's config.
 
     Raises:
@@ -142,7 +142,7 @@ def _flatten(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _describe_runs(runs: Sequence[SavedRun]) -> list[Entry]:
-    """Return each run with the last part of its path as its name, where that tells them apart."""
+    """Return each run with the last part of its path as its name, where these differ."""
     paths = [run.path for run in runs]
     names = [show_name(Path(path).name, LONGEST) for path in paths]
     if len(set(names)) < len(names) or "" in names:

@@ -63,8 +63,8 @@ def fit(
         observer: receives the progress.
         overwrite: whether a run that is there may be replaced.
         resume: whether an unfinished run that is there is gone on with.
-        draw: whether the page and the plots are drawn, where the config asks for them; whoever
-            says no shows the evaluation first, and then calls `draw_report`.
+        draw: whether the page and the plots are drawn, where the config asks for them; without
+            that, `draw_report` draws them later.
         command: as it was typed, for the record; None from Python.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Who is told how a fit or a comparison goes, and what they are told.
+"""Who receives the progress of a fit or a comparison, and what they receive.
 
 Shapes: M members, L labels.
 """
@@ -148,7 +148,7 @@ class Observer:
 
 
 class Observers(Observer):
-    """Several observers as one; each is told everything, in their order."""
+    """Several observers as one; each receives everything, in their order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers

@@ -48,8 +48,8 @@ def write_predictions(
         blocks = [slice(first, min(first + height, len(held_out.rows))) for first in starts]
 
         def write(folder: Path) -> None:
-            told = follow(blocks, tell, "writing predictions of", _height, total=len(held_out.rows))
-            _write_lists(folder, predictor, held_out, told)
+            rows = follow(blocks, tell, "writing predictions of", _height, total=len(held_out.rows))
+            _write_lists(folder, predictor, held_out, rows)
 
         run.write_parts(PREDICTIONS, write, height)
     else:

@@ -123,7 +123,7 @@ def prepare(
 
     Args:
         config: what to read.
-        observer: who is told what was noticed.
+        observer: receives what was noticed.
         folds: how many; None for a plain train and validation part.
         scratch: a folder for rows larger than memory; None keeps all in memory.
 

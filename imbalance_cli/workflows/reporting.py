@@ -60,7 +60,7 @@ def draw_report(directory: Path, warn: Callable[[str], None]) -> Path:
 
     Args:
         directory: of the run.
-        warn: is told of letters that plots/ cannot show.
+        warn: receives a warning of letters that plots/ cannot show.
 
     Raises:
         RunError: the run, its numbers or its predictions cannot be used.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.preparing import Prepared
 
 
-def report_run(  # noqa: PLR0913  what is written, and who is told
+def report_run(  # noqa: PLR0913  what is written, and who receives the progress
     run: RunDirectory,
     predictor: Predictor,
     thresholds: Thresholds,
@@ -56,11 +56,11 @@ def report_run(  # noqa: PLR0913  what is written, and who is told
         config: of the report.
         held_out: the rows that the report is of.
         members: where each came from.
-        warn: is told of what the plots cannot show.
+        warn: receives a warning of what the plots cannot show.
         data: what it was trained on, as `describe_data` has it; None where that is not known.
         command: that made the run, as it was typed; None from Python.
         peer: what another kind of model came to on the same rows, as `measure_by_peer` has it.
-        tell: is told how far it is.
+        tell: receives the progress.
         draw: whether its page and plots are drawn too, where the config asks for them.
     """
     evaluation = predictor.evaluate(

@@ -98,7 +98,7 @@ def scan_stream(
         roles: which columns are features.
         data: the rows and their parts, without features.
         learned: the row numbers to learn from.
-        tell: is told how far it is.
+        tell: receives the progress.
 
     Raises:
         FeatureError: a column cannot be used.
@@ -155,7 +155,7 @@ def _take(table: Table, rows: NDArray[np.intp]) -> Table:
 def choose_for_leaks(data: LabelledTable) -> NDArray[np.intp]:
     """Return the numbers of the labels to look for leaks in, MOST_FOR_LEAKS of the commonest.
 
-    Each is held against each feature by itself, and a rare one hardly ever says enough.
+    Each is held against each feature by itself, and a rare one hardly ever has enough positives.
     """
     labels = np.arange(len(data.labels))
     if len(labels) <= MOST_FOR_LEAKS:
@@ -172,8 +172,8 @@ def stream_rows(
     Args:
         data: the rows.
         columns: to read.
-        tell: is told how far it is.
-        stage: what it is told this is.
+        tell: receives the progress.
+        stage: what this is called there.
 
     Raises:
         SourceError: a record cannot be read, or there are not as many rows as before.

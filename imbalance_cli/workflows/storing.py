@@ -94,7 +94,7 @@ class WatchedFiles:
 
 
 def _state_of(path: Path) -> list[int]:
-    """Return what tells one content of a file from another.
+    """Return what distinguishes one content of a file from another.
 
     That includes the time of the last change of any kind (ctime), which no program can set: a file
     that was written to and given its old time and size has another.

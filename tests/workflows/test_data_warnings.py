@@ -62,7 +62,7 @@ def test_parts_that_differ_little_or_by_chance_are_not() -> None:
     assert not doubts_of({"y": (0.3, 0.5, 0.5)})  # beyond chance, and less than twice
     assert not doubts_of({"y": (0.002, 0.008, 0.006)})  # 2 and 8 rows
     assert doubts_of({"y": (0.05, 0, 0.05)}) == [
-        "no positive in the valid part for y: no positive of its own speaks for its threshold"
+        "no positive in the valid part for y: its threshold is chosen without a positive of its own"
     ]
 
 

@@ -46,7 +46,7 @@ class Thresholds:
 
     @property
     def pooled(self) -> torch.Tensor:
-        """Whether all labels together have more say than the label itself, (L,)."""
+        """Whether all labels together weigh more than the label itself, (L,)."""
         return self.shrinkage > 0.5  # noqa: PLR2004  a half
 
     @classmethod
@@ -77,8 +77,8 @@ def choose_thresholds(
     least LEAST_SUPPORT rows above, since one row alone supports no threshold. A row counts there
     as positive by s * (what all labels together say of such a score) + (1 - s) * (its own target),
     where s = m / (m + the label's validation positives), m = `minimum_positives`. A label of few
-    positives is so shrunk toward the threshold that its calibrated scores promise to be best: for
-    F1 half the F1 that they promise (Lipton, Elkan & Naryanaswamy 2014); with more of them, its own
+    positives is so shrunk toward the threshold that is best by its calibrated scores: for F1 half
+    the F1 expected by them (Lipton, Elkan & Naryanaswamy 2014); with more positives, its own
     targets decide.
 
     Args:

@@ -34,14 +34,14 @@ def describe_unreached(
     more = len(missed) - len(shown)
     shown += [f"{more:,} more"] if more else []
     *names, last = shown
-    told = f"{', '.join(names)} and {last}" if names else last
+    listed = f"{', '.join(names)} and {last}" if names else last
     aim = (
         f"{show_rows(target)} decided positive"
         if settings.objective == "top_k"
         else f"{HELD[settings.objective]} {target:g}"
     )
     what = f"thresholds.target: {aim} cannot be reached"
-    return [f"{what} on the validation rows of {told}; the nearest that can be was taken"]
+    return [f"{what} on the validation rows of {listed}; the nearest that can be was taken"]
 
 
 def show_rows(target: float) -> str:
