@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
+from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels
 
 IN_A_NOTEBOOK = ("average_precision", "roc_auc", "f1", "precision", "recall", "ece")
@@ -205,7 +206,7 @@ class Evaluation(Averages):
             for label in self.labels
         ]
         return (
-            f"<table><caption>{self.rows:,} {self.part} rows; {self.confidence:.0%} intervals"
+            f"<table><caption>{self.rows:,} {self.part} rows; {show_percent(self.confidence)} intervals"
             f"</caption><thead><tr><th>Label</th><th>Positives</th>{''.join(heads)}"
             f"<th>Threshold</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
         )
