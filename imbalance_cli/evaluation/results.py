@@ -205,8 +205,9 @@ class Evaluation(Averages):
             + f"<td>{'' if label.threshold is None else f'{label.threshold:.3g}'}</td></tr>"
             for label in self.labels
         ]
+        confidence = show_percent(self.confidence)
         return (
-            f"<table><caption>{self.rows:,} {self.part} rows; {show_percent(self.confidence)} intervals"
+            f"<table><caption>{self.rows:,} {self.part} rows; {confidence} intervals"
             f"</caption><thead><tr><th>Label</th><th>Positives</th>{''.join(heads)}"
             f"<th>Threshold</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
         )
