@@ -17,16 +17,18 @@ class Stage:
         name: what is done: "reading", "calibrating".
         done: how many rows or labels it is done with.
         total: how many there are; None while that is not known.
-        unit: what is counted.
+        unit: what is counted; None where nothing is.
     """
 
     name: str
-    done: int
-    total: int | None
-    unit: Unit
+    done: int = 0
+    total: int | None = None
+    unit: Unit | None = None
 
     def __str__(self) -> str:
-        """Return "calibrating 1,200 of 10,000 labels"."""
+        """Return "calibrating 1,200 of 10,000 labels", or "drawing the page"."""
+        if self.unit is None:
+            return self.name
         of = "" if self.total is None else f" of {self.total:,}"
         return f"{self.name} {self.done:,}{of} {self.unit}"
 

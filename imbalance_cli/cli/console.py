@@ -138,8 +138,11 @@ def show_report(
 
 
 def name_page(page: Path) -> None:
-    """Write where the page of a run is, under its table."""
-    sys.stdout.write(f"report: {page}\n")
+    """Write where the page of a run is, under its table; a terminal opens it by a click."""
+    shown = str(page)
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        shown = f"\x1b]8;;{page.resolve().as_uri()}\x1b\\{page}\x1b]8;;\x1b\\"
+    sys.stdout.write(f"report: {shown}\n")
 
 
 def read_sort(sort: str | None) -> str | None:

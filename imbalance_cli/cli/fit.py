@@ -35,6 +35,7 @@ from imbalance_cli.cli.options import (
     TensorBoard,
 )
 from imbalance_cli.errors import ConfigError, escape_name
+from imbalance_cli.progress import Stage
 
 
 def fit(
@@ -132,6 +133,7 @@ def fit(
     finally:  # also where the reader goes away before its end
         if draw_last:
             with progress:
+                progress.stage(Stage("drawing the page"))
                 workflows.draw_report(directory, progress.warned)
     if shown != "table" and run_dir is None and not quiet and log_format == "text":
         sys.stderr.write(f"run: {escape_name(str(directory))}\n")

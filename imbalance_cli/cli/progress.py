@@ -98,6 +98,7 @@ class LineProgress(ShownProgress):
 class BarProgress(ShownProgress):
     """Draws a bar with the epoch, the scores, rows a second and the time left.
 
+    With patience the bar ends where training would, if no epoch were better than the best so far.
     Before the epochs and after them it shows how far reading, calibrating and the like are.
     """
 
@@ -113,6 +114,7 @@ class BarProgress(ShownProgress):
         self._task = self._progress.add_task("", start=False, visible=False, scores="")
         self._stage = self._progress.add_task("", visible=False, scores="")
         self._name = ""
+        self._patience: int | str | None = None
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
@@ -121,6 +123,7 @@ class BarProgress(ShownProgress):
     def started(self, start: Start) -> None:
         """Start the bar."""
         super().started(start)
+        self._patience = start.recipe.patience
         self._progress.start()
         self._progress.start_task(self._task)
         self._progress.update(self._task, total=start.epochs, description=self._epoch(0))
@@ -132,8 +135,13 @@ class BarProgress(ShownProgress):
         """Move the bar."""
         scores = describe_epoch(result).replace("  ", " ")  # so that 80 columns hold a bar too
         epoch = result.epoch
+        end = self.epochs
+        if isinstance(self._patience, int):
+            going = [m.best_epoch for m in result.members if m.is_training]
+            best = max(going, default=epoch)
+            end = min(best + self._patience, end)
         self._progress.update(
-            self._task, completed=epoch, description=self._epoch(epoch), scores=scores
+            self._task, completed=epoch, total=end, description=self._epoch(epoch), scores=scores
         )
 
     def stage(self, stage: Stage) -> None:

@@ -14,6 +14,7 @@ import pytest
 from small_runs import TABULAR, make_columns, write_config, write_csv
 
 from imbalance_cli.cli import progress, stage_clock
+from imbalance_cli.cli.console import name_page
 from imbalance_cli.cli.progress import (
     BarProgress,
     LineProgress,
@@ -157,6 +158,34 @@ def test_a_stage_takes_the_place_of_the_epochs(monkeypatch: pytest.MonkeyPatch) 
         bar.stage(make_stage(7, "evaluating"))
         assert "evaluating 7 of 10,000 labels" in (shown := drawn())
         assert "calibrating" not in shown
+
+
+def test_with_patience_the_bar_ends_where_training_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    start = make_start()
+    patient = dataclasses.replace(start, recipe=dataclasses.replace(start.recipe, patience=15))
+    for given, end in ((start, 100), (patient, 17)):  # the best epoch is the second
+        with BarProgress() as bar:
+            bar.started(given)
+            bar.epoch(make_result(3))
+            bar.stage(Stage("drawing the page"))
+            task, stage = bar._progress.tasks
+            assert (task.completed, task.total, stage.description) == (3, end, "drawing the page")
+
+
+def test_a_terminal_gets_a_link_to_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = tmp_path / "a run" / "report.html"
+    written = []
+    for stream in (io.StringIO(), Terminal()):
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        name_page(page)
+        written.append(stream.getvalue())
+    plain, linked = written
+    assert plain == f"report: {page}\n"
+    assert linked == f"report: \x1b]8;;{page.as_uri()}\x1b\\{page}\x1b]8;;\x1b\\\n"
 
 
 def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
