@@ -138,6 +138,13 @@ def show_percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
+def show_bytes(count: float) -> str:
+    """Return 1_530_000 as "1.5 MB", in the largest unit of which there is one."""
+    units = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+    unit, size = next(((u, s) for u, s in units.items() if count >= s), ("kB", 1e3))
+    return f"{count / size:,.1f} {unit}"
+
+
 def show_cell(cell: object) -> str:
     """Return a cell as an error shows it, short however much the cell holds."""
     if isinstance(cell, str):

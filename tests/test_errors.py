@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from small_runs import run_command
 
-from imbalance_cli.errors import nearest, number_of, shorten, show_cell
+from imbalance_cli.errors import nearest, number_of, shorten, show_bytes, show_cell
 
 if TYPE_CHECKING:
     from conftest import WriteFile
@@ -88,3 +88,8 @@ def test_one_and_several() -> None:
 def test_another_case_is_nearest() -> None:
     assert nearest("Y", ["x", "y", "Yes"]) == "did you mean 'y'?"
     assert nearest("", ["x"]) is None
+
+
+def test_bytes_are_in_the_unit_of_which_there_is_one() -> None:
+    counts = (12, 1_530_000, 2_000_000_000, 3.25e13)
+    assert [show_bytes(count) for count in counts] == ["0.0 kB", "1.5 MB", "2.0 GB", "32.5 TB"]

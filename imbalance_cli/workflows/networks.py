@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from imbalance_cli.errors import ConfigError, number_of
+from imbalance_cli.errors import ConfigError, number_of, show_bytes
 from imbalance_cli.labels.targets import dense_rows
 from imbalance_cli.losses import family as losses
 from imbalance_cli.losses.link import link
@@ -24,7 +24,7 @@ from imbalance_cli.network.model import (
     Shape,
     build_model,
 )
-from imbalance_cli.network.recipes import choose_recipe
+from imbalance_cli.network.recipes import HEADS, choose_recipe
 from imbalance_cli.network.sampling import (
     rates_of_labels,
     rates_of_rows,
@@ -316,13 +316,21 @@ def refuse_too_many(recipe: Recipe, prepared: Prepared, models: int) -> None:
     if members * each <= room:
         return
     needed = members * each + free - room
-    most = room // each // (folds * models)
+    fitting = room // each
+    if most := fitting // (folds * models):
+        key, hint = "model.members", f"model.members (--seeds): at most {most:,} would fit"
+    elif fitting:
+        key, hint = "training.folds", f"fewer folds or candidates: {fitting:,} networks would fit"
+    elif recipe.heads > HEADS:
+        key, hint = "model.members", "fewer model.members"
+    elif batch > members * each:
+        key, hint = "training.batch_size", "a smaller training.batch_size, or fewer features"
+    else:
+        key, hint = "model.hidden", "narrower model.hidden, or fewer features"
     raise ConfigError(
-        f"model.members: {number_of(members, 'network')} of {parameters:,} numbers: training takes "
-        f"{needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
-        hint=f"model.members (--seeds): at most {most:,} would fit"
-        if most
-        else "fewer folds, fewer model.members, or narrower model.hidden",
+        f"{key}: {number_of(members, 'network')} of {parameters:,} numbers: training takes "
+        f"{show_bytes(needed)}, and {show_bytes(free)} of memory are free",
+        hint=hint,
     )
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import torch
 
 from imbalance_cli.comparison import Candidate
-from imbalance_cli.errors import ConfigError, EvaluationError, RunError
+from imbalance_cli.errors import ConfigError, EvaluationError, RunError, show_bytes
 from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.machine.device import available_memory
 from imbalance_cli.report.names import list_names
@@ -211,7 +211,7 @@ def _refuse_too_large(directory: Path, evaluation: Evaluation) -> None:
     if needed > free:
         raise RunError(
             f"{directory}: comparing {evaluation.rows:,} rows x {len(evaluation.labels):,} labels "
-            f"needs {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free",
+            f"needs {show_bytes(needed)}, and {show_bytes(free)} of memory are free",
             hint="imbtrain report RUN --format csv of each has its own numbers and intervals",
         )
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from imbalance_cli.codes import Warned
-from imbalance_cli.errors import SourceError
+from imbalance_cli.errors import SourceError, show_bytes
 from imbalance_cli.machine.free_memory import free_memory
 from imbalance_cli.rows.sources import find_files
 from imbalance_cli.rows.stored_features import store_features
@@ -42,7 +42,7 @@ def is_streamed(config: Config, observer: Observer) -> bool:
     free = free_memory()
     if size <= free / SHARE:
         return False
-    about = f"the sources unfold to about {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+    about = f"the sources unfold to about {show_bytes(size)}, and {show_bytes(free)} are free"
     kept = [
         key
         for key, is_given in (

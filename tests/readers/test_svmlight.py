@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import io
 import sys
-import time
 import tracemalloc
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -372,12 +371,10 @@ def write_big(path: Path, rows: int, labels: int, features: int, each: int) -> s
     return sp.csr_array((np.ones(ids.size), (np.repeat(np.arange(rows), 3), ids.ravel())))
 
 
-def test_ten_thousand_labels_are_counted_in_seconds(tmp_path: Path) -> None:
+def test_ten_thousand_labels_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.svm"
     expected = write_big(path, 20_000, 10_000, 5000, 10)
-    start = time.perf_counter()
     counts = count_labels(SvmlightSource(str(path)))
-    assert time.perf_counter() - start < 20  # takes well under one
     by_label = {label.label: label.positives for label in counts.labels}
     positives = np.asarray((expected > 0).sum(axis=0)).ravel()
     assert by_label == {f"y_{i}": n for i, n in enumerate(positives.tolist()) if n}
