@@ -69,7 +69,8 @@ def read_target(y: Any, rows: int, taken: Sequence[str]) -> Target:
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported: y")
     if values.ndim > 1 and values.shape[1] > 1:
-        return _read_labels(values, rows, names or _free("y", values.shape[1], taken))
+        own = [_free(label, 1, taken)[0] for label in names or ()]
+        return _read_labels(values, rows, own or _free("y", values.shape[1], taken))
     values = column_or_1d(values, warn=True)
     if len(values) != rows:
         raise ValueError(f"X has {rows} rows, and y has {len(values)}")

@@ -132,6 +132,17 @@ def test_a_missing_label_is_no_row_to_learn_from(table: tuple[pd.DataFrame, pd.S
     assert two.thresholds_.shape == two.pos_weight_.shape == (2,)
 
 
+def test_a_label_of_the_name_of_a_feature_takes_the_place_of_none() -> None:
+    random = np.random.default_rng(0)
+    x = pd.DataFrame({"a": random.random(60), "y": random.random(60), "groups": random.random(60)})
+    y = pd.Series((x["a"] > 0.5).astype(int), name="a")
+    model = ImbalanceClassifier(**FAST).fit(x, y, groups=np.arange(60) // 2)
+    assert model.run_.labels == ["a_"]
+    assert model.run_.columns == ["a", "y", "groups"]
+    labels = pd.DataFrame({"y": y, "b": 1 - y})
+    assert ImbalanceClassifier(**FAST).fit(x, labels).run_.labels == ["y_", "b"]
+
+
 def test_classes_are_in_the_order_of_numbers() -> None:
     random = np.random.default_rng(0)
     y = random.choice([10, 2, 33], 300)
