@@ -136,6 +136,11 @@ def read_thresholds(given: Sequence[str], cost: str | None) -> dict[str, float]:
                 f"--threshold {text!r}: a probability from 0 to 1 is needed",
                 hint="--threshold y=0.2, or --threshold 0.2 for all labels",
             )
+        if cost is not None and not name:
+            raise ConfigError(
+                f"--cost {cost} and --threshold {text} contradict each other",
+                hint="--threshold y=0.2 beside --cost is for one label",
+            )
         thresholds[name or "*"] = value
     return thresholds
 

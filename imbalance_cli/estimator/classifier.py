@@ -5,7 +5,7 @@ Shapes: N rows, F features, C classes, L labels.
 
 from __future__ import annotations
 
-import inspect
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from imbalance_cli.estimator.rows import (
     as_polars,
     as_value_errors,
+    group_copies,
     is_frame,
     name_column,
     order_rows,
@@ -26,56 +26,13 @@ from imbalance_cli.estimator.rows import (
     read_target,
     refuse_one_class,
 )
+from imbalance_cli.estimator.settings import KEYS, make_config
+from imbalance_cli.run.directory import ESTIMATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-    from imbalance_cli.estimator.rows import Target
-
-KEYS = {
-    "loss": "loss.name",
-    "gamma": "loss.gamma",
-    "alpha": "loss.alpha",
-    "gamma_positive": "loss.gamma_positive",
-    "gamma_negative": "loss.gamma_negative",
-    "margin": "loss.margin",
-    "tau": "loss.tau",
-    "weighting": "weighting.strategy",
-    "cap": "weighting.cap",
-    "smoothing": "weighting.smoothing",
-    "beta": "weighting.beta",
-    "recipe": "model.recipe",
-    "hidden": "model.hidden",
-    "activation": "model.activation",
-    "dropout": "model.dropout",
-    "numeric_embedding": "model.numeric_embedding",
-    "members": "model.members",
-    "sharing": "model.sharing",
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "learning_rate": "training.learning_rate",
-    "weight_decay": "training.weight_decay",
-    "schedule": "training.schedule",
-    "monitor": "training.monitor",
-    "patience": "training.patience",
-    "sampler": "training.sampler",
-    "folds": "training.folds",
-    "device": "training.device",
-    "precision": "training.precision",
-    "calibration": "calibration.method",
-    "threshold": "thresholds.objective",
-    "minimum_positives": "thresholds.minimum_positives",
-    "false_positive_cost": "thresholds.false_positive_cost",
-    "false_negative_cost": "thresholds.false_negative_cost",
-    "target": "thresholds.target",
-    "valid": "split.valid",
-    "test": "split.test",
-    "bootstrap": "report.bootstrap",
-    "confidence": "report.confidence",
-}
-"""The key of the config that each argument of the classifier stands for."""
 
 
 class ImbalanceClassifier(
@@ -227,7 +184,10 @@ class ImbalanceClassifier(
         if y is None:
             name = type(self).__name__
             raise ValueError(f"{name} requires y to be passed, but the target y is None")
-        frame = as_polars(self._validate(X, reset=True))
+        cells = self._validate(X, reset=True)
+        frame = as_polars(cells)
+        self._columns = frame.columns if is_frame(cells) else None
+        frame = frame[[column.name for column in frame if column.null_count() < len(frame)]]
         target = read_target(y, len(frame), frame.columns)
         columns, data = list(target.columns), dict(target.data)
         if groups is not None:
@@ -244,6 +204,8 @@ class ImbalanceClassifier(
         if weights is not None:
             column = name_column("sample_weight", weights, table)
             table, data["sample_weight"] = table.with_columns(column), column.name
+        elif groups is None and (copies := group_copies(table)) is not None:
+            table, data["group"] = table.with_columns(copies), copies.name
         refuse_one_class(table, [column.name for column in target.columns])
         with tempfile.TemporaryDirectory() as folder, as_value_errors():
             from imbalance_cli import api
@@ -251,9 +213,12 @@ class ImbalanceClassifier(
             from imbalance_cli.estimator.run import Run
 
             directory = Path(folder, "run")
-            config = self._make_config(target, data)
+            config = make_config(self, target, data)
             self.report_ = api.fit(config, table, run_dir=directory, observer=Follower(self))
             self.run_ = Run.read(directory)
+        classes = None if target.classes is None else target.classes.tolist()
+        kept = {"classes": classes, "positive": target.positive, "texts": target.texts}
+        self.run_.keep(ESTIMATOR, json.dumps(kept, default=str).encode())
         self._adopt(target.classes, target.positive, target.texts)
         return self
 
@@ -270,31 +235,6 @@ class ImbalanceClassifier(
         self.thresholds_ = self.run_.thresholds
         self.pos_weight_ = self.run_.pos_weight
         self.calibration_ = self.run_.calibration
-
-    def _make_config(self, target: Target, data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Return the config of the arguments that are not as `imbtrain fit` has them."""
-        given = {section: dict(keys) for section, keys in (self.config or {}).items()}
-        defaults = inspect.signature(type(self)).parameters
-        arguments = {name: getattr(self, name) for name in KEYS}
-        changed = {n: value for n, value in arguments.items() if value != defaults[n].default}
-        changed["test"] = self.test
-        if self.threshold == "auto":
-            changed["threshold"] = "half" if target.is_even else "f1"
-        seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = check_random_state(seed).randint(2**31 - 1)
-        config: dict[str, dict[str, Any]] = {
-            "training": {"seed": int(seed)},
-            "split": {"seed": int(seed)},
-            "report": {"plots": False},
-            "data": data,
-        }
-        for name, value in changed.items():
-            section, _, key = KEYS[name].partition(".")
-            config.setdefault(section, {})[key] = value
-        for section, keys in given.items():
-            config[section] = config.get(section, {}) | keys
-        return config
 
     def _validate(self, X: Any, *, reset: bool) -> Any:
         """Return X as an array, a sparse matrix or a frame.
@@ -316,7 +256,12 @@ class ImbalanceClassifier(
 
     def _probabilities(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
-        frame = as_polars(self._validate(X, reset=False))
+        cells = self._validate(X, reset=False)
+        frame = as_polars(cells)
+        if is_frame(cells) and self._columns is None and "x0" not in frame.columns:
+            frame.columns = [f"x{i}" for i in range(frame.width)]  # learned from an array
+        elif not is_frame(cells) and self._columns is not None:
+            frame.columns = self._columns
         with as_value_errors():
             found = self.run_.predict_proba(frame)
         if isinstance(self.classes_, list):
@@ -380,6 +325,13 @@ class ImbalanceClassifier(
         classifier = cls(**given, random_state=config["training"]["seed"])
         classifier.run_, classifier.report_ = run, run.report
         classifier.n_features_in_ = len(run.columns)
+        classifier._columns = run.columns
+        kept = run.kept(ESTIMATOR)
+        if kept is not None:
+            found = json.loads(kept)
+            classes = None if found["classes"] is None else np.array(found["classes"])
+            classifier._adopt(classes, found["positive"], found["texts"])
+            return classifier
         is_binary = len(run.labels) == 1
         is_multi_label = not is_binary and config["data"]["encoding"] != "one_vs_rest"
         classes = None if is_multi_label else np.array([0, 1] if is_binary else run.labels)

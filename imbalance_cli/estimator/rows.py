@@ -62,6 +62,8 @@ def read_target(y: Any, rows: int, taken: Sequence[str]) -> Target:
         ValueError: it is no such array, or has one class.
     """
     names = list(map(str, y.columns)) if hasattr(y, "columns") else None
+    if names and len(set(names)) < len(names):
+        raise ValueError(f"two columns of y have the same name: {', '.join(names)}")
     name = getattr(y, "name", None)
     if scipy.sparse.issparse(y):
         y = y.toarray()
@@ -134,11 +136,16 @@ def _texts_of(classes: NDArray[Any]) -> list[str]:
     """
     whole = classes.dtype.kind == "f" and bool((classes == classes.astype(np.int64)).all())
     texts = [str(value) for value in (classes.astype(np.int64) if whole else classes)]
+    read: dict[object, str] = {}
     for text in texts:
-        if text.strip().casefold() in BLANKS:
+        word: object = text.strip().casefold()
+        if word in BLANKS:
             raise ValueError(f"a class of y is {text!r}, which is read as a missing label")
-    if len(set(texts)) < len(texts):
-        raise ValueError(f"two classes of y are both written {texts[0]!r}")
+        with contextlib.suppress(ValueError):
+            word = float(text)
+        if word in read:
+            raise ValueError(f"the classes {read[word]!r} and {text!r} of y are read as the same")
+        read[word] = text
     return texts
 
 
@@ -195,6 +202,19 @@ def order_rows(
     return frame[order], own
 
 
+def group_copies(frame: pl.DataFrame) -> pl.Series | None:
+    """Return numbers that equal rows share, (N,), so that all copies of a row are in one part.
+
+    None where no two rows are equal, or where they have more than ten copies each: then they are
+    combinations of few values, which every part may have.
+    """
+    hashes = frame.hash_rows(seed=0)
+    distinct = hashes.n_unique()
+    if distinct == len(frame) or len(frame) > MOST_REPEATED * distinct:
+        return None
+    return name_column("equal_rows", hashes.rank("dense").to_numpy(), frame)
+
+
 def refuse_one_class(table: pl.DataFrame, labels: Sequence[str]) -> None:
     """Raise where the rows that are left have one class of a label.
 
@@ -214,10 +234,13 @@ def read_groups(groups: ArrayLike, rows: int) -> list[str]:
     Raises:
         ValueError: they are not one a row.
     """
-    values = column_or_1d(np.asarray(groups))
-    if len(values) != rows:
-        raise ValueError(f"X has {rows} rows, and groups has {len(values)}")
-    return [str(value) for value in values.tolist()]
+    values = np.asarray(groups)
+    if values.shape != (rows,):
+        raise ValueError(f"groups should be one value for each of the {rows} rows of X")
+    numbers, _ = pd.factorize(values)
+    if (numbers < 0).any():
+        raise ValueError("groups: a value is missing")
+    return [f"g{number}" for number in numbers.tolist()]
 
 
 def name_column(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,17 @@ import pandas as pd
 import polars as pl
 
 from imbalance_cli import api
-from imbalance_cli.errors import OutputError, explain_write
+from imbalance_cli.errors import FeatureError, OutputError, RunError, explain_write
 from imbalance_cli.estimator.figures import Figures
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.frames import FrameSource
-from imbalance_cli.run.directory import PREDICTIONS, REPORT
+from imbalance_cli.run.directory import METRICS_JSON, PREDICTIONS, REPORT
 from imbalance_cli.run.scored_rows import calibrate, join_scores
 from imbalance_cli.workflows import read_evaluation
 from imbalance_cli.workflows.applying import load_predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,6 +74,14 @@ class Run:
             place.mkdir(parents=True)
             for name, content in self._files.items():
                 (place / name).write_bytes(content)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Put a file beside the others."""
+        self._files[name] = content
+
+    def kept(self, name: str) -> bytes | None:
+        """Return what a file holds, None where there is none."""
+        return self._files.get(name)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the files alone."""
@@ -129,6 +138,7 @@ class Run:
         Raises:
             RunError: the run has none.
         """
+        self._require(METRICS_JSON)
         with self._written() as directory:
             return read_evaluation(directory)
 
@@ -140,7 +150,12 @@ class Run:
     @property
     def plot(self) -> Figures:
         """Figures of the held-out rows, drawn by matplotlib."""
-        return Figures(pl.read_parquet(self._files[PREDICTIONS]), self.report)
+        return Figures(pl.read_parquet(self._require(PREDICTIONS)), self.report)
+
+    def _require(self, name: str) -> bytes:
+        if name not in self._files:
+            raise RunError(f"the run holds no {name}", hint="imbtrain fit makes one")
+        return self._files[name]
 
     def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
         """Return calibrated probabilities, (N, L).
@@ -177,9 +192,32 @@ class Run:
         with self._written() as directory:
             return api.evaluate(directory, _as_frame(rows), bootstrap=bootstrap)
 
+    def __repr__(self) -> str:
+        return f"<run of {', '.join(self.labels[:5])}: {len(self.columns)} features>"
+
     def _repr_html_(self) -> str:
         return self.report._repr_html_()
 
 
 def _as_frame(rows: Rows) -> pd.DataFrame | pl.DataFrame:
-    return rows if isinstance(rows, (pd.DataFrame, pl.DataFrame)) else pd.DataFrame(rows)
+    """Return rows as a frame.
+
+    Raises:
+        FeatureError: they are none, or a mapping lacks a key that another one has.
+    """
+    if isinstance(rows, (pd.DataFrame, pl.DataFrame)):
+        return rows
+    if isinstance(rows, Mapping):
+        cells = rows.values()
+        is_row = all(isinstance(cell, str) or not isinstance(cell, Iterable) for cell in cells)
+        return pd.DataFrame([rows] if is_row else rows)
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise FeatureError(
+            f"{type(rows).__name__!r} holds no rows by column",
+            hint="a data frame, a mapping per row, or columns by name",
+        )
+    names = {name for row in rows for name in row}
+    for number, row in enumerate(rows):
+        if missing := sorted(names - set(row)):
+            raise FeatureError(f"row {number}: without {missing[0]!r}, which another row has")
+    return pd.DataFrame(rows)

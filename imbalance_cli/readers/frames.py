@@ -94,9 +94,16 @@ def _read_series(series: pd.Series, name: str) -> pl.Series:
         if series.dt.tz is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return pl.Series(name, series.to_numpy("datetime64[us]"))
+    if pd.api.types.is_timedelta64_dtype(series.dtype):
+        return pl.Series(name, series.to_numpy("timedelta64[us]"))
     lists = _read_lists(series, missing)
     if lists is not None:
         return pl.Series(name, lists, pl.List(pl.String))
+    kinds = {type(cell) for cell in series[~missing]}
+    for kind, dtype in ((bytes, pl.Binary()), (dict, None), (complex, pl.Object())):
+        if kinds == {kind}:  # of a type that no column can be: refused by its name
+            cells = [None if gap else cell for cell, gap in zip(series, missing, strict=True)]
+            return pl.Series(name, cells, dtype)
     texts = [None if gap else _text(cell) for cell, gap in zip(series, missing, strict=True)]
     read = pl.Series(name, texts, pl.String)
     return read.cast(pl.Categorical) if isinstance(series.dtype, pd.CategoricalDtype) else read

@@ -31,12 +31,14 @@ METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv
 PREDICTIONS = "predictions.parquet"
 REPORT, MODEL_CARD, PLOTS = "report.html", "model_card.md", "plots"  # drawn from the others
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
+ESTIMATOR = "estimator.json"  # the classes that labels were made of, where an estimator was saved
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 NEXT = ".next"  # the run that replaces a finished one, until it is whole
 ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
         *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, MODEL_CARD, PLOTS),
+        ESTIMATOR,
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones

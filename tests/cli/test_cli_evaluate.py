@@ -240,9 +240,10 @@ def test_report_says_that_thresholds_were_given(multi_run: FittedRun, fresh: Pat
         (("--threshold", "y_often"), "a probability from 0 to 1 is needed"),
         (("--threshold", "nobody=0.5"), "no label 'nobody'"),
         (("--cost", "1"), "not two costs above 0"),
+        (("--cost", "1:9", "--threshold", "0.3"), "--cost 1:9 and --threshold 0.3 contradict"),
     ],
 )
 def test_thresholds_that_are_none_are_refused(
-    multi_run: FittedRun, fresh: Path, given: tuple[str, str], says: str
+    multi_run: FittedRun, fresh: Path, given: tuple[str, ...], says: str
 ) -> None:
     refuse("evaluate", multi_run.path, fresh, *given, says=says)

@@ -27,7 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from imbalance_cli import ImbalanceClassifier, errors, evaluate, load, predict
 from imbalance_cli.config import load_config
 from imbalance_cli.config.sections import LossSection
-from imbalance_cli.estimator.classifier import KEYS
+from imbalance_cli.estimator.settings import KEYS
 
 FAST: dict[str, Any] = {"members": 1, "epochs": 10, "bootstrap": 0}
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of tables of twenty rows
@@ -158,6 +158,8 @@ def test_classes_are_in_the_order_of_numbers() -> None:
     [
         (np.zeros(6), "1 class"),
         (np.array(["a", "NA", "a", "NA", "a", "NA"]), "read as a missing label"),
+        (np.array(["1", "1.0", "1", "1.0", "1", "1.0"]), "'1' and '1.0' of y are read as the same"),
+        (pd.DataFrame([[0, 1]] * 6, columns=["q", "q"]), "two columns of y have the same name"),
         (np.arange(12).reshape(6, 2), "should hold 0, 1 and NaN, and holds 2"),
         (np.column_stack([np.ones(6), np.arange(6) % 2]), "label 'y0' of y has one class"),
         (np.linspace(0, 1, 6), "Unknown label type"),
@@ -227,6 +229,73 @@ def test_a_callback_counts_epochs(table: tuple[pd.DataFrame, pd.Series]) -> None
     assert counter.ended[-1] == "fit"
 
 
+@pytest.mark.parametrize("classes", [(0, 1), (1, 0), ("well", "ill"), (10, 2, 33), (1.5, 0.5)])
+def test_a_saved_classifier_keeps_its_classes(classes: tuple[Any, ...], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    chosen = np.minimum(random.integers(5, size=240), len(classes)) % len(classes)
+    x = np.column_stack([(chosen == 1) + random.normal(0, 0.2, 240), random.normal(size=240)])
+    y = np.array(classes)[chosen]
+    if isinstance(classes[0], float):
+        y = y * 2 > 2  # booleans
+    model = ImbalanceClassifier(**FAST).fit(x, y)
+    model.save(tmp_path / "run")
+    again = ImbalanceClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.classes_, model.classes_)
+    np.testing.assert_array_equal(again.predict_proba(x), model.predict_proba(x))
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    assert again.score(x, y) == model.score(x, y) > 0.6
+    found = ImbalanceClassifier(**FAST).fit(x, y, groups=np.arange(240)).run_
+    assert "estimator.json" in found._files
+
+
+def test_copies_of_a_row_are_in_one_part() -> None:
+    """Without a signal nothing is found, however often each row counts."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(400, 5)), random.random(400) < 0.2
+    weighted = ImbalanceClassifier(**FAST).fit(x, y, sample_weight=np.full(400, 4))
+    again = ImbalanceClassifier(**FAST).fit(x.repeat(4, axis=0), y.repeat(4))
+    for model in (weighted, again):
+        assert model.report_.labels[0].average_precision.value < 0.45
+        assert model.report_.resampled == "groups"
+    np.testing.assert_array_equal(weighted.predict_proba(x), again.predict_proba(x))
+    few = np.tile([[0.0, 1.0], [1.0, 0.0]], (100, 1))  # combinations, not copies
+    assert ImbalanceClassifier(**FAST).fit(few, few[:, 0]).report_.resampled == "rows"
+
+
+def test_rows_of_another_kind_are_found_by_place(
+    table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier
+) -> None:
+    frame = table[0][["dose"]].assign(other=np.linspace(0, 1, len(table[0])) ** 2)
+    model = ImbalanceClassifier(**FAST).fit(frame, table[1])
+    expected = model.predict_proba(frame)
+    np.testing.assert_array_equal(model.predict_proba(frame.to_numpy()), expected)
+    plain = ImbalanceClassifier(**FAST).fit(frame.to_numpy(), table[1])
+    np.testing.assert_array_equal(plain.predict_proba(frame), plain.predict_proba(frame.to_numpy()))
+    assert fitted.n_features_in_ == 3
+
+
+def test_arguments_may_be_numpys_and_tuples(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    x, y = table[0][["dose"]], table[1]
+    fast = FAST | {"epochs": np.int64(2), "hidden": (8,), "valid": np.float64(0.2)}
+    assert ImbalanceClassifier(**fast).fit(x, y).run_.config.model.hidden == [8]
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"data": {"group": "a"}}, "data.group is what groups is for"),
+        ({"data": {"positive": "0"}}, "data.positive is what y is for"),
+        ({"loss": {"name": "focal"}}, "loss.name is what loss is for"),
+        ({"training": {"seed": 1}}, "training.seed is what random_state is for"),
+        ({"seed": 1}, "'seed' should hold keys"),
+        ("f.yaml", "should be sections of keys"),
+    ],
+)
+def test_a_config_holds_what_no_argument_is_for(config: Any, says: str) -> None:  # noqa: ANN401
+    with pytest.raises((TypeError, ValueError), match=says):
+        ImbalanceClassifier(**FAST, config=config).fit(np.arange(80).reshape(40, 2), [0, 1] * 20)
+
+
 def test_saved_and_read_again_it_is_the_same(
     table: tuple[pd.DataFrame, pd.Series], fitted: ImbalanceClassifier, tmp_path: Path
 ) -> None:
@@ -242,7 +311,8 @@ def test_saved_and_read_again_it_is_the_same(
     found = evaluate(tmp_path / "run", frame.assign(state=y), bootstrap=0)
     assert found.labels[0].positives == (y == "ill").sum()
     again = ImbalanceClassifier.load(tmp_path / "run")
-    np.testing.assert_array_equal(again.predict_proba(frame)[:, 1], expected[:, 0])
+    np.testing.assert_array_equal(again.predict_proba(frame), expected)
+    np.testing.assert_array_equal(again.predict(frame), fitted.predict(frame))
     assert again.report_ == fitted.report_
     same = clone(again).set_params(random_state=0)
     assert same.get_params()["members"] == 1
@@ -267,6 +337,15 @@ def test_a_run_answers_without_a_file(
     assert f"{run.report.labels[0].f1.value:.3f}" in shown
     with pytest.raises(errors.RunError):
         load(tmp_path)
+    assert repr(run) == "<run of state: 3 features>"
+    np.testing.assert_array_equal(run.predict_proba(rows.to_dicts()[0]), expected[1:2])
+    with pytest.raises(errors.FeatureError, match="row 1: without 'site', which another row has"):
+        run.predict_proba([rows.to_dicts()[0], {"dose": 1.0, "seen": None}])
+    with pytest.raises(errors.FeatureError, match="holds no rows by column"):
+        run.predict_proba(["dose"])  # type: ignore[list-item]  # that is what is refused
+    (tmp_path / "run" / "predictions.parquet").unlink()
+    with pytest.raises(errors.RunError, match=r"the run holds no predictions\.parquet"):
+        _ = load(tmp_path / "run").plot
 
 
 def test_figures_are_matplotlib_axes(fitted: ImbalanceClassifier) -> None:

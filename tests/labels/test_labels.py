@@ -261,6 +261,11 @@ def test_encoded_targets_are_pandas_own(write: WriteFile) -> None:
     np.testing.assert_array_equal(targets[:, 0], np.ones(7))
 
 
+def test_an_underscore_is_no_part_of_a_number() -> None:
+    cells = Table("t", pl.DataFrame({"y": ["1_0", "10", "1_0"]}), str)
+    assert encode_labels(cells, ["y"], "10").dense()[:, 0].tolist() == [0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("cells", "positive"),
     [

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import threading
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -444,6 +444,21 @@ def test_what_changes_after_the_first_block_is_refused(
         read_table([open_source(path)], ["tags"])
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([b"x", b"y"], "Binary"),
+        ([{"a": 1}, {"a": 2}], "Struct"),
+        ([1 + 1j, 2 + 0j], "Object"),
+        (pd.to_timedelta([1, 2], "D"), "Duration"),
+    ],
+)
+def test_pandas_columns_that_no_feature_can_be_keep_their_type(cells: Any, kind: str) -> None:  # noqa: ANN401
+    source = FrameSource(pd.DataFrame({"cells": cells}))
+    (batch,) = source.batches(["cells"])
+    assert str(batch.frame.dtypes[0]).startswith(kind)
+
+
 def test_frames_that_are_no_table() -> None:
     for frame, problem in (
         (pl.DataFrame({"y": [1]}).lazy(), "'LazyFrame' is no data frame"),
@@ -486,7 +501,7 @@ def test_pandas_moments_in_a_zone_are_utc() -> None:
     frame = pd.DataFrame({"t": moments, "gap": pd.to_timedelta([1, None], unit="D")})
     found = next(FrameSource(frame).batches(["t", "gap"])).frame
     assert list(parse_dates(found["t"]).values) == [19723.0, None]
-    assert found["gap"].to_list() == ["1 days 00:00:00", None]
+    assert found["gap"].to_list() == [timedelta(days=1), None]
 
 
 def test_rows_of_a_frame_have_places(monkeypatch: pytest.MonkeyPatch) -> None:
