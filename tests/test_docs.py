@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 BIN = Path(sys.executable).parent
 QUICK = " --set training.epochs=2 --set report.bootstrap=10 --set model.hidden=[8]"
+EVERY = 6  # rows of the data one is trained on
 LONGEST_README = 200  # lines
 
 
@@ -46,8 +47,10 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the files that the commands name, and a run."""
     folder = tmp_path_factory.mktemp("docs")
-    for name in ("data", "configs"):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / "configs").symlink_to(ROOT / "configs")
+    shutil.copytree(ROOT / "data", folder / "data")
+    for name in ("flights.csv", "flights_multilabel.csv"):  # of every day some flights
+        pl.read_csv(ROOT / "data" / name).gather_every(EVERY).write_csv(folder / "data" / name)
     random = np.random.default_rng(0)
     labels = pl.DataFrame({name: random.random(500) < 0.2 for name in ("tag_a", "tag_b")})
     labels = labels.cast(pl.Int8)
@@ -64,6 +67,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder,
     )
     assert done.returncode == 0, done.stderr
+    shutil.copytree(folder / "runs" / "quickstart", folder / "runs" / "flights")
     return folder
 
 
@@ -81,7 +85,8 @@ def _quickly(command: str) -> str:
         where = " --run-dir runs/compared --overwrite" if "quickstart" in command else ""
     elif command.startswith("imbtrain fit") and "--from-compare" not in command:
         is_named = "quickstart" not in command or "--run-dir" in command
-        where = "" if is_named else " --run-dir runs/quickstart --overwrite"
+        where = "" if is_named else " --run-dir runs/quickstart"
+        where += "" if "--resume" in command or "--overwrite" in command else " --overwrite"
     else:
         return command
     program, pipe, rest = command.partition(" |")
@@ -103,11 +108,13 @@ def test_the_pages_show_how_to_do_it() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_runs(page: str, workplace: Path) -> None:
+def test_python_runs(page: str, workplace: Path, tmp_path: Path) -> None:
+    for path in workplace.iterdir():  # but with all rows of the data
+        (tmp_path / path.name).symlink_to(ROOT / "data" if path.name == "data" else path)
     for program in blocks(page, "python"):
         # rows of later days, which one program evaluates on purpose, are warned of
         warnings = ("-W", "error", "-W", "default:frame")
-        subprocess.run([sys.executable, *warnings, "-c", program], cwd=workplace, check=True)
+        subprocess.run([sys.executable, *warnings, "-c", program], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("page", PAGES)
