@@ -19,7 +19,8 @@ from imbalance_cli.readers import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-TAGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(str.strip).filter(bool)
+TAGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(str.strip)
+TAGS = TAGS.filter(lambda tag: tag not in {"", "0", "1"})  # lists of these may be a place a label
 ROWS = st.lists(st.lists(TAGS | st.integers(min_value=2), max_size=4), min_size=1, max_size=8)
 
 
