@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROWS, FEATURES = 1_000, 8
+ROWS, FEATURES = 3_000, 8
 COMPARED = ("model.safetensors", "metrics.csv", "metrics.json", "predictions.parquet")
 
 
