@@ -23,8 +23,8 @@ import torch
 from imbalance_cli.config import Config
 from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.report import documents
-from imbalance_cli.report.html import to_html
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.report.run_page import to_html
 from imbalance_cli.run.directory import CONFIG, METRICS_JSON, MODEL, PREDICTIONS, RunDirectory
 from imbalance_cli.workflows.drawing_runs import draw_runs
 from imbalance_cli.workflows.predictions import encode_parquet

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.comparison import describe_method
 from imbalance_cli.report.differences import list_metric_rows, write_differences
-from imbalance_cli.report.html import OPEN_LABELS, Drawn, DrawnLabel
 from imbalance_cli.report.label_table import write_breakable
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.overlaid_figures import MOST_OVERLAID, draw_overlaid
 from imbalance_cli.report.page_template import render_page
 from imbalance_cli.report.palette import RUNS
+from imbalance_cli.report.run_page import OPEN_LABELS, Drawn, DrawnLabel
 from imbalance_cli.report.summary import HEADING
 from imbalance_cli.report.svg import to_inline_svg
 from imbalance_cli.report.wording import name_rows, show_number, show_share

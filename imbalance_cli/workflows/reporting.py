@@ -22,10 +22,10 @@ from imbalance_cli.report import documents
 from imbalance_cli.report.contents import RunReport, Together, TrainingHistory
 from imbalance_cli.report.decisions import describe_decisions
 from imbalance_cli.report.fonts import describe_missing
-from imbalance_cli.report.html import to_html
 from imbalance_cli.report.model_card import to_model_card
 from imbalance_cli.report.ordering import RANKING, keep_judged
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.report.run_page import to_html
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.run.directory import (
     CONFIG,

@@ -12,8 +12,8 @@ import pytest
 from report_data import make_report
 from small_runs import succeed
 
-from imbalance_cli.report.html import to_html
 from imbalance_cli.report.next_steps import list_steps
+from imbalance_cli.report.run_page import to_html
 from imbalance_cli.workflows.reporting import read_report
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from selenium.webdriver.support.select import Select
 
 from imbalance_cli.errors import escape_name
 from imbalance_cli.report import comparison_page
-from imbalance_cli.report.html import to_html
+from imbalance_cli.report.run_page import to_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

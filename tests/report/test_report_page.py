@@ -17,9 +17,9 @@ from scipy import stats
 from imbalance_cli.evaluation import ALIKE, Estimate
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report import documents
-from imbalance_cli.report.html import to_html
 from imbalance_cli.report.ordering import keep_judged
 from imbalance_cli.report.plots import draw_plots
+from imbalance_cli.report.run_page import to_html
 from imbalance_cli.report.summary import list_key_numbers, write_lead, write_table_note
 from imbalance_cli.report.wording import (
     MULTILABEL_WORDS,
