@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imbalance_cli.config import Config
-    from imbalance_cli.workflows import Observer
 
 
 def check(
@@ -46,15 +45,16 @@ def check(
     directory, _ = choose_directory(
         settings, run_dir, overwrite=overwrite, resume=False, finish=False
     )
-    from imbalance_cli.cli.progress import choose_progress
-
-    with (progress := choose_progress(quiet=quiet, log_format=log_format)):
-        progress.reading(settings.data.train)
-        show_plan(settings, directory, progress, output_format)
+    show_plan(settings, directory, output_format, quiet=quiet, log_format=log_format)
 
 
 def show_plan(
-    settings: Config, directory: Path, progress: Observer, output_format: ReportFormat
+    settings: Config,
+    directory: Path,
+    output_format: ReportFormat,
+    *,
+    quiet: bool,
+    log_format: LogFormat,
 ) -> None:
     """Check a config, and write what was found to stdout.
 
@@ -62,9 +62,12 @@ def show_plan(
         ImbtrainError: fit would raise it.
     """
     from imbalance_cli import workflows
+    from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.report import plan as drawing
 
-    plan = workflows.check(settings, directory.parent, progress).to_dict()
+    with (progress := choose_progress(quiet=quiet, log_format=log_format)):
+        progress.reading(settings.data.train)
+        plan = workflows.check(settings, directory.parent, progress).to_dict()
     chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.draw_plan(plan))

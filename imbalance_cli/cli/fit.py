@@ -105,11 +105,8 @@ def fit(
         )
         if dry_run:
             from imbalance_cli.cli.check import show_plan
-            from imbalance_cli.cli.progress import choose_progress
 
-            with (progress := choose_progress(quiet=quiet, log_format=log_format)):
-                progress.reading(settings.data.train)
-                show_plan(settings, directory, progress, output_format)
+            show_plan(settings, directory, output_format, quiet=quiet, log_format=log_format)
             return
         draw_last = settings.report.plots and mlflow is None  # which is sent the page
         from imbalance_cli.cli.observers import open_observers

@@ -254,7 +254,8 @@ class ImbalanceClassifier(
             ensure_all_finite="allow-nan",
         )
 
-    def _probabilities(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return calibrated probabilities: (N, C) of classes, or (N, L) of several labels."""
         check_is_fitted(self)
         cells = self._validate(X, reset=False)
         frame = as_polars(cells)
@@ -274,13 +275,9 @@ class ImbalanceClassifier(
         shares: NDArray[np.float64] = np.divide(found, total, out=even, where=total > 0)
         return shares
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return calibrated probabilities: (N, C) of classes, or (N, L) of several labels."""
-        return self._probabilities(X)
-
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return calibrated log-odds: (N,) of the second of two classes, else (N, C) or (N, L)."""
-        found = self._probabilities(X)
+        found = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             odds: NDArray[np.float64] = np.log(found) - np.log1p(-found)
         return odds if self._positive is None else odds[:, 1]
@@ -291,7 +288,7 @@ class ImbalanceClassifier(
         Two classes and several labels are decided by `thresholds_`, more classes by the highest
         probability.
         """
-        found = self._probabilities(X)
+        found = self.predict_proba(X)
         if isinstance(self.classes_, list):
             return (found >= self.thresholds_).astype(int)
         if self._positive is None:

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 from imbalance_cli.errors import ImbtrainError
+from imbalance_cli.readers.source import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MOST_REPEATED = 10  # times the rows, up to which whole weights are counts of rows
 TWO = 2  # classes of a label
 RARE = 0.2  # share of rows below which a class is rare
-BLANKS = {"", "na", "n/a", "nan", "none", "null"}  # read as a missing label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +138,9 @@ def _texts_of(classes: NDArray[Any]) -> list[str]:
     texts = [str(value) for value in (classes.astype(np.int64) if whole else classes)]
     read: dict[object, str] = {}
     for text in texts:
-        word: object = text.strip().casefold()
-        if word in BLANKS:
+        if is_missing(text):
             raise ValueError(f"a class of y is {text!r}, which is read as a missing label")
+        word: object = text.strip().casefold()
         with contextlib.suppress(ValueError):
             word = float(text)
         if word in read:

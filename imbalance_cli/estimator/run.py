@@ -57,9 +57,11 @@ class Run:
             RunError: it is no run, or cannot be used.
         """
         place = Path(directory)
-        load_predictor(place, "auto")  # whatever is wrong is said of this directory
+        loaded = load_predictor(place, "auto")  # whatever is wrong is said of this directory
         paths = [path for path in place.iterdir() if path.is_file() and path.name != REPORT]
-        return cls({path.name: path.read_bytes() for path in sorted(paths)})
+        run = cls({path.name: path.read_bytes() for path in sorted(paths)})
+        run._loaded = loaded
+        return run
 
     def save(self, directory: str | Path) -> None:
         """Write the run to a new directory, which the command reads.

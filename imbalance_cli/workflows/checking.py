@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from imbalance_cli import workflows
 from imbalance_cli.codes import code_of
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.network.training import Training
-from imbalance_cli.weighting.files import read_pos_weight
-from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
-from imbalance_cli.workflows.preparing import prepare
+from imbalance_cli.workflows.networks import prepare_networks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,14 +77,7 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
         ImbtrainError: `fit` would raise it.
     """
     config = resolve_weighting(config, "config")
-    prepared = prepare(config, observer, folds=config.training.folds, scratch=scratch)
-    if config.report.peer is not None:
-        workflows.refuse_peer(config, prepared)
-    source = config.weighting.from_
-    given = None if source is None else read_pos_weight(source, prepared.labels)
-    recipe = recipe_of(config, prepared)
-    networks = plan_networks(config, recipe, prepared, given=given)
-    model = start_model(recipe, prepared, [networks], config.training.seed)
+    prepared, recipe, networks, model = prepare_networks(config, observer, scratch)
     began = time.perf_counter()
     next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
     an_epoch = time.perf_counter() - began

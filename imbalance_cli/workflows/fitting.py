@@ -20,12 +20,10 @@ from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, Scores
-from imbalance_cli.weighting.files import read_pos_weight
 from imbalance_cli.workflows.deciding import decide
 from imbalance_cli.workflows.held_out import HeldOut
-from imbalance_cli.workflows.networks import plan_networks, recipe_of, start_model
+from imbalance_cli.workflows.networks import prepare_networks
 from imbalance_cli.workflows.observing import Finish, Start
-from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.recording import train_networks
 from imbalance_cli.workflows.resuming import Checkpoints, Resume, open_run
 from imbalance_cli.workflows.saving import describe_data, report_run
@@ -72,15 +70,8 @@ def fit(
     """
     config = resolve_weighting(config, "config")
     run = open_run(directory, config, overwrite=overwrite, resume=resume)
-    prepared = prepare(config, observer, folds=config.training.folds, scratch=directory.parent)
+    prepared, recipe, networks, model = prepare_networks(config, observer, directory.parent)
     files = fingerprint_files(config.data)
-    if config.report.peer is not None:
-        workflows.refuse_peer(config, prepared)
-    source = config.weighting.from_
-    given = None if source is None else read_pos_weight(source, prepared.labels)
-    recipe = recipe_of(config, prepared)
-    networks = plan_networks(config, recipe, prepared, given=given)
-    model = start_model(recipe, prepared, [networks], config.training.seed)
     every = config.training.checkpoint_every
     checkpoints = Checkpoints(run, resume, every, prepared, networks.members, observer)
 

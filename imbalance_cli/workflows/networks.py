@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from imbalance_cli import workflows  # a peer's modules are loaded where it is asked for
 from imbalance_cli.errors import ConfigError, number_of, show_bytes
 from imbalance_cli.labels.targets import dense_rows
 from imbalance_cli.losses import family as losses
@@ -32,17 +33,20 @@ from imbalance_cli.network.sampling import (
     sum_weights,
 )
 from imbalance_cli.network.training import Member
+from imbalance_cli.weighting.files import read_pos_weight
 from imbalance_cli.weighting.pos_weight import Strategy, weigh
 from imbalance_cli.workflows.observing import Origin
-from imbalance_cli.workflows.preparing import count_targets
+from imbalance_cli.workflows.preparing import count_targets, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.network.recipes import Recipe
+    from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared
 
 BINNED_ROWS = 100_000  # of stored rows, the most that the edges of bins are quantiles of
@@ -70,6 +74,30 @@ class Networks:
     def folds(self) -> list[int]:
         """(M,) the number of each member's fold."""
         return [origin.fold for origin in self.origins]
+
+
+def prepare_networks(
+    config: Config, observer: Observer, scratch: Path
+) -> tuple[Prepared, Recipe, Networks, Ensemble]:
+    """Return the rows that a config names, and networks that are ready to be trained on them.
+
+    Args:
+        config: its weighting resolved.
+        observer: receives warnings and the progress.
+        scratch: a folder for rows larger than memory.
+
+    Raises:
+        ImbtrainError: the config or the data cannot be used.
+    """
+    prepared = prepare(config, observer, folds=config.training.folds, scratch=scratch)
+    if config.report.peer is not None:
+        workflows.refuse_peer(config, prepared)
+    source = config.weighting.from_
+    given = None if source is None else read_pos_weight(source, prepared.labels)
+    recipe = recipe_of(config, prepared)
+    networks = plan_networks(config, recipe, prepared, given=given)
+    model = start_model(recipe, prepared, [networks], config.training.seed)
+    return prepared, recipe, networks, model
 
 
 def plan_networks(
