@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeVar
 
-Unit = Literal["rows", "labels"]
+Unit = Literal["rows", "labels", "columns"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Stage:
 
     Attributes:
         name: what is done: "reading", "calibrating".
-        done: how many rows or labels it is done with.
+        done: how many of them it is done with.
         total: how many there are; None while that is not known.
         unit: what is counted; None where nothing is.
     """
@@ -51,13 +51,13 @@ def follow(
     total: int | None = None,
     unit: Unit = "rows",
 ) -> Iterator[Item]:
-    """Yield items, and tell how many rows or labels came by: from none on, and after each item.
+    """Yield items, and tell how many came by: from none on, and after each item.
 
     Args:
         items: blocks of them.
         tell: receives the progress.
         name: of the stage.
-        size: how many an item is.
+        size: how many rows, labels or columns an item is.
         total: how many there are in all.
         unit: what is counted.
     """

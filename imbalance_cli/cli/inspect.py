@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -43,6 +44,7 @@ def inspect(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Show columns, missing cells, labels, and what fit would refuse or warn of."""
+    from imbalance_cli.cli.progress import choose_progress
     from imbalance_cli.inspection import inspect_source
     from imbalance_cli.readers.joined import open_labelled
     from imbalance_cli.report import inspection as drawing
@@ -50,7 +52,8 @@ def inspect(
     settings = read_settings(positive, encoding, tag_separator)
     dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     opened, patterns = open_labelled(source, labels or (), input_format, dialect)
-    found = inspect_source(opened, patterns, settings)
+    with choose_progress(quiet=not sys.stderr.isatty()) as progress:
+        found = inspect_source(opened, patterns, settings, progress.stage)
     chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.draw_inspection(found))

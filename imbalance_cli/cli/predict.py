@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from imbalance_cli.cli.options import (
 from imbalance_cli.cli.rows import RowFormat, open_rows
 from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
+from imbalance_cli.progress import follow
 
 
 def predict(
@@ -76,6 +78,7 @@ def predict(
     refuse_early(run, source)
     refuse_features(run, source, input_format, dialect)
     from imbalance_cli import workflows
+    from imbalance_cli.cli.progress import choose_progress
 
     if output is not None and output.resolve() == Path(source).resolve():
         raise OutputError(f"{output}: is the source itself", hint="another -o")
@@ -90,6 +93,10 @@ def predict(
         thresholds=read_thresholds(threshold or (), cost),
         strict=strict,
     )
-    with open_rows(output, row_format) as write:
-        for frame in frames:
+    is_shown = sys.stderr.isatty() and (output is not None or not sys.stdout.isatty())
+    with (
+        choose_progress(quiet=not is_shown) as progress,
+        open_rows(output, row_format) as write,
+    ):
+        for frame in follow(frames, progress.stage, "predicting", lambda rows: rows.height):
             write(frame)

@@ -112,7 +112,7 @@ class BarProgress(ShownProgress):
             transient=True,
         )
         self._task = self._progress.add_task("", start=False, visible=False, scores="")
-        self._stage = self._progress.add_task("", visible=False, scores="")
+        self._stage = self._progress.add_task("", visible=False, total=None, scores="")
         self._name = ""
         self._patience: int | str | None = None
 
@@ -149,7 +149,8 @@ class BarProgress(ShownProgress):
         self._progress.start()
         if stage.name != self._name:
             self._name = stage.name
-            self._progress.reset(self._stage, total=stage.total)
+            self._progress.remove_task(self._stage)  # a total that is known stays with its task
+            self._stage = self._progress.add_task("", total=None, scores="")
             self._progress.update(self._task, visible=False)
         self._progress.update(
             self._stage,

@@ -18,6 +18,7 @@ from imbalance_cli.inspection.results import Inspection
 from imbalance_cli.inspection.targets import LabelScan
 from imbalance_cli.labels import LabelSettings, check_positive, explain_bare, select_labels
 from imbalance_cli.notation import NotationSettings, choose_notations
+from imbalance_cli.progress import Stage, follow, tell_nobody
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.plain_numbers import read_columns
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.labels import LabelCounts
+    from imbalance_cli.progress import Tell
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Source
 
@@ -37,7 +39,10 @@ PLAIN = LabelSettings()
 
 
 def inspect_source(
-    source: Source, patterns: Sequence[str] = (), settings: LabelSettings = PLAIN
+    source: Source,
+    patterns: Sequence[str] = (),
+    settings: LabelSettings = PLAIN,
+    tell: Tell = tell_nobody,
 ) -> Inspection:
     """Look at every cell of a source once, with flat memory.
 
@@ -47,6 +52,7 @@ def inspect_source(
         source: an open source.
         patterns: names or globs of the label columns; none means y, label, target and y_*.
         settings: how the labels are read.
+        tell: receives the progress.
 
     Raises:
         LabelError: a pattern matches no column, or several match where one is read.
@@ -54,7 +60,9 @@ def inspect_source(
     """
     check_positive(settings.positive)
     label_columns = select_labels(source.columns, patterns, source.name, source) or []
-    tables = _read(source, label_columns)
+    tables = follow(
+        _read(source, label_columns), tell, "reading", lambda table: table.frame.height
+    )
     first = next(tables, None)
     is_sparse = first is not None and first.sparse is not None
     labels = LabelScan(label_columns, settings, source.name, sparse=is_sparse)
@@ -86,9 +94,11 @@ def inspect_source(
     choices |= {
         name: choice for name, choice in numeric_categories.find().items() if name not in choices
     }
-    columns = [scan.finish(choices.get(name)) for name, scan in scans.items()]
+    judged = follow(scans.items(), tell, "judging", lambda _: 1, len(scans), "columns")
+    columns = [scan.finish(choices.get(name)) for name, scan in judged]
     counts = labels.counts()
     labels.refused = {name: explain_bare(e, source) for name, e in labels.refused.items()}
+    tell(Stage("looking for likely leaks"))
     found = leaks.findings({name: choice.reading for name, choice in choices.items()})
     limits = [*source.remarks, *leaks.limits(rows), *labels.limits()]
     listed = [column for column in columns if column.name not in source.own_groups]

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 Resume = Literal["no", "train", "finish"]
 """Whether an unfinished run is gone on with: trained on, or ended with its best epochs so far."""
 
-SECONDS = 15.0  # between two checkpoints, where the config leaves it to us
+FIRST_SECONDS = 1.0  # to the first checkpoint, where the config leaves it to us; twice that to
+SECONDS = 15.0  # the next, and so on up to this
 FREE = ("output", "report", "thresholds", "calibration")  # sections that training does not read
 FREE_KEYS = ("training.checkpoint_every", "data.train", "data.valid", "data.test")
 """The rows themselves are compared, wherever they lie."""
@@ -136,7 +137,7 @@ class Checkpoints:
     Args:
         run: to be written.
         resume: whether it is gone on with.
-        every: epochs between two; auto: SECONDS.
+        every: epochs between two; auto: FIRST_SECONDS, and twice as long each time.
         prepared: the rows.
         members: (M,) what is trained.
         observer: receives where training resumes, and warnings of damaged checkpoints.
@@ -158,7 +159,7 @@ class Checkpoints:
         self._every, self._prepared, self._members = every, prepared, members
         self._observer = observer
         self._rows: str | None = None
-        self._time = time.monotonic()
+        self._time, self._pause = time.monotonic(), FIRST_SECONDS
         self.begun: Checkpoint | None = None
         if resume != "no":
             self.begun = _find_checkpoint(run, prepared, members, observer)
@@ -192,7 +193,7 @@ class Checkpoints:
         """
         epoch = progress.result.epoch
         if self._every == "auto":
-            is_due = time.monotonic() - self._time >= SECONDS
+            is_due = time.monotonic() - self._time >= self._pause
         else:
             is_due = epoch - self._last >= self._every
         if not is_due:
@@ -201,6 +202,7 @@ class Checkpoints:
         document = {"record": describe(), "rows": self._rows}
         write_checkpoint(self.run.place, Checkpoint(epoch, document, progress.state()))
         self._last, self._time = epoch, time.monotonic()
+        self._pause = min(2 * self._pause, SECONDS)
 
     def interrupted(self) -> None:
         """Say what can be done with the last one, or that there is none yet."""

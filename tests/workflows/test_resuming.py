@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -246,7 +248,7 @@ def test_finish_takes_the_best_epochs_so_far(table: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("every", "seconds", "wanted"),
-    [(1, 15.0, [1, 2, 3, 4]), (3, 15.0, [3]), ("auto", 15.0, []), ("auto", 0.0, [1, 2, 3, 4])],
+    [(1, 1e9, [1, 2, 3, 4]), (3, 1e9, [3]), ("auto", 1e9, []), ("auto", 0.0, [1, 2, 3, 4])],
 )
 def test_when_a_checkpoint_is_due(
     table: Path,
@@ -264,9 +266,24 @@ def test_when_a_checkpoint_is_due(
         assert len([*(directory / "checkpoint").iterdir()]) == min(len(written), 2)
 
     monkeypatch.setattr(resuming, "write_checkpoint", note)
-    monkeypatch.setattr(resuming, "SECONDS", seconds)
+    monkeypatch.setattr(resuming, "FIRST_SECONDS", seconds)
     fit(load(tmp_path, table, checkpoint_every=every), tmp_path / "run")
     assert written == wanted
+
+
+def test_the_first_checkpoint_is_due_soon_and_later_ones_less_often(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    ticks = itertools.count()  # a second each: one at the start, one an epoch, one a checkpoint
+
+    def note(_directory: Path, checkpoint: Checkpoint) -> None:
+        written.append(checkpoint.epoch)
+
+    monkeypatch.setattr(resuming, "write_checkpoint", note)
+    monkeypatch.setattr(resuming, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    fit(load(tmp_path, table, checkpoint_every="auto", epochs=48), tmp_path / "run")
+    assert written == [1, 3, 7, 15, 30, 45]
 
 
 def test_finish_needs_a_checkpoint(table: Path, tmp_path: Path) -> None:
