@@ -64,7 +64,7 @@ def write_command(context: typer.Context) -> str:
     return re.sub(r"://[^/@\s]*@", "://", shlex.join(["imbtrain", *context.obj]))
 
 
-def refuse_early(run: Path, source: str) -> None:
+def refuse_early(run: Path, source: str | None) -> None:
     """Raise where a run or a file is not there, before torch, which takes seconds to load.
 
     Raises:
@@ -75,7 +75,7 @@ def refuse_early(run: Path, source: str) -> None:
     from imbalance_cli.run.directory import read_document
 
     read_document(run)
-    if source != "-" and not is_glob(source) and not Path(source).exists():
+    if source not in {None, "-"} and not is_glob(source) and not Path(source).exists():
         open_source(source)  # whose error names what is near
 
 

@@ -173,7 +173,7 @@ def _table(
     gain = torch.full_like(value, torch.nan)
     if against is not None:
         difference, paired = value - against.points, own.draws - against.draws
-        of_rows = _spread(paired)
+        of_rows = spread(paired)
         error = of_rows.fmax(_standard_error(own.trainings - against.trainings))
         error = error.where(~of_rows.isnan(), torch.nan)
         reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
@@ -209,13 +209,13 @@ def _interval(
     ends = [draws[:, m].nanquantile(quantiles, dim=0) for m in range(draws.shape[1])]
     low, high = torch.stack(ends, dim=1)
     ece = compared_metrics().index("ece")
-    reach = NormalDist().inv_cdf(1 - tail) * _spread(draws)[ece]
+    reach = NormalDist().inv_cdf(1 - tail) * spread(draws)[ece]
     low[ece], high[ece] = (value[ece] - reach).clamp(min=0), (value[ece] + reach).clamp(max=1)
     return low, high
 
 
-def _spread(draws: torch.Tensor) -> torch.Tensor:
-    """Return the standard deviation over replicates, (M, L + 1); NaN where fewer than two."""
+def spread(draws: torch.Tensor) -> torch.Tensor:
+    """Return the standard deviation over replicates (R, M, L + 1); NaN where fewer than two."""
     defined = (~draws.isnan()).sum(dim=0)
     squares = ((draws - draws.nanmean(dim=0)) ** 2).nansum(dim=0)
     return (squares / (defined - 1).clamp(min=1)).sqrt().where(defined > 1, torch.nan)
@@ -224,7 +224,7 @@ def _spread(draws: torch.Tensor) -> torch.Tensor:
 def _standard_error(trainings: torch.Tensor) -> torch.Tensor:
     """Return the standard error of the mean over folds, (M, L + 1), of (K, M, L + 1)."""
     defined = (~trainings.isnan()).sum(dim=0).clamp(min=1)
-    return _spread(trainings) / defined.sqrt()
+    return spread(trainings) / defined.sqrt()
 
 
 def _compared(numbers: Sequence[float], verdict: Verdict | None) -> Compared:

@@ -248,8 +248,8 @@ class TrainingSection(Section):
     float32.
     """
     checkpoint_every: Count | Auto = "auto"
-    """Epochs between two checkpoints, from which fit --resume goes on; auto: after a second, 2, 4, 8
-    and then every 15 seconds."""
+    """Epochs between two checkpoints, from which fit --resume goes on; auto: after a second, 2, 4
+    and 8 more, then every 15 seconds."""
 
 
 class CalibrationSection(Section):

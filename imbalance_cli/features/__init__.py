@@ -7,6 +7,7 @@ from imbalance_cli.features.fitting import FeatureScan, fit_preprocessing
 from imbalance_cli.features.kinds import FIRST_CATEGORY, MISSING, OTHER
 from imbalance_cli.features.preprocessing import (
     CategoricalFeature,
+    FeaturePlaces,
     FeatureRows,
     NumericFeature,
     Preprocessing,
@@ -21,6 +22,7 @@ __all__ = [
     "Drift",
     "FeatureCounts",
     "FeatureDrift",
+    "FeaturePlaces",
     "FeatureRows",
     "FeatureScan",
     "LabelDrift",

@@ -12,6 +12,7 @@ A column becomes one of:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -115,6 +116,21 @@ class FeatureRows:
 
 
 @dataclasses.dataclass(frozen=True)
+class FeaturePlaces:
+    """Where the features of a column are.
+
+    Attributes:
+        values: numeric features that hold what its cells say.
+        indicators: numeric features that say whether a cell is missing.
+        codes: embedded categories.
+    """
+
+    values: list[int]
+    indicators: list[int]
+    codes: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """Fitted features of a table, and what was noticed while fitting.
 
@@ -153,6 +169,29 @@ class Preprocessing:
     def cardinalities(self) -> list[int]:
         """The number of indices of each embedded feature, (C,)."""
         return [feature.size for feature in self.categorical if not feature.one_hot]
+
+    def places(self) -> dict[str, FeaturePlaces]:
+        """Return where `transform` puts the features of each column."""
+        found = {column: FeaturePlaces([], [], []) for column in self.columns}
+        of_missing = self.continuous
+        of_value = itertools.count()
+        for feature in self.numeric:
+            own = found[feature.column]
+            if feature.scale is not None:
+                own.values.append(next(of_value))
+            if feature.indicator:
+                own.indicators.append(of_missing)
+                of_missing += 1
+        end, code = of_missing, itertools.count()
+        for category in self.categorical:
+            own = found[category.column]
+            if category.one_hot:
+                width = category.encode(np.zeros(1, np.int64)).shape[1]
+                own.values.extend(range(end, end + width))
+                end += width
+            else:
+                own.codes.append(next(code))
+        return found
 
     def transform(self, table: Table, counts: FeatureCounts | None = None) -> FeatureRows:
         """Turn rows into what the model takes.

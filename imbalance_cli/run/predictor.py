@@ -14,7 +14,7 @@ import torch
 from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.evaluation import evaluate_rows
-from imbalance_cli.features import Drift, LabelDrift, Preprocessing
+from imbalance_cli.features import Drift, FeatureRows, LabelDrift, Preprocessing
 from imbalance_cli.labels.selection import match_columns
 from imbalance_cli.losses.family import Loss
 from imbalance_cli.network.model import Ensemble, MultilayerPerceptron, Shape
@@ -86,11 +86,16 @@ class Predictor:
         Raises:
             FeatureError: a cell is not of its column's kind.
         """
-        device = next(self.model.parameters()).device
         features = self.preprocessing.transform(table, counts)
-        rows = slice(None) if kept is None else kept
-        numeric = torch.from_numpy(features.numeric[rows]).to(device)
-        codes = torch.from_numpy(features.codes[rows]).to(device)
+        if kept is not None:
+            features = FeatureRows(features.numeric[kept], features.codes[kept])
+        return self.score_features(features)
+
+    def score_features(self, rows: FeatureRows) -> Scores:
+        """Return what the networks say of rows that are ready for them, before calibration."""
+        device = next(self.model.parameters()).device
+        numeric = torch.from_numpy(rows.numeric).to(device)
+        codes = torch.from_numpy(rows.codes).to(device)
         targets = torch.empty((len(numeric), 0), device=device)
         logits = score(self.model, Dataset(numeric, codes, targets), self.precision)
         return Scores([(logits, self.link_loss)])

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from imbalance_cli.features import Drift
     from imbalance_cli.labels.encoding import LabelEncoder
     from imbalance_cli.progress import Tell
+    from imbalance_cli.readers import Table
     from imbalance_cli.readers.source import Batch, Source
 
 
@@ -89,20 +90,16 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     predictor = predictor.with_thresholds(thresholds)
-    source, encoder = _open_labelled(
-        rows, input_format, dialect, config.data, predictor, targets_file
+    source, encoder, reader, batches = open_labelled(
+        rows,
+        predictor,
+        config,
+        input_format=input_format,
+        dialect=dialect,
+        warn=warn,
+        targets_file=targets_file,
     )
-    reader, columns = _make_reader(source, encoder, config.data, predictor, warn)
-    notations = predictor.preprocessing.notations  # those of features are for the preprocessing
-    keys_of_rows = {config.data.sample_weight, config.data.group}
-    of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
-    batches = source.mixed_batches(columns)
-    tables = follow(
-        (apply_notations(batch_table(cells, source.name), of_keys) for cells in batches),
-        tell,
-        "scoring",
-        lambda table: table.frame.height,
-    )
+    tables = follow(batches, tell, "scoring", lambda table: table.frame.height)
     counts = FeatureCounts()
     scores = join_scores(predictor.scores(table, reader.add(table), counts) for table in tables)
     for sentence in source.remarks:
@@ -126,6 +123,34 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         tell=tell,
     )
     return dataclasses.replace(evaluation, drift=drift.to_dict())
+
+
+def open_labelled(
+    rows: str | Source,
+    predictor: Predictor,
+    config: Config,
+    *,
+    input_format: str | None,
+    dialect: Dialect,
+    warn: Callable[[str], None],
+    targets_file: str | None = None,
+) -> tuple[Source, LabelEncoder, KeyReader, Iterator[Table]]:
+    """Open labelled rows: return the source, its labels, what reads its keys, and its tables.
+
+    The arguments are those of `evaluate`.
+    """
+    source, encoder = _open_labelled(
+        rows, input_format, dialect, config.data, predictor, targets_file
+    )
+    reader, columns = _make_reader(source, encoder, config.data, predictor, warn)
+    notations = predictor.preprocessing.notations  # those of features are for the preprocessing
+    keys_of_rows = {config.data.sample_weight, config.data.group}
+    of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
+    tables = (
+        apply_notations(batch_table(cells, source.name), of_keys)
+        for cells in source.mixed_batches(columns)
+    )
+    return source, encoder, reader, tables
 
 
 def _mean_probabilities(rows: CalibratedRows) -> list[float]:

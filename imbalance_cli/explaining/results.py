@@ -1,0 +1,147 @@
+"""An explanation: every number of it, computed once, drawn elsewhere. None is undefined."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """How much worse a metric is when columns are shuffled; below 0 it is better.
+
+    Attributes:
+        value: average precision less that of the shuffled rows, or the log loss of the shuffled
+            rows less the log loss.
+        low: end of its interval.
+        high: the other end.
+        is_real: whether it is more than chance, given how many are looked at; None where there is
+            no interval.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    is_real: bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Importance:
+    """What the model loses without columns, which are shuffled together.
+
+    Attributes:
+        columns: one, or several that are correlated.
+        macro: the mean over labels, by metric.
+        labels: by label and metric.
+    """
+
+    columns: list[str]
+    macro: dict[str, Loss]
+    labels: dict[str, dict[str, Loss]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A value of a column, and what the model says of the rows when all have it.
+
+    Attributes:
+        value: as it is written; None where the cell is missing.
+        share: of the rows that have it; of numbers those from this value up to the next.
+        probabilities: means over rows, by label.
+    """
+
+    value: str | None
+    share: float
+    probabilities: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnDependence:
+    """The probabilities as a column changes and all others stay (partial dependence).
+
+    Attributes:
+        column: its name.
+        is_ordered: whether its values are numbers or dates, which are in order.
+        points: its values.
+    """
+
+    column: str
+    is_ordered: bool
+    points: list[Point]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contribution:
+    """How far columns move the log-odds of one row.
+
+    Attributes:
+        columns: one, or several that are correlated.
+        values: what the row has there; None where the cell is missing.
+        log_odds: by how much, above 0 toward positive.
+        standard_error: of that, by the rows that it is averaged over; None of one row.
+    """
+
+    columns: list[str]
+    values: list[str | None]
+    log_odds: float
+    standard_error: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainedRow:
+    """Why one row has its probability.
+
+    Attributes:
+        row: its number, from 0.
+        label: of which.
+        probability: of the row.
+        log_odds: of the row.
+        usual: the mean log-odds of the rows that it is compared with.
+        contributions: the strongest first; they add up to `log_odds` less `usual`.
+    """
+
+    row: int
+    label: str
+    probability: float
+    log_odds: float
+    usual: float
+    contributions: list[Contribution]
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What a run's answers rest on.
+
+    Attributes:
+        run: its directory.
+        source: what the rows were read from.
+        part: test, where they are the run's own; else None.
+        rows: how many were used.
+        rows_read: how many there were.
+        labels: those that are explained, (L,).
+        metrics: of these rows as they are, by label and metric.
+        repeats: how often columns were shuffled.
+        confidence: of the intervals.
+        importance: of columns, the most important first.
+        dependence: on the most important columns.
+        explained: rows that were asked for.
+        remarks: what the numbers should be read with.
+    """
+
+    run: str
+    source: str
+    part: str | None
+    rows: int
+    rows_read: int
+    labels: list[str]
+    metrics: dict[str, dict[str, float | None]]
+    repeats: int
+    confidence: float
+    importance: list[Importance]
+    dependence: list[ColumnDependence]
+    explained: list[ExplainedRow]
+    remarks: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,199 @@
+"""What a run's answers rest on, as text, CSV and JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from imbalance_cli.errors import escape_name, number_of, show_percent
+from imbalance_cli.metrics import METRIC_SPECS
+from imbalance_cli.report.encoding import encode_document, encode_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from imbalance_cli.explaining import (
+        ColumnDependence,
+        ExplainedRow,
+        Explanation,
+        Importance,
+        Loss,
+    )
+
+MOST_COLUMNS = 20  # groups of columns on a terminal
+MOST_DEPENDENCES = 3  # columns whose values are shown
+MOST_OF_A_ROW = 10  # contributions
+MOST_OF_A_LABEL = 3  # columns named for each label
+METRICS = ("average_precision", "log_loss")
+MISSING = "(missing)"
+
+
+def to_json(explanation: Explanation) -> bytes:
+    """Return the whole explanation."""
+    return encode_document(explanation.to_dict())
+
+
+def to_csv(explanation: Explanation) -> bytes:
+    """Return a row per group of columns, label and metric; the mean of all labels is blank."""
+    return encode_rows(
+        [
+            {"columns": "; ".join(each.columns), "label": label, "metric": metric}
+            | {name: getattr(losses[metric], name) for name in ("value", "low", "high", "is_real")}
+            for each in explanation.importance
+            for label, losses in (("", each.macro), *each.labels.items())
+            for metric in METRICS
+        ]
+    )
+
+
+def draw_explanation(explanation: Explanation) -> Group:
+    """Return what is lost without columns, how the strongest act, and the rows asked for."""
+    rows = number_of(explanation.rows, f"{explanation.part or ''} row".strip())
+    lines: list[RenderableType] = [
+        Text(f"{rows} of {escape_name(explanation.source)}", style="bold"),
+        Text(_describe_metrics(explanation)),
+        Text(),
+        _draw_importance(explanation),
+        *map(Text, _summarise(explanation)),
+    ]
+    if len(explanation.labels) > 1:
+        lines += [Text(), *_list_labels(explanation)]
+    for dependence in explanation.dependence[:MOST_DEPENDENCES]:
+        lines += [Text(), *_draw_dependence(dependence, explanation.labels)]
+    for row in explanation.explained:
+        lines += [Text(), *_draw_row(row)]
+    lines.append(Text())
+    lines += [Text(line, style="dim") for line in _legend(explanation)]
+    return Group(*lines)
+
+
+def _describe_metrics(explanation: Explanation) -> str:
+    """Return the metrics of the rows as they are; of several labels their means."""
+    shown = []
+    for metric in METRICS:
+        known = [
+            value
+            for of_label in explanation.metrics.values()
+            if (value := of_label[metric]) is not None
+        ]
+        name = METRIC_SPECS[metric].heading
+        shown.append(f"{name} {sum(known) / len(known):.4f}" if known else f"{name} undefined")
+    mean = f", means of {len(explanation.labels)} labels" if len(explanation.labels) > 1 else ""
+    return f"as they are: {', '.join(shown)}{mean}"
+
+
+def _draw_importance(explanation: Explanation) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("shuffled", overflow="fold")
+    share = show_percent(explanation.confidence)
+    for metric, verb in zip(METRICS, ("lost", "added"), strict=True):
+        heading = f"{METRIC_SPECS[metric].heading} {verb} [{share}]"
+        table.add_column(Text(heading), justify="right")
+    for each in explanation.importance[:MOST_COLUMNS]:
+        is_real = any(loss.is_real for loss in each.macro.values())
+        losses = [show_loss(each.macro[metric]) for metric in METRICS]
+        table.add_row(_name(each), *map(Text, losses), style="" if is_real else "dim")
+    return table
+
+
+def show_loss(loss: Loss) -> str:
+    """Return "0.1034 [0.0811, 0.1257]", or "undefined"."""
+    if loss.value is None:
+        return "undefined"
+    if loss.low is None or loss.high is None:
+        return f"{loss.value:.4f}"
+    return f"{loss.value:.4f} [{loss.low:.4f}, {loss.high:.4f}]"
+
+
+def _name(importance: Importance) -> str:
+    return escape_name(" + ".join(importance.columns))
+
+
+def _summarise(explanation: Explanation) -> Iterator[str]:
+    """Yield how many columns matter beyond chance, and how many are not shown."""
+    every = explanation.importance
+    real = [each for each in every if any(loss.is_real for loss in each.macro.values())]
+    looks = f"after {number_of(len(every), 'look')}"
+    verb = "matters" if len(real) <= 1 else "matter"
+    yield f"{len(real) or 'none'} of {len(every)} {verb} beyond chance {looks}"
+    if len(every) > MOST_COLUMNS:
+        yield f"{len(every) - MOST_COLUMNS:,} more are in --format csv and json"
+
+
+def _list_labels(explanation: Explanation) -> Iterator[Text]:
+    """Yield the columns that matter most for each label."""
+    for label in explanation.labels:
+        found = [
+            (each.labels[label]["log_loss"].value or 0.0, each)
+            for each in explanation.importance
+            if each.labels[label]["log_loss"].is_real
+        ]
+        found.sort(key=lambda pair: -pair[0])
+        named = [f"{_name(each)} {loss:.4f}" for loss, each in found[:MOST_OF_A_LABEL]]
+        yield Text(f"{escape_name(label)}: {', '.join(named) or 'none beyond chance'}")
+
+
+def _draw_dependence(dependence: ColumnDependence, labels: list[str]) -> Iterator[RenderableType]:
+    """Yield the probabilities at the values of a column; of several labels of the first ones."""
+    yield Text(f"if all rows had this {escape_name(dependence.column)}", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("value", overflow="fold")
+    table.add_column("rows", justify="right")
+    shown = labels[:MOST_OF_A_LABEL]
+    for label in shown:
+        name = "probability" if len(labels) == 1 else escape_name(label)
+        table.add_column(name, justify="right")
+    for point in dependence.points:
+        value = MISSING if point.value is None else escape_name(point.value)
+        numbers = [show_percent(point.probabilities[label]) for label in shown]
+        table.add_row(value, show_percent(point.share), *numbers)
+    yield table
+
+
+def _draw_row(row: ExplainedRow) -> Iterator[RenderableType]:
+    """Yield why a row has its probability."""
+    heading = (
+        f"row {row.row}, {escape_name(row.label)}: probability {show_percent(row.probability)}, "
+        f"log-odds {row.log_odds:+.2f}, usually {row.usual:+.2f}"
+    )
+    yield Text(heading, style="bold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right")
+    for each in row.contributions[:MOST_OF_A_ROW]:
+        pairs = zip(each.columns, each.values, strict=True)
+        cells = ", ".join(
+            f"{escape_name(column)} = {MISSING if value is None else escape_name(value)}"
+            for column, value in pairs
+        )
+        table.add_row(cells, f"{each.log_odds:+.3f}")
+    rest = row.contributions[MOST_OF_A_ROW:]
+    if rest:
+        total = sum(each.log_odds for each in rest)
+        table.add_row(f"{number_of(len(rest), 'other')} together", f"{total:+.3f}")
+    yield table
+
+
+def _legend(explanation: Explanation) -> Iterator[str]:
+    """Yield how to read it."""
+    yield (
+        f"A column is shuffled among the rows {number_of(explanation.repeats, 'time')}; columns "
+        "that are correlated (a + b) together. What the model loses is what it needs them for."
+    )
+    if explanation.dependence:
+        yield (
+            "rows: with that value; of numbers, from it up to the next. Probabilities are means "
+            "over rows that keep all else."
+        )
+    if explanation.explained:
+        yield (
+            "Log-odds move by so much as the columns of usual rows become those of the row "
+            "(Shapley values, sampled); they add up to the difference."
+        )
+    yield "The model relies on these columns; that does not say that they cause anything."
+    yield from explanation.remarks

@@ -1,0 +1,213 @@
+"""explain: which columns a run's answers rest on, by the rows it was tested on or by others.
+
+Shapes: N rows, L labels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imbalance_cli.comparison.bootstrap import Sample
+from imbalance_cli.dialect import UNKNOWN, Dialect
+from imbalance_cli.errors import ConfigError, FeatureError
+from imbalance_cli.evaluation import Resampling
+from imbalance_cli.explaining import (
+    Explanation,
+    explain_rows,
+    group_columns,
+    measure_dependence,
+    measure_importance,
+)
+from imbalance_cli.labels import match_columns
+from imbalance_cli.progress import Stage, tell_nobody
+from imbalance_cli.run.scored_rows import calibrate
+from imbalance_cli.workflows.applying import load_predictor
+from imbalance_cli.workflows.explained_rows import read_others, read_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imbalance_cli.features import FeatureRows
+    from imbalance_cli.progress import Tell
+    from imbalance_cli.readers.source import Source
+    from imbalance_cli.run.predictor import Predictor
+    from imbalance_cli.workflows.explained_rows import Rows
+
+MOST_COLUMNS = 1_000
+MOST_LABELS = 20
+MOST_DRAWN = 5  # columns whose dependence is shown
+
+
+def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
+    directory: Path,
+    rows: str | Source | None,
+    device: str,
+    warn: Callable[[str], None],
+    *,
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    repeats: int = 3,
+    input_format: str | None = None,
+    dialect: Dialect = UNKNOWN,
+    tell: Tell = tell_nobody,
+) -> Explanation:
+    """Explain a run by labelled rows.
+
+    Args:
+        directory: of the run.
+        rows: a source, or the name of one; None for the test rows of the run.
+        device: as in a config.
+        warn: receives warnings on the numbers.
+        labels: names or globs of those that are explained; none is the commonest MOST_LABELS.
+        columns: names or globs of those that are shuffled; none is all.
+        numbers: of rows to explain one by one, from 0.
+        repeats: how often columns are shuffled.
+        input_format: what the source is; None reads it off its name and first bytes.
+        dialect: how delimited text is written; what is None is as in the run.
+        tell: receives the progress.
+
+    Raises:
+        ImbtrainError: the run or the source cannot be used, or a name or number is not there.
+    """
+    predictor, config = load_predictor(directory, device)
+    chosen_labels = _choose_labels(predictor, labels)
+    chosen_columns = _choose_columns(predictor, columns)
+    asked = sorted(set(numbers))
+    if rows is None:
+        found = read_own(directory, predictor, config, asked, tell)
+    else:
+        found = read_others(
+            rows,
+            predictor,
+            config,
+            asked,
+            input_format=input_format,
+            dialect=dialect,
+            warn=warn,
+            tell=tell,
+        )
+    places = predictor.preprocessing.places()
+    groups = group_columns({column: places[column] for column in chosen_columns}, found.features)
+    names = [predictor.labels[label] for label in chosen_labels]
+
+    def log_odds(changed: FeatureRows) -> NDArray[np.float64]:
+        odds = predictor.score_features(changed).log_odds()
+        return predictor.calibration.apply(odds)[:, chosen_labels].numpy()
+
+    def probabilities(changed: FeatureRows) -> NDArray[np.float64]:
+        odds = predictor.score_features(changed).log_odds()
+        return calibrate(odds, predictor.calibration)[:, chosen_labels].numpy()
+
+    sample = Sample.of(
+        found.targets[:, chosen_labels],
+        [predictor.learnable[label] for label in chosen_labels],
+        found.groups,
+        weights=found.weights,
+    )
+    if not sample.kept.any():
+        raise FeatureError(
+            f"{found.source}: no label has rows of both classes, so no metric can be lost",
+            hint="rows with positives and negatives",
+        )
+    resampling = Resampling(confidence=config.report.confidence)
+    metrics, importance = measure_importance(
+        probabilities,
+        found.features,
+        groups,
+        sample,
+        names,
+        resampling=resampling,
+        repeats=repeats,
+        tell=tell,
+    )
+    tell(Stage("changing the strongest columns"))
+    ordered = {feature.column for feature in predictor.preprocessing.numeric}
+    strongest = [column for each in importance for column in each.columns][:MOST_DRAWN]
+    dependence = [
+        measure_dependence(
+            probabilities,
+            found.features,
+            found.cells,
+            column,
+            places,
+            names,
+            is_ordered=column in ordered,
+        )
+        for column in strongest
+    ]
+    explained = explain_rows(
+        log_odds,
+        found.asked,
+        found.asked_cells,
+        asked,
+        groups,
+        others=found.features,
+        labels=names,
+    )
+    return Explanation(
+        run=str(directory),
+        source=found.source,
+        part=found.part,
+        rows=len(found.targets),
+        rows_read=found.read,
+        labels=names,
+        metrics=metrics,
+        repeats=repeats,
+        confidence=resampling.confidence,
+        importance=importance,
+        dependence=dependence,
+        explained=explained,
+        remarks=_describe_lacks(predictor, chosen_labels, labels, found),
+    )
+
+
+def _describe_lacks(
+    predictor: Predictor, chosen: Sequence[int], asked: Sequence[str], found: Rows
+) -> list[str]:
+    """Return sentences on labels and rows that were left out."""
+    sentences = []
+    learned = sum(predictor.learnable)
+    if not asked and len(chosen) < learned:
+        sentences.append(
+            f"{len(chosen)} of {learned:,} labels, the commonest in training: --labels names others"
+        )
+    if len(found.targets) < found.read:
+        sentences.append(
+            f"{len(found.targets):,} of {found.read:,} rows, drawn by chance: all that are "
+            "positive as far as they are no more than half, and others with more weight"
+        )
+    return sentences
+
+
+def _choose_labels(predictor: Predictor, patterns: Sequence[str]) -> list[int]:
+    """Return the numbers of the labels that are explained."""
+    learned = [
+        label for label, can in zip(predictor.labels, predictor.learnable, strict=True) if can
+    ]
+    if patterns:
+        names = match_columns(patterns, predictor.labels, "--labels", of="label")
+        for name in names:
+            if name not in learned:
+                raise ConfigError(
+                    f"--labels: {name!r} was not learned: there is nothing to explain"
+                )
+        return [predictor.labels.index(name) for name in names]
+    shares = {i: share for i, share in enumerate(predictor.prevalence) if share is not None}
+    commonest = sorted(shares, key=lambda label: -shares[label])[:MOST_LABELS]
+    return sorted(commonest)
+
+
+def _choose_columns(predictor: Predictor, patterns: Sequence[str]) -> list[str]:
+    known = predictor.preprocessing.columns
+    chosen = match_columns(patterns, known, "--columns") if patterns else known
+    if len(chosen) > MOST_COLUMNS:
+        raise ConfigError(
+            f"{len(chosen):,} columns are more than the {MOST_COLUMNS:,} that can be shuffled",
+            hint="--columns NAME, which may be a glob such as 'x1*', chooses some",
+        )
+    return chosen

@@ -1,0 +1,127 @@
+"""`imbtrain explain`: of a run's own rows and of others, in every format, and bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from small_runs import LABELS, make_columns, refuse, succeed, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from small_runs import FittedRun
+
+FEATURES = {"amount", "age", "colour", "city"}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write 300 labelled rows."""
+    columns = make_columns(300, seed=5)
+    return write_csv(tmp_path_factory.mktemp("others") / "others.csv", columns)
+
+
+def value_of(metric: float | dict[str, float]) -> float:
+    """Return a metric of a report, which has an interval or none."""
+    return metric["value"] if isinstance(metric, dict) else metric
+
+
+def test_a_run_is_explained_by_its_test_rows(single_run: FittedRun) -> None:
+    predictions = pl.read_parquet(single_run.path / "predictions.parquet")
+    row = int(predictions["row"][0])
+    found = succeed("explain", single_run.path, "--format", "json", "--row", row).document
+    held_out = single_run.outcome.document["splits"]["test"]["labels"][0]
+    assert (found["part"], found["rows"], found["labels"]) == (
+        "test",
+        len(predictions),
+        ["y_often"],
+    )
+    metrics = found["metrics"]["y_often"]
+    assert metrics == pytest.approx({name: value_of(held_out[name]) for name in metrics})
+    assert {column for each in found["importance"] for column in each["columns"]} == FEATURES
+    assert found["importance"][0]["columns"] == ["amount"]
+    assert found["importance"][0]["macro"]["log_loss"]["is_real"]
+    [explained] = found["explained"]
+    assert explained["probability"] == pytest.approx(predictions["y_often_probability"][0])
+    total = sum(each["log_odds"] for each in explained["contributions"])
+    assert total == pytest.approx(explained["log_odds"] - explained["usual"])
+
+
+def test_other_rows_explain_it_too(multi_run: FittedRun, others: Path) -> None:
+    found = succeed("explain", multi_run.path, others, "--format", "json", "--row", 299).document
+    evaluated = succeed("evaluate", multi_run.path, others, "--format", "json").document
+    assert (found["part"], found["source"], found["labels"]) == (None, str(others), LABELS)
+    for label in evaluated["splits"]["test"]["labels"]:
+        metrics = found["metrics"][label["label"]]
+        assert metrics == pytest.approx({name: value_of(label[name]) for name in metrics})
+    predicted = pl.read_csv(succeed("predict", multi_run.path, others).out)
+    for each in found["explained"]:
+        assert each["probability"] == pytest.approx(predicted[f"{each['label']}_probability"][299])
+
+
+def test_stdin_and_chosen_labels_and_columns(multi_run: FittedRun, others: Path) -> None:
+    chosen = ("--labels", "y_s*", "--columns", "c*", "--repeats", "1")
+    named = succeed("explain", multi_run.path, others, "--format", "csv", *chosen).text
+    piped = succeed(
+        "explain", multi_run.path, "-", "--format", "csv", *chosen, stdin=others.read_bytes()
+    ).text
+    assert named == piped
+    rows = [*csv.DictReader(io.StringIO(named))]
+    assert {row["columns"] for row in rows} == {"colour", "city"}
+    assert {row["label"] for row in rows} == {"", "y_some"}
+    assert {row["metric"] for row in rows} == {"average_precision", "log_loss"}
+
+
+def test_a_table_of_80_columns(
+    multi_run: FittedRun, others: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = succeed("explain", multi_run.path, others, "--format", "table").text
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "amount" in shown
+    assert "beyond chance after 4 looks" in shown
+    assert "if all rows had this amount" in shown
+    assert "y_rare: " in shown
+
+
+def test_rows_that_are_gone_or_changed(single_run: FittedRun, tmp_path: Path) -> None:
+    table = single_run.table
+    content = table.read_bytes()
+    try:
+        table.write_bytes(content.replace(b"red", b"blue", 1))
+        refuse("explain", single_run.path, says="was changed since the run was made", hint="SOURCE")
+        table.unlink()
+        refuse("explain", single_run.path, says="is not there any more", hint="SOURCE")
+    finally:
+        table.write_bytes(content)
+    succeed("explain", single_run.path, "--repeats", "1")
+    run = tmp_path / "run"
+    shutil.copytree(single_run.path, run)
+    succeed("explain", run, "--repeats", "1")
+
+
+def test_what_cannot_be_explained(
+    multi_run: FittedRun, single_run: FittedRun, others: Path, tmp_path: Path
+) -> None:
+    refuse("explain", tmp_path / "none", says="no such run")
+    refuse("explain", multi_run.path, "nothing.csv", says="no such file")
+    refuse("explain", multi_run.path, "--labels", "y_sone", says="y_sone", hint="y_some")
+    refuse("explain", multi_run.path, "--columns", "colur", says="colur", hint="colour")
+    refuse("explain", multi_run.path, others, "--row", "300", says="has 300 rows, numbered from 0")
+    negatives = pl.read_csv(others).with_columns(y_often=pl.lit(0))
+    negatives.write_csv(path := tmp_path / "negatives.csv")
+    refuse("explain", single_run.path, path, says="no label has rows of both classes")
+
+
+def test_a_json_document_has_no_nan(single_run: FittedRun, others: Path) -> None:
+    few = others.with_name("few.csv")
+    lines = others.read_text().splitlines()
+    few.write_text("\n".join(lines[:9]))
+    found = succeed("explain", single_run.path, few, "--format", "json")
+    assert json.loads(found.out)["importance"][0]["macro"]["log_loss"]["low"] is None
