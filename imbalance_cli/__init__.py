@@ -1,7 +1,8 @@
 """Positive weights, a trained model and per-label numbers for data whose positives are rare.
 
-From Python, `weights`, `fit`, `evaluate` and `predict` take data frames, `load` returns a run as an
-object, and `ImbalanceClassifier` is an estimator of scikit-learn; see docs/python.md.
+From Python, `weights`, `fit`, `evaluate`, `explain` and `predict` take data frames, `load`
+returns a run as an object, and `ImbalanceClassifier` is an estimator of scikit-learn; see
+docs/python.md.
 """
 
 from __future__ import annotations
@@ -9,12 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imbalance_cli.api import evaluate, fit, predict, weights
+    from imbalance_cli.api import evaluate, explain, fit, predict, weights
     from imbalance_cli.estimator import ImbalanceClassifier, load
 
 __version__ = "0.1.0"
 
-__all__ = ["ImbalanceClassifier", "__version__", "evaluate", "fit", "load", "predict", "weights"]
+__all__ = [
+    "ImbalanceClassifier",
+    "__version__",
+    "evaluate",
+    "explain",
+    "fit",
+    "load",
+    "predict",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.explaining.results import Explanation
     from imbalance_cli.readers.source import Source
 
 Frame = TypeVar("Frame", pd.DataFrame, pl.DataFrame)
@@ -40,7 +41,8 @@ PYTHON_WORDS = [
     (re.compile(r"--overwrite\b"), "overwrite=True"),
     (re.compile(r"--run-dir\b"), "run_dir"),
     (re.compile(r"--threshold\b"), "thresholds"),
-    (re.compile(r"--(labels|positive|encoding) '?([\w.*]+)'?"), r"\1='\2'"),
+    (re.compile(r"--(labels|positive|encoding|columns) '?([\w.*]+)'?"), r"\1='\2'"),
+    (re.compile(r"--row\b"), "numbers"),
     (re.compile(r"--tag-separator\b"), "tag_separator"),
     (re.compile(r"--missing-labels\b"), "missing_labels"),
     (re.compile(r"--sample-weight\b"), "sample_weight"),
@@ -176,6 +178,43 @@ def evaluate(
         _warn,
         bootstrap=bootstrap,
         thresholds=_by_label(thresholds),
+    )
+
+
+@_in_python_words()
+def explain(
+    run_dir: str | Path,
+    rows: Rows | None = None,
+    *,
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    repeats: int | None = None,
+    device: str = "auto",
+) -> Explanation:
+    """Say which columns a run's answers rest on, as `imbtrain explain` does.
+
+    Args:
+        run_dir: what `fit` left.
+        rows: labelled, a frame or what the command takes; None: the run's own test rows.
+        labels: names or globs of those that are explained; none is all, at most 20.
+        columns: names or globs of those that are shuffled; none is all.
+        numbers: of rows to explain one by one, from 0.
+        repeats: how often columns are shuffled; None: 5, of many rows once.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ImbtrainError: the run or the rows cannot be used, or a name or number is not there.
+    """
+    return workflows.explain(
+        Path(run_dir),
+        None if rows is None else _open(rows),
+        device,
+        _warn,
+        labels=labels,
+        columns=columns,
+        numbers=numbers,
+        repeats=repeats,
     )
 
 

@@ -52,7 +52,14 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="How often each column is shuffled.")] = 3,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often each column is shuffled.  [default: 5, of many rows once]",
+            show_default=False,
+        ),
+    ] = None,
     output_format: ReportFormat = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
@@ -84,6 +91,8 @@ def explain(
             dialect=Dialect(delimiter, header, skip_lines, skip_rows, comment),
             tell=progress.stage,
         )
+        if source is None:
+            workflows.keep_explanation(found, progress.warned)
     chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.draw_explanation(found))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config
     from imbalance_cli.decisions.calibration import Calibration
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.explaining.results import Explanation
     from imbalance_cli.run.predictor import Predictor
 
     Rows = pd.DataFrame | pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
@@ -193,6 +194,37 @@ class Run:
         """
         with self._written() as directory:
             return api.evaluate(directory, _as_frame(rows), bootstrap=bootstrap)
+
+    def explain(
+        self,
+        rows: Rows,
+        *,
+        labels: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        numbers: Sequence[int] = (),
+        repeats: int | None = None,
+    ) -> Explanation:
+        """Return what the run's answers rest on, by other labelled rows.
+
+        Args:
+            rows: a frame, or mappings.
+            labels: names or globs of those that are explained; none is all, at most 20.
+            columns: names or globs of those that are shuffled; none is all.
+            numbers: of rows to explain one by one, from 0.
+            repeats: how often columns are shuffled; None: 5, of many rows once.
+
+        Raises:
+            ImbtrainError: as of `evaluate`, or a name or number is not there.
+        """
+        with self._written() as directory:
+            return api.explain(
+                directory,
+                _as_frame(rows),
+                labels=labels,
+                columns=columns,
+                numbers=numbers,
+                repeats=repeats,
+            )
 
     def __repr__(self) -> str:
         return f"<run of {', '.join(self.labels[:5])}: {len(self.columns)} features>"

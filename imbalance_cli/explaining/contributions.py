@@ -50,7 +50,7 @@ def explain_rows(
     Args:
         log_odds: returns calibrated log-odds (N, L) of rows.
         rows: to explain.
-        cells: what they hold, as it is written.
+        cells: what they hold, as texts.
         numbers: of them, in their source.
         groups: of columns that are replaced together.
         others: rows to compare with, of which at most MOST_OTHERS are drawn.
@@ -70,7 +70,7 @@ def explain_rows(
             contributions = [
                 Contribution(
                     group.columns,
-                    [_show(cells[column][i]) for column in group.columns],
+                    [cells[column][i] for column in group.columns],
                     float(moves[:, g, j].mean()),
                     float(moves[:, g, j].std(ddof=1) / np.sqrt(len(moves)))
                     if len(moves) > 1
@@ -129,7 +129,3 @@ def _walk(
     moves = np.diff(scores.reshape(len(steps), len(others.numeric), -1), axis=0)  # (G, k, L)
     turns = orders.argsort(axis=1)  # (k, G) when the turn of each group is
     return np.take_along_axis(moves, turns.T[:, :, None], axis=0).transpose(1, 0, 2)
-
-
-def _show(cell: object) -> str | None:
-    return None if cell is None else str(cell)

@@ -45,7 +45,7 @@ def measure_dependence(
     Args:
         score: returns probabilities (N, L) of rows.
         rows: N.
-        cells: what the rows hold, as it is written.
+        cells: what the rows hold, as texts.
         column: that changes.
         places: of the features of each column.
         labels: the names, (L,).
@@ -53,7 +53,7 @@ def measure_dependence(
         seed: draws the rows that are averaged over.
     """
     own = places[column]
-    texts = cells[column].cast(pl.String)
+    texts = cells[column]
     if is_ordered and own.values:
         chosen = _choose_quantiles(rows.numeric[:, own.values[0]], texts.is_null().to_numpy())
     else:

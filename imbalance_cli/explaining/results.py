@@ -145,3 +145,31 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Explanation:
+        """Return what `to_dict` was made of."""
+
+        def losses(of_metrics: dict[str, Any]) -> dict[str, Loss]:
+            return {metric: Loss(**loss) for metric, loss in of_metrics.items()}
+
+        importance = [
+            Importance(
+                each["columns"],
+                losses(each["macro"]),
+                {label: losses(own) for label, own in each["labels"].items()},
+            )
+            for each in document["importance"]
+        ]
+        dependence = [
+            ColumnDependence(**each | {"points": [Point(**point) for point in each["points"]]})
+            for each in document["dependence"]
+        ]
+        explained = [
+            ExplainedRow(
+                **row | {"contributions": [Contribution(**each) for each in row["contributions"]]}
+            )
+            for row in document["explained"]
+        ]
+        found = {"importance": importance, "dependence": dependence, "explained": explained}
+        return cls(**document | found)

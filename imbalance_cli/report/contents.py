@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.evaluation.curves import LabelCurves
+    from imbalance_cli.explaining.results import Explanation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,7 @@ class RunReport:
         training: a network each; empty where the run was not trained by `fit`.
         together: None for one label.
         peer: what another kind of model came to on the same rows; None without one.
+        explanation: what its answers rest on; None where `explain` was not asked.
     """
 
     run: str
@@ -75,6 +77,7 @@ class RunReport:
     training: Sequence[TrainingHistory]
     together: Together | None
     peer: Mapping[str, Any] | None = None
+    explanation: Explanation | None = None
 
 
 @dataclasses.dataclass(frozen=True)

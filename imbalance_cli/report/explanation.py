@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imbalance_cli.explaining import (
+    from imbalance_cli.explaining.results import (
         ColumnDependence,
+        Contribution,
         ExplainedRow,
         Explanation,
         Importance,
         Loss,
+        Point,
     )
 
 MOST_COLUMNS = 20  # groups of columns on a terminal
@@ -53,9 +55,8 @@ def to_csv(explanation: Explanation) -> bytes:
 
 def draw_explanation(explanation: Explanation) -> Group:
     """Return what is lost without columns, how the strongest act, and the rows asked for."""
-    rows = number_of(explanation.rows, f"{explanation.part or ''} row".strip())
     lines: list[RenderableType] = [
-        Text(f"{rows} of {escape_name(explanation.source)}", style="bold"),
+        Text(_describe_rows(explanation), style="bold"),
         Text(_describe_metrics(explanation)),
         Text(),
         _draw_importance(explanation),
@@ -70,6 +71,11 @@ def draw_explanation(explanation: Explanation) -> Group:
     lines.append(Text())
     lines += [Text(line, style="dim") for line in _legend(explanation)]
     return Group(*lines)
+
+
+def _describe_rows(explanation: Explanation) -> str:
+    rows = number_of(explanation.rows, f"{explanation.part or ''} row".strip())
+    return f"{rows} of {escape_name(explanation.source)}"
 
 
 def _describe_metrics(explanation: Explanation) -> str:
@@ -87,18 +93,60 @@ def _describe_metrics(explanation: Explanation) -> str:
     return f"as they are: {', '.join(shown)}{mean}"
 
 
+def write_explanation(explanation: Explanation) -> dict[str, Any]:
+    """Return what the page shows: a table of columns, and folded ones of values and rows."""
+    tables = [
+        (
+            _heading(dependence),
+            ["value", "rows", *explanation.labels],
+            [(_show(p.value), _shares(p, explanation.labels)) for p in dependence.points],
+        )
+        for dependence in explanation.dependence
+    ]
+    tables += [
+        (
+            _describe_row(row),
+            ["column", "log-odds"],
+            [(_cells(each), [f"{each.log_odds:+.3f}"]) for each in row.contributions],
+        )
+        for row in explanation.explained
+    ]
+    return {
+        "lead": f"{_describe_rows(explanation)}, {_describe_metrics(explanation)}. "
+        f"{'; '.join(_summarise(explanation, most=len(explanation.importance)))}.",
+        "headings": _headings(explanation),
+        "rows": [
+            (
+                _name(each),
+                [show_loss(each.macro[metric]) for metric in METRICS],
+                "yes" if _is_real(each) else "no",
+            )
+            for each in explanation.importance
+        ],
+        "notes": list(_legend(explanation)),
+        "tables": tables,
+    }
+
+
 def _draw_importance(explanation: Explanation) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("shuffled", overflow="fold")
-    share = show_percent(explanation.confidence)
-    for metric, verb in zip(METRICS, ("lost", "added"), strict=True):
-        heading = f"{METRIC_SPECS[metric].heading} {verb} [{share}]"
+    for heading in _headings(explanation):
         table.add_column(Text(heading), justify="right")
     for each in explanation.importance[:MOST_COLUMNS]:
-        is_real = any(loss.is_real for loss in each.macro.values())
         losses = [show_loss(each.macro[metric]) for metric in METRICS]
-        table.add_row(_name(each), *map(Text, losses), style="" if is_real else "dim")
+        table.add_row(_name(each), *map(Text, losses), style="" if _is_real(each) else "dim")
     return table
+
+
+def _headings(explanation: Explanation) -> list[str]:
+    share = show_percent(explanation.confidence)
+    verbs = zip(METRICS, ("lost", "added"), strict=True)
+    return [f"{METRIC_SPECS[metric].heading} {verb} [{share}]" for metric, verb in verbs]
+
+
+def _is_real(importance: Importance) -> bool:
+    return any(loss.is_real for loss in importance.macro.values())
 
 
 def show_loss(loss: Loss) -> str:
@@ -114,15 +162,15 @@ def _name(importance: Importance) -> str:
     return escape_name(" + ".join(importance.columns))
 
 
-def _summarise(explanation: Explanation) -> Iterator[str]:
+def _summarise(explanation: Explanation, most: int = MOST_COLUMNS) -> Iterator[str]:
     """Yield how many columns matter beyond chance, and how many are not shown."""
     every = explanation.importance
-    real = [each for each in every if any(loss.is_real for loss in each.macro.values())]
+    real = [each for each in every if _is_real(each)]
     looks = f"after {number_of(len(every), 'look')}"
     verb = "matters" if len(real) <= 1 else "matter"
     yield f"{len(real) or 'none'} of {len(every)} {verb} beyond chance {looks}"
-    if len(every) > MOST_COLUMNS:
-        yield f"{len(every) - MOST_COLUMNS:,} more are in --format csv and json"
+    if len(every) > most:
+        yield f"{len(every) - most:,} more are in --format csv and json"
 
 
 def _list_labels(explanation: Explanation) -> Iterator[Text]:
@@ -140,7 +188,7 @@ def _list_labels(explanation: Explanation) -> Iterator[Text]:
 
 def _draw_dependence(dependence: ColumnDependence, labels: list[str]) -> Iterator[RenderableType]:
     """Yield the probabilities at the values of a column; of several labels of the first ones."""
-    yield Text(f"if all rows had this {escape_name(dependence.column)}", style="bold")
+    yield Text(_heading(dependence), style="bold")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("value", overflow="fold")
     table.add_column("rows", justify="right")
@@ -149,34 +197,51 @@ def _draw_dependence(dependence: ColumnDependence, labels: list[str]) -> Iterato
         name = "probability" if len(labels) == 1 else escape_name(label)
         table.add_column(name, justify="right")
     for point in dependence.points:
-        value = MISSING if point.value is None else escape_name(point.value)
-        numbers = [show_percent(point.probabilities[label]) for label in shown]
-        table.add_row(value, show_percent(point.share), *numbers)
+        table.add_row(_show(point.value), *_shares(point, shown))
     yield table
+
+
+def _heading(dependence: ColumnDependence) -> str:
+    return f"if all rows had this {escape_name(dependence.column)}"
+
+
+def _show(value: str | None) -> str:
+    return MISSING if value is None else escape_name(value)
+
+
+def _shares(point: Point, labels: list[str]) -> list[str]:
+    """Return the share of rows with a value, and the probability of each label there."""
+    return [
+        show_percent(point.share),
+        *(show_percent(point.probabilities[label]) for label in labels),
+    ]
 
 
 def _draw_row(row: ExplainedRow) -> Iterator[RenderableType]:
     """Yield why a row has its probability."""
-    heading = (
-        f"row {row.row}, {escape_name(row.label)}: probability {show_percent(row.probability)}, "
-        f"log-odds {row.log_odds:+.2f}, usually {row.usual:+.2f}"
-    )
-    yield Text(heading, style="bold")
+    yield Text(_describe_row(row), style="bold")
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(overflow="fold")
     table.add_column(justify="right")
     for each in row.contributions[:MOST_OF_A_ROW]:
-        pairs = zip(each.columns, each.values, strict=True)
-        cells = ", ".join(
-            f"{escape_name(column)} = {MISSING if value is None else escape_name(value)}"
-            for column, value in pairs
-        )
-        table.add_row(cells, f"{each.log_odds:+.3f}")
+        table.add_row(_cells(each), f"{each.log_odds:+.3f}")
     rest = row.contributions[MOST_OF_A_ROW:]
     if rest:
         total = sum(each.log_odds for each in rest)
         table.add_row(f"{number_of(len(rest), 'other')} together", f"{total:+.3f}")
     yield table
+
+
+def _describe_row(row: ExplainedRow) -> str:
+    return (
+        f"row {row.row}, {escape_name(row.label)}: probability {show_percent(row.probability)}, "
+        f"log-odds {row.log_odds:+.2f}, usually {row.usual:+.2f}"
+    )
+
+
+def _cells(contribution: Contribution) -> str:
+    pairs = zip(contribution.columns, contribution.values, strict=True)
+    return ", ".join(f"{escape_name(column)} = {_show(value)}" for column, value in pairs)
 
 
 def _legend(explanation: Explanation) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imbalance_cli.comparison import Compared
 from imbalance_cli.errors import escape_name
 from imbalance_cli.report.differences import list_metric_rows
+from imbalance_cli.report.explanation import write_explanation
 from imbalance_cli.report.label_figures import draw_labels
 from imbalance_cli.report.label_table import write_breakable, write_table
 from imbalance_cli.report.names import show_name
@@ -90,7 +91,11 @@ def to_html(report: RunReport) -> bytes:
         eyebrow="Model report",
         title=write_title(report),
         lede=write_lede(report),
-        sections=_sections(figures, single=len(evaluation.labels) == 1),
+        sections=_sections(
+            figures,
+            single=len(evaluation.labels) == 1,
+            is_explained=report.explanation is not None,
+        ),
         peer=report.peer,
         peer_rows=[] if report.peer is None else _list_peer_rows(report.peer),
         lead=write_lead(evaluation),
@@ -114,6 +119,7 @@ def to_html(report: RunReport) -> bytes:
         weights=make_weights_table(report),
         weights_text=describe_weights(report),
         together=_show_together(report.together, figures),
+        rests=None if report.explanation is None else write_explanation(report.explanation),
         config=report.config,
         versions=report.document["versions"],
         run=report.run,
@@ -133,10 +139,13 @@ def _list_peer_rows(peer: Mapping[str, Any]) -> list[MetricRows]:
     return list_metric_rows(metrics, {"": macro}, improving)
 
 
-def _sections(figures: Mapping[str, Chart], *, single: bool) -> list[tuple[str, str]]:
+def _sections(
+    figures: Mapping[str, Chart], *, single: bool, is_explained: bool
+) -> list[tuple[str, str]]:
     """Return the sections in the order of the page; one label is best seen first."""
     numbers, pictures = ("labels", "Numbers"), ("figures", "Figures")
     sections = [("summary", "Summary"), *((pictures, numbers) if single else (numbers, pictures))]
+    sections += [("rests", "Columns")] if is_explained else []
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []

@@ -31,6 +31,7 @@ METRICS_JSON, METRICS_CSV, HISTORY = "metrics.json", "metrics.csv", "history.csv
 PREDICTIONS = "predictions.parquet"
 REPORT, MODEL_CARD, PLOTS = "report.html", "model_card.md", "plots"  # drawn from the others
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
+EXPLANATION = "explanation.json"  # what `explain` found by the run's own rows
 ESTIMATOR = "estimator.json"  # the classes that labels were made of, where an estimator was saved
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 NEXT = ".next"  # the run that replaces a finished one, until it is whole
@@ -38,7 +39,7 @@ ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
         *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, MODEL_CARD, PLOTS),
-        ESTIMATOR,
+        *(EXPLANATION, ESTIMATOR),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -315,6 +316,15 @@ def read_file(path: Path, name: str) -> bytes:
     if not (path / name).exists():
         raise RunError(f"{path}: there is no {name}", hint=MAKES["model"])
     return _read(path / name)
+
+
+def write_explanation(path: Path, content: bytes) -> None:
+    """Write what `explain` found into a run, without a checksum: it can be made again.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_whole(path / EXPLANATION, content)
 
 
 def write_whole(target: Path, content: bytes, *, lasting: bool = False) -> None:

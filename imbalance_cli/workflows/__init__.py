@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.comparing import choose, compare
     from imbalance_cli.workflows.comparing_runs import compare_runs
     from imbalance_cli.workflows.drawing_runs import draw_runs
-    from imbalance_cli.workflows.explaining import explain
+    from imbalance_cli.workflows.explaining import explain, keep_explanation
     from imbalance_cli.workflows.fitting import describe_flattery, fit
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
     from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
@@ -28,7 +28,7 @@ _HOMES = {
     "comparing": ("choose", "compare"),
     "comparing_runs": ("compare_runs",),
     "drawing_runs": ("draw_runs",),
-    "explaining": ("explain",),
+    "explaining": ("explain", "keep_explanation"),
     "fitting": ("describe_flattery", "fit"),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
@@ -50,6 +50,7 @@ __all__ = [
     "evaluate",
     "explain",
     "fit",
+    "keep_explanation",
     "measure_by_peer",
     "predict",
     "read_decisions",

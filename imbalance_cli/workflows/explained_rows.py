@@ -15,10 +15,11 @@ import torch
 
 from imbalance_cli.codes import Warned
 from imbalance_cli.errors import ConfigError, RunError, number_of
-from imbalance_cli.explaining import take_rows
+from imbalance_cli.explaining.columns import take_rows
 from imbalance_cli.features import FeatureRows
 from imbalance_cli.progress import follow
 from imbalance_cli.readers import stream_tables
+from imbalance_cli.readers.cells import parse_texts
 from imbalance_cli.rows.loading import read_labelled
 from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import load_run
@@ -180,11 +181,11 @@ class _Kept:
             for number in asked:
                 if first <= number < first + height:
                     own = np.array([number - first])
-                    singles.append((take_rows(features, own), table.frame[own].select(columns)))
+                    singles.append((take_rows(features, own), _texts(table.frame[own], columns)))
             some = np.flatnonzero(is_marked)
             keys = random.random(len(some))
             pieces.append(
-                (keys, some + first, take_rows(features, some), table.frame[some].select(columns))
+                (keys, some + first, take_rows(features, some), _texts(table.frame[some], columns))
             )
             first, read = first + height, read + len(some)
             if sum(len(piece[0]) for piece in pieces) > 2 * MOST_KEPT:
@@ -241,6 +242,11 @@ class _Kept:
             asked=self.asked,
             asked_cells=self.asked_cells,
         )
+
+
+def _texts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return cells as texts, null where they are missing."""
+    return pl.DataFrame({column: parse_texts(frame[column]) for column in columns})
 
 
 def _thin(

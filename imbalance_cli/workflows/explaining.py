@@ -5,28 +5,29 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.comparison.bootstrap import Sample
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, FeatureError
 from imbalance_cli.evaluation import Resampling
-from imbalance_cli.explaining import (
-    Explanation,
-    explain_rows,
-    group_columns,
-    measure_dependence,
-    measure_importance,
-)
+from imbalance_cli.explaining.columns import group_columns
+from imbalance_cli.explaining.contributions import explain_rows
+from imbalance_cli.explaining.dependence import measure_dependence
+from imbalance_cli.explaining.importance import measure_importance
+from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.labels import match_columns
 from imbalance_cli.progress import Stage, tell_nobody
+from imbalance_cli.report.explanation import to_json
+from imbalance_cli.run.directory import write_explanation
 from imbalance_cli.run.scored_rows import calibrate
 from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.explained_rows import read_others, read_own
+from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 1_000
 MOST_LABELS = 20
+SHUFFLED, MOST_REPEATS = 20_000, 5
 MOST_DRAWN = 5  # columns whose dependence is shown
 
 
@@ -51,7 +53,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     labels: Sequence[str] = (),
     columns: Sequence[str] = (),
     numbers: Sequence[int] = (),
-    repeats: int = 3,
+    repeats: int | None = None,
     input_format: str | None = None,
     dialect: Dialect = UNKNOWN,
     tell: Tell = tell_nobody,
@@ -66,7 +68,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         labels: names or globs of those that are explained; none is the commonest MOST_LABELS.
         columns: names or globs of those that are shuffled; none is all.
         numbers: of rows to explain one by one, from 0.
-        repeats: how often columns are shuffled.
+        repeats: how often columns are shuffled; None: so often that SHUFFLED rows are, but
+            MOST_REPEATS at most.
         input_format: what the source is; None reads it off its name and first bytes.
         dialect: how delimited text is written; what is None is as in the run.
         tell: receives the progress.
@@ -91,6 +94,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
             warn=warn,
             tell=tell,
         )
+    if repeats is None:
+        repeats = min(max(SHUFFLED // len(found.targets), 1), MOST_REPEATS)
     places = predictor.preprocessing.places()
     groups = group_columns({column: places[column] for column in chosen_columns}, found.features)
     names = [predictor.labels[label] for label in chosen_labels]
@@ -164,6 +169,21 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         explained=explained,
         remarks=_describe_lacks(predictor, chosen_labels, labels, found),
     )
+
+
+def keep_explanation(found: Explanation, warn: Callable[[str], None]) -> None:
+    """Write an explanation into its run, and the page of the run anew.
+
+    Args:
+        found: by the run's own rows.
+        warn: receives a warning of letters that plots/ cannot show.
+
+    Raises:
+        ImbtrainError: as of `draw_report`.
+    """
+    directory = Path(found.run)
+    write_explanation(directory, to_json(found))
+    draw_report(directory, warn)
 
 
 def _describe_lacks(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from imbalance_cli.codes import Warned
 from imbalance_cli.config import load_config
 from imbalance_cli.errors import RunError
 from imbalance_cli.evaluation.curves import Costs, compute_curves
+from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.report import documents
@@ -29,6 +31,7 @@ from imbalance_cli.report.run_page import to_html
 from imbalance_cli.report.sentences import describe_findings
 from imbalance_cli.run.directory import (
     CONFIG,
+    EXPLANATION,
     HISTORY,
     MAKES,
     METRICS_JSON,
@@ -114,6 +117,7 @@ def read_report(directory: Path) -> RunReport:
         training=list(_read_history(directory)),
         together=_count_together(predictions, together) if len(together) > 1 else None,
         peer=read_peer(directory),
+        explanation=_read_explanation(directory),
     )
 
 
@@ -157,6 +161,18 @@ def read_peer(directory: Path) -> Mapping[str, Any] | None:
         RunError: as of `read_evaluation`.
     """
     return _read_metrics(directory, documents.peer_from_json)
+
+
+def _read_explanation(directory: Path) -> Explanation | None:
+    if not (directory / EXPLANATION).exists():
+        return None
+    try:
+        return Explanation.from_dict(json.loads(read_file(directory, EXPLANATION)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{directory / EXPLANATION}: not as this imbtrain writes it: {error}",
+            hint="imbtrain explain RUN writes it anew",
+        ) from error
 
 
 Read = TypeVar("Read")

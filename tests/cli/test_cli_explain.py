@@ -12,6 +12,10 @@ import polars as pl
 import pytest
 from small_runs import LABELS, make_columns, refuse, succeed, write_csv
 
+import imbalance_cli as imbtrain
+from imbalance_cli.errors import ConfigError
+from imbalance_cli.explaining.results import Explanation
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,6 +51,10 @@ def test_a_run_is_explained_by_its_test_rows(single_run: FittedRun) -> None:
     assert {column for each in found["importance"] for column in each["columns"]} == FEATURES
     assert found["importance"][0]["columns"] == ["amount"]
     assert found["importance"][0]["macro"]["log_loss"]["is_real"]
+    page = (single_run.path / "report.html").read_text()
+    assert 'id="rests"' in page
+    assert "if all rows had this amount" in page
+    assert json.loads((single_run.path / "explanation.json").read_bytes()) == found
     [explained] = found["explained"]
     assert explained["probability"] == pytest.approx(predictions["y_often_probability"][0])
     total = sum(each["log_odds"] for each in explained["contributions"])
@@ -63,6 +71,25 @@ def test_other_rows_explain_it_too(multi_run: FittedRun, others: Path) -> None:
     predicted = pl.read_csv(succeed("predict", multi_run.path, others).out)
     for each in found["explained"]:
         assert each["probability"] == pytest.approx(predicted[f"{each['label']}_probability"][299])
+
+
+def test_python_gives_the_same(multi_run: FittedRun, others: Path) -> None:
+    frame = pl.read_csv(others)
+    found = imbtrain.load(multi_run.path).explain(frame, columns=["c*"], numbers=[3], repeats=1)
+    chosen = ("--columns", "c*", "--row", 3, "--repeats", 1, "--format", "json")
+    wanted = succeed("explain", multi_run.path, others, *chosen).document
+    document = found.to_dict()
+    assert document["importance"] == wanted["importance"]
+    assert Explanation.from_dict(wanted).explained == found.explained
+    with pytest.raises(ConfigError, match="numbers 300: "):
+        imbtrain.explain(multi_run.path, frame, numbers=[300])
+
+
+def test_a_changed_explanation_is_named(single_run: FittedRun, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(single_run.path, run)
+    (run / "explanation.json").write_text('{"run": 1}')
+    refuse("report", run, says="explanation.json", hint="imbtrain explain RUN writes it")
 
 
 def test_stdin_and_chosen_labels_and_columns(multi_run: FittedRun, others: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from imbalance_cli.explaining import ColumnGroup, explain_rows
+from imbalance_cli.explaining.columns import ColumnGroup
+from imbalance_cli.explaining.contributions import explain_rows
 from imbalance_cli.features import FeatureRows
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def test_they_add_up_and_are_near_the_exact_shapley_values() -> None:
             for size in range(3)
             for known in itertools.combinations(rest, size)
         )
+        assert each.standard_error is not None
         assert each.log_odds == pytest.approx(exact, abs=4 * each.standard_error + 1e-6)
 
 

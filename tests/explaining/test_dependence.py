@@ -10,7 +10,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import partial_dependence
 
-from imbalance_cli.explaining import measure_dependence
+from imbalance_cli.explaining.dependence import measure_dependence
 from imbalance_cli.features import FeaturePlaces, FeatureRows
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ CODES = np.empty((300, 0), np.int64)
 
 
 def score(rows: FeatureRows) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = MODEL.predict_proba(rows.numeric)[:, 1:]
-    return found
+    return np.asarray(MODEL.predict_proba(rows.numeric))[:, 1:]
 
 
 def test_numbers_at_their_quantiles_are_those_of_scikit_learn() -> None:

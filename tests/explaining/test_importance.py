@@ -13,11 +13,14 @@ from sklearn.metrics import average_precision_score, log_loss
 
 from imbalance_cli.comparison.bootstrap import Sample
 from imbalance_cli.evaluation import Resampling
-from imbalance_cli.explaining import ColumnGroup, Importance, measure_importance
+from imbalance_cli.explaining.columns import ColumnGroup
+from imbalance_cli.explaining.importance import measure_importance
 from imbalance_cli.features import FeatureRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from imbalance_cli.explaining.results import Importance
 
 ROWS, REPEATS = 800, 20
 NONE = np.empty((ROWS, 0), np.int64)
@@ -54,8 +57,8 @@ def measure(
     """Return the metrics and the importance of groups, by their first column."""
 
     def score(rows: FeatureRows) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = model.predict_proba(rows.numeric)[:, 1:]
-        return found
+        found: NDArray[np.float64] = np.asarray(model.predict_proba(rows.numeric))
+        return found[:, 1:]
 
     targets = torch.from_numpy(make_targets(model, values))[:, None]
     metrics, found = measure_importance(
