@@ -57,8 +57,8 @@ def measure(
     """Return the metrics and the importance of groups, by their first column."""
 
     def score(rows: FeatureRows) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.asarray(model.predict_proba(rows.numeric))
-        return found[:, 1:]
+        found: NDArray[np.float64] = np.asarray(model.predict_proba(rows.numeric))[:, 1:]
+        return found
 
     targets = torch.from_numpy(make_targets(model, values))[:, None]
     metrics, found = measure_importance(
