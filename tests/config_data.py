@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,11 @@ import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 ROWS = 600
+SHIPPED = Path(__file__).parents[1] / "data"
 
 
 def _signal(seed: int, labels: int = 1) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -26,6 +27,12 @@ def _signal(seed: int, labels: int = 1) -> tuple[NDArray[np.float64], NDArray[np
 
 def _table(features: NDArray[np.float64]) -> dict[str, object]:
     return {f"x{i}": features[:, i] for i in range(features.shape[1])}
+
+
+def write_flights(folder: Path, every: int) -> None:
+    """The tables that are shipped, with one flight in so many of every day."""
+    for name in ("flights.csv", "flights_multilabel.csv"):
+        pl.read_csv(SHIPPED / name).gather_every(every).write_csv(folder / name)
 
 
 def write_assays(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from config_data import WRITERS
+from config_data import WRITERS, write_flights
 from small_runs import succeed
 
 from imbalance_cli.config import BOOSTED_TREES, STRATEGIES, compared_losses, load_config
@@ -41,7 +41,8 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         WRITERS[path.stem](tmp_path)
         monkeypatch.chdir(tmp_path)
     epochs = 20 if path.stem in WRITERS else 2
-    settings = [f"training.epochs={epochs}", "report.bootstrap=10", "training.device=cpu"]
+    settings = [f"training.epochs={epochs}", "training.device=cpu"]
+    settings += ["model.members=1", "report.bootstrap=10"]
     arguments = [part for setting in settings for part in ("--set", setting)]
     run = tmp_path / "run"
     outcome = succeed("fit", path, "--run-dir", run, "--format", "json", *arguments)
@@ -62,19 +63,15 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_every_loss_and_strategy_trains_on_the_data_that_is_shipped(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    run = tmp_path / "run"
-    settings = ["training.epochs=1", "model.hidden=[8]", "report.bootstrap=0"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write_flights(tmp_path / "data", every=6)
+    settings = ["training.epochs=1", "model.hidden=[8]", "model.members=1"]
+    settings += ["report.bootstrap=0", "report.plots=false"]
     outcome = succeed(
-        *("compare", f"configs/{name}.yaml", "--run-dir", run, "--format", "json"),
-        *(
-            "--losses",
-            ",".join(compared_losses()),
-            "--strategies",
-            ",".join(STRATEGIES),
-            "--folds",
-            2,
-        ),
+        *("compare", ROOT / "configs" / f"{name}.yaml", "--run-dir", "run", "--format", "json"),
+        *("--losses", ",".join(compared_losses()), "--strategies", ",".join(STRATEGIES)),
+        *("--folds", 2),
         *(part for setting in settings for part in ("--set", setting)),
     )
     candidates = {c["name"]: c["macro"] for c in outcome.document["candidates"]}
@@ -83,8 +80,7 @@ def test_every_loss_and_strategy_trains_on_the_data_that_is_shipped(
         assert macro["average_precision"]["value"] > 0
         assert macro["log_loss"]["value"] < 1
     for candidate in candidates.keys() - {BOOSTED_TREES}:  # a yardstick
-        chosen = tmp_path / "chosen"
         succeed(
-            *("fit", "--from-compare", run, "--choose", candidate),
-            *("--run-dir", chosen, "--overwrite", "-q"),
+            *("fit", "--from-compare", "run", "--choose", candidate),
+            *("--run-dir", "chosen", "--overwrite", "-q"),
         )

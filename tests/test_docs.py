@@ -1,24 +1,39 @@
 """The commands, configs and Python of the README and the pages of docs/ run as they are written."""
 
-import os
+from __future__ import annotations
+
+import contextlib
+import itertools
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
+from config_data import write_flights
+from small_runs import Outcome, run_command
 
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.label_columns import PLAIN_COLUMNS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
-BIN = Path(sys.executable).parent
-QUICK = " --set training.epochs=2 --set report.bootstrap=10 --set model.hidden=[8]"
-EVERY = 6  # rows of the data one is trained on
+QUICK = "".join(
+    f" --set {setting}"
+    for setting in (
+        *("training.epochs=2", "report.bootstrap=10"),
+        *("model.hidden=[8]", "model.members=1"),
+    )
+)
+EVERY = 12  # rows of the data one is trained on
 LONGEST_README = 200  # lines
 
 
@@ -30,17 +45,30 @@ def blocks(page: str, language: str) -> list[str]:
     return [block for its_language, block in fenced if its_language == language]
 
 
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command line as a person types it."""
-    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(command: str, folder: Path) -> Outcome:
+    """Run a command line as a shell does, but for imbtrain, which runs in this process."""
+    outcome = Outcome(0, b"", "")
+    for is_pipe, words in itertools.groupby(shlex.split(command), "|".__eq__):
+        if not is_pipe and outcome.code == 0:
+            outcome = _run_program([*words], folder, stdin=outcome.out)
+    return outcome
+
+
+def _run_program(words: list[str], folder: Path, stdin: bytes) -> Outcome:
+    files = {}
+    for sign in {">", "2>"} & set(words):
+        at = words.index(sign)
+        files[sign] = folder / words[at + 1]
+        del words[at : at + 2]
+    if words[0] == "imbtrain":
+        with contextlib.chdir(folder):
+            outcome = run_command(*words[1:], stdin=stdin)
+    else:
+        done = subprocess.run(words, cwd=folder, input=stdin, capture_output=True, check=False)
+        outcome = Outcome(done.returncode, done.stdout, done.stderr.decode())
+    for sign, file in files.items():
+        file.write_bytes(outcome.out if sign == ">" else outcome.err.encode())
+    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +77,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     (folder / "configs").symlink_to(ROOT / "configs")
     shutil.copytree(ROOT / "data", folder / "data")
-    for name in ("flights.csv", "flights_multilabel.csv"):  # of every day some flights
-        pl.read_csv(ROOT / "data" / name).gather_every(EVERY).write_csv(folder / "data" / name)
+    write_flights(folder / "data", EVERY)
     random = np.random.default_rng(0)
     labels = pl.DataFrame({name: random.random(500) < 0.2 for name in ("tag_a", "tag_b")})
     labels = labels.cast(pl.Int8)
@@ -61,12 +88,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flights.write_csv(folder / "more.csv")
     flights.drop("cancelled").with_row_index("id").write_csv(folder / "new.csv")
     (folder / "config.yaml").write_text(blocks("README.md", "yaml")[0])
-    done = shell(
-        f"imbtrain fit configs/quickstart.yaml --run-dir runs/quickstart{QUICK} && "
+    for command in (
+        f"imbtrain fit configs/quickstart.yaml --run-dir runs/quickstart{QUICK}",
         "imbtrain weights labels.csv --labels 'tag_*' -o pos_weight.pt",
-        folder,
-    )
-    assert done.returncode == 0, done.stderr
+    ):
+        outcome = run(command, folder)
+        assert outcome.code == 0, outcome.err
     shutil.copytree(folder / "runs" / "quickstart", folder / "runs" / "flights")
     return folder
 
@@ -94,12 +121,13 @@ def _quickly(command: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_runs(page: str, workplace: Path) -> None:
+def test_every_command_runs(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imbalance_cli.losses.stability.STEPS", 5)
     for command in commands(page):
         if "jq" in command and not shutil.which("jq"):
             continue
-        done = shell(_quickly(command), workplace)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+        outcome = run(_quickly(command), workplace)
+        assert outcome.code == 0, f"{command}: {outcome.err}"
 
 
 def test_the_pages_show_how_to_do_it() -> None:
@@ -107,31 +135,42 @@ def test_the_pages_show_how_to_do_it() -> None:
     assert len(PAGES["README.md"].read_text().splitlines()) <= LONGEST_README
 
 
+@pytest.fixture
+def _metrics_stay() -> Iterator[None]:
+    """Take out the metric that a page registers."""
+    before = dict(METRIC_SPECS)
+    yield
+    METRIC_SPECS.clear()
+    METRIC_SPECS.update(before)
+
+
+# rows of later days, which one program evaluates on purpose, are warned of
+@pytest.mark.filterwarnings("default:frame")
+@pytest.mark.usefixtures("_metrics_stay")
 @pytest.mark.parametrize("page", PAGES)
-def test_python_runs(page: str, workplace: Path, tmp_path: Path) -> None:
-    for path in workplace.iterdir():  # but with all rows of the data
-        (tmp_path / path.name).symlink_to(ROOT / "data" if path.name == "data" else path)
+def test_python_runs(page: str, workplace: Path) -> None:
     for program in blocks(page, "python"):
-        # rows of later days, which one program evaluates on purpose, are warned of
-        warnings = ("-W", "error", "-W", "default:frame")
-        subprocess.run([sys.executable, *warnings, "-c", program], cwd=tmp_path, check=True)
+        as_few_rows = re.sub(r"\d+_000", lambda rows: str(int(rows[0]) // EVERY), program)
+        (workplace / "shown.py").write_text(as_few_rows)
+        with contextlib.chdir(workplace):
+            runpy.run_path("shown.py", run_name="__main__")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_configs_are_valid(page: str, workplace: Path) -> None:
     for config in blocks(page, "yaml"):
         (workplace / "shown.yaml").write_text(config)
-        done = shell(f"imbtrain fit shown.yaml --run-dir runs/shown --overwrite{QUICK}", workplace)
-        assert done.returncode == 0, done.stderr
+        outcome = run(f"imbtrain fit shown.yaml --run-dir runs/shown --overwrite{QUICK}", workplace)
+        assert outcome.code == 0, outcome.err
 
 
 def test_the_error_is_the_real_one(workplace: Path) -> None:
     (shown,) = (block for block in blocks("pipelines.md", "") if block.startswith("$ imbtrain"))
     command, error, hint = shown.splitlines()
-    done = shell(command.removeprefix("$ "), workplace)
-    assert done.returncode == 2
-    assert done.stderr.startswith(error.removesuffix("..."))
-    assert hint in done.stderr.splitlines()
+    outcome = run(command.removeprefix("$ "), workplace)
+    assert outcome.code == 2
+    assert outcome.err.startswith(error.removesuffix("..."))
+    assert hint in outcome.err.splitlines()
 
 
 def anchors(text: str) -> set[str]:
