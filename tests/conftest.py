@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
+import typer.main
 from small_runs import multi_run, single_run  # noqa: F401  fixtures
 
 from imbalance_cli.cli.app import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # machines are busy now and then
 hypothesis.settings.load_profile("no clock")
@@ -50,6 +55,14 @@ class CompareGolden(Protocol):
     def __call__(self, name: str, content: bytes) -> None:
         """Assert that they are equal; with IMBTRAIN_GOLDEN=write, make them so."""
         ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """Keep what Typer makes of the commands' functions, at every call of the command anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ def _together(labels: list[str]) -> Together:
 
 
 @contextlib.contextmanager
-def open_browser(*, width: int = 1280, dark: bool = False) -> Iterator[webdriver.Chrome]:
+def open_browser() -> Iterator[webdriver.Chrome]:
     """Start a headless Chromium, or skip the test where there is none and none is required."""
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -214,16 +214,20 @@ def open_browser(*, width: int = 1280, dark: bool = False) -> Iterator[webdriver
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        media = [
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            {"name": "prefers-reduced-motion", "value": "reduce"},  # clicks hit no moving target
-        ]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
         yield browser
     finally:
         browser.quit()
+
+
+def set_screen(browser: webdriver.Chrome, *, width: int = 1280, dark: bool = False) -> None:
+    """Give a browser a screen of a width, and a system of light or dark windows."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = [
+        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+        {"name": "prefers-reduced-motion", "value": "reduce"},  # clicks hit no moving target
+    ]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
 
 
 def open_page(browser: webdriver.Chrome, path: Path) -> None:

@@ -492,28 +492,35 @@ sys.exit(main(["fit", large, "-q", "--overwrite"]))
 MORE = 300 * 2**20
 
 
+@pytest.fixture(scope="module")
+def many_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write very many rows, and the first ones of them."""
+    folder = tmp_path_factory.mktemp("many_rows")
+    features = np.random.default_rng(0).normal(size=(500_000, 16))
+    frame = pl.DataFrame(features).with_columns(y=pl.Series(features[:, 0] > 1.5).cast(pl.Int8))
+    frame[:500].write_csv(folder / "small.csv", float_precision=3)
+    frame.write_csv(folder / "large.csv", float_precision=3)
+    return folder
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit counts private memory on Linux")
 @pytest.mark.parametrize(("in_memory", "fits"), [(False, True), (True, False)])
 def test_it_fits_where_all_rows_do_not(
     in_memory: bool,  # noqa: FBT001  a parameter of pytest
     fits: bool,  # noqa: FBT001  as above
+    many_rows: Path,
     tmp_path: Path,
 ) -> None:
-    random = np.random.default_rng(0)
-    features = random.normal(size=(500_000, 16))
-    frame = pl.DataFrame(features).with_columns(y=pl.Series(features[:, 0] > 1.5).cast(pl.Int8))
-    configs = []
-    for name, rows in (("small", frame[:500]), ("large", frame)):
-        rows.write_csv(tmp_path / f"{name}.csv", float_precision=3)
-        configs.append(
-            write_config(
-                tmp_path / f"{name}.yaml",
-                tmp_path / f"{name}.csv",
-                data={"in_memory": in_memory},
-                training={"epochs": 1},
-                output={"directory": str(tmp_path / "runs"), "name": name},
-            )
+    configs = [
+        write_config(
+            tmp_path / f"{name}.yaml",
+            many_rows / f"{name}.csv",
+            data={"in_memory": in_memory},
+            training={"epochs": 1, "batch_size": 1024},
+            output={"directory": str(tmp_path / "runs"), "name": name},
         )
+        for name in ("small", "large")
+    ]
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, *map(str, configs), str(MORE)],
         env=os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"},
