@@ -116,10 +116,11 @@ def parse_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, i
     """
     lines: dict[KeyPath, int] = {}
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         if isinstance(node, yaml.MappingNode):
             _note_lines(node, (), lines, name)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+        document = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _not_yaml(error, text, name) from error
     if not isinstance(document, dict):

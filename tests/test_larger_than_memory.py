@@ -139,7 +139,7 @@ def test_arrays_with_their_targets_in_a_file_beside(tmp_path: Path) -> None:
 
 def test_fit_gives_the_same_counts_rows_and_nearly_the_same_numbers(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns(3000))
-    training = {"epochs": 12, "learning_rate": 0.01}
+    training = {"epochs": 12, "batch_size": 128, "learning_rate": 0.02}
     documents, frames, runs = [], [], []
     for in_memory in (True, False):
         data = {"in_memory": in_memory}

@@ -192,6 +192,7 @@ class RunDirectory:
             shutil.rmtree(self.place / CHECKPOINT)
             if self.place != self.path:
                 _put_in_place(self.path)
+                self.place = self.path  # where a page that is drawn later belongs
             (self.path / WRITER).unlink(missing_ok=True)
 
 

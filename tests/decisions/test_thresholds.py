@@ -88,6 +88,9 @@ def test_what_is_the_best_is_told_by_the_values_of_scikit_learn(objective: str) 
         decided = p >= np.median(p)
         wanted = of_sklearn(objective, y, decided, w)
         assert quality(objective, y, decided, w) == pytest.approx(wanted, abs=1e-12)
+        both = (reference.precision_score, reference.recall_score)
+        pair = [metric(y, decided, sample_weight=w, zero_division=0) for metric in both]
+        assert held(y, decided, w) == pytest.approx(pair, abs=1e-12)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -292,9 +295,8 @@ def test_top_1_row_may_be_alone() -> None:
 
 
 def held(y: np.ndarray, decided: np.ndarray, w: np.ndarray) -> tuple[float, float]:
-    precision = reference.precision_score(y, decided, sample_weight=w, zero_division=0)
-    recall = reference.recall_score(y, decided, sample_weight=w, zero_division=0)
-    return float(precision), float(recall)
+    hits, found = (w * decided * y).sum(), (w * decided).sum()
+    return float(hits / found) if found else 0.0, float(hits / (w * y).sum())
 
 
 @pytest.mark.parametrize("objective", ["recall_at_precision", "precision_at_recall"])

@@ -106,8 +106,10 @@ def test_a_run_is_replaced_only_when_asked(tmp_path: Path) -> None:
         RunDirectory(path)
     assert "--overwrite" in (caught.value.hint or "")
     assert (path / "metrics.json").exists()
-    make_run(path, overwrite=True)
+    new = make_run(path, overwrite=True)
     assert not (path / "metrics.json").exists()
+    new.write("report.html", b"drawn afterwards")
+    assert (path / "report.html").exists()
 
 
 def test_an_unfinished_run_is_replaced_only_when_asked(tmp_path: Path) -> None:
