@@ -62,6 +62,14 @@ def test_help_runs_from_the_wheel_without_dev_packages(wheel: Path, tmp_path: Pa
     )
     assert "weights" in shown.stdout
     assert "predict" in shown.stdout
+    as_typed = subprocess.run(
+        [target / "bin" / "imbtrain", "--help"],
+        env=os.environ | {"PYTHONPATH": str(target)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert as_typed.stdout == shown.stdout
 
 
 def test_every_dependency_is_pinned() -> None:
