@@ -42,7 +42,8 @@ def model(values: NDArray[np.float32]) -> LogisticRegression:
 
 def make_targets(model: LogisticRegression, values: NDArray[np.float32]) -> NDArray[np.float64]:
     drawn = np.random.default_rng(2).random(len(values))
-    return (drawn < model.predict_proba(values)[:, 1]).astype(np.float64)
+    targets: NDArray[np.float64] = (drawn < model.predict_proba(values)[:, 1]).astype(np.float64)
+    return targets
 
 
 def measure(
