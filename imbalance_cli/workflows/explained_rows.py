@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import Source
     from imbalance_cli.run.predictor import Predictor
 
-MOST_ROWS = 20_000  # that are shuffled
+MOST_ROWS = 10_000  # that are shuffled
 MOST_KEPT = 200_000  # of which these are drawn
 
 
