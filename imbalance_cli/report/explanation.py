@@ -32,6 +32,7 @@ MOST_DEPENDENCES = 3  # columns whose values are shown
 MOST_OF_A_ROW = 10  # contributions
 MOST_OF_A_LABEL = 3  # columns named for each label
 METRICS = ("average_precision", "log_loss")
+MOST_TOGETHER = 5  # columns that are named in one line
 MISSING = "(missing)"
 
 
@@ -240,14 +241,20 @@ def _describe_row(row: ExplainedRow) -> str:
 
 
 def _cells(contribution: Contribution) -> str:
+    if len(contribution.columns) > MOST_TOGETHER:
+        return f"{len(contribution.columns):,} other columns"
     pairs = zip(contribution.columns, contribution.values, strict=True)
     return ", ".join(f"{escape_name(column)} = {_show(value)}" for column, value in pairs)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _legend(explanation: Explanation) -> Iterator[str]:
     """Yield how to read it."""
     yield (
-        f"A column is shuffled among the rows {number_of(explanation.repeats, 'time')}; columns "
+        f"A column is shuffled among the rows {_times(explanation.repeats)}; columns "
         "that are correlated (a + b) together. What the model loses is what it needs them for."
     )
     if explanation.dependence:

@@ -12,7 +12,7 @@ from imbalance_cli.comparison.bootstrap import Sample
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, FeatureError
 from imbalance_cli.evaluation import Resampling
-from imbalance_cli.explaining.columns import group_columns
+from imbalance_cli.explaining.columns import ColumnGroup, group_columns
 from imbalance_cli.explaining.contributions import explain_rows
 from imbalance_cli.explaining.dependence import measure_dependence
 from imbalance_cli.explaining.importance import measure_importance
@@ -145,12 +145,14 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         )
         for column in strongest
     ]
+    # the columns that were not chosen move together, so that contributions add up
+    rest = [column for column in places if column not in chosen_columns]
     explained = explain_rows(
         log_odds,
         found.asked,
         found.asked_cells,
         asked,
-        groups,
+        [*groups, ColumnGroup.of(rest, places)] if rest else groups,
         others=found.features,
         labels=names,
     )

@@ -79,6 +79,10 @@ def test_python_gives_the_same(multi_run: FittedRun, others: Path) -> None:
     chosen = ("--columns", "c*", "--row", 3, "--repeats", 1, "--format", "json")
     wanted = succeed("explain", multi_run.path, others, *chosen).document
     document = found.to_dict()
+    for row in found.explained:  # the columns that were not chosen are together
+        assert ["amount", "age"] in [each.columns for each in row.contributions]
+        total = sum(each.log_odds for each in row.contributions)
+        assert total == pytest.approx(row.log_odds - row.usual)
     assert document["importance"] == wanted["importance"]
     assert Explanation.from_dict(wanted).explained == found.explained
     with pytest.raises(ConfigError, match="numbers 300: "):
