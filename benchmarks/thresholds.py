@@ -2,10 +2,9 @@
 
 Each table is cut, trained on and scored as `imbtrain fit` does, once a seed. Every way of choosing
 a threshold then sees the same validation probabilities, and its F1 is taken on the same test rows.
-Ways: 0.5; the best on the label's own validation rows; the same, but with the best for all labels
-together where there are fewer than ten positives (the rule before this one); the threshold shrunk
-toward half the best F1 of all labels together; and ours, by which each row counts in part as what
-all labels together say of its score.
+Ways: 0.5; the best on the label's own validation rows; and each row counted as positive in part, as
+what all labels together say of its score and as its own target, which weigh the same with m
+validation positives (`thresholds.minimum_positives`; the default among them).
 
 A label counts where it has a positive among the test rows. Means are over labels of a table, then
 over tables, so that one of many labels counts as much as one of few.
@@ -41,11 +40,16 @@ from imbalance_cli.workflows.preparing import prepare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HALF, OWN, SWITCH, POOLED, OURS = "0.5", "own", "switch", "toward pooled F*/2", "imbtrain"
-WAYS = (HALF, OWN, SWITCH, POOLED, OURS)
-MINIMUM = 10
-GROUPS = {"0 to 4": (0, 5), "5 to 9": (5, 10), "10 to 29": (10, 30), "30 or more": (30, math.inf)}
-OWN_ALONE = ThresholdsSection(minimum_positives=0)
+HALF, OWN = "0.5", "own"
+MINIMA = (10, 30, 100, 300, 1000)
+WAYS = (HALF, OWN, *(f"m = {minimum:,}" for minimum in MINIMA))
+GROUPS = {
+    "0 to 4": (0, 5),
+    "5 to 9": (5, 10),
+    "10 to 29": (10, 30),
+    "30 to 99": (30, 100),
+    "100 or more": (100, math.inf),
+}
 
 
 def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
@@ -55,8 +59,7 @@ def score(table: Path, seed: int) -> tuple[torch.Tensor, ...]:
             {
                 "data": {"train": [str(table)]},
                 "split": {"seed": seed},
-                "training": {"seed": seed, "epochs": 40, "patience": 8, "device": "cpu"},
-                "model": {"recipe": "plain", "hidden": [64, 64]},
+                "training": {"seed": seed, "device": "cpu"},
             }
         ),
         "config",
@@ -92,22 +95,10 @@ def score_once(table: Path, seed: int, kept: Path | None) -> tuple[torch.Tensor,
 
 def choose(way: str, p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the thresholds of one way, (L,)."""
-    labels = p.shape[1]
     if way == HALF:
-        return torch.full((labels,), 0.5, dtype=torch.float64)
-    if way == OURS:
-        return choose_thresholds(p, y, ThresholdsSection()).values
-    own = choose_thresholds(p, y, OWN_ALONE).values
-    if way == OWN or labels == 1:
-        return own
-    cells, known = p.reshape(-1, 1), y.reshape(-1, 1)
-    together = choose_thresholds(cells, known, OWN_ALONE).values
-    positives = (y == 1).sum(dim=0)
-    if way == SWITCH:
-        return torch.where(positives < MINIMUM, together, own)
-    best = Confusion.of(cells >= together, known).f_beta()
-    share = positives / (positives + MINIMUM)
-    return torch.sigmoid(share * own.logit(eps=1e-9) + (1 - share) * (best / 2).logit(eps=1e-9))
+        return torch.full((p.shape[1],), 0.5, dtype=torch.float64)
+    minimum = 0 if way == OWN else MINIMA[WAYS.index(way) - 2]
+    return choose_thresholds(p, y, ThresholdsSection(minimum_positives=minimum)).values
 
 
 def measure(

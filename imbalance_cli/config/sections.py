@@ -277,9 +277,9 @@ class ThresholdsSection(Section):
         "half",
     ] = "f1"
     """What the threshold maximises, or must reach, on the validation rows."""
-    minimum_positives: Annotated[int, Field(ge=0)] = 10
-    """With this many validation positives, a label's own rows and the pooled estimate of all labels
-    count equally; with fewer, its own count less; 0: only its own.
+    minimum_positives: Annotated[int, Field(ge=0)] = 100
+    """With this many validation positives, a label's own targets and its calibrated probabilities
+    count equally; with fewer, its own targets count less; 0: only these.
     """
     false_positive_cost: Positive = 1.0
     """For objective cost."""

@@ -99,7 +99,7 @@ class ImbalanceClassifier(
         precision: str = "auto",
         calibration: str = "auto",
         threshold: str = "auto",
-        minimum_positives: int = 10,
+        minimum_positives: int = 100,
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         target: float | None = None,

@@ -72,7 +72,7 @@ def describe_decisions(
     first = f"{'The threshold was' if is_one else 'Thresholds were'} {choice}."
     return [
         first,
-        *_describe_pooled(learned, rows),
+        *_describe_pooled(learned, rows, settings["minimum_positives"]),
         *_describe_unreached(settings, learned, rows),
     ]
 
@@ -137,27 +137,28 @@ def _describe_choice(settings: Mapping[str, Any], found: Confusion, is_: str, ro
     return f"{aim}: on {rows} precision {is_} {precision} and recall {recall}"
 
 
-def _describe_pooled(learned: Sequence[Mapping[str, Any]], rows: str) -> list[str]:
-    """Name the labels whose threshold depends mostly, or only, on the pooled estimate."""
+def _describe_pooled(learned: Sequence[Mapping[str, Any]], rows: str, enough: int) -> list[str]:
+    """Name the labels whose threshold depends mostly, or only, on calibrated probabilities."""
     pooled = [label for label in learned if label["threshold_pooled"]]
     few = [label["label"] for label in pooled if label["validation_positives"]]
     without = [label["label"] for label in pooled if not label["validation_positives"]]
     if len(learned) == 1 and pooled:
         return [
-            "With so few positives, it depends mostly on the calibrated probabilities."
+            f"With fewer than {enough:,} positives, it depends mostly on the calibrated "
+            "probabilities."
             if few
             else "Without a positive there, it is the best one by the calibrated probabilities."
         ]
     sentences = []
     if few:
         sentences.append(
-            "With few validation positives, the threshold is mostly the pooled estimate of all "
-            f"labels: {list_names(few)}."
+            f"With fewer than {enough:,} validation positives, the threshold depends mostly on the "
+            f"calibrated probabilities: {list_names(few)}."
         )
     if without:
         sentences.append(
-            f"Without a positive on {rows}, the threshold is the pooled estimate of all labels: "
-            f"{list_names(without)}."
+            f"Without a positive on {rows}, the threshold depends on the "
+            f"calibrated probabilities alone: {list_names(without)}."
         )
     return sentences
 

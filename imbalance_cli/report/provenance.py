@@ -148,7 +148,9 @@ def _weights_cells(
     )
     yield _describe_step(label["calibration"])
     yield show_threshold(label["threshold"])
-    pooled = ", pooled with other labels" if label["threshold_pooled"] and not is_alone else ""
+    pooled = (
+        ", mostly by calibrated probabilities" if label["threshold_pooled"] and not is_alone else ""
+    )
     yield f"{label['validation_positives']:,} positives{pooled}"
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from imbalance_cli.config import Config, DataSection
     from imbalance_cli.readers import Table
 
+FEW_ROWS = 10  # a class or tag in fewer is named
+
 
 def fit_encoder(
     config: Config, tables: Iterable[Table], name: str, columns: list[str]
@@ -38,15 +40,14 @@ def fit_encoder(
     for table in tables:
         vocabulary.add(table)
     labels = vocabulary.labels(name)
-    rare = vocabulary.rare(config.thresholds.minimum_positives)
+    rare = vocabulary.rare(FEW_ROWS)
     is_given = "missing_labels" in data.model_fields_set
     remarks = vocabulary.remarks(missing_is_given=is_given)
     if rare:
         kinds = ("class", "classes") if data.encoding == "one_vs_rest" else ("tag", "tags")
         remarks.append(
             f"{number_of(len(rare), *kinds)} of {column!r} in fewer than "
-            f"{config.thresholds.minimum_positives} rows (thresholds.minimum_positives): "
-            f"{list_names(rare, most=10)}"
+            f"{FEW_ROWS} rows: {list_names(rare, most=10)}"
         )
     return encoder_of(data, columns, labels), remarks
 

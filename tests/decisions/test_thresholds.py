@@ -422,7 +422,7 @@ def test_without_positives_f1_is_cut_at_half_the_f1_that_the_scores_promise() ->
 def test_shrinkage_falls_with_the_positives() -> None:
     p, y = calibrated(2_000, 4, seed=1)
     chosen = choose_thresholds(p, y, ThresholdsSection())
-    expected = 10 / (10 + y.sum(dim=0))
+    expected = 100 / (100 + y.sum(dim=0))
     assert torch.allclose(chosen.shrinkage, expected)
     assert chosen.pooled.tolist() == (y.sum(dim=0) < 10).tolist()
 

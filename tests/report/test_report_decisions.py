@@ -107,7 +107,8 @@ def test_half_is_no_choice_and_precision_may_be_undefined() -> None:
 
 def test_labels_of_few_positives_are_named() -> None:
     few = label("rare", threshold_pooled=True, validation_positives=3)
-    assert "is mostly the pooled estimate of all labels: rare." in describe([label(), few])
+    sentence = "the threshold depends mostly on the calibrated probabilities: rare."
+    assert f"With fewer than 100 validation positives, {sentence}" in describe([label(), few])
     assert "it depends mostly on the calibrated probabilities" in describe([few])
 
 
@@ -118,8 +119,8 @@ def test_labels_without_a_validation_positive_are_in_no_mean_and_named() -> None
     mean = metrics.f1_score(TARGETS, DECISIONS)
     assert f"{mean:.3f} on the validation rows (1 label with 50 positives)." in told
     assert told.endswith(
-        "Without a positive on the validation rows, the threshold is the pooled estimate of all "
-        "labels: none."
+        "Without a positive on the validation rows, the threshold depends on the "
+        "calibrated probabilities alone: none."
     )
     assert "few positives" not in told
     assert "(2 labels with 50 positives or more)." in describe([label(), label("z"), none])
