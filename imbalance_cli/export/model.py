@@ -1,0 +1,90 @@
+"""The whole graph: from raw columns to calibrated probabilities and decisions.
+
+Shapes: N rows, L labels, M members (every head of every network).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from imbalance_cli.errors import RunError, number_of
+from imbalance_cli.export.graph import Graph, Value
+from imbalance_cli.export.link import add_mean_log_odds
+from imbalance_cli.export.network import add_networks
+from imbalance_cli.export.preprocessing import add_preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    import onnx
+
+    from imbalance_cli.decisions.calibration import Calibration
+    from imbalance_cli.run.predictor import Predictor
+
+    Precision = Literal["float32", "float64"]
+
+PROBABILITY, DECISION = "probability", "decision"
+
+
+def build_onnx(
+    predictor: Predictor, precision: Precision, metadata: Mapping[str, str], text: str
+) -> onnx.ModelProto:
+    """Return a predictor as an ONNX model.
+
+    It has an input (N, 1) for each feature column, and the outputs PROBABILITY and DECISION, (N, L)
+    each; NaN and false for a label that could not be learned.
+
+    Args:
+        predictor: of the run, on the CPU.
+        precision: of numbers, networks and probabilities; from the logits to the probabilities
+            everything is float64, as it is in the run.
+        metadata: kept in the model by name.
+        text: what the model is, in a sentence.
+
+    Raises:
+        RunError: ONNX or its runtime has no such model.
+    """
+
+    dtype = np.dtype(precision)
+    graph = Graph(predictor.preprocessing.columns)
+    features = add_preprocessing(graph, predictor.preprocessing, dtype)
+    parts = [add_networks(graph, features, part, dtype) for part in predictor.model.parts()]
+    members = predictor.model.members * predictor.model.shape.heads
+    logits = graph.concatenate(parts, 0)
+    odds = add_mean_log_odds(logits, predictor.link_loss, members, len(predictor.labels))
+    probabilities = _calibrate(odds, predictor.calibration).apply("Sigmoid")
+    decisions = probabilities >= predictor.thresholds.numpy()
+    if not all(predictor.learnable):
+        unknown = np.where(predictor.learnable, 0.0, np.nan)
+        probabilities = probabilities + unknown
+        decisions = probabilities >= predictor.thresholds.numpy()
+    graph.output(PROBABILITY, probabilities.cast(dtype), len(predictor.labels))
+    graph.output(DECISION, decisions, len(predictor.labels))
+    return graph.to_model(metadata, text)
+
+
+def _calibrate(u: Value, calibration: Calibration) -> Value:
+    """Return calibrated log-odds, (N, L), as `Calibration.apply`."""
+    intercept, slope, curvature, low, high = (
+        each.numpy()
+        for each in (
+            calibration.intercept,
+            calibration.slope,
+            calibration.curvature,
+            calibration.low,
+            calibration.high,
+        )
+    )
+    if not curvature.any():
+        return u * slope + intercept
+    graph = u.graph
+    end = np.where(curvature > 0, low, high)
+    inside = graph.add("Min", graph.add("Max", u, low), high)
+    away = inside - end
+    curve = away * (away + (u - inside) * 2.0) * curvature
+    steepness = slope + 2 * curvature * end
+    return u * steepness + (intercept - curvature * end**2) + curve
