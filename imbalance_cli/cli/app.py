@@ -17,6 +17,7 @@ from imbalance_cli import __version__
 from imbalance_cli.cli.check import check
 from imbalance_cli.cli.compare import compare
 from imbalance_cli.cli.evaluate import evaluate
+from imbalance_cli.cli.export import export
 from imbalance_cli.cli.fit import fit
 from imbalance_cli.cli.init import init
 from imbalance_cli.cli.inspect import inspect
@@ -53,6 +54,7 @@ for _command in (
     report,
     evaluate,
     predict,
+    export,
     stability,
     schema,
 ):

@@ -5,35 +5,32 @@ Shapes: N rows, L labels, M members (every head of every network).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
-from imbalance_cli.errors import RunError, number_of
-from imbalance_cli.export.graph import Graph, Value
+from imbalance_cli.errors import ExportError, number_of, show_bytes
+from imbalance_cli.export.graph import Graph
 from imbalance_cli.export.link import add_mean_log_odds
 from imbalance_cli.export.network import add_networks
 from imbalance_cli.export.preprocessing import add_preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal
-
-    import onnx
 
     from imbalance_cli.decisions.calibration import Calibration
+    from imbalance_cli.export.graph import Value
     from imbalance_cli.run.predictor import Predictor
 
-    Precision = Literal["float32", "float64"]
-
-PROBABILITY, DECISION = "probability", "decision"
+Precision = Literal["float32", "float64"]
+OUTPUTS = PROBABILITY, DECISION = "probability", "decision"
+LARGEST_FILE = 2_000_000_000  # of what protobuf writes as one
 
 
 def build_onnx(
     predictor: Predictor, precision: Precision, metadata: Mapping[str, str], text: str
-) -> onnx.ModelProto:
-    """Return a predictor as an ONNX model.
+) -> bytes:
+    """Return a predictor as the content of an ONNX file.
 
     It has an input (N, 1) for each feature column, and the outputs PROBABILITY and DECISION, (N, L)
     each; NaN and false for a label that could not be learned.
@@ -46,8 +43,9 @@ def build_onnx(
         text: what the model is, in a sentence.
 
     Raises:
-        RunError: ONNX or its runtime has no such model.
+        ExportError: ONNX or its runtime has no such model.
     """
+    _refuse(predictor, precision)
 
     dtype = np.dtype(precision)
     graph = Graph(predictor.preprocessing.columns)
@@ -64,7 +62,32 @@ def build_onnx(
         decisions = probabilities >= predictor.thresholds.numpy()
     graph.output(PROBABILITY, probabilities.cast(dtype), len(predictor.labels))
     graph.output(DECISION, decisions, len(predictor.labels))
-    return graph.to_model(metadata, text)
+    return graph.to_model(metadata, text).SerializeToString()
+
+
+def _refuse(predictor: Predictor, precision: Precision) -> None:
+    """Raise where there is no such model."""
+    taken = [name for name in predictor.preprocessing.columns if name in {"", *OUTPUTS}]
+    if taken:
+        raise ExportError(
+            f"column {taken[0]!r}: no input of an ONNX model can be called so"
+            + " beside its output" * bool(taken[0]),
+            hint="rename it in the training table, and fit again",
+        )
+    shape = predictor.model.shape
+    if shape.activation == "gelu" and precision == "float64":
+        raise ExportError(
+            "model.activation gelu: ONNX Runtime computes it in float32 alone",
+            hint="--precision float32",
+        )
+    weights = sum(each.numel() for each in predictor.tensors().values())
+    size = weights * np.dtype(precision).itemsize
+    if size > LARGEST_FILE:
+        raise ExportError(
+            f"{number_of(len(predictor.labels), 'label')}, {number_of(weights, 'weight')}: "
+            f"{show_bytes(size)}, and an ONNX file holds at most {show_bytes(LARGEST_FILE)}",
+            hint="fewer labels (data.labels), or fewer networks (model.members)",
+        )
 
 
 def _calibrate(u: Value, calibration: Calibration) -> Value:

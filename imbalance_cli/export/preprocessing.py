@@ -43,22 +43,21 @@ class Features:
     codes: Value | None
 
 
-def add_preprocessing(
-    graph: Graph, preprocessing: Preprocessing, dtype: np.dtype[Any]
-) -> Features:
+def add_preprocessing(graph: Graph, preprocessing: Preprocessing, dtype: np.dtype[Any]) -> Features:
     """Add the inputs of the graph and what is made of them.
 
-    Numbers are centred and scaled in float64, as the run does it, and rounded to float32 there.
+    Numbers enter as float64, and are centred and scaled there, as the run does it: that 1010.4 is
+    rounded to float32 may alone move a probability by more than 1e-6.
 
     Args:
         graph: to add to.
         preprocessing: of the run.
-        dtype: of the columns of numbers, and of what is returned.
+        dtype: of what is returned.
     """
     blocks: list[Value] = []
     continuous = None
     if preprocessing.numeric:
-        values = _add_values(graph, preprocessing, dtype)
+        values = _add_values(graph, preprocessing)
         continuous, indicators = _add_numbers(values, preprocessing, dtype)
         blocks = [block for block in (continuous, indicators) if block is not None]
     one_hot = [feature for feature in preprocessing.categorical if feature.one_hot]
@@ -70,15 +69,17 @@ def add_preprocessing(
     return Features(continuous, graph.concatenate(blocks, 1) if blocks else None, codes)
 
 
-def _add_values(graph: Graph, preprocessing: Preprocessing, dtype: np.dtype[Any]) -> Value:
+def _add_values(graph: Graph, preprocessing: Preprocessing) -> Value:
     """Return the numbers and the days of all columns, (N, columns) float64, NaN where missing."""
     inputs = {
-        feature.column: graph.input(feature.column, np.int64 if feature.kind == "date" else dtype)
+        feature.column: graph.input(
+            feature.column, np.int64 if feature.kind == "date" else np.float64
+        )
         for feature in preprocessing.numeric
     }
-    numbers = [value for value in inputs.values() if value.dtype == dtype]
+    numbers = [value for value in inputs.values() if value.dtype == np.float64]
     dates = [value for value in inputs.values() if value.dtype == np.int64]
-    blocks = [graph.concatenate(numbers, 1).cast(np.float64)] if numbers else []
+    blocks = [graph.concatenate(numbers, 1)] if numbers else []
     if dates:
         moments = graph.concatenate(dates, 1)
         missing = moments.equals(np.array(MISSING_DATE))
