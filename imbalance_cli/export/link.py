@@ -42,7 +42,7 @@ def add_mean_log_odds(logits: Value, loss: Loss, members: int, labels: int) -> V
         return odds.reshape(-1, labels)
     bounded = odds.clip(-FARTHEST_ODDS, FARTHEST_ODDS)
     positive, negative = (
-        side.apply("Sigmoid").apply("ReduceMean", axes=[0], keepdims=0).apply("Log")
+        sigmoid(side).apply("ReduceMean", axes=[0], keepdims=0).apply("Log")
         for side in (bounded, -bounded)
     )
     return positive - negative
@@ -61,7 +61,7 @@ def _add_log_odds(z: Value, loss: Loss) -> Value:
     graph = z.graph
     inside = graph.add("Min", graph.add("Max", z, low), high)
     above = _add_formula(inside, parameters) + (z - high).clip(0.0) * slope
-    return (z + (bottom - low)).where(z < low, above)
+    return (z - low + bottom).where(z < low, above)
 
 
 def _add_formula(z: Value, parameters: Mapping[str, Array]) -> Value:
@@ -86,8 +86,8 @@ def _add_formula(z: Value, parameters: Mapping[str, Array]) -> Value:
 
 def _add_margin(odds: Value, v: Value, margin: Array, gamma: Array | None) -> Value:
     """Return the log-odds where the negatives' probability is lowered by a margin."""
-    q = (v.apply("Sigmoid") - margin).clip(0.0)
-    rest = ((-v).apply("Sigmoid") + margin).clip(high=1.0)
+    q = (sigmoid(v) - margin).clip(0.0)
+    rest = (sigmoid(-v) + margin).clip(high=1.0)
     log_rest = _log1p(-q.clip(high=HALF)).where(q < HALF, rest.apply("Log"))
     shifted = odds + _log_sigmoid(-v) - log_rest
     if gamma is not None:
@@ -100,6 +100,11 @@ def _curve(u: Value) -> Value:
     """Return log(1 + t) / t at t = exp(-u), which rises from 0 to 1."""
     t = (-u.clip(0.0, FARTHEST)).apply("Exp")
     return (_log1p(t) / t).where(u > 0.0, -_log_sigmoid(u) * u.clip(high=0.0).apply("Exp"))
+
+
+def sigmoid(x: Value) -> Value:
+    """Return 1 / (1 + exp(-x)), of which ONNX Runtime's own is 0 below -37."""
+    return ((-x).apply("Exp") + 1.0).apply("Reciprocal")
 
 
 def _log_sigmoid(x: Value) -> Value:

@@ -11,7 +11,7 @@ import numpy as np
 
 from imbalance_cli.errors import ExportError, number_of, show_bytes
 from imbalance_cli.export.graph import Graph
-from imbalance_cli.export.link import add_mean_log_odds
+from imbalance_cli.export.link import add_mean_log_odds, sigmoid
 from imbalance_cli.export.network import add_networks
 from imbalance_cli.export.preprocessing import add_preprocessing
 
@@ -54,7 +54,7 @@ def build_onnx(
     members = predictor.model.members * predictor.model.shape.heads
     logits = graph.concatenate(parts, 0)
     odds = add_mean_log_odds(logits, predictor.link_loss, members, len(predictor.labels))
-    probabilities = _calibrate(odds, predictor.calibration).apply("Sigmoid")
+    probabilities = sigmoid(_calibrate(odds, predictor.calibration))
     decisions = probabilities >= predictor.thresholds.numpy()
     if not all(predictor.learnable):
         unknown = np.where(predictor.learnable, 0.0, np.nan)
