@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +9,7 @@ import typer
 
 from imbalance_cli.cli.console import note, write_result
 from imbalance_cli.cli.options import Debug, Run
-from imbalance_cli.errors import ConfigError, DependencyError, OutputError, number_of
-
-ENDING = ".onnx"
+from imbalance_cli.errors import number_of
 
 
 def export(
@@ -42,13 +39,11 @@ def export(
     before the file is kept. docs/serving.md shows how to serve it.
     """
     from imbalance_cli.run.directory import ONNX, read_document
+    from imbalance_cli.run.onnx_file import check_onnx_file
 
     read_document(run)
     target = run / ONNX if output is None else output
-    _check_file(target, run, overwrite=overwrite)
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise DependencyError("imbtrain export", "onnx", package)
+    check_onnx_file(target, overwrite=overwrite)
     from imbalance_cli import workflows
 
     exported = workflows.export(run, target, precision)
@@ -62,32 +57,3 @@ def export(
         f"{exported.largest:.1e}, and no decision"
     )
     write_result(f"{target}\n".encode(), None)
-
-
-def _check_file(target: Path, run: Path, *, overwrite: bool) -> None:
-    """Raise unless the file may be written.
-
-    Raises:
-        ConfigError: its name is not that of an ONNX file.
-        OutputError: something is there, or it would be in a run under another name.
-    """
-    from imbalance_cli.run.directory import ONNX, RUN
-
-    if target.suffix.lower() != ENDING:
-        raise ConfigError(
-            f"-o {target}: the name of an ONNX file should end in {ENDING}",
-            hint=f"-o {target.with_suffix(ENDING) if target.name else run / ONNX}",
-        )
-    if (target.parent / RUN).exists() and target.name != ONNX:
-        raise OutputError(
-            f"{target}: a run directory holds nothing but the run",
-            hint=f"a file elsewhere, or {target.parent / ONNX}",
-        )
-    if target.is_dir():
-        raise OutputError(f"{target}: is a directory", hint="another -o")
-    if target.exists() and not overwrite:
-        raise OutputError(
-            f"{target}: is there already", hint="--overwrite replaces it; or another -o"
-        )
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: there is no directory {target.parent}")

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli import __version__
-from imbalance_cli.errors import ImbtrainError
+from imbalance_cli.errors import ImbtrainError, shorten
 from imbalance_cli.export import Comparison, build_onnx, make_rows
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.streams import STDIN
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000  # of the held-out ones that are compared
 ROWS_AT_ONCE = 4096
+LONGEST_TEXT = 200  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
         notes.append("the run computes in bfloat16, and the file in " + precision)
         predictor = dataclasses.replace(predictor, precision="float32")
     metadata = describe(predictor, document)
-    text = f"imbtrain {__version__}: {len(predictor.labels)} labels of {directory.resolve().name}"
+    text = f"imbtrain {__version__}: {shorten(', '.join(predictor.labels), LONGEST_TEXT)}"
     content = build_onnx(predictor, precision, metadata, text)
     comparison = Comparison(content, predictor, precision)
     comparison.add(make_rows(predictor.preprocessing))
