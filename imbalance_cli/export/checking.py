@@ -15,7 +15,7 @@ import polars as pl
 import torch
 
 from imbalance_cli.errors import ExportError
-from imbalance_cli.export.model import DECISION, PROBABILITY
+from imbalance_cli.export.model import OUTPUTS
 from imbalance_cli.export.preprocessing import MICROSECONDS_A_DAY, MISSING_DATE
 from imbalance_cli.losses.link import mean_log_odds
 from imbalance_cli.run.scored_rows import calibrate
@@ -72,9 +72,7 @@ class Comparison:
         Raises:
             ExportError: a probability differs by more than TOLERANCES, or a decision differs.
         """
-        probabilities, decisions = self._session.run(
-            [PROBABILITY, DECISION], to_feeds(self._predictor, table)
-        )
+        probabilities, decisions = self.answer(to_feeds(self._predictor, table)).values()
         wanted = self._score(table)
         away = np.abs(probabilities - wanted)
         away[:, ~np.array(self._predictor.learnable)] = 0.0
@@ -92,6 +90,10 @@ class Comparison:
             )
         self.rows += len(wanted)
         self.largest = max(self.largest, float(away.max(initial=0.0)))
+
+    def answer(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the OUTPUTS of the model, (N, L) each, of inputs (N, 1) each."""
+        return dict(zip(OUTPUTS, self._session.run(OUTPUTS, feeds), strict=True))
 
     def _score(self, table: Table) -> NDArray[np.float64]:
         """Return what the run says of rows, (N, L), as `predict` has it or in float64."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imbalance_cli.run.predictor import Predictor
 
 Precision = Literal["float32", "float64"]
-OUTPUTS = PROBABILITY, DECISION = "probability", "decision"
+OUTPUTS = ("probability", "decision")
 LARGEST_FILE = 2_000_000_000  # of what protobuf writes as one
 
 
@@ -32,8 +32,8 @@ def build_onnx(
 ) -> bytes:
     """Return a predictor as the content of an ONNX file.
 
-    It has an input (N, 1) for each feature column, and the outputs PROBABILITY and DECISION, (N, L)
-    each; NaN and false for a label that could not be learned.
+    It has an input (N, 1) for each feature column, and the OUTPUTS, (N, L) each; they are NaN and
+    false for a label that could not be learned.
 
     Args:
         predictor: of the run, on the CPU.
@@ -60,8 +60,8 @@ def build_onnx(
         unknown = np.where(predictor.learnable, 0.0, np.nan)
         probabilities = probabilities + unknown
         decisions = probabilities >= predictor.thresholds.numpy()
-    graph.output(PROBABILITY, probabilities.cast(dtype), len(predictor.labels))
-    graph.output(DECISION, decisions, len(predictor.labels))
+    for name, value in zip(OUTPUTS, (probabilities.cast(dtype), decisions), strict=True):
+        graph.output(name, value, len(predictor.labels))
     return graph.to_model(metadata, text).SerializeToString()
 
 

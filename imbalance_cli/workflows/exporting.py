@@ -13,7 +13,7 @@ import polars as pl
 
 from imbalance_cli import __version__
 from imbalance_cli.errors import ImbtrainError, shorten
-from imbalance_cli.export import Comparison, build_onnx, make_rows
+from imbalance_cli.export import Comparison, build_onnx, make_rows, to_feeds
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.streams import STDIN
 from imbalance_cli.rows.sources import fingerprint_files, open_parts
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000  # of the held-out ones that are compared
 ROWS_AT_ONCE = 4096
+EXAMPLE = range(3, 6)  # of the made-up rows, those within their range
 LONGEST_TEXT = 200  # characters
 
 
@@ -45,12 +46,16 @@ class Exported:
         made_up: rows that no table holds.
         largest: the largest difference of a probability.
         notes: what the file does otherwise than the run.
+        example: inputs of some made-up rows, which show nobody's data.
+        answer: the outputs of these.
     """
 
     rows: int
     made_up: int
     largest: float
     notes: list[str]
+    example: dict[str, NDArray[Any]]
+    answer: dict[str, NDArray[Any]]
 
 
 def export(directory: Path, output: Path, precision: Precision) -> Exported:
@@ -74,12 +79,21 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     text = f"imbtrain {__version__}: {shorten(', '.join(predictor.labels), LONGEST_TEXT)}"
     content = build_onnx(predictor, precision, metadata, text)
     comparison = Comparison(content, predictor, precision)
-    comparison.add(make_rows(predictor.preprocessing))
-    made_up = comparison.rows
+    made_up = make_rows(predictor.preprocessing)
+    comparison.add(made_up)
     for table in _held_out_rows(directory, document, config.data, predictor):
         comparison.add(table)
     write_whole(output, content)
-    return Exported(comparison.rows - made_up, made_up, comparison.largest, notes)
+    example = to_feeds(predictor, _take(made_up, np.arange(EXAMPLE.start, EXAMPLE.stop)))
+    height = made_up.frame.height
+    return Exported(
+        comparison.rows - height,
+        height,
+        comparison.largest,
+        notes,
+        example,
+        comparison.answer(example),
+    )
 
 
 def describe(predictor: Predictor, document: dict[str, Any]) -> dict[str, str]:
