@@ -52,13 +52,16 @@ class Value:
     def __neg__(self) -> Value:
         return self.graph.add("Neg", self)
 
-    def __lt__(self, other: Operand) -> Value:
+    def below(self, other: Operand) -> Value:
+        """Return where it is less than others."""
         return self.graph.add("Less", self, other, dtype=np.bool_)
 
-    def __gt__(self, other: Operand) -> Value:
+    def above(self, other: Operand) -> Value:
+        """Return where it is more than others."""
         return self.graph.add("Greater", self, other, dtype=np.bool_)
 
-    def __ge__(self, other: Operand) -> Value:
+    def reaches(self, other: Operand) -> Value:
+        """Return where it is at least others."""
         return self.graph.add("GreaterOrEqual", self, other, dtype=np.bool_)
 
     def equals(self, other: Operand) -> Value:
@@ -73,7 +76,7 @@ class Value:
         """Return its own cells where a condition holds, and others elsewhere."""
         return self.graph.add("Where", condition, self, other, dtype=self.dtype)
 
-    def apply(self, operator: str, **attributes: object) -> Value:
+    def apply(self, operator: str, **attributes: Any) -> Value:  # noqa: ANN401  what the operator takes
         """Return what an operator of one argument makes of it."""
         return self.graph.add(operator, self, **attributes)
 
@@ -153,7 +156,7 @@ class Graph:
         *arguments: Operand,
         dtype: DType | None = None,
         domain: str = "",
-        **attributes: object,
+        **attributes: Any,  # noqa: ANN401  as above
     ) -> Value:
         """Add a node and return its result.
 

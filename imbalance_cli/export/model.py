@@ -18,6 +18,8 @@ from imbalance_cli.export.preprocessing import add_preprocessing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.decisions.calibration import Calibration
     from imbalance_cli.export.graph import Value
     from imbalance_cli.run.predictor import Predictor
@@ -55,14 +57,13 @@ def build_onnx(
     logits = graph.concatenate(parts, 0)
     odds = add_mean_log_odds(logits, predictor.link_loss, members, len(predictor.labels))
     probabilities = sigmoid(_calibrate(odds, predictor.calibration))
-    decisions = probabilities >= predictor.thresholds.numpy()
     if not all(predictor.learnable):
-        unknown = np.where(predictor.learnable, 0.0, np.nan)
-        probabilities = probabilities + unknown
-        decisions = probabilities >= predictor.thresholds.numpy()
+        probabilities = probabilities + np.where(predictor.learnable, 0.0, np.nan)
+    decisions = probabilities.reaches(predictor.thresholds.numpy())
     for name, value in zip(OUTPUTS, (probabilities.cast(dtype), decisions), strict=True):
         graph.output(name, value, len(predictor.labels))
-    return graph.to_model(metadata, text).SerializeToString()
+    content: bytes = graph.to_model(metadata, text).SerializeToString()
+    return content
 
 
 def _refuse(predictor: Predictor, precision: Precision) -> None:
@@ -92,22 +93,15 @@ def _refuse(predictor: Predictor, precision: Precision) -> None:
 
 def _calibrate(u: Value, calibration: Calibration) -> Value:
     """Return calibrated log-odds, (N, L), as `Calibration.apply`."""
-    intercept, slope, curvature, low, high = (
-        each.numpy()
-        for each in (
-            calibration.intercept,
-            calibration.slope,
-            calibration.curvature,
-            calibration.low,
-            calibration.high,
-        )
-    )
+    names = ("intercept", "slope", "curvature", "low", "high")
+    arrays: list[NDArray[np.float64]] = [getattr(calibration, name).numpy() for name in names]
+    intercept, slope, curvature, low, high = arrays
     if not curvature.any():
         return u * slope + intercept
     graph = u.graph
-    end = np.where(curvature > 0, low, high)
+    end: NDArray[np.float64] = np.where(curvature > 0, low, high)
     inside = graph.add("Min", graph.add("Max", u, low), high)
     away = inside - end
     curve = away * (away + (u - inside) * 2.0) * curvature
-    steepness = slope + 2 * curvature * end
-    return u * steepness + (intercept - curvature * end**2) + curve
+    steepness, start = slope + 2 * curvature * end, intercept - curvature * end * end
+    return u * steepness + start + curve

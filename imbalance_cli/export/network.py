@@ -10,7 +10,8 @@ one product for all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         Periodic,
         PiecewiseLinear,
     )
-    from imbalance_cli.network.model import MultilayerPerceptron
+    from imbalance_cli.network.model import MemberLinear, MultilayerPerceptron
 
     Array = NDArray[np.float32]
 
@@ -42,7 +43,8 @@ def add_networks(
     if model.scale is not None:
         scales = _array(model.scale.weight).reshape(members, 1, heads, -1)
         rows = (rows.unsqueeze(2) * scales).reshape(members, -1, scales.shape[-1])
-    for layer in model.hidden:
+    for each in model.hidden:
+        layer = cast("MemberLinear", each)
         rows = _activate(_add_linear(rows, layer.weight, layer.bias), model.shape.activation)
     if heads > 1:
         units = model.output.weight.shape[-1]
@@ -142,7 +144,7 @@ def _activate(rows: Value, name: str) -> Value:
     if name == "silu":
         return rows * rows.apply("Sigmoid")
     if name == "gelu":
-        return rows * 0.5 * ((rows * 0.5**0.5).apply("Erf") + 1.0)
+        return rows * 0.5 * ((rows * math.sqrt(0.5)).apply("Erf") + 1.0)
     below = (rows.clip(high=0.0).apply("Exp") - 1.0) * SELU_ALPHA
     return (rows.clip(0.0) + below) * SELU_SCALE
 

@@ -99,7 +99,7 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
 def describe(predictor: Predictor, document: dict[str, Any]) -> dict[str, str]:
     """Return what an exported model says of itself, by name; lists and numbers as JSON."""
     features = predictor.preprocessing
-    kinds = {feature.column: feature.kind for feature in features.numeric}
+    kinds: dict[str, str] = {feature.column: feature.kind for feature in features.numeric}
     kinds |= {feature.column: "category" for feature in features.categorical}
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {

@@ -176,7 +176,7 @@ def test_held_out_rows_are_compared_where_they_stand(
     def note_places(_: object, table: Any) -> None:  # noqa: ANN401  a Table
         seen.extend(table.place(row) for row in range(table.frame.height))
 
-    monkeypatch.setattr(exporting.Comparison, "add", note_places)
+    monkeypatch.setattr(checking.Comparison, "add", note_places)
     monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 7)
     exporting.export(multi_run.path, tmp_path / "m.onnx", "float32")
     assert seen[256:] == [f"{multi_run.table}: line {row + 2}" for row in sorted(held_out)]

@@ -59,7 +59,7 @@ def make_predictor(
     """
     one_hot = [f.encode(np.arange(f.size)).shape[1] for f in features.categorical if f.one_hot]
     numeric = features.continuous + sum(f.indicator for f in features.numeric) + sum(one_hot)
-    given = {"hidden": [16, 12], "continuous": features.continuous} | shape
+    given: dict[str, Any] = {"hidden": [16, 12], "continuous": features.continuous} | shape
     whole = Shape(numeric, features.cardinalities, len(labels), **given)
     parts = []
     for number, members in enumerate(networks):
