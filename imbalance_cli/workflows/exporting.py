@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import torch
 
 from imbalance_cli import __version__
 from imbalance_cli.errors import ImbtrainError, shorten
@@ -21,7 +22,7 @@ from imbalance_cli.run.directory import PREDICTIONS, read_document, write_whole
 from imbalance_cli.workflows.applying import load_predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000  # of the held-out ones that are compared
 ROWS_AT_ONCE = 4096
+ROUNDING = 1e-6  # of the log-odds of a float32
 EXAMPLE = range(3, 6)  # of the made-up rows, those within their range
 LONGEST_TEXT = 200  # characters
 
@@ -71,6 +73,7 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     """
     predictor, config = load_predictor(directory, "cpu")
     document = read_document(directory)
+    predictor = _clear_thresholds(predictor, document["labels"])
     notes = []
     if predictor.precision == "bfloat16":
         notes.append("the run computes in bfloat16, and the file in " + precision)
@@ -94,6 +97,19 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
         example,
         comparison.answer(example),
     )
+
+
+def _clear_thresholds(predictor: Predictor, labels: Sequence[Mapping[str, Any]]) -> Predictor:
+    """Return the same, no threshold of which is a score of the run.
+
+    A threshold is the middle between two validation scores, except where it decides all of them
+    positive: there it is the lowest itself, and however a file rounds may take that row below it.
+    """
+    counts = [label["validation_counts"] for label in labels]
+    is_lowest = torch.tensor([missed == left == 0 for _, _, missed, left in counts])
+    thresholds = predictor.thresholds
+    below = thresholds - ROUNDING * thresholds * (1 - thresholds)
+    return dataclasses.replace(predictor, thresholds=below.where(is_lowest, thresholds))
 
 
 def describe(predictor: Predictor, document: dict[str, Any]) -> dict[str, str]:

@@ -11,11 +11,13 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
+import torch
 from small_runs import LABELS, fit_run, make_columns, refuse, succeed, write_csv
 
 from imbalance_cli import __version__, load
 from imbalance_cli.errors import ExportError, OutputError
 from imbalance_cli.export import checking
+from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.workflows import exporting
 
 if TYPE_CHECKING:
@@ -180,6 +182,17 @@ def test_held_out_rows_are_compared_where_they_stand(
     monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 7)
     exporting.export(multi_run.path, tmp_path / "m.onnx", "float32")
     assert seen[256:] == [f"{multi_run.table}: line {row + 2}" for row in sorted(held_out)]
+
+
+def test_a_threshold_that_is_a_score_of_the_run_moves_below_it(multi_run: FittedRun) -> None:
+    """Of labels whose validation rows are all decided positive; the others stay to the bit."""
+    labels = multi_run.document["labels"]
+    labels[1]["validation_counts"][2:] = [0.0, 0.0]
+    predictor = Predictor.load(multi_run.path, torch.device("cpu"))
+    moved = exporting._clear_thresholds(predictor, labels)
+    before, after = predictor.thresholds.tolist(), moved.thresholds.tolist()
+    assert [after[0], after[2]] == [before[0], before[2]]
+    assert 0 < before[1] - after[1] < 1e-6
 
 
 def test_bfloat16_is_said(tmp_path: Path) -> None:

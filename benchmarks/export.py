@@ -1,0 +1,118 @@
+"""What a row costs in ONNX Runtime, beside `imbtrain predict` in this process.
+
+    python benchmarks/export.py
+    python benchmarks/export.py --repetitions 5000
+
+Medians of single calls on one thread, with the rows as each takes them: the inputs of the model, or a
+table of texts for imbtrain. The networks are those of the recipe, trained for one epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnxruntime
+import torch
+
+from imbalance_cli.export import to_feeds
+from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import calibrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imbalance_cli.readers import Table
+
+GOAL = 0.3  # milliseconds of one row
+MANY = 1000
+QUICK = ("training.epochs=1", "report.bootstrap=0", "report.plots=false")
+RUNS = {
+    "flights, `tabular`": ("configs/quickstart.yaml",),
+    "flights, `plain`": ("configs/quickstart.yaml", "model.recipe=plain"),
+    "flights of several labels, `tabular`": ("configs/flights_multilabel.yaml",),
+}
+
+
+def main() -> None:
+    """Fit, export and time each run, and print the table of RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=2000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| run | networks x heads | MB | one row | goal | | `predict` | of 1,000 | `predict` |")
+    print("|---|---|---:|---:|---|---|---:|---:|---:|")
+    for title, (config, *settings) in RUNS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            print(measure(title, Path(folder, "run"), config, settings, options.repetitions))
+    print("\nMilliseconds a row, of one alone and of 1,000 together. ", end="")
+    print(f"Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, ", end="")
+    print(f"torch {version('torch')}; {os.cpu_count()} CPUs; {dt.datetime.now(dt.UTC).date()}.")
+
+
+def measure(title: str, run: Path, config: str, settings: list[str], repetitions: int) -> str:
+    """Return a line of the table."""
+    command = [sys.executable, "-m", "imbalance_cli"]
+    overrides = [part for each in (*QUICK, *settings) for part in ("--set", each)]
+    fit = [*command, "fit", config, "--run-dir", str(run), "--quiet", *overrides]
+    for each in (fit, [*command, "export", str(run)]):
+        subprocess.run(each, check=True, capture_output=True)
+    predictor = Predictor.load(run, torch.device("cpu"))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        run / "model.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    source = "data/flights_multilabel.csv" if "multilabel" in config else "data/flights.csv"
+    whole = read_table([open_source(source)], predictor.preprocessing.columns)
+    figures = []
+    for rows in (1, MANY):
+        calls = max(repetitions // rows, 20)
+        table = take(whole, rows)
+        feeds = to_feeds(predictor, table)
+        figures.append(time_calls(lambda feeds=feeds: session.run(None, feeds), calls) / rows)
+        figures.append(time_calls(lambda table=table: predict(predictor, table), calls // 4) / rows)
+    size = (run / "model.onnx").stat().st_size / 1e6
+    networks = f"{predictor.model.members} x {predictor.model.shape.heads}"
+    verdict = "met" if figures[0] <= GOAL else "missed"
+    shown = [f"{figure:.3g}" for figure in figures]
+    return (
+        f"| {title} | {networks} | {size:.1f} | {shown[0]} | at most {GOAL} | {verdict} | "
+        f"{shown[1]} | {shown[2]} | {shown[3]} |"
+    )
+
+
+def take(table: Table, rows: int) -> Table:
+    """Return the first rows of a table."""
+    return type(table)(table.name, table.frame.head(rows), table.place)
+
+
+def predict(predictor: Predictor, table: Table) -> None:
+    """Score rows as `imbtrain predict` does."""
+    calibrate(predictor.scores(table).log_odds(), predictor.calibration)
+
+
+def time_calls(call: Callable[[], object], calls: int) -> float:
+    """Return the median time of a call, in milliseconds."""
+    seconds = []
+    for number in range(calls + 5):
+        start = time.perf_counter()
+        call()
+        if number >= 5:  # noqa: PLR2004  the first warm caches up
+            seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()
