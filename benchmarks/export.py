@@ -3,8 +3,8 @@
     python benchmarks/export.py
     python benchmarks/export.py --repetitions 5000
 
-Medians of single calls on one thread, with the rows as each takes them: the inputs of the model, or a
-table of texts for imbtrain. The networks are those of the recipe, trained for one epoch.
+Medians of single calls on one thread, with rows as each takes them: inputs of the model, or a table
+of texts for imbtrain. The networks are those of the recipe, trained for one epoch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,8 +82,8 @@ def measure(title: str, run: Path, config: str, settings: list[str], repetitions
         calls = max(repetitions // rows, 20)
         table = take(whole, rows)
         feeds = to_feeds(predictor, table)
-        figures.append(time_calls(lambda feeds=feeds: session.run(None, feeds), calls) / rows)
-        figures.append(time_calls(lambda table=table: predict(predictor, table), calls // 4) / rows)
+        figures.append(time_calls(partial(session.run, None, feeds), calls) / rows)
+        figures.append(time_calls(partial(predict, predictor, table), calls // 4) / rows)
     size = (run / "model.onnx").stat().st_size / 1e6
     networks = f"{predictor.model.members} x {predictor.model.shape.heads}"
     verdict = "met" if figures[0] <= GOAL else "missed"

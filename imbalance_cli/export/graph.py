@@ -82,8 +82,11 @@ class Value:
 
     def clip(self, low: float | None = None, high: float | None = None) -> Value:
         """Return it within bounds."""
-        clipped = self if low is None else self.graph.add("Max", self, low)
-        return clipped if high is None else self.graph.add("Min", clipped, high)
+        if low is not None and high is not None:
+            return self.graph.add("Clip", self, low, high)
+        return (
+            self.graph.add("Min", self, high) if low is None else self.graph.add("Max", self, low)
+        )
 
     def cast(self, dtype: DType) -> Value:
         """Return it in another type."""

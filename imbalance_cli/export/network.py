@@ -140,7 +140,7 @@ def _add_categories(
 def _activate(rows: Value, name: str) -> Value:
     """Return what an activation of network/model.py makes of rows."""
     if name == "relu":
-        return rows.clip(0.0)
+        return rows.apply("Relu")
     if name == "silu":
         return rows * rows.apply("Sigmoid")
     if name == "gelu":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MICROSECONDS_A_DAY = 1_000_000 * SECONDS_A_DAY
 MISSING_DATE = int(np.iinfo(np.int64).min)  # what numpy's NaT is
+FAR = 1e150  # whose square is a float64 yet
 CAPITALS = (str.lower, str.upper, str.title)
 
 
@@ -103,7 +104,7 @@ def _add_numbers(
         return None, indicators
     medians = np.array([features[i].median for i in scaled])
     scales = np.array([float(features[i].scale or 0) for i in scaled])
-    away = values.take(scaled, 1, len(features)) - medians
+    away = (values.take(scaled, 1, len(features)) - medians).clip(-FAR, FAR)
     nothing = values.graph.constant(0.0, np.dtype(np.float64))
     centred = nothing.where(missing.take(scaled, 1, len(features)), away)
     clipped = centred / CLIP

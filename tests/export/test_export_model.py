@@ -218,6 +218,15 @@ def test_one_row_and_many_are_alike(rows: Table) -> None:
     np.testing.assert_allclose(one, many[5:6], rtol=0, atol=1e-15)
 
 
+def test_a_number_that_no_float32_holds_is_far_out() -> None:
+    features = Preprocessing([NumericFeature("x", "number", 10.0, 2.0, indicator=False)], [])
+    far = np.array([-np.inf, -1e300, -1e30, 10.0, 1e30, 1e300, np.inf])
+    probabilities, _ = serve(make_predictor(bce(), features), {"x": far[:, None]})
+    np.testing.assert_array_equal(probabilities[:2], probabilities[[2, 2]])
+    np.testing.assert_array_equal(probabilities[5:], probabilities[[4, 4]])
+    assert len(np.unique(probabilities[:, 0])) == 3
+
+
 def test_a_table_of_numbers_alone() -> None:
     features = Preprocessing(
         [NumericFeature(f"x_{i}", "number", 0.0, 1.0, False) for i in range(3)], []
@@ -277,6 +286,10 @@ def test_what_has_no_kernel_or_no_room_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ExportError, match=r"^model.activation gelu: ") as caught:
         build_onnx(predictor, "float64", {}, "")
     assert caught.value.hint == "--precision float32"
+    monkeypatch.setattr(export_model, "MOST_COLUMNS", 8)
+    with pytest.raises(ExportError, match=r"^9 feature columns: .* at most 8 are exported$"):
+        build_onnx(predictor, "float32", {}, "")
+    monkeypatch.undo()
     monkeypatch.setattr(export_model, "LARGEST_FILE", 2_000)
     with pytest.raises(ExportError, match=r"^3 labels, \d\d\d weights: .* at most 2.0 kB$"):
         build_onnx(predictor, "float32", {}, "")
