@@ -43,14 +43,27 @@ def add_networks(
     if model.scale is not None:
         scales = _array(model.scale.weight).reshape(members, 1, heads, -1)
         rows = (rows.unsqueeze(2) * scales).reshape(members, -1, scales.shape[-1])
-    for each in model.hidden:
-        layer = cast("MemberLinear", each)
-        rows = _activate(_add_linear(rows, layer.weight, layer.bias), model.shape.activation)
+    if model.hidden:
+        hidden = [_add_hidden(rows, model, member) for member in range(members)]
+        rows = graph.concatenate(hidden, 0)
     if heads > 1:
         units = model.output.weight.shape[-1]
         rows = rows.reshape(members, -1, heads, units).transpose(0, 2, 1, 3)
         rows = rows.reshape(members * heads, -1, units)
     return _add_linear(rows, model.output.weight, model.output.bias)
+
+
+def _add_hidden(rows: Value, model: MultilayerPerceptron, member: int) -> Value:
+    """Return the last hidden layer of one network, (1, N * K, H), of rows (M, N * K, D).
+
+    ONNX Runtime lays a matrix out for its products once, and several in one tensor at every call.
+    """
+    rows = rows.take([member], 0, model.members)
+    for each in model.hidden:
+        layer = cast("MemberLinear", each)
+        weight, bias = _array(layer.weight)[member], _array(layer.bias)[member]
+        rows = _activate(rows @ weight.T + bias, model.shape.activation)
+    return rows
 
 
 def _add_linear(rows: Value, weight: torch.Tensor, bias: torch.Tensor) -> Value:
