@@ -4,8 +4,8 @@
     python benchmarks/export.py --repetitions 5000
 
 Medians of single calls on one thread ("quiet": the first decile, where other processes run), with
-rows as each takes them: inputs of the model, or a table of texts for imbtrain. The networks are those
-of the recipe, trained for one epoch.
+rows as each takes them: inputs of the model, or a table of texts for imbtrain. The networks are
+those of the recipe, trained for one epoch.
 """
 
 from __future__ import annotations
