@@ -80,13 +80,17 @@ class Value:
         """Return what an operator of one argument makes of it."""
         return self.graph.add(operator, self, **attributes)
 
-    def clip(self, low: float | None = None, high: float | None = None) -> Value:
+    def clip(self, low: float, high: float) -> Value:
         """Return it within bounds."""
-        if low is not None and high is not None:
-            return self.graph.add("Clip", self, low, high)
-        return (
-            self.graph.add("Min", self, high) if low is None else self.graph.add("Max", self, low)
-        )
+        return self.graph.add("Clip", self, low, high)
+
+    def at_least(self, bound: float) -> Value:
+        """Return it, raised to a bound."""
+        return self.graph.add("Max", self, bound)
+
+    def at_most(self, bound: float) -> Value:
+        """Return it, lowered to a bound."""
+        return self.graph.add("Min", self, bound)
 
     def cast(self, dtype: DType) -> Value:
         """Return it in another type."""

@@ -60,7 +60,7 @@ def _add_log_odds(z: Value, loss: Loss) -> Value:
     slope = np.maximum(parameters.get("gamma_positive", np.zeros(())), FLAT_SLOPE)
     graph = z.graph
     inside = graph.add("Min", graph.add("Max", z, low), high)
-    above = _add_formula(inside, parameters) + (z - high).clip(0.0) * slope
+    above = _add_formula(inside, parameters) + (z - high).at_least(0.0) * slope
     return (z - low + bottom).where(z.below(low), above)
 
 
@@ -86,12 +86,12 @@ def _add_formula(z: Value, parameters: Mapping[str, Array]) -> Value:
 
 def _add_margin(odds: Value, v: Value, margin: Array, gamma: Array | None) -> Value:
     """Return the log-odds where the negatives' probability is lowered by a margin."""
-    q = (sigmoid(v) - margin).clip(0.0)
-    rest = (sigmoid(-v) + margin).clip(high=1.0)
-    log_rest = _log1p(-q.clip(high=HALF)).where(q.below(HALF), rest.apply("Log"))
+    q = (sigmoid(v) - margin).at_least(0.0)
+    rest = (sigmoid(-v) + margin).at_most(1.0)
+    log_rest = _log1p(-q.at_most(HALF)).where(q.below(HALF), rest.apply("Log"))
     shifted = odds + _log_sigmoid(-v) - log_rest
     if gamma is not None:
-        some = q.clip(TINY)
+        some = q.at_least(TINY)
         shifted = shifted + some.apply("Log") * gamma + _log1p(-log_rest * rest / some * gamma)
     return shifted.where(q.above(0.0), -np.inf)
 
@@ -99,7 +99,7 @@ def _add_margin(odds: Value, v: Value, margin: Array, gamma: Array | None) -> Va
 def _curve(u: Value) -> Value:
     """Return log(1 + t) / t at t = exp(-u), which rises from 0 to 1."""
     t = (-u.clip(0.0, FARTHEST)).apply("Exp")
-    return (_log1p(t) / t).where(u.above(0.0), -_log_sigmoid(u) * u.clip(high=0.0).apply("Exp"))
+    return (_log1p(t) / t).where(u.above(0.0), -_log_sigmoid(u) * u.at_most(0.0).apply("Exp"))
 
 
 def sigmoid(x: Value) -> Value:
@@ -108,7 +108,7 @@ def sigmoid(x: Value) -> Value:
 
 
 def _log_sigmoid(x: Value) -> Value:
-    return x.clip(high=0.0) - ((-x.apply("Abs")).apply("Exp") + 1.0).apply("Log")
+    return x.at_most(0.0) - ((-x.apply("Abs")).apply("Exp") + 1.0).apply("Log")
 
 
 def _log1p(x: Value) -> Value:

@@ -158,8 +158,8 @@ def _activate(rows: Value, name: str) -> Value:
         return rows * rows.apply("Sigmoid")
     if name == "gelu":
         return rows * 0.5 * ((rows * math.sqrt(0.5)).apply("Erf") + 1.0)
-    below = (rows.clip(high=0.0).apply("Exp") - 1.0) * SELU_ALPHA
-    return (rows.clip(0.0) + below) * SELU_SCALE
+    below = (rows.at_most(0.0).apply("Exp") - 1.0) * SELU_ALPHA
+    return (rows.at_least(0.0) + below) * SELU_SCALE
 
 
 def _array(tensor: torch.Tensor) -> Array:
