@@ -23,6 +23,7 @@ from imbalance_cli.errors import ConfigError, ImbtrainError
 from imbalance_cli.labels import LabelSettings, count_sources
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.frames import FrameSource
+from imbalance_cli.run.onnx_file import check_onnx_file
 from imbalance_cli.weighting.pos_weight import PosWeights, Strategy, weigh
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ PYTHON_WORDS = [
     (re.compile(r"--resume [^,;]*[,;] "), ""),  # of the command alone
     (re.compile(r"--overwrite\b"), "overwrite=True"),
     (re.compile(r"--run-dir\b"), "run_dir"),
+    (re.compile(r"--precision (\w+)"), r"precision='\1'"),
     (re.compile(r"--threshold\b"), "thresholds"),
     (re.compile(r"--(labels|positive|encoding|columns) '?([\w.*]+)'?"), r"\1='\2'"),
     (re.compile(r"--row\b"), "numbers"),
@@ -266,6 +268,32 @@ def predict(
         },
         index=rows.index,
     )
+
+
+def export(
+    directory: str | Path,
+    path: str | Path,
+    *,
+    precision: Literal["float32", "float64"] = "float32",
+    overwrite: bool = False,
+) -> Path:
+    """Write a run as one ONNX file, as `imbtrain export` does, and return its path.
+
+    Args:
+        directory: of the run.
+        path: of the file, which ends in .onnx.
+        precision: what the networks compute in, and the type of a probability.
+        overwrite: whether a file that is there is replaced.
+
+    Raises:
+        ImbtrainError: the run cannot be used or exported, or the file cannot be written.
+    """
+    target = Path(path)
+    with _in_python_words():
+        check_onnx_file(target, overwrite=overwrite)
+        for sentence in workflows.export(Path(directory), target, precision).notes:
+            _warn(sentence)
+    return target
 
 
 def _by_label(thresholds: Mapping[str, float] | float | None) -> Mapping[str, float]:

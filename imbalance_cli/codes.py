@@ -200,5 +200,6 @@ ERRORS = {
     "RunError": ("IMB211", "A run directory cannot be used."),
     "OutputError": ("IMB212", "A file or directory cannot be written."),
     "DependencyError": ("IMB213", "A package of an extra is not installed."),
+    "ExportError": ("IMB214", "A run cannot be exported, or its export gives other numbers."),
 }
 """The code and meaning of errors by their class in Python; the hint of each says what to do."""

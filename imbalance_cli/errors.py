@@ -11,6 +11,7 @@ ImbtrainError            something the user gave cannot be used (exit code 2)
 ├── TrainingError        training that cannot start, or that diverged
 ├── EvaluationError      predictions and labels that no number can be made of
 ├── RunError             a run directory that cannot be read
+├── ExportError          a run that no ONNX file can stand for
 ├── OutputError          a place that cannot be written to
 └── DependencyError      an option or a source whose extra is not installed
 
@@ -85,6 +86,10 @@ class DriftError(ImbtrainError):
 
 class RunError(ImbtrainError):
     """A run directory is missing, incomplete, changed or of another format version."""
+
+
+class ExportError(ImbtrainError):
+    """A run cannot be an ONNX file, or one that was made gives other numbers than the run."""
 
 
 class OutputError(ImbtrainError):

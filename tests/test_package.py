@@ -79,13 +79,14 @@ def test_every_dependency_is_pinned() -> None:
     }
     extras = project["optional-dependencies"]
     own, *tools = extras["dev"]
-    assert own == "imbtrain[excel,tensorboard,mlflow]"
+    assert own == "imbtrain[excel,tensorboard,mlflow,onnx]"
     wanted = [
         *project["dependencies"],
         *tools,
         *extras["excel"],
         *extras["tensorboard"],
         *extras["mlflow"],
+        *extras["onnx"],
         *extras["docs"],
     ]
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}

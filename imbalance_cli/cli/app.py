@@ -18,6 +18,7 @@ from imbalance_cli.cli.check import check
 from imbalance_cli.cli.compare import compare
 from imbalance_cli.cli.evaluate import evaluate
 from imbalance_cli.cli.explain import explain
+from imbalance_cli.cli.export import export
 from imbalance_cli.cli.fit import fit
 from imbalance_cli.cli.init import init
 from imbalance_cli.cli.inspect import inspect
@@ -55,6 +56,7 @@ for _command in (
     evaluate,
     predict,
     explain,
+    export,
     stability,
     schema,
 ):

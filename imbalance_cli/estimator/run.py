@@ -10,7 +10,7 @@ import functools
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from imbalance_cli.errors import FeatureError, OutputError, RunError, explain_wr
 from imbalance_cli.estimator.figures import Figures
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.frames import FrameSource
-from imbalance_cli.run.directory import METRICS_JSON, PREDICTIONS, REPORT
+from imbalance_cli.run.directory import METRICS_JSON, ONNX, PREDICTIONS, REPORT
 from imbalance_cli.run.scored_rows import calibrate, join_scores
 from imbalance_cli.workflows import read_evaluation
 from imbalance_cli.workflows.applying import load_predictor
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     Rows = pd.DataFrame | pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
 
+DERIVED = {REPORT, ONNX}  # made of the other files, and large
+
 
 class Run:
     """What `fit` left, and what can be asked of it.
@@ -52,14 +54,14 @@ class Run:
 
     @classmethod
     def read(cls, directory: str | Path) -> Run:
-        """Read a run directory into memory, without its page and plots.
+        """Read a run directory into memory, without its page, plots and exported model.
 
         Raises:
             RunError: it is no run, or cannot be used.
         """
         place = Path(directory)
         loaded = load_predictor(place, "auto")  # whatever is wrong is said of this directory
-        paths = [path for path in place.iterdir() if path.is_file() and path.name != REPORT]
+        paths = [path for path in place.iterdir() if path.is_file() and path.name not in DERIVED]
         run = cls({path.name: path.read_bytes() for path in sorted(paths)})
         run._loaded = loaded
         return run
@@ -225,6 +227,26 @@ class Run:
                 numbers=numbers,
                 repeats=repeats,
             )
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        precision: Literal["float32", "float64"] = "float32",
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the run as one ONNX file, as `imbtrain export` does, and return its path.
+
+        Args:
+            path: of the file, which ends in .onnx.
+            precision: what the networks compute in, and the type of a probability.
+            overwrite: whether a file that is there is replaced.
+
+        Raises:
+            ImbtrainError: the run cannot be exported, or the file cannot be written.
+        """
+        with self._written() as directory:
+            return api.export(directory, path, precision=precision, overwrite=overwrite)
 
     def __repr__(self) -> str:
         return f"<run of {', '.join(self.labels[:5])}: {len(self.columns)} features>"

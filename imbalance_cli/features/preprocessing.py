@@ -234,6 +234,24 @@ class Preprocessing:
             np.column_stack(codes) if codes else np.empty((rows, 0), np.int64),
         )
 
+    def read_cells(self, table: Table) -> dict[str, NDArray[np.float64] | pl.Series]:
+        """Return what the cells of each column are, before any of it is scaled or numbered.
+
+        Numbers and days are (N,) with NaN where missing, texts are null there.
+
+        Raises:
+            FeatureError: as of `transform`.
+        """
+        table = apply_notations(table, self.notations)
+        read = read_columns(table.frame, [feature.column for feature in self.numeric])
+        cells: dict[str, NDArray[np.float64] | pl.Series] = {
+            feature.column: _read_values(feature, numbers, table)
+            for feature, (_, numbers) in zip(self.numeric, read, strict=True)
+        }
+        for category in self.categorical:
+            cells[category.column] = parse_texts(feature_cells(table, category.column))
+        return cells
+
     def to_dict(self) -> dict[str, Any]:
         """Return the features as plain data."""
         return {

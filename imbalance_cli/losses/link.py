@@ -48,7 +48,7 @@ def log_odds(logits: torch.Tensor, loss: Loss) -> torch.Tensor:
         (..., L) float64, strictly increasing in the logits.
     """
     loss = loss.to(torch.float64)
-    return _continued(logits.double(), loss, _steep_range(loss))
+    return _continued(logits.double(), loss, steep_range(loss))
 
 
 def inverse_link(logits: torch.Tensor, loss: Loss) -> torch.Tensor:
@@ -76,7 +76,7 @@ def link(probabilities: torch.Tensor, loss: Loss) -> torch.Tensor:
     Where none does, the nearest; none lies farther than FARTHEST from 0.
     """
     loss = loss.to(torch.float64)
-    steep = _steep_range(loss)  # once, not at each of the steps
+    steep = steep_range(loss)  # once, not at each of the steps
     wanted = torch.logit(probabilities.double())
     return _bisect(lambda z: _continued(z, loss, steep), wanted, -FARTHEST, FARTHEST)
 
@@ -127,7 +127,7 @@ def _curve(u: torch.Tensor) -> torch.Tensor:
     return torch.where(u > 0, torch.log1p(t) / t, -logsigmoid(u) * torch.exp(u.clamp(max=0)))
 
 
-def _steep_range(loss: Loss) -> Range | None:
+def steep_range(loss: Loss) -> Range | None:
     """Return the logits between which a loss with a margin has a link that rises; None without.
 
     Below the first eta is under 1e-6; above the second the formula's slope is g_pos, or 0.

@@ -32,6 +32,7 @@ PREDICTIONS = "predictions.parquet"
 REPORT, MODEL_CARD, PLOTS = "report.html", "model_card.md", "plots"  # drawn from the others
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 EXPLANATION = "explanation.json"  # what `explain` found by the run's own rows
+ONNX = "model.onnx"
 ESTIMATOR = "estimator.json"  # the classes that labels were made of, where an estimator was saved
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 NEXT = ".next"  # the run that replaces a finished one, until it is whole
@@ -39,7 +40,7 @@ ENTRIES = frozenset(
     {
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
         *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, MODEL_CARD, PLOTS),
-        *(EXPLANATION, ESTIMATOR),
+        *(EXPLANATION, ESTIMATOR, ONNX),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -485,9 +486,9 @@ def _read_whole(path: Path, checksum: str) -> bytes:
 
 def _is_as_written(document: dict[str, Any]) -> bool:
     """Return whether run.json has the checksum that it states."""
-    claimed = document.pop("checksum", None)
+    stated = {key: value for key, value in document.items() if key != "checksum"}
     try:
-        return bool(claimed == _sha256(_to_json(document)))
+        return bool(document.get("checksum") == _sha256(_to_json(stated)))
     except ValueError:  # NaN or the like, which is never written
         return False
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import importlib.util
 import logging
 import os
+import tempfile
 import warnings
+from importlib.metadata import version
+from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from imbalance_cli import __version__
-from imbalance_cli.errors import DependencyError, OutputError, shorten
-from imbalance_cli.run.directory import COMPARISON_JSON, CONFIG, METRICS_JSON, REPORT
+from imbalance_cli.errors import DependencyError, ExportError, OutputError, shorten
+from imbalance_cli.run.directory import (
+    COMPARISON_JSON,
+    CONFIG,
+    METRICS_JSON,
+    ONNX,
+    REPORT,
+)
 from imbalance_cli.tracking import series
 from imbalance_cli.tracking.guarded import explain_tracker, hide_passwords
 
@@ -28,6 +38,7 @@ SECONDS_BETWEEN_BATCHES = 1.0  # a request takes longer than an epoch of a small
 LONGEST_VALUE = 500  # of a parameter; what every MLflow server takes
 LARGEST_BATCH, MOST_PARAMS = 1000, 100  # of metrics and of parameters in one request
 ARTIFACTS = (CONFIG, METRICS_JSON, COMPARISON_JSON, REPORT)
+OF_ONNX = ("onnx", "onnxruntime")
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it sends what is called to its makers
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where results go
@@ -107,6 +118,9 @@ class MlflowTracker:
             for path in paths:
                 if path.exists():
                     self._client.log_artifact(self._groups[0][0], str(path))
+            is_model = not (finish.directory / COMPARISON_JSON).exists()
+            if is_model and all(map(importlib.util.find_spec, OF_ONNX)):
+                self._log_model(finish.directory)
 
     def close(self, error: BaseException | None) -> None:
         """Mark the runs FINISHED, KILLED by an interrupt, or FAILED."""
@@ -117,6 +131,33 @@ class MlflowTracker:
         with _calm():
             for run, _ in reversed(self._groups):
                 self._client.set_terminated(run, status)
+
+    def _log_model(self, directory: Path) -> None:
+        """Keep the run as an ONNX model, or in a tag why there is none."""
+        import mlflow.onnx
+        import onnx
+        from mlflow.models import infer_signature
+
+        from imbalance_cli import workflows
+
+        run = self._groups[0][0]
+        with tempfile.TemporaryDirectory() as folder:
+            file, place = Path(folder, ONNX), Path(folder, "model")
+            try:
+                exported = workflows.export(directory, file, "float32")
+            except ExportError as error:
+                self._client.set_tag(run, "imbtrain.no_model", error.message)
+                return
+            mlflow.onnx.save_model(
+                onnx.load(file),
+                place,
+                signature=infer_signature(exported.example, exported.answer),
+                input_example=exported.example,
+                pip_requirements=[f"{package}=={version(package)}" for package in OF_ONNX],
+                onnx_execution_providers=["CPUExecutionProvider"],
+                save_as_external_data=False,
+            )
+            self._client.log_artifacts(run, str(place), "model")
 
     def _begin(self, start: Start, group: series.Group, experiment_id: str) -> None:
         tags = {

@@ -1,4 +1,4 @@
-"""fit, compare, evaluate, predict and report: the only place that puts the rooms together."""
+"""The verbs, as fit, predict and export: the only place that puts the rooms together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.comparing_runs import compare_runs
     from imbalance_cli.workflows.drawing_runs import draw_runs
     from imbalance_cli.workflows.explaining import explain, keep_explanation
+    from imbalance_cli.workflows.exporting import export
     from imbalance_cli.workflows.fitting import describe_flattery, fit
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
     from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
@@ -29,6 +30,7 @@ _HOMES = {
     "comparing_runs": ("compare_runs",),
     "drawing_runs": ("draw_runs",),
     "explaining": ("explain", "keep_explanation"),
+    "exporting": ("export",),
     "fitting": ("describe_flattery", "fit"),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
@@ -49,6 +51,7 @@ __all__ = [
     "draw_runs",
     "evaluate",
     "explain",
+    "export",
     "fit",
     "keep_explanation",
     "measure_by_peer",

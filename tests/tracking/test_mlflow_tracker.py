@@ -14,9 +14,20 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
 import pytest
 from mlflow import MlflowClient
-from small_runs import TABULAR, history, make_columns, refuse, succeed, write_config, write_csv
+from small_runs import (
+    LABELS,
+    TABULAR,
+    history,
+    make_columns,
+    refuse,
+    succeed,
+    write_config,
+    write_csv,
+)
 
 from imbalance_cli.config import load_config
 from imbalance_cli.tracking import MlflowTracker
@@ -75,11 +86,12 @@ def read_metric(uri: str, run: Run, key: str) -> dict[int, float]:
 
 
 def read_artifacts(uri: str, run: Run) -> dict[str, Path]:
-    """Return the files of a run."""
+    """Return the files of a run, those of its model apart."""
     client = MlflowClient(tracking_uri=uri)
     return {
         entry.path: Path(client.download_artifacts(run.info.run_id, entry.path))
         for entry in client.list_artifacts(run.info.run_id)
+        if not entry.is_dir
     }
 
 
@@ -123,6 +135,48 @@ def test_the_page_of_a_run_is_an_artifact(config: Path, tmp_path: Path, uri: str
     succeed("fit", config, "--run-dir", tmp_path / "run", "--mlflow", uri)
     there = {path.name for path in (tmp_path / "run").iterdir()}
     assert set(read_artifacts(uri, read_runs(uri)[0])) == there & set(ARTIFACTS)
+
+
+def test_the_model_of_a_run_is_kept_with_a_signature_and_an_example(
+    config: Path, table: Path, tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed("fit", config, "--run-dir", tmp_path / "run", "--mlflow", uri)
+    [run] = read_runs(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow, of itself
+        import mlflow.pyfunc
+
+        model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+        example = model.input_example
+        frame = pl.read_csv(table)
+        numbers, texts = (
+            {name: frame[name].cast(kind).fill_null(missing).to_numpy()[:, None] for name in names}
+            for kind, missing, names in (
+                (pl.Float64, np.nan, ("amount", "age")),
+                (pl.String, "", ("colour", "city")),
+            )
+        )
+        found = model.predict(numbers | texts)
+    said = pl.read_csv(succeed("predict", tmp_path / "run", table).out)
+    for i, label in enumerate(LABELS):
+        wanted = said[f"{label}_probability"].to_numpy()
+        np.testing.assert_allclose(found["probability"][:, i], wanted, rtol=0, atol=1e-6)
+        assert found["decision"][:, i].tolist() == said[f"{label}_decision"].to_list()
+    assert [column.name for column in model.metadata.signature.inputs] == [*numbers, *texts]
+    assert [column.name for column in model.metadata.signature.outputs] == [*found]
+    assert {name: cells.shape for name, cells in example.items()} == dict.fromkeys(
+        [*numbers, *texts], (3, 1)
+    )
+
+
+def test_why_there_is_no_model_is_a_tag(tmp_path: Path, uri: str) -> None:
+    columns = {name.replace("amount", "decision"): c for name, c in make_columns(200).items()}
+    config = write_config(tmp_path / "c.yaml", write_csv(tmp_path / "t.csv", columns))
+    succeed("fit", config, "--run-dir", tmp_path / "run", "--mlflow", uri)
+    [run] = read_runs(uri)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["imbtrain.no_model"].startswith("column 'decision': no input of an ONNX")
 
 
 def test_members_of_folds_and_seeds(config: Path, tmp_path: Path, uri: str) -> None:
