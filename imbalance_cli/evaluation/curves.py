@@ -321,7 +321,7 @@ def bin_reliability(p: Values, y: Values, w: Values, confidence: float) -> tuple
     weight, predicted, observed, squares = (
         np.add.reduceat(values, starts) for values in (w, w * p, w * y, w * w)
     )
-    z = _normal_quantile(confidence)
+    z = normal_quantile(confidence)
     bins = []
     for b in range(len(starts)):
         hits = float(observed[b] / weight[b])
@@ -340,7 +340,8 @@ def wilson_interval(share: float, rows: float, z: float) -> tuple[float, float]:
     return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
-def _normal_quantile(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """Return how many standard errors an interval of a confidence reaches to either side."""
     return float(torch.special.ndtri(torch.tensor((1 + confidence) / 2, dtype=torch.float64)))
 
 

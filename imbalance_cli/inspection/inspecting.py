@@ -60,9 +60,7 @@ def inspect_source(
     """
     check_positive(settings.positive)
     label_columns = select_labels(source.columns, patterns, source.name, source) or []
-    tables = follow(
-        _read(source, label_columns), tell, "reading", lambda table: table.frame.height
-    )
+    tables = follow(_read(source, label_columns), tell, "reading", lambda table: table.frame.height)
     first = next(tables, None)
     is_sparse = first is not None and first.sparse is not None
     labels = LabelScan(label_columns, settings, source.name, sparse=is_sparse)

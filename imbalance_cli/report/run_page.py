@@ -22,6 +22,7 @@ from imbalance_cli.report.provenance import (
 )
 from imbalance_cli.report.ranking_figures import RANKINGS
 from imbalance_cli.report.run_figures import draw_run, show_pair
+from imbalance_cli.report.slices import show_slices
 from imbalance_cli.report.summary import (
     HEADING,
     list_key_numbers,
@@ -90,7 +91,12 @@ def to_html(report: RunReport) -> bytes:
         eyebrow="Model report",
         title=write_title(report),
         lede=write_lede(report),
-        sections=_sections(figures, single=len(evaluation.labels) == 1),
+        sections=_sections(
+            figures,
+            single=len(evaluation.labels) == 1,
+            has_slices=evaluation.slices is not None,
+        ),
+        slices=show_slices(evaluation),
         peer=report.peer,
         peer_rows=[] if report.peer is None else _list_peer_rows(report.peer),
         lead=write_lead(evaluation),
@@ -133,10 +139,13 @@ def _list_peer_rows(peer: Mapping[str, Any]) -> list[MetricRows]:
     return list_metric_rows(metrics, {"": macro}, improving)
 
 
-def _sections(figures: Mapping[str, Chart], *, single: bool) -> list[tuple[str, str]]:
+def _sections(
+    figures: Mapping[str, Chart], *, single: bool, has_slices: bool
+) -> list[tuple[str, str]]:
     """Return the sections in the order of the page; one label is best seen first."""
     numbers, pictures = ("labels", "Numbers"), ("figures", "Figures")
     sections = [("summary", "Summary"), *((pictures, numbers) if single else (numbers, pictures))]
+    sections += [("slices", "Groups")] if has_slices else []
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]
     sections += [("together", "Together")] if "together" in figures else []

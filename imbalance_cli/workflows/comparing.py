@@ -16,7 +16,7 @@ from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.errors import OutputError, RunError, nearest
-from imbalance_cli.evaluation import DenseRows, Resampling
+from imbalance_cli.evaluation import DenseRows, Grouping, Resampling
 from imbalance_cli.report import comparison as drawing
 from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import (
@@ -240,6 +240,10 @@ def choose(
         scored=DenseRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
         weights=shared.get("weights"),
         groups=shared.get("groups"),
+        slices=[
+            Grouping(**grouping, of_row=shared[f"slice_{i}"].numpy())
+            for i, grouping in enumerate(document[HELD_OUT].get("slices", []))
+        ],
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -387,11 +391,14 @@ def _save(
         tensors[f"{HELD_OUT}/weights"] = held_out.weights
     if held_out.groups is not None:
         tensors[f"{HELD_OUT}/groups"] = held_out.groups
+    for i, grouping in enumerate(held_out.slices):
+        tensors[f"{HELD_OUT}/slice_{i}"] = torch.from_numpy(grouping.of_row)
     run.write_tensors(MODEL, tensors)
     before = {"run": str(run.path), "seeds": networks}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
-    where = {"part": held_out.part, "source": held_out.source}
+    names = [{"column": each.column, "names": each.names} for each in held_out.slices]
+    where = {"part": held_out.part, "source": held_out.source, "slices": names}
     document = {"candidates": documents, HELD_OUT: where, "data": data}
     run.finish(document | {"versions": versions()}, kind="comparison")
 

@@ -71,6 +71,7 @@ def report_run(  # noqa: PLR0913  what is written, and who receives the progress
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
         groups=held_out.groups,
+        slices=held_out.slices,
         tell=tell,
     )
     write_predictions(run, predictor, held_out, tell)
