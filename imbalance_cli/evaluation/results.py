@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IN_A_NOTEBOOK = ("average_precision", "roc_auc", "f1", "precision", "recall", "ece")
 """The metrics of the table that a notebook shows."""
@@ -51,6 +54,7 @@ class LabelEvaluation:
         undefined: why a metric is None, by its name.
         untuned: what it would be at 0.5, and of the raw score.
         without_interval: why a metric that is defined has no interval, by its name.
+        threshold_interval: of the threshold over draws of the rows that it was chosen on.
     """
 
     label: str
@@ -64,6 +68,7 @@ class LabelEvaluation:
     undefined: dict[str, str]
     untuned: Untuned = dataclasses.field(default_factory=Untuned)
     without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
+    threshold_interval: Interval | None = None
 
     def __getattr__(self, name: str) -> Estimate:
         """Return a metric.
@@ -80,6 +85,8 @@ class LabelEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: numbers, and beside them their intervals."""
         facts = {name: getattr(self, name) for name in FACTS}
+        if self.threshold_interval is not None:
+            facts["threshold_interval"] = dataclasses.asdict(self.threshold_interval)
         numbers = {
             name: dataclasses.asdict(estimate) if name in WITH_INTERVAL else estimate.value
             for name, estimate in self.metrics.items()
@@ -259,6 +266,16 @@ class Evaluation(Averages):
     resampled: Literal["rows", "groups"] = "rows"
     drift: dict[str, Any] | None = None
     slices: Slices | None = None
+
+    def with_threshold_intervals(self, intervals: Sequence[Sequence[float]]) -> Evaluation:
+        """Return the same with the ends of the interval of each label's threshold, (L, 2)."""
+        labels = [
+            dataclasses.replace(
+                label, threshold_interval=Interval(*ends) if label.learnable else None
+            )
+            for label, ends in zip(self.labels, intervals, strict=True)
+        ]
+        return dataclasses.replace(self, labels=labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""

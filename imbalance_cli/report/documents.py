@@ -76,10 +76,16 @@ def _read_label(label: dict[str, Any]) -> LabelEvaluation:
         value = label.pop(name)
         value = value["value"] if name in WITH_INTERVAL else value
         metrics[name] = Estimate(value, **intervals.get(name, {}))
+    ends = label.pop("threshold_interval", None)
     untuned = Untuned(
         **{field.name: label.pop(field.name) for field in dataclasses.fields(Untuned)}
     )
-    return LabelEvaluation(**label, metrics=metrics, untuned=untuned)
+    return LabelEvaluation(
+        **label,
+        metrics=metrics,
+        untuned=untuned,
+        threshold_interval=None if ends is None else Interval(**ends),
+    )
 
 
 def to_csv(evaluation: Evaluation) -> bytes:

@@ -161,13 +161,12 @@ def compare(
         trees = train_peer(config, prepared, observer.stage)
         odds = trees.log_odds_held_out(prepared.folds)
         candidates.append(name_trees(trees, *_decide_across_folds(odds, config, prepared)))
-    groups = prepared.data.groups
     comparison = compare_candidates(
         candidates,
         prepared.held_out_targets(),
         prepared.labels,
         learnable=prepared.learnable,
-        groups=None if groups is None else torch.from_numpy(groups[prepared.held_out]),
+        groups=prepared.groups_of(prepared.held_out),
         folds=_fold_of_row(prepared),
         baseline=BASELINE,
         weights=prepared.weights_of(prepared.held_out),
@@ -368,6 +367,7 @@ def _save(
             targets,
             one.config,
             weights=weights,
+            groups=prepared.groups_of(prepared.held_out),
             tell=observer.stage,
         )
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):

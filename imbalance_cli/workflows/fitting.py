@@ -100,7 +100,13 @@ def fit(
     weights = prepared.weights_of(prepared.held_out)
     targets = prepared.targets.take(prepared.held_out)
     predictor, thresholds = decide(
-        predictor, scores, targets, config, weights=weights, tell=observer.stage
+        predictor,
+        scores,
+        targets,
+        config,
+        weights=weights,
+        groups=prepared.groups_of(prepared.held_out),
+        tell=observer.stage,
     )
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(Warned("IMB111", sentence))
@@ -201,7 +207,7 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) ->
     source = data.sources["train" if part == "out_of_fold" else part]
     scored = CalibratedRows(scores, data.targets.take(numbers), predictor.calibration)
     weights = prepared.weights_of(numbers)
-    groups = None if data.groups is None else torch.from_numpy(data.groups[numbers])
+    groups = prepared.groups_of(numbers)
     slices = [Grouping(column.name, *column.take(numbers).groups()) for column in data.slices]
     return HeldOut(part, source, numbers, scored, weights, groups, slices)
 

@@ -35,7 +35,7 @@ DATA = {"labels": ["y_often"], "exclude": ["site", "id"]}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """Fit a run that is broken down by a feature and by a column that is none."""
-    report = {"slices": ["site", "age"], "plots": True}
+    report = {"slices": ["site", "age"], "plots": True, "bootstrap": 40}
     return fit_run(tmp_path_factory.mktemp("sliced"), make_table(), data=DATA, report=report)
 
 
@@ -150,3 +150,16 @@ def test_a_run_chosen_from_a_comparison_is_broken_down_too(tmp_path: Path) -> No
     chosen = ("--from-compare", compared, "--choose", "bce", "--run-dir", tmp_path / "run")
     slices = slices_of(succeed("fit", *chosen, "--format", "json").document)
     assert [group["group"] for group in slices["groups"]] == ["north", "south", None]
+
+
+def test_a_run_says_how_far_its_threshold_would_move(run: FittedRun) -> None:
+    [label] = run.document["labels"]
+    low, high = label["threshold_interval"]
+    assert low <= high
+    assert low < label["threshold"] + 0.2
+    [shown] = run.outcome.document["splits"]["test"]["labels"]
+    assert shown["threshold_interval"] == {"low": low, "high": high}
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert f"<td>{label['threshold']:.3g} ({low:.3g} to {high:.3g})</td>" in page
+    again = succeed("report", run.path, "--format", "json").document
+    assert again["splits"]["test"]["labels"] == [shown]
