@@ -191,6 +191,7 @@ class RunDirectory:
             shutil.rmtree(self.place / CHECKPOINT)
             if self.place != self.path:
                 _put_in_place(self.path)
+                self.place = self.path
             (self.path / WRITER).unlink(missing_ok=True)
 
 

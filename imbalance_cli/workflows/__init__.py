@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.comparing_runs import compare_runs
     from imbalance_cli.workflows.drawing_runs import draw_runs
     from imbalance_cli.workflows.fitting import describe_flattery, fit
+    from imbalance_cli.workflows.learning_curve import compare_sizes
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
     from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
     from imbalance_cli.workflows.reporting import (
@@ -28,6 +29,7 @@ _HOMES = {
     "comparing_runs": ("compare_runs",),
     "drawing_runs": ("draw_runs",),
     "fitting": ("describe_flattery", "fit"),
+    "learning_curve": ("compare_sizes",),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
     "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation"),
@@ -41,6 +43,7 @@ __all__ = [
     "choose",
     "compare",
     "compare_runs",
+    "compare_sizes",
     "describe_flattery",
     "draw_page",
     "draw_report",
