@@ -181,11 +181,15 @@ class Comparison:
         """Return one flat mapping a candidate, scope and metric, for tables."""
         rows = []
         for candidate in self.candidates:
-            places = [("macro", None, candidate.macro, candidate.positives)]
-            learned = candidate.training_positives or [None] * len(candidate.labels)
-            for entry, positives in zip(candidate.labels, learned, strict=True):
-                places.append(("label", entry.label, entry.metrics, positives))
-            for scope, label, metrics, positives in places:
+            learned: Sequence[float | None] = candidate.training_positives or [None] * len(
+                candidate.labels
+            )
+            of_labels = [
+                ("label", entry.label, entry.metrics, positives)
+                for entry, positives in zip(candidate.labels, learned, strict=True)
+            ]
+            whole = ("macro", None, candidate.macro, candidate.positives)
+            for scope, label, metrics, positives in [whole, *of_labels]:
                 last = {} if positives is None else {"training_positives": positives}
                 for metric, compared in metrics.items():
                     place = {self.kind: candidate.name, "scope": scope, "label": label}

@@ -58,7 +58,7 @@ def describe_slices(evaluation: Evaluation) -> list[str]:
     The groups that differ most stand first.
     """
     found = evaluation.slices
-    if found is None:
+    if found is None or not found.groups:  # no label was learned
         return []
     looks = number_of(found.looks, "look")
     columns = join_words([show_name(name) for name in dict.fromkeys(g.slice for g in found.groups)])

@@ -12,6 +12,7 @@ import fnmatch
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts, show_days
@@ -19,7 +20,6 @@ from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import polars as pl
     from numpy.typing import NDArray
 
     from imbalance_cli.readers import Table
@@ -90,6 +90,7 @@ class SliceColumn:
     def _show(self, value: float) -> str:
         if self.is_date:
             return show_days(value)
+        value += 0.0  # 0 has no minus
         return f"{value:.15g}" if value == round(value, 0) else f"{value:.4g}"
 
 
@@ -117,12 +118,20 @@ class SliceReader:
         """Take in B rows.
 
         Raises:
-            ConfigError: the column holds too many names.
+            ConfigError: the column holds too many names, or cells of several values.
         """
         cells = table.frame[self.column]
+        if cells.dtype.is_nested():
+            raise ConfigError(
+                f"{self._asked_by}: {table.name}: column {self.column!r} holds lists or records, "
+                "which are no groups",
+                hint="a column of names, numbers or dates",
+            )
+        if cells.dtype == pl.Boolean:
+            cells = cells.cast(pl.String)
         for kind in list(self._values):
             parsed = KINDS[kind](cells)
-            if parsed.bad_row is None:
+            if parsed.bad_row is None and not parsed.has_words:  # true and false are names
                 self._values[kind].append(parsed.values.to_numpy())
             else:
                 del self._values[kind]

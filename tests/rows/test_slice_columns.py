@@ -85,5 +85,19 @@ def test_ten_thousand_names_are_refused_by_name(size: int) -> None:
     assert len(read([f"id{i % 50}" for i in range(200)], size).groups()[0]) == 50
 
 
+@pytest.mark.parametrize("cells", [[True, False, None], ["true", "FALSE", ""]])
+def test_true_and_false_are_names(cells: list[object]) -> None:
+    assert [None if name is None else name.lower() for name in groups_of(read(cells))] == [
+        "true",
+        "false",
+        None,
+    ]
+
+
+def test_lists_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"column 'x' holds lists"):
+        read([["a", "b"], ["a"]])
+
+
 def test_ten_thousand_numbers_are_four_groups() -> None:
     assert len(read(list(range(10_000)), size=3000).groups()[0]) == 4
