@@ -159,6 +159,7 @@ def evaluate(
     *,
     bootstrap: int | None = None,
     thresholds: Mapping[str, float] | float | None = None,
+    slices: Sequence[str] | None = None,
     device: str = "auto",
 ) -> Evaluation:
     """Evaluate a run on labelled rows.
@@ -168,6 +169,7 @@ def evaluate(
         rows: a frame, or what the command takes.
         bootstrap: replicates of the intervals; None: as many as the run's config says.
         thresholds: other ones than the run's: of all labels, or by name or glob.
+        slices: columns to break the report down by; None: as the run's config says.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
@@ -180,6 +182,7 @@ def evaluate(
         _warn,
         bootstrap=bootstrap,
         thresholds=_by_label(thresholds),
+        slices=slices,
     )
 
 

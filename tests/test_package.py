@@ -39,7 +39,8 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "imbalance_cli").rglob("*.py")}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     templates = [
-        f"{name}.html.j2" for name in ("base", "run", "comparison", "differences", "label")
+        f"{name}.html.j2"
+        for name in ("base", "run", "comparison", "differences", "label", "slices", "learning")
     ]
     page = {f"imbalance_cli/report/page/{name}" for name in ("page.css", "page.js", *templates)}
     page.add("imbalance_cli/report/page/model_card.md.j2")

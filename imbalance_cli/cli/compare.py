@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ from imbalance_cli.cli.options import (
     TableLabels,
     TensorBoard,
 )
+from imbalance_cli.errors import ConfigError
 from imbalance_cli.losses.registry import compared_losses
 
 DEFAULT_FOLDS = 4
@@ -63,6 +65,15 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE,...",
+            help="Instead of losses, shares of the training rows, as 0.1,0.3,1: would more "
+            "positives help?",
+            show_default=False,
+        ),
+    ] = None,
     overrides: Overrides = None,
     run_dir: RunDir = None,
     overwrite: Overwrite = False,
@@ -80,9 +91,19 @@ def compare(
     """Train candidate losses on the same folds and say what the held-out rows say of them.
 
     The config gives everything but loss.name, weighting.strategy and training.sampler, which are
-    what is tried. Boosted trees stand beside the networks, as a yardstick.
+    what is tried. Boosted trees stand beside the networks, as a yardstick. With --sizes, the same
+    config learns from shares of the training rows.
     """
-    base = read_config(config, labels, overrides, for_any_loss=True)
+    if sizes is not None:
+        _refuse_beside_sizes(
+            {
+                "--losses": losses,
+                "--strategies": strategies,
+                "--tensorboard": tensorboard,
+                "--mlflow": mlflow,
+            }
+        )
+    base = read_config(config, labels, overrides, for_any_loss=sizes is None)
     if print_config:
         write_result(base.to_yaml().encode(), None)
         return
@@ -99,15 +120,20 @@ def compare(
     from imbalance_cli.report import comparison as drawing
 
     with open_observers(progress, tensorboard, mlflow, mlflow_experiment) as observer:
-        comparison = workflows.compare(
-            changed,
-            _names(losses),
-            _names(strategies),
-            directory,
-            observer,
-            overwrite=overwrite,
-            resume=going_on,
-        )
+        if sizes is not None:
+            comparison = workflows.compare_sizes(
+                changed, sizes, directory, observer, overwrite=overwrite, resume=going_on
+            )
+        else:
+            comparison = workflows.compare(
+                changed,
+                _names(losses),
+                _names(strategies),
+                directory,
+                observer,
+                overwrite=overwrite,
+                resume=going_on,
+            )
     chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.Drawing(comparison, run=str(directory)))
@@ -115,6 +141,16 @@ def compare(
         write_result(drawing.to_csv(comparison), None)
     else:
         write_result((directory / "comparison.json").read_bytes(), None)
+
+
+def _refuse_beside_sizes(given: Mapping[str, object]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"--sizes and {option} contradict each other: sizes of one config are trained one "
+                "after the other",
+                hint=f"leave {option} out",
+            )
 
 
 def _names(text: str | None) -> list[str]:

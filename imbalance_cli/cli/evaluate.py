@@ -54,6 +54,15 @@ def evaluate(
     ] = None,
     threshold: ThresholdOption = None,
     cost: CostOption = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Break the report down by the values of a column, by name or glob; repeatable.  "
+            "[default: report.slices of the run]",
+            show_default=False,
+        ),
+    ] = None,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +98,7 @@ def evaluate(
             dialect=Dialect(delimiter, header, skip_lines, skip_rows, comment),
             targets_file=targets,
             thresholds=thresholds,
+            slices=slices,
             strict=strict,
             tell=log.stage,
         )

@@ -30,6 +30,8 @@ def conclude(comparison: Comparison) -> list[str]:
         return [f"{baseline.name} is the only candidate: there is nothing to compare."]
     if baseline.macro["average_precision"].value is None:
         return ["No learned label has positives and negatives: there is nothing to compare."]
+    if comparison.kind == "size":
+        return [*_conclude_sizes(comparison), *describe_method(comparison)]
     same = list_same(comparison)
     names = _names([candidate.name for candidate in same])
     sentence = (
@@ -55,6 +57,26 @@ def conclude(comparison: Comparison) -> list[str]:
         why = "were asked for" if not comparison.replicates else "can be made from so few positives"
         return [*sentences, f"No intervals {why}: these differences may be chance."]
     return [*sentences, *describe_method(comparison)]
+
+
+def _conclude_sizes(comparison: Comparison) -> list[str]:
+    """Return whether the last size does better than the one before, and so more would help."""
+    before, last = comparison.candidates[-2:]
+    ranking = last.macro["average_precision"]
+    counts = " to ".join(f"{size.positives or 0:,.0f}" for size in (before, last))
+    start = f"From {counts} training positives ({before.name} to {last.name} of the rows)"
+    if ranking.verdict == "better":
+        gain = f"average precision rises by {_amount(ranking, 1, '')}"
+        sentence = f"{start} {gain}: it is still rising, and more positives would help."
+    elif ranking.verdict == "worse":
+        sentence = f"{start} average precision falls by {_amount(ranking, -1, '')}."
+    else:
+        meaning = "there are no intervals, and this may be chance"
+        if ranking.verdict is not None:
+            meaning = "these rows do not show that more positives would help"
+        change = f"average precision changes by {_amount(ranking, 1, '+')}"
+        sentence = f"{start} {change}: {meaning}."
+    return [sentence, *_unsettled(comparison.candidates)]
 
 
 def list_same(comparison: Comparison) -> list[Candidate]:

@@ -61,7 +61,7 @@ class LabelComparison:
     metrics: dict[str, Compared]
 
 
-Kind = Literal["candidate", "run"]
+Kind = Literal["candidate", "run", "size"]
 FACTS = ("name", "loss", "strategy", "sampler", "seconds", "still_improving", "is_yardstick")
 """What a document says of a candidate beside its numbers."""
 SHARED = ("rows", "baseline", "confidence", "replicates", "resampled", "folds", "metrics")
@@ -84,6 +84,8 @@ class Candidate:
         is_yardstick: whether it is there to measure the networks by, and no model to choose.
         intervals: (L + 1,) of its metrics by name, macro last, where they are known already; None
             resamples them.
+        training_positives: (L,) that a fold learned from, on average; None where all candidates
+            learned from as many.
         macro: its metrics over the learnable labels of both classes; filled in by the comparison.
         labels: its metrics per label; filled in by the comparison.
     """
@@ -100,8 +102,17 @@ class Candidate:
     intervals: Sequence[Mapping[str, Interval | Estimate]] | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
+    training_positives: list[float] | None = None
     macro: dict[str, Compared] = dataclasses.field(default_factory=dict)
     labels: list[LabelComparison] = dataclasses.field(default_factory=list)
+
+    @property
+    def positives(self) -> float | None:
+        """The training positives of all labels that were learned; None where not counted."""
+        if self.training_positives is None:
+            return None
+        pairs = zip(self.training_positives, self.labels, strict=True)
+        return sum(count for count, label in pairs if label.learnable)
 
     def select(self, rows: torch.Tensor) -> Candidate:
         """Return the candidate with its predictions for some rows, by their numbers."""
@@ -111,8 +122,10 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the candidate as plain data, without its predictions."""
+        learned = {"training_positives": self.training_positives}
         return {
             **{name: getattr(self, name) for name in FACTS},
+            **(learned if self.training_positives is not None else {}),
             "macro": {name: dataclasses.asdict(found) for name, found in self.macro.items()},
             "labels": [dataclasses.asdict(label) for label in self.labels],
         }
@@ -154,7 +167,7 @@ class Comparison:
         """Return the comparison as plain data, undefined numbers as None."""
         document = {name: getattr(self, name) for name in SHARED}
         candidates = [candidate.to_dict() for candidate in self.candidates]
-        if self.kind == "candidate":
+        if self.kind != "run":
             return document | {"candidates": candidates, "conclusions": self.conclusions}
         document = {"source": self.source, "part": self.part, **document}
         del document["folds"]
@@ -168,9 +181,17 @@ class Comparison:
         """Return one flat mapping a candidate, scope and metric, for tables."""
         rows = []
         for candidate in self.candidates:
-            labels = [("label", entry.label, entry.metrics) for entry in candidate.labels]
-            for scope, label, metrics in [("macro", None, candidate.macro), *labels]:
+            learned: Sequence[float | None] = candidate.training_positives or [None] * len(
+                candidate.labels
+            )
+            of_labels = [
+                ("label", entry.label, entry.metrics, positives)
+                for entry, positives in zip(candidate.labels, learned, strict=True)
+            ]
+            whole = ("macro", None, candidate.macro, candidate.positives)
+            for scope, label, metrics, positives in [whole, *of_labels]:
+                last = {} if positives is None else {"training_positives": positives}
                 for metric, compared in metrics.items():
                     place = {self.kind: candidate.name, "scope": scope, "label": label}
-                    rows.append(place | {"metric": metric} | dataclasses.asdict(compared))
+                    rows.append(place | {"metric": metric} | dataclasses.asdict(compared) | last)
         return rows

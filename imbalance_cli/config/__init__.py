@@ -5,6 +5,7 @@ from imbalance_cli.config.candidates import (
     DEFAULT_STRATEGIES,
     STRATEGIES,
     list_candidates,
+    list_sizes,
 )
 from imbalance_cli.config.loading import load_config
 from imbalance_cli.config.refusals import refuse_few_replicates
@@ -33,6 +34,7 @@ __all__ = [
     "WeightingSection",
     "compared_losses",
     "list_candidates",
+    "list_sizes",
     "load_config",
     "refuse_few_replicates",
     "resolve_weighting",

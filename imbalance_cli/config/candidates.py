@@ -13,6 +13,7 @@ from imbalance_cli.config.sections import (
     WeightingSection,
 )
 from imbalance_cli.config.values import StrategyName
+from imbalance_cli.config.weighting import resolve_weighting
 from imbalance_cli.errors import ConfigError, nearest
 from imbalance_cli.losses.registry import (
     BALANCED_SAMPLER,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from imbalance_cli.config.sections import Config
 
 BASELINE = "bce"
+FEWEST_SIZES = 2  # to compare
 STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 DEFAULT_STRATEGIES = ("ratio", "sqrt", "effective")
 
@@ -46,12 +48,7 @@ def list_candidates(
         ConfigError: a name is unknown, strategies are given without the loss that takes them, or
             the base brings weights of its own.
     """
-    refuse_folds_in_time(base, "compare")
-    if base.data.in_memory is False:
-        raise ConfigError(
-            "data.in_memory is false, and compare needs all rows in memory",
-            hint="leave data.in_memory out",
-        )
+    _refuse_base(base)
     _check_names("--losses", losses, compared_losses())
     _check_names("--strategies", strategies, STRATEGIES)
     if base.weighting.from_ is not None:
@@ -89,6 +86,41 @@ def list_candidates(
             strategy = "effective" if takes == "effective" else "none"
             candidates[loss] = _change(base, loss, strategy=strategy)
     return candidates
+
+
+def list_sizes(base: Config, sizes: str) -> dict[float, Config]:
+    """Return the config of each share of the training rows, rising, as --sizes has them.
+
+    Raises:
+        ConfigError: it is no list of shares, or the base has rows that cannot be cut so.
+    """
+    _refuse_base(base)
+    if base.report.peer is not None:
+        raise ConfigError(
+            f"report.peer: {base.report.peer}: --sizes trains networks alone",
+            hint="leave it out",
+        )
+    try:
+        shares = sorted({float(size) for size in sizes.split(",")})
+    except ValueError:
+        shares = []
+    if len(shares) < FEWEST_SIZES or not all(0 < share <= 1 for share in shares):
+        raise ConfigError(
+            f"--sizes: {sizes!r} should be two or more shares of the training rows, above 0 and at "
+            "most 1",
+            hint="--sizes 0.1,0.3,1",
+        )
+    return dict.fromkeys(shares, resolve_weighting(base, "config"))
+
+
+def _refuse_base(base: Config) -> None:
+    """Raise where folds of all rows cannot be trained on."""
+    refuse_folds_in_time(base, "compare")
+    if base.data.in_memory is False:
+        raise ConfigError(
+            "data.in_memory is false, and compare needs all rows in memory",
+            hint="leave data.in_memory out",
+        )
 
 
 def _change(base: Config, loss: str, *, strategy: str = "none", sampler: str = "shuffle") -> Config:

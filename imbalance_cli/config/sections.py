@@ -316,6 +316,8 @@ class ReportSection(Section):
     """The number of top-ranked rows for precision_at_k."""
     at_precision: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The precision for recall_at_precision."""
+    slices: Names = Field(default_factory=list)
+    """Names or globs of columns by whose values the report is broken down; features or not."""
     peer: Peer | None = None
     """Another model, trained on the same rows and reported beside the network: boosted_trees,
     scikit-learn's HistGradientBoostingClassifier, one per label.

@@ -23,6 +23,7 @@ BINS = 10  # of a reliability diagram
 BARS = 30  # of a histogram
 LEAST_MASS, ROUNDING = 1e-300, 1e-9  # so that nothing is divided by 0, or falls short of a cut
 TRIMMED = 0.005  # of a class, at either end, that a histogram has in its outermost bars
+STEPS = 120  # of a decision curve
 NARROWEST = 1e-3  # log-odds, of a histogram's range
 FARTHEST = math.log(1e-6 / (1 - 1e-6))  # log-odds that a histogram reaches, on either side
 
@@ -65,6 +66,24 @@ class ThresholdCurve:
     recall: tuple[float, ...]
     f1: tuple[float, ...]
     cost: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DecisionCurve:
+    """What acting on a probability is worth, over the thresholds from which one acts.
+
+    The net benefit of a row is its share of true positives less that of false positives, times the
+    odds of the threshold (Vickers & Elkin 2006); that of acting on no row is 0.
+
+    Attributes:
+        threshold: rising, evenly in log-odds, where the probabilities lie.
+        model: the net benefit of acting where the probability reaches it.
+        all: that of acting on every row.
+    """
+
+    threshold: tuple[float, ...]
+    model: tuple[float, ...]
+    all: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +162,7 @@ class LabelCurves:
         after: reliability of the probabilities.
         histogram: None without rows.
         decisions: at the threshold.
+        benefit: None without a positive or a negative.
     """
 
     label: str
@@ -159,6 +179,7 @@ class LabelCurves:
     after: tuple[Bin, ...]
     histogram: Histogram | None
     decisions: Decisions
+    benefit: DecisionCurve | None = None
 
 
 def compute_curves(
@@ -192,6 +213,7 @@ def compute_curves(
     rising = p[order], y[order], w[order]
     ranked = _rank(*rising) if positive else None
     both = ranked if positive and negative else None
+    histogram = _histogram(p, y, w)
     return LabelCurves(
         label=label,
         rows=len(y),
@@ -205,8 +227,9 @@ def compute_curves(
         thresholds=None if both is None else _threshold_curve(both, costs),
         before=() if scores is None else bin_reliability(scores[known], y, w, confidence),
         after=bin_reliability(*rising, confidence),
-        histogram=_histogram(p, y, w),
+        histogram=histogram,
         decisions=_decide(p >= threshold, y, w, costs),
+        benefit=None if both is None or histogram is None else _benefit(both, histogram),
     )
 
 
@@ -255,6 +278,17 @@ def _threshold_curve(ranked: _Ranked, costs: Costs) -> ThresholdCurve:
     kept = thin(to_log_odds(ranked.threshold), precision, recall, f1, cost)
     columns = (ranked.threshold, precision, recall, f1, cost)
     return ThresholdCurve(*(_numbers(column[kept]) for column in columns))
+
+
+def _benefit(ranked: _Ranked, histogram: Histogram) -> DecisionCurve:
+    odds = np.linspace(histogram.edges[0], histogram.edges[-1], STEPS + 1)
+    threshold, price = 1 / (1 + np.exp(-odds)), np.exp(odds)
+    decided = np.searchsorted(-ranked.threshold, -threshold, side="right")
+    true, false = (np.append(0.0, found)[decided] for found in (ranked.true, ranked.false))
+    rows = ranked.positive + ranked.negative
+    model = (true - false * price) / rows
+    whole = (ranked.positive - ranked.negative * price) / rows
+    return DecisionCurve(_numbers(threshold), _numbers(model), _numbers(whole))
 
 
 def _idle_cost(positive: float, negative: float, costs: Costs) -> float:
@@ -321,7 +355,7 @@ def bin_reliability(p: Values, y: Values, w: Values, confidence: float) -> tuple
     weight, predicted, observed, squares = (
         np.add.reduceat(values, starts) for values in (w, w * p, w * y, w * w)
     )
-    z = _normal_quantile(confidence)
+    z = normal_quantile(confidence)
     bins = []
     for b in range(len(starts)):
         hits = float(observed[b] / weight[b])
@@ -340,7 +374,8 @@ def wilson_interval(share: float, rows: float, z: float) -> tuple[float, float]:
     return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
-def _normal_quantile(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """Return how many standard errors an interval of a confidence reaches to either side."""
     return float(torch.special.ndtri(torch.tensor((1 + confidence) / 2, dtype=torch.float64)))
 
 

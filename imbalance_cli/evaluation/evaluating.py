@@ -18,6 +18,7 @@ from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL, Facts, explain_
 from imbalance_cli.evaluation.resampling import Resampling, plan_joint_draws
 from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluation, finite
 from imbalance_cli.evaluation.scored_rows import CheckedRows, follow_labels
+from imbalance_cli.evaluation.slices import SliceScan
 from imbalance_cli.machine.device import one_thread
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, simplify_weights
 from imbalance_cli.progress import tell_nobody
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.evaluation.scored_rows import ScoredRows
+    from imbalance_cli.evaluation.slices import Grouping
     from imbalance_cli.progress import Tell
 
 
@@ -41,6 +43,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     levels: Levels = DEFAULT_LEVELS,
     weights: torch.Tensor | None = None,
     groups: torch.Tensor | None = None,
+    slices: Sequence[Grouping] = (),
     device: torch.device | None = None,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
@@ -58,6 +61,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
             rows stay counts of the others.
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
+        slices: columns by whose groups the numbers are broken down.
         device: where the numbers are computed, in float64; None for that of the thresholds.
             Replicates are drawn on the host, so that a seed draws the same wherever that is.
         tell: receives how many labels are done.
@@ -89,14 +93,17 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
     counted = torch.tensor(list(learnable), dtype=torch.bool, device=device)
     shared = Shared(resampling, levels, thresholds, counted, weights, joint, of_groups)
     pool = Pool(cells, counted)
+    scan = SliceScan([grouping.take(kept) for grouping in slices], shared, labels)
     numbers: list[LabelNumbers] = []
     untuned: list[Untuned] = []
     for chosen in follow_labels(cells.rows, cells.labels, tell, "evaluating"):
         probabilities, targets = cells.columns(chosen)
         of_labels = range(chosen.start, chosen.stop)
-        columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), of_labels, strict=True)
+        by_label = probabilities.T.contiguous(), targets.T.contiguous()
         with one_thread():
-            numbers += [evaluate_label(p, y, label, shared) for p, y, label in columns]
+            for p, y, label in zip(*by_label, of_labels, strict=True):
+                numbers.append(evaluate_label(p, y, label, shared))
+                scan.add(p, y, label)
         untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
         pool.add(probabilities, targets, chosen)
     averages = average(cells, numbers, shared, pool)
@@ -111,6 +118,7 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         levels=levels,
         weighted=weights is not None,
         resampled=shared.units,
+        slices=scan.finish() if slices else None,
         **vars(averages),
     )
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
 from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IN_A_NOTEBOOK = ("average_precision", "roc_auc", "f1", "precision", "recall", "ece")
 """The metrics of the table that a notebook shows."""
@@ -51,6 +54,7 @@ class LabelEvaluation:
         undefined: why a metric is None, by its name.
         untuned: what it would be at 0.5, and of the raw score.
         without_interval: why a metric that is defined has no interval, by its name.
+        threshold_interval: of the threshold over draws of the rows that it was chosen on.
     """
 
     label: str
@@ -64,6 +68,7 @@ class LabelEvaluation:
     undefined: dict[str, str]
     untuned: Untuned = dataclasses.field(default_factory=Untuned)
     without_interval: dict[str, str] = dataclasses.field(default_factory=dict)
+    threshold_interval: Interval | None = None
 
     def __getattr__(self, name: str) -> Estimate:
         """Return a metric.
@@ -80,6 +85,8 @@ class LabelEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: numbers, and beside them their intervals."""
         facts = {name: getattr(self, name) for name in FACTS}
+        if self.threshold_interval is not None:
+            facts["threshold_interval"] = dataclasses.asdict(self.threshold_interval)
         numbers = {
             name: dataclasses.asdict(estimate) if name in WITH_INTERVAL else estimate.value
             for name, estimate in self.metrics.items()
@@ -106,6 +113,85 @@ class LabelEvaluation:
                 f"{name}_high": estimate.high,
             }
         return row | dataclasses.asdict(self.untuned)
+
+
+LEAST_POSITIVES, LEAST_ROWS = 10, 10  # of a group, for its metrics, and for its rate
+SLICED = ("average_precision", "recall", "ece")
+"""The metrics of a group of rows, which are compared with those of the others."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SliceEvaluation:
+    """The numbers of one label in one group of rows; None where undefined.
+
+    Attributes:
+        slice: the column whose groups these are.
+        group: its value, or a range of values; None for the rows whose cell is missing.
+        label: its name.
+        rows: whose target is known.
+        positives: of them.
+        prevalence: the share of positives, of the weight where rows are weighted.
+        decided: the share that is decided positive.
+        metrics: by SLICED.
+        undefined: why a number is None, by its name.
+        others: what the rows of all other groups have, by its name: of the metrics that are
+            compared with them, and the prevalence.
+        differs: the metrics that differ from those of the others beyond chance.
+    """
+
+    slice: str
+    group: str | None
+    label: str
+    rows: int
+    positives: int
+    prevalence: float | None
+    decided: Estimate
+    metrics: dict[str, Estimate]
+    undefined: dict[str, str]
+    others: dict[str, float] = dataclasses.field(default_factory=dict)
+    differs: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """The metrics and the rate of positive decisions."""
+        return self.metrics | {"decided": self.decided}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        document = dataclasses.asdict(self)
+        metrics: dict[str, Any] = document.pop("metrics")
+        return document | metrics
+
+    @classmethod
+    def of_document(cls, document: dict[str, Any]) -> SliceEvaluation:
+        """Return what `to_dict` was asked of."""
+        found = {name: Estimate(**document.pop(name)) for name in (*SLICED, "decided")}
+        return cls(decided=found.pop("decided"), metrics=found, **document)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one flat mapping with the columns of a label, and `slice` and `group`."""
+        row: dict[str, Any] = {"label": self.label, "support": self.rows}
+        row |= {"positives": self.positives, "prevalence": self.prevalence}
+        for name, estimate in self.estimates.items():
+            row |= {
+                name: estimate.value,
+                f"{name}_low": estimate.low,
+                f"{name}_high": estimate.high,
+            }
+        return row | {"slice": self.slice, "group": self.group, "differs": " ".join(self.differs)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Slices:
+    """How a model does on groups of rows.
+
+    Attributes:
+        looks: how many metrics of groups were compared with those of the others.
+        groups: a label of a group each: column after column, group after group.
+    """
+
+    looks: int
+    groups: list[SliceEvaluation]
 
 
 WITH_INTERVAL = ("average_precision", "roc_auc")
@@ -166,6 +252,7 @@ class Evaluation(Averages):
         weighted: whether rows count by sample weights; support and positives are rows all the same.
         resampled: what replicates drew: rows, or whole groups of them.
         drift: how the rows differ from those of training, where that was looked at.
+        slices: of groups of rows, where these were asked for.
     """
 
     part: str
@@ -178,6 +265,17 @@ class Evaluation(Averages):
     weighted: bool = False
     resampled: Literal["rows", "groups"] = "rows"
     drift: dict[str, Any] | None = None
+    slices: Slices | None = None
+
+    def with_threshold_intervals(self, intervals: Sequence[Sequence[float]]) -> Evaluation:
+        """Return the same with the ends of the interval of each label's threshold, (L, 2)."""
+        labels = [
+            dataclasses.replace(
+                label, threshold_interval=Interval(*ends) if label.learnable else None
+            )
+            for label, ends in zip(self.labels, intervals, strict=True)
+        ]
+        return dataclasses.replace(self, labels=labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain data, undefined numbers as None."""
@@ -187,7 +285,11 @@ class Evaluation(Averages):
             ends = document[name].items()
             document[name] = {metric: dataclasses.asdict(interval) for metric, interval in ends}
         levels = dataclasses.asdict(self.levels)
-        return document | levels | {"weighted": self.weighted, "drift": self.drift}
+        document |= levels | {"weighted": self.weighted, "drift": self.drift}
+        if self.slices is not None:
+            groups = [group.to_dict() for group in self.slices.groups]
+            document["slices"] = {"looks": self.slices.looks, "groups": groups}
+        return document
 
     def flat_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a label, for tables."""

@@ -112,14 +112,21 @@ def _draw_averages(
     comparison: Comparison, metrics: Sequence[str], width: int
 ) -> Iterator[RenderableType]:
     """Yield tables of metrics, as few as the width allows, the best average precision first."""
-    order = sorted(
-        comparison.candidates,
-        key=lambda c: (c.name != comparison.baseline, -_height(c.macro[RANKING])),
-    )
-    groups = [_columns(metric, [c.macro[metric] for c in order]) for metric in metrics]
+    order = comparison.candidates
+    if comparison.kind != "size":  # which rise
+        order = sorted(
+            order, key=lambda c: (c.name != comparison.baseline, -_height(c.macro[RANKING]))
+        )
+    groups = []
+    for metric in metrics:
+        is_curve = comparison.kind == "size" and metric == RANKING
+        heading = METRIC_SPECS[metric].column if is_curve else ""  # with its interval
+        groups.append(_columns(metric, [c.macro[metric] for c in order], heading))
     room = max(NARROWEST, min(WIDEST, width - max(map(_width, groups))))
     heading = comparison.kind if len(comparison.kind) <= room else "name"
     names: Columns = {heading: [fold_name(candidate.name, room) for candidate in order]}
+    if comparison.kind == "size":
+        names["train pos."] = [f"{size.positives or 0:,.0f}" for size in order]
     used = _width(names) - 1
     while groups:
         table = [groups.pop(0)]
@@ -187,7 +194,7 @@ def _fill_table(*parts: Columns) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     columns = [column for part in parts for column in part.items()]
     for heading, _ in columns:
-        is_name = heading in {"label", "candidate", "run", "name"}
+        is_name = heading in {"label", "candidate", "run", "size", "name"}
         table.add_column(
             heading, justify="left" if is_name else "right", no_wrap=True, vertical="top"
         )

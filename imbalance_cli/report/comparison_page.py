@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.comparison import describe_method
 from imbalance_cli.report.differences import list_metric_rows, write_differences
 from imbalance_cli.report.label_table import write_breakable
+from imbalance_cli.report.learning_figure import draw_learning
 from imbalance_cli.report.names import list_names, show_name
 from imbalance_cli.report.overlaid_figures import MOST_OVERLAID, draw_overlaid
 from imbalance_cli.report.page_template import render_page
@@ -42,7 +43,10 @@ def to_html(report: ComparisonReport) -> bytes:
     labels = comparison.candidates[0].labels
     several = len(labels) > 1
     places = {curves[0].label: f"label-{i + 1}" for i, curves in enumerate(report.curves)}
-    sections = [("summary", "Summary"), ("settings", "Configs")]
+    learning = draw_learning(comparison) if comparison.kind == "size" else None
+    sections = [("summary", "Summary")]
+    sections += [("learning", "Learning curve")] if learning is not None else []
+    sections += [("settings", "Configs")]
     averages = [("averages", "Averages"), ("labels", "Labels")]
     sections += averages if several else [("averages", "Numbers")]
     sections += [("figures", "Figures")] if report.curves else []
@@ -54,7 +58,7 @@ def to_html(report: ComparisonReport) -> bytes:
     return render_page(
         "comparison.html.j2",
         eyebrow=f"{comparison.kind.capitalize()}s side by side",
-        title=list_names([entry.name for entry in report.entries]),
+        title=_write_title(report),
         lede=_write_lede(report),
         sections=[*sections, ("config", "Method")],
         kind=comparison.kind.capitalize(),
@@ -64,6 +68,9 @@ def to_html(report: ComparisonReport) -> bytes:
             _write_reading(report),
             *_write_notes(report, is_paged=table is not None and table.is_paged),
         ],
+        learning=None
+        if learning is None
+        else Drawn(learning.title, to_inline_svg(learning, "learning", learning.title)),
         cautions=report.cautions,
         entries=[_show_entry(report, i) for i in range(len(report.entries))],
         settings={
@@ -88,12 +95,18 @@ def _metrics_of(candidates: Sequence[Candidate]) -> dict[str, dict[str, Compared
     return {candidate.name: candidate.macro for candidate in candidates}
 
 
+def _write_title(report: ComparisonReport) -> str:
+    if report.comparison.kind == "size":
+        return "Would more positives help?"
+    return list_names([entry.name for entry in report.entries])
+
+
 def _write_lede(report: ComparisonReport) -> str:
     comparison = report.comparison
     rows = f"the same {name_rows(comparison.rows, comparison.part)} of {comparison.source}"
     first = show_name(comparison.baseline, HEADING)
     several = f"{len(report.entries)} {comparison.kind}s"
-    if comparison.kind == "candidate":
+    if comparison.kind != "run":
         use = "each scored by models that were not trained on it"
         return f"{several} on {rows}, {use}. Each is compared with {first}."
     tuned = [entry.name for entry in report.entries if entry.is_tuned]

@@ -15,6 +15,8 @@ from imbalance_cli.evaluation import (
     Interval,
     LabelEvaluation,
     Levels,
+    SliceEvaluation,
+    Slices,
 )
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.encoding import encode_document, encode_rows
@@ -51,6 +53,9 @@ def from_json(content: bytes) -> Evaluation:
     levels = Levels(document.pop("top_k"), document.pop("at_precision"))
     for key in INTERVALS:
         document[key] = {name: Interval(**ends) for name, ends in document.get(key, {}).items()}
+    if "slices" in document:
+        groups = [SliceEvaluation.of_document(group) for group in document["slices"]["groups"]]
+        document["slices"] = Slices(document["slices"]["looks"], groups)
     return Evaluation(part=part, labels=labels, levels=levels, **document)
 
 
@@ -71,12 +76,23 @@ def _read_label(label: dict[str, Any]) -> LabelEvaluation:
         value = label.pop(name)
         value = value["value"] if name in WITH_INTERVAL else value
         metrics[name] = Estimate(value, **intervals.get(name, {}))
+    ends = label.pop("threshold_interval", None)
     untuned = Untuned(
         **{field.name: label.pop(field.name) for field in dataclasses.fields(Untuned)}
     )
-    return LabelEvaluation(**label, metrics=metrics, untuned=untuned)
+    return LabelEvaluation(
+        **label,
+        metrics=metrics,
+        untuned=untuned,
+        threshold_interval=None if ends is None else Interval(**ends),
+    )
 
 
 def to_csv(evaluation: Evaluation) -> bytes:
-    """Return one row a label; what is undefined is blank."""
-    return encode_rows(evaluation.flat_rows())
+    """Return one row a label, then one a label of a group; what is undefined is blank."""
+    rows = evaluation.flat_rows()
+    if evaluation.slices is not None:
+        rows += [group.to_row() for group in evaluation.slices.groups]
+        blank = {column: None for row in rows for column in row}
+        rows = [blank | row for row in rows]
+    return encode_rows(rows)

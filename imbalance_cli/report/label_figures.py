@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from imbalance_cli.report.figures import Axis
 
 FARTHEST = 1.0  # that a threshold may lie beside the scores and be drawn, in widths of their range
+LOWEST_BENEFIT = 0.25  # drawn, below 0, of the highest
 HIGHEST_COST = 2.0  # drawn: what deciding all rows alike costs is 1
 
 
@@ -60,6 +62,7 @@ def draw_label(
         draw_roc(runs, f"ROC, AUC {auc}"),
         _draw_thresholds(curves),
         _draw_cost(curves) if has_costs else None,
+        _draw_benefit(curves),
         draw_reliability(runs),
         _draw_scores(curves),
         _draw_confusion(curves),
@@ -110,6 +113,49 @@ def _draw_cost(curves: LabelCurves) -> Chart | None:
             Line("chance", ends, (1, 1), "all rows alike", dashed=True),
             _over_thresholds("cost", found.threshold, found.cost, x),
             Line("chosen", at, (0, y.high)[: len(at)], _name_threshold(curves), dashed=True),
+        ),
+    )
+
+
+def _draw_benefit(curves: LabelCurves) -> Chart | None:
+    found = curves.benefit
+    if found is None:
+        return None
+    x, at = _threshold_axis("threshold", curves)
+    highest = max(*found.model, *found.all)
+    y = number_axis("net benefit of a row", -LOWEST_BENEFIT * highest, highest)
+    lines = []
+    for role, values, name in (
+        ("before", found.all, "act on all"),
+        ("model", found.model, "model"),
+    ):
+        shown = [i for i, value in enumerate(values) if value >= y.low]
+        thresholds, kept = (
+            [each[i] for i in reversed(shown)] for each in (found.threshold, values)
+        )
+        if kept:
+            line = _over_thresholds(role, thresholds, kept, x, name)
+            lines.append(dataclasses.replace(line, dashed=role != "model"))
+    better = [
+        threshold
+        for threshold, model, whole in zip(found.threshold, found.model, found.all, strict=True)
+        if model > max(whole, 0.0)
+    ]
+    where = "at no threshold"
+    if better:
+        where = f"at thresholds between {better[0]:.2g} and {better[-1]:.2g}"
+    return Chart(
+        "benefit",
+        "Is acting on it worth it?",
+        "Net benefit against the threshold from which one acts, of acting by the model, on all "
+        f"rows and on none. The model is worth more than both {where}. Net benefits under "
+        f"{y.low:.2g} are not drawn.",
+        x,
+        y,
+        (
+            Line("chance", (x.low, x.high), (0, 0), "act on none", dashed=True),
+            *lines,
+            Line("chosen", at, (y.low, y.high)[: len(at)], _name_threshold(curves), dashed=True),
         ),
     )
 

@@ -118,7 +118,11 @@ def make_weights_table(report: RunReport) -> PlainTable:
         Head("pos_weight", "what the loss multiplies a positive by"),
         Head("Shift", "log(pos_weight): what it adds to the log-odds, and is undone"),
         Head("Calibration", "the step after the inverse link"),
-        Head("Threshold", "the probability from which a row is decided positive"),
+        Head(
+            "Threshold",
+            "the probability from which a row is decided positive; its interval is over draws of "
+            "the validation rows",
+        ),
         Head("Chosen on", "positives of the validation rows that it rests on"),
     ]
     shown = {curves.label for curves in report.curves}
@@ -147,7 +151,9 @@ def _weights_cells(
         f"{math.log(low):+.2f}" if low == high else f"{math.log(low):+.2f} to {math.log(high):+.2f}"
     )
     yield _describe_step(label["calibration"])
-    yield show_threshold(label["threshold"])
+    ends = label.get("threshold_interval")  # not in runs of before there were any
+    low_high = "" if ends is None else f" ({' to '.join(map(show_threshold, ends))})"
+    yield f"{show_threshold(label['threshold'])}{low_high}"
     pooled = (
         ", mostly by calibrated probabilities" if label["threshold_pooled"] and not is_alone else ""
     )

@@ -23,6 +23,7 @@ from imbalance_cli.report.provenance import (
 )
 from imbalance_cli.report.ranking_figures import RANKINGS
 from imbalance_cli.report.run_figures import draw_run, show_pair
+from imbalance_cli.report.slices import show_slices
 from imbalance_cli.report.summary import (
     HEADING,
     list_key_numbers,
@@ -95,7 +96,9 @@ def to_html(report: RunReport) -> bytes:
             figures,
             single=len(evaluation.labels) == 1,
             is_explained=report.explanation is not None,
+            has_slices=evaluation.slices is not None,
         ),
+        slices=show_slices(evaluation),
         peer=report.peer,
         peer_rows=[] if report.peer is None else _list_peer_rows(report.peer),
         lead=write_lead(evaluation),
@@ -140,11 +143,12 @@ def _list_peer_rows(peer: Mapping[str, Any]) -> list[MetricRows]:
 
 
 def _sections(
-    figures: Mapping[str, Chart], *, single: bool, is_explained: bool
+    figures: Mapping[str, Chart], *, single: bool, is_explained: bool, has_slices: bool
 ) -> list[tuple[str, str]]:
     """Return the sections in the order of the page; one label is best seen first."""
     numbers, pictures = ("labels", "Numbers"), ("figures", "Figures")
     sections = [("summary", "Summary"), *((pictures, numbers) if single else (numbers, pictures))]
+    sections += [("slices", "Groups")] if has_slices else []
     sections += [("rests", "Columns")] if is_explained else []
     sections += [("training", "Training")] if "validation" in figures else []
     sections += [("data", "Data"), ("weights", "Weights")]

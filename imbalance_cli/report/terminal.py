@@ -20,6 +20,7 @@ from imbalance_cli.report.label_columns import (
 from imbalance_cli.report.names import cell_width, fold_name, show_name
 from imbalance_cli.report.ordering import MOST_LABELS, PREVALENCE, choose_labels, ranking_of
 from imbalance_cli.report.sentences import describe_findings
+from imbalance_cli.report.slices import describe_slices
 from imbalance_cli.report.wording import name_rows
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Report:
         yield _draw_table(evaluation, groups, columns, width)
         if evaluation.multilabel:
             yield Text(_of_whole_rows(evaluation))
+        yield from (Text(line, style="dim") for line in describe_slices(evaluation))
         findings = [*describe_findings(evaluation, given=self.given), *self.decisions]
         if findings:
             yield Text()

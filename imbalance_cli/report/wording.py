@@ -58,6 +58,12 @@ READING = {
         "and false negatives count by the costs of the config, divided by what deciding all rows "
         "alike costs, the cheaper way."
     ),
+    "Is acting on it worth it?": (
+        "A decision curve. Who acts from a probability of 10 % on takes nine false alarms for one "
+        "positive found. Net benefit is the share of rows that are true positives, less that of "
+        "false positives at this price. Where the model is above both dashed lines, acting by it "
+        "is worth more than acting on all rows, or on none."
+    ),
     "Are the probabilities right?": (
         "Rows of similar probability, and the share of positives among them, both on log-odds "
         "scales, so that a rare label is not a dot in the corner. On the dashed line a "

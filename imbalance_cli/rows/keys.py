@@ -21,7 +21,7 @@ from imbalance_cli.splits.names import read_part_numbers
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.cells import Parsed
     from imbalance_cli.rows.roles import Roles
+    from imbalance_cli.rows.slices import SliceColumn, SliceReader
 
 BLOCK = 2**20  # rows that are looked up at a time
 
@@ -46,6 +47,7 @@ class RowKeys:
         times: (N,) numbers, or days since 1970.
         parts: (N,) int8 indices of splits.PARTS.
         weights: (N,) float64.
+        slices: columns by whose values the report is broken down.
     """
 
     targets: Targets
@@ -54,6 +56,7 @@ class RowKeys:
     times: NDArray[np.float64] | None
     parts: NDArray[np.int8] | None
     weights: NDArray[np.float64] | None
+    slices: tuple[SliceColumn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -63,7 +66,8 @@ class RowKeys:
         arrays = {name: getattr(self, name) for name in ("groups", "times", "parts", "weights")}
         taken = {k: None if array is None else array[self.kept] for k, array in arrays.items()}
         kept = self.kept[self.kept]
-        return RowKeys(self.targets.take(self.kept), kept, **taken)
+        slices = tuple(column.take(self.kept) for column in self.slices)
+        return RowKeys(self.targets.take(self.kept), kept, **taken, slices=slices)
 
 
 class KeyReader:
@@ -73,10 +77,18 @@ class KeyReader:
         roles: what the columns are.
         encoder: of the labels.
         missing: what to do with missing ones.
+        slices: read columns by whose values the report is broken down.
     """
 
-    def __init__(self, roles: Roles, encoder: LabelEncoder, missing: MissingPolicy) -> None:
+    def __init__(
+        self,
+        roles: Roles,
+        encoder: LabelEncoder,
+        missing: MissingPolicy,
+        slices: Sequence[SliceReader] = (),
+    ) -> None:
         self._roles, self._encoder, self._missing = roles, encoder, missing
+        self._slices = slices
         self._targets: list[Targets] = []
         self._arrays: dict[str, list[NDArray[Any]]] = {}
         self._parse_times: Callable[[pl.Series], Parsed] | None = None
@@ -87,6 +99,7 @@ class KeyReader:
         Raises:
             LabelError: a label or a sample weight cannot be read.
             SplitError: a group or a time is missing, or a time or part cannot be read.
+            ConfigError: a column to break the report down by holds too many names.
         """
         roles = self._roles
         targets = self._encoder.encode(table)
@@ -103,6 +116,8 @@ class KeyReader:
             self._append("times", self._read_times(table, roles.time))
         if roles.part is not None:
             self._append("parts", read_part_numbers(table.frame[roles.part], table.place))
+        for column in self._slices:
+            column.add(table)
         return kept
 
     def finish(self, name: str) -> RowKeys:
@@ -127,6 +142,7 @@ class KeyReader:
             times=self._stack("times"),
             parts=self._stack("parts"),
             weights=weights,
+            slices=tuple(column.finish() for column in self._slices),
         )
 
     def _append(self, name: str, values: NDArray[Any]) -> None:

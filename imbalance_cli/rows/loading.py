@@ -28,6 +28,7 @@ from imbalance_cli.rows.encoders import fit_encoder
 from imbalance_cli.rows.keys import KeyReader
 from imbalance_cli.rows.notations import read_notations
 from imbalance_cli.rows.roles import Roles, assign_roles
+from imbalance_cli.rows.slices import SliceReader
 from imbalance_cli.rows.sources import check_columns, open_parts, refuse_shared_files
 from imbalance_cli.splits import PARTS, Split, cut, cut_by_numbers
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from imbalance_cli.progress import Tell
     from imbalance_cli.readers.source import Source
     from imbalance_cli.rows.keys import RowKeys
+    from imbalance_cli.rows.slices import SliceColumn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,7 @@ class LabelledTable:
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
         weights: (N,) sample weights, where there are any.
+        slices: columns by whose values the report is broken down.
         remarks: what was noticed while the labels were read.
         notations: how columns are written, where it is not the usual way.
         notes: what was decided about them.
@@ -69,6 +72,7 @@ class LabelledTable:
     sources: dict[str, str]
     groups: NDArray[np.integer[Any]] | None = None
     weights: NDArray[np.float64] | None = None
+    slices: tuple[SliceColumn, ...] = ()
     remarks: list[str] = dataclasses.field(default_factory=list)
     notations: dict[str, Notation] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -114,7 +118,7 @@ def read_labelled(
     data = config.data
     sources = open_parts(data)
     refuse_shared_files(sources)
-    roles = assign_roles(data, sources["train"][0])
+    roles = assign_roles(data, sources["train"][0], config.report.slices)
     opened = [source for part in sources.values() for source in part]
     check_columns(opened, roles.columns)
     name = ", ".join(source.name for source in opened)
@@ -151,6 +155,7 @@ def read_labelled(
         shown,
         keys.groups,
         keys.weights,
+        keys.slices,
         remarks,
         cells.notations,
         cells.notes,
@@ -216,7 +221,8 @@ def _read_keys(
     name: str,
 ) -> tuple[NDArray[np.int8], RowKeys]:
     """Return the part that each row was given for, (N,) indices of PARTS, and the keys of all."""
-    reader = KeyReader(roles, encoder, data.missing_labels)
+    slices = [SliceReader(column, "report.slices", data.categories) for column in roles.slices]
+    reader = KeyReader(roles, encoder, data.missing_labels, slices)
     heights = dict.fromkeys(PARTS, 0)
     for part, tables in parts.items():
         for table in tables:

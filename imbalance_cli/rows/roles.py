@@ -12,6 +12,8 @@ from imbalance_cli.readers.joined import is_targets_file
 from imbalance_cli.yaml_text import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imbalance_cli.config import DataSection
     from imbalance_cli.readers.source import Source
 
@@ -27,6 +29,7 @@ class Roles:
         time: what orders the rows.
         part: what names the part of each row.
         sample_weight: what weighs the rows.
+        slices: by whose values the report is broken down; they may be features, too.
     """
 
     label_columns: list[str]
@@ -35,6 +38,7 @@ class Roles:
     time: str | None = None
     part: str | None = None
     sample_weight: str | None = None
+    slices: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -43,20 +47,25 @@ class Roles:
 
     @property
     def keys(self) -> list[str]:
-        """All columns that are read and are no features."""
+        """All columns that are read for more than their features."""
         singles = (self.group, self.time, self.part, self.sample_weight)
         others = [column for column in singles if column is not None]
-        return list(dict.fromkeys([*self.label_columns, *others]))
+        return list(dict.fromkeys([*self.label_columns, *others, *self.slices]))
 
     @property
     def written(self) -> list[str]:
         """The columns that hold numbers, dates or categories, in one notation or another."""
         others = [column for column in (self.time, self.sample_weight) if column is not None]
-        return list(dict.fromkeys([*self.features, *others]))
+        return list(dict.fromkeys([*self.features, *others, *self.slices]))
 
 
-def assign_roles(data: DataSection, source: Source) -> Roles:
+def assign_roles(data: DataSection, source: Source, slices: Sequence[str] = ()) -> Roles:
     """Say what each column of a source is.
+
+    Args:
+        data: says it.
+        source: of the columns.
+        slices: report.slices, names or globs.
 
     Raises:
         ConfigError: a column named in the config is not there, or has two roles.
@@ -89,4 +98,21 @@ def assign_roles(data: DataSection, source: Source) -> Roles:
     own = {*source.own_labels, *source.own_groups}
     taken = {*labels, *excluded, *singles.values(), *own}
     features = [column for column in source.columns if column not in taken]
-    return Roles(labels, features, **singles)
+    chosen = choose_slices(slices, source, labels, "report.slices")
+    return Roles(labels, features, **singles, slices=chosen)
+
+
+def choose_slices(
+    patterns: Sequence[str], source: Source, labels: Sequence[str], asked_by: str
+) -> tuple[str, ...]:
+    """Return the columns of a source that names or globs ask to break a report down by.
+
+    Raises:
+        ConfigError: there is no such column, or it is a label.
+    """
+    where = f"{asked_by}: {source.name}"
+    chosen = match_columns(patterns, source.columns, where, keys=source.keys)
+    both = [column for column in chosen if column in labels]
+    if both:
+        raise ConfigError(f"{asked_by}: {both[0]!r} is a label")
+    return tuple(chosen)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imbalance_cli.evaluation import Evaluation, Levels, Resampling, ScoredRows
+    from imbalance_cli.evaluation import Evaluation, Grouping, Levels, Resampling, ScoredRows
     from imbalance_cli.features import FeatureCounts
     from imbalance_cli.network.model import Model
     from imbalance_cli.progress import Tell
@@ -157,7 +157,7 @@ class Predictor:
         ]
         return pl.DataFrame(dict(zip(self.output_columns, values, strict=True)))
 
-    def evaluate(
+    def evaluate(  # noqa: PLR0913  the arguments of evaluate_rows
         self,
         rows: ScoredRows,
         *,
@@ -167,6 +167,7 @@ class Predictor:
         levels: Levels,
         weights: torch.Tensor | None = None,
         groups: torch.Tensor | None = None,
+        slices: Sequence[Grouping] = (),
         tell: Tell = tell_nobody,
     ) -> Evaluation:
         """Compute every number of a report, some labels at a time.
@@ -190,6 +191,7 @@ class Predictor:
             levels=levels,
             weights=weights,
             groups=groups,
+            slices=slices,
             device=device if device.type == "cuda" else None,  # others have no float64
             tell=tell,
         )

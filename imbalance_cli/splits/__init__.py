@@ -4,6 +4,7 @@ from imbalance_cli.splits.checks import check_disjoint, check_order, labels_with
 from imbalance_cli.splits.covering import is_far
 from imbalance_cli.splits.cutting import choose_strategy, cut
 from imbalance_cli.splits.folds import Fold, cut_folds
+from imbalance_cli.splits.fractions import thin_folds
 from imbalance_cli.splits.names import cut_by_names, cut_by_numbers
 from imbalance_cli.splits.parts import PARTS, Split
 from imbalance_cli.splits.stratified import apportion, interleave
@@ -23,5 +24,6 @@ __all__ = [
     "interleave",
     "is_far",
     "labels_without",
+    "thin_folds",
     "unlike_parts",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imbalance_cli.workflows.explaining import explain, keep_explanation
     from imbalance_cli.workflows.exporting import export
     from imbalance_cli.workflows.fitting import describe_flattery, fit
+    from imbalance_cli.workflows.learning_curve import compare_sizes
     from imbalance_cli.workflows.observing import Finish, Observer, Observers, Start
     from imbalance_cli.workflows.peer import measure_by_peer, refuse_peer, train_peer
     from imbalance_cli.workflows.reporting import (
@@ -32,6 +33,7 @@ _HOMES = {
     "explaining": ("explain", "keep_explanation"),
     "exporting": ("export",),
     "fitting": ("describe_flattery", "fit"),
+    "learning_curve": ("compare_sizes",),
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
     "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation"),
@@ -45,6 +47,7 @@ __all__ = [
     "choose",
     "compare",
     "compare_runs",
+    "compare_sizes",
     "describe_flattery",
     "draw_page",
     "draw_report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from imbalance_cli.codes import Warned
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
-from imbalance_cli.evaluation import Evaluation, Levels, Resampling
+from imbalance_cli.evaluation import Evaluation, Grouping, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
 from imbalance_cli.labels import (
     match_columns,
@@ -33,7 +34,8 @@ from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import row_batch
 from imbalance_cli.rows.encoders import encoder_of
 from imbalance_cli.rows.keys import KeyReader
-from imbalance_cli.rows.roles import Roles
+from imbalance_cli.rows.roles import Roles, choose_slices
+from imbalance_cli.rows.slices import SliceReader
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, calibrate, join_scores
@@ -65,6 +67,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     dialect: Dialect = UNKNOWN,
     targets_file: str | None = None,
     thresholds: Mapping[str, float] = MappingProxyType({}),
+    slices: Sequence[str] | None = None,
     strict: bool = False,
     tell: Tell = tell_nobody,
 ) -> Evaluation:
@@ -81,6 +84,8 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
             the header holds it.
         targets_file: holds the labels, where the source holds features alone.
         thresholds: other ones than the run's, by name or glob of labels.
+        slices: columns by whose values the report is broken down, by name or glob; None takes those
+            of the run's config that are there.
         strict: whether rows unlike those of training are an error.
         tell: receives the progress.
 
@@ -90,7 +95,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     predictor = predictor.with_thresholds(thresholds)
-    source, encoder, reader, batches = open_labelled(
+    source, encoder, reader, sliced, batches = open_labelled(
         rows,
         predictor,
         config,
@@ -98,10 +103,17 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         dialect=dialect,
         warn=warn,
         targets_file=targets_file,
+        slices=slices,
     )
     tables = follow(batches, tell, "scoring", lambda table: table.frame.height)
+    notations = predictor.preprocessing.notations
+    keys_of_rows = {config.data.sample_weight, config.data.group}
+    of_slices = {c: notations[c] for c in sliced if c in notations and c not in keys_of_rows}
     counts = FeatureCounts()
-    scores = join_scores(predictor.scores(table, reader.add(table), counts) for table in tables)
+    scores = join_scores(
+        predictor.scores(table, reader.add(apply_notations(table, of_slices)), counts)
+        for table in tables
+    )
     for sentence in source.remarks:
         warn(Warned("IMB114", sentence))
     if encoder.unseen_shown:
@@ -120,6 +132,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=None if keys.weights is None else torch.from_numpy(keys.weights),
         groups=None if keys.groups is None else torch.from_numpy(keys.groups.astype(np.int64)),
+        slices=[Grouping(column.name, *column.groups()) for column in keys.slices],
         tell=tell,
     )
     return dataclasses.replace(evaluation, drift=drift.to_dict())
@@ -134,15 +147,16 @@ def open_labelled(
     dialect: Dialect,
     warn: Callable[[str], None],
     targets_file: str | None = None,
-) -> tuple[Source, LabelEncoder, KeyReader, Iterator[Table]]:
-    """Open labelled rows: return the source, its labels, what reads its keys, and its tables.
+    slices: Sequence[str] | None = (),
+) -> tuple[Source, LabelEncoder, KeyReader, tuple[str, ...], Iterator[Table]]:
+    """Open labelled rows: the source, its labels, what reads its keys, its slices, and its tables.
 
     The arguments are those of `evaluate`.
     """
     source, encoder = _open_labelled(
         rows, input_format, dialect, config.data, predictor, targets_file
     )
-    reader, columns = _make_reader(source, encoder, config.data, predictor, warn)
+    reader, columns, sliced = _make_reader(source, encoder, config, predictor, slices, warn)
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
     keys_of_rows = {config.data.sample_weight, config.data.group}
     of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
@@ -150,7 +164,7 @@ def open_labelled(
         apply_notations(batch_table(cells, source.name), of_keys)
         for cells in source.mixed_batches(columns)
     )
-    return source, encoder, reader, tables
+    return source, encoder, reader, sliced, tables
 
 
 def _mean_probabilities(rows: CalibratedRows) -> list[float]:
@@ -227,11 +241,13 @@ def _open_labelled(
 def _make_reader(
     source: Source,
     encoder: LabelEncoder,
-    data: DataSection,
+    config: Config,
     predictor: Predictor,
+    slices: Sequence[str] | None,
     warn: Callable[[str], None],
-) -> tuple[KeyReader, list[str]]:
-    """Return what reads the keys of rows, and all columns that are needed of these."""
+) -> tuple[KeyReader, list[str], tuple[str, ...]]:
+    """Return what reads the keys of rows, all columns that are needed, and those of slices."""
+    data = config.data
     group = data.group if data.group in source.columns else None
     if data.group is not None and group is None:
         problem = (
@@ -240,8 +256,36 @@ def _make_reader(
         )
         warn(Warned("IMB116", problem))
     features = predictor.preprocessing.columns
-    roles = Roles(encoder.columns, features, group=group, sample_weight=data.sample_weight)
-    return KeyReader(roles, encoder, data.missing_labels), roles.columns
+    sliced = _choose_slices(config, source, encoder, slices, warn)
+    roles = Roles(
+        encoder.columns, features, group=group, sample_weight=data.sample_weight, slices=sliced
+    )
+    asked_by = "report.slices of the run" if slices is None else "--slices"
+    readers = [SliceReader(column, asked_by, data.categories) for column in sliced]
+    return KeyReader(roles, encoder, data.missing_labels, readers), roles.columns, sliced
+
+
+def _choose_slices(
+    config: Config,
+    source: Source,
+    encoder: LabelEncoder,
+    slices: Sequence[str] | None,
+    warn: Callable[[str], None],
+) -> tuple[str, ...]:
+    """Return the columns to break a report down by: those asked for, or those of the run."""
+    if slices is not None:
+        return choose_slices(slices, source, encoder.columns, "--slices")
+    there = []
+    for pattern in config.report.slices:
+        if fnmatch.filter(source.columns, pattern) or pattern in source.columns:
+            there.append(pattern)
+        else:
+            problem = (
+                f"{source.name}: without the column {pattern!r} of report.slices: the report is "
+                "not broken down by it"
+            )
+            warn(Warned("IMB114", problem))
+    return choose_slices(there, source, encoder.columns, "report.slices of the run")
 
 
 def predict(  # noqa: PLR0913  a source and how to read it, and where warnings go

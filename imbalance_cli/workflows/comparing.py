@@ -16,7 +16,7 @@ from imbalance_cli.comparison import Candidate, Comparison, compare_candidates
 from imbalance_cli.config import BASELINE, BOOSTED_TREES, Config, compared_losses, list_candidates
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.errors import OutputError, RunError, nearest
-from imbalance_cli.evaluation import DenseRows, Resampling
+from imbalance_cli.evaluation import DenseRows, Grouping, Resampling
 from imbalance_cli.report import comparison as drawing
 from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import (
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from imbalance_cli.comparison.results import Kind
     from imbalance_cli.evaluation import Evaluation
     from imbalance_cli.network.model import Model
     from imbalance_cli.run.scored_rows import Scores
@@ -155,32 +156,42 @@ def compare(
     )
     record = train_networks(model, prepared.rows, members, recipe, checkpoints, observer)
 
-    trained = _take_apart(configs, plans, model, record, prepared)
-    candidates = [_predict(one, prepared) for one in trained]
+    trained = take_apart(configs, plans, model, record, prepared)
+    candidates = [predict_held_out(one, prepared) for one in trained]
     if with_trees:
         trees = train_peer(config, prepared, observer.stage)
         odds = trees.log_odds_held_out(prepared.folds)
         candidates.append(name_trees(trees, *_decide_across_folds(odds, config, prepared)))
-    groups = prepared.data.groups
-    comparison = compare_candidates(
-        candidates,
-        prepared.held_out_targets(),
-        prepared.labels,
-        learnable=prepared.learnable,
-        groups=None if groups is None else torch.from_numpy(groups[prepared.held_out]),
-        folds=_fold_of_row(prepared),
-        baseline=BASELINE,
-        weights=prepared.weights_of(prepared.held_out),
-        resampling=Resampling(config.report.bootstrap, config.report.confidence),
-        source=prepared.data.sources["train"],
-    )
-    run.write(PREDICTIONS, _predictions(candidates, prepared))
-    data = describe_data(prepared, files)
-    _save(run, trained, prepared, comparison, observer, networks=recipe.networks, data=data)
+    comparison = compare_held_out(candidates, prepared, config, baseline=BASELINE)
+    save_comparison(run, trained, prepared, comparison, files, observer, networks=recipe.networks)
     if config.report.plots:
         run.write(REPORT, draw_candidates(comparison, configs))
     observer.finished(Finish.of_comparison(directory, comparison))
     return comparison
+
+
+def compare_held_out(
+    candidates: Sequence[Candidate],
+    prepared: Prepared,
+    config: Config,
+    *,
+    baseline: str,
+    kind: Kind = "candidate",
+) -> Comparison:
+    """Compare candidates by what they say of the rows held out of the folds."""
+    return compare_candidates(
+        candidates,
+        prepared.held_out_targets(),
+        prepared.labels,
+        learnable=prepared.learnable,
+        groups=prepared.groups_of(prepared.held_out),
+        folds=_fold_of_row(prepared),
+        baseline=baseline,
+        weights=prepared.weights_of(prepared.held_out),
+        resampling=Resampling(config.report.bootstrap, config.report.confidence),
+        kind=kind,
+        source=prepared.data.sources["train"],
+    )
 
 
 def choose(
@@ -240,6 +251,10 @@ def choose(
         scored=DenseRows(own[HELD_OUT], shared["targets"], own.get(RAW_SCORES)),
         weights=shared.get("weights"),
         groups=shared.get("groups"),
+        slices=[
+            Grouping(**grouping, of_row=shared[f"slice_{i}"].numpy())
+            for i, grouping in enumerate(document[HELD_OUT].get("slices", []))
+        ],
     )
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
@@ -279,7 +294,7 @@ def _are_trees_wanted(losses: Sequence[str], prepared: Prepared, observer: Obser
     return BOOSTED_TREES in (losses or compared_losses(by_default=True))
 
 
-def _take_apart(
+def take_apart(
     configs: Mapping[str, Config],
     plans: Mapping[str, Networks],
     model: Model,
@@ -298,7 +313,7 @@ def _take_apart(
     return trained
 
 
-def _predict(one: Trained, prepared: Prepared) -> Candidate:
+def predict_held_out(one: Trained, prepared: Prepared) -> Candidate:
     """Return a candidate with its predictions for the held-out rows."""
     strategy = one.config.weighting.strategy
     return Candidate(
@@ -342,17 +357,28 @@ def _fold_of_row(prepared: Prepared) -> torch.Tensor:
     return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
 
-def _save(
+def save_comparison(
     run: RunDirectory,
     trained: Sequence[Trained],
     prepared: Prepared,
     comparison: Comparison,
+    files: list[dict[str, Any]],
     observer: Observer,
     *,
     networks: int,
-    data: dict[str, Any],
 ) -> None:
-    """Write the comparison, and of each candidate all that a run of it needs."""
+    """Write the comparison, and of each candidate all that a run of it needs.
+
+    Args:
+        run: to be written.
+        trained: the candidates that are networks.
+        prepared: the rows.
+        comparison: of all candidates.
+        files: of the data, as of `fingerprint_files`.
+        observer: receives warnings and the progress.
+        networks: of a fold.
+    """
+    run.write(PREDICTIONS, _predictions(comparison.candidates, prepared))
     documents: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     targets = prepared.targets.take(prepared.held_out)
@@ -364,6 +390,7 @@ def _save(
             targets,
             one.config,
             weights=weights,
+            groups=prepared.groups_of(prepared.held_out),
             tell=observer.stage,
         )
         for sentence in describe_unreached(thresholds, prepared.labels, one.config.thresholds):
@@ -387,11 +414,15 @@ def _save(
         tensors[f"{HELD_OUT}/weights"] = held_out.weights
     if held_out.groups is not None:
         tensors[f"{HELD_OUT}/groups"] = held_out.groups
+    for i, grouping in enumerate(held_out.slices):
+        tensors[f"{HELD_OUT}/slice_{i}"] = torch.from_numpy(grouping.of_row)
     run.write_tensors(MODEL, tensors)
     before = {"run": str(run.path), "seeds": networks}
     run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
     run.write(COMPARISON_CSV, drawing.to_csv(comparison))
-    where = {"part": held_out.part, "source": held_out.source}
+    names = [{"column": each.column, "names": each.names} for each in held_out.slices]
+    where = {"part": held_out.part, "source": held_out.source, "slices": names}
+    data = describe_data(prepared, files)
     document = {"candidates": documents, HELD_OUT: where, "data": data}
     run.finish(document | {"versions": versions()}, kind="comparison")
 

@@ -14,7 +14,9 @@ import torch
 
 from imbalance_cli.decisions.calibration import Calibration, fit_calibration
 from imbalance_cli.decisions.thresholds import ScorePool, Thresholds, choose_thresholds
+from imbalance_cli.decisions.thresholds.drawing import bound_thresholds, count_draws
 from imbalance_cli.evaluation.scored_rows import follow_labels
+from imbalance_cli.metrics import Units
 from imbalance_cli.progress import tell_nobody
 from imbalance_cli.run.scored_rows import calibrate
 
@@ -37,10 +39,21 @@ def decide(
     config: Config,
     *,
     weights: torch.Tensor | None,
+    groups: torch.Tensor | None = None,
     tell: Tell = tell_nobody,
 ) -> tuple[Predictor, Thresholds]:
-    """Fit calibration and thresholds of networks, as `choose_decisions` does."""
-    calibration, chosen = choose_decisions(scores, targets, config, weights=weights, tell=tell)
+    """Fit calibration and thresholds of networks, as `choose_decisions` does, with intervals.
+
+    `groups` (N,) are those of rows that vary together, if any do.
+    """
+    calibration, chosen = choose_decisions(
+        scores,
+        targets,
+        config,
+        weights=weights,
+        units=Units.of(len(targets), groups),
+        tell=tell,
+    )
     fitted = dataclasses.replace(predictor, calibration=calibration, thresholds=chosen.values)
     return fitted, chosen
 
@@ -51,6 +64,7 @@ def choose_decisions(
     config: Config,
     *,
     weights: torch.Tensor | None,
+    units: Units | None = None,
     tell: Tell = tell_nobody,
 ) -> tuple[Calibration, Thresholds]:
     """Fit calibration and thresholds on held-out rows, some labels at a time where there are many.
@@ -60,6 +74,7 @@ def choose_decisions(
         targets: (N, L).
         config: the method and the objective.
         weights: (N,) sample weights, or None.
+        units: of the rows, which are drawn for intervals of the thresholds; None for no intervals.
         tell: receives how many labels are done.
     """
     steps, pools, thresholds = [], [], []
@@ -73,10 +88,21 @@ def choose_decisions(
         steps.append(step)
         pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
     pool = functools.reduce(operator.add, pools)
+    draws = count_draws(*targets.shape, config.report.bootstrap, config.thresholds)
     for labels, step in zip(blocks("choosing thresholds of"), steps, strict=True):
         cells = torch.from_numpy(targets.dense(labels))
         probabilities = calibrate(scores.log_odds(labels), step)
-        thresholds.append(
-            choose_thresholds(probabilities, cells, config.thresholds, weights=weights, pool=pool)
-        )
+        given = (probabilities, cells, config.thresholds)
+        chosen = choose_thresholds(*given, weights=weights, pool=pool)
+        if units is not None and draws:
+            intervals = bound_thresholds(
+                *given,
+                units,
+                draws,
+                confidence=config.report.confidence,
+                weights=weights,
+                pool=pool,
+            )
+            chosen = dataclasses.replace(chosen, intervals=intervals)
+        thresholds.append(chosen)
     return Calibration.concatenate(steps), Thresholds.concatenate(thresholds)

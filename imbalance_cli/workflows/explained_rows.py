@@ -126,7 +126,7 @@ def read_others(
     tell: Tell,
 ) -> Rows:
     """Return the labelled rows of a source."""
-    source, _, reader, batches = open_labelled(
+    source, _, reader, _, batches = open_labelled(
         rows, predictor, config, input_format=input_format, dialect=dialect, warn=warn
     )
     tables = follow(batches, tell, "reading", lambda table: table.frame.height)

@@ -14,6 +14,7 @@ from imbalance_cli.codes import Warned
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.decisions.thresholds import describe_unreached
+from imbalance_cli.evaluation import Grouping
 from imbalance_cli.losses.family import stack_losses
 from imbalance_cli.network.scoring import score, stack_members
 from imbalance_cli.rows.sources import fingerprint_files
@@ -99,7 +100,13 @@ def fit(
     weights = prepared.weights_of(prepared.held_out)
     targets = prepared.targets.take(prepared.held_out)
     predictor, thresholds = decide(
-        predictor, scores, targets, config, weights=weights, tell=observer.stage
+        predictor,
+        scores,
+        targets,
+        config,
+        weights=weights,
+        groups=prepared.groups_of(prepared.held_out),
+        tell=observer.stage,
     )
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(Warned("IMB111", sentence))
@@ -200,8 +207,9 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) ->
     source = data.sources["train" if part == "out_of_fold" else part]
     scored = CalibratedRows(scores, data.targets.take(numbers), predictor.calibration)
     weights = prepared.weights_of(numbers)
-    groups = None if data.groups is None else torch.from_numpy(data.groups[numbers])
-    return HeldOut(part, source, numbers, scored, weights, groups)
+    groups = prepared.groups_of(numbers)
+    slices = [Grouping(column.name, *column.take(numbers).groups()) for column in data.slices]
+    return HeldOut(part, source, numbers, scored, weights, groups, slices)
 
 
 def warn_of_flattery(part: str, observer: Observer) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from imbalance_cli.labels.targets import ALL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from imbalance_cli.evaluation import ScoredRows
+    from imbalance_cli.evaluation import Grouping, ScoredRows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class HeldOut:
         scored: their targets and probabilities, (N, L) each.
         weights: (N,) sample weights, or None.
         groups: (N,) the number of each row's group, or None.
+        slices: columns by whose groups the report is broken down.
     """
 
     part: str
@@ -37,6 +40,7 @@ class HeldOut:
     scored: ScoredRows
     weights: torch.Tensor | None = None
     groups: torch.Tensor | None = None
+    slices: Sequence[Grouping] = ()
 
     @property
     def targets(self) -> torch.Tensor:

@@ -106,6 +106,11 @@ class Prepared:
         weights = self.data.weights
         return None if weights is None else torch.from_numpy(weights[rows])
 
+    def groups_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
+        """Return the groups of some row numbers, (N,), or None."""
+        groups = self.data.groups
+        return None if groups is None else torch.from_numpy(groups[rows])
+
     def parts(self) -> dict[str, int]:
         """Return how many rows are used for what: train, valid, test, or cross_fitted."""
         split = self.data.split

@@ -71,8 +71,11 @@ def report_run(  # noqa: PLR0913  what is written, and who receives the progress
         levels=Levels(config.report.top_k, config.report.at_precision),
         weights=held_out.weights,
         groups=held_out.groups,
+        slices=held_out.slices,
         tell=tell,
     )
+    if thresholds.intervals is not None:
+        evaluation = evaluation.with_threshold_intervals(thresholds.intervals.tolist())
     write_predictions(run, predictor, held_out, tell)
     run.write_tensors(MODEL, predictor.tensors())
     run.write(METRICS_JSON, documents.to_json(evaluation, str(run.path), peer))
@@ -113,6 +116,8 @@ def describe_model(
     for i, label in enumerate(document["labels"]):
         label["validation_positives"] = int(thresholds.positives[i])
         label["threshold_pooled"] = bool(thresholds.pooled[i])
+        ends = None if thresholds.intervals is None else thresholds.intervals[i].tolist()
+        label["threshold_interval"] = ends
         label["threshold_shrinkage"] = float(thresholds.shrinkage[i])
         reached = float(thresholds.reached[i])
         label["threshold_reached"] = None if math.isnan(reached) else reached
@@ -124,12 +129,14 @@ def read_thresholds(labels: Sequence[dict[str, Any]]) -> Thresholds:
     """Return the thresholds that `describe_model` wrote of labels."""
     reached = [label["threshold_reached"] for label in labels]
     counts = [label["validation_counts"] for label in labels]
+    intervals = [label.get("threshold_interval") for label in labels]
     return Thresholds(
         torch.tensor([label["threshold"] for label in labels], dtype=torch.float64),
         torch.tensor([label["validation_positives"] for label in labels]),
         torch.tensor([label["threshold_shrinkage"] for label in labels], dtype=torch.float64),
         torch.tensor([math.nan if x is None else x for x in reached], dtype=torch.float64),
         Confusion(*torch.tensor(counts, dtype=torch.float64).T),
+        None if None in intervals else torch.tensor(intervals, dtype=torch.float64),
     )
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from small_runs import FittedRun
 
-EVERY_LABEL = ["precision_recall", "roc", "thresholds", "reliability", "scores", "confusion"]
+EVERY_LABEL = [
+    *("precision_recall", "roc", "thresholds", "benefit", "reliability", "scores", "confusion"),
+]
 OF_A_RUN = ["training_loss", "validation"]
 OF_LABELS = ["labels", "labels_roc_auc", "labels_f1", "together"]
 

@@ -19,6 +19,12 @@ from imbalance_cli.decisions.thresholds import (
     choose_thresholds,
     describe_unreached,
 )
+from imbalance_cli.decisions.thresholds.drawing import (
+    MOST_CELLS,
+    bound_thresholds,
+    count_draws,
+)
+from imbalance_cli.metrics import Units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -528,3 +534,38 @@ def test_weights_move_the_threshold() -> None:
     heavy = torch.tensor([0.5, 0.5, 9.0, 1.0, 1.0])
     chosen = [choose_thresholds(p, y, own("f1"), w).values.item() for w in (light, heavy)]
     assert chosen == pytest.approx([0.35, 0.7])
+
+
+def bound(p: torch.Tensor, y: torch.Tensor, groups: torch.Tensor | None = None) -> list[float]:
+    """Return the interval of the threshold of one label for F1, at 90 %."""
+    units, pool = Units.of(len(y), groups), ScorePool.of(p, y)
+    ends = bound_thresholds(p, y, own("f1"), units, 60, confidence=0.9, weights=None, pool=pool)
+    interval: list[float] = ends[0].tolist()
+    return interval
+
+
+def test_an_interval_is_of_the_thresholds_of_resampled_rows() -> None:
+    cells = torch.tensor(np.stack(draw_rows(0, 80, 40)[:2]))
+    p, y = cells[0][:, None], cells[1][:, None]
+    random, found = np.random.default_rng(0), []
+    for _ in range(60):
+        rows = np.sort(random.integers(80, size=80))
+        found.append(float(choose_thresholds(p[rows], y[rows], own("f1")).values))
+    assert bound(p, y) == pytest.approx(np.quantile(found, [0.05, 0.95]))
+
+
+def test_rows_that_vary_together_widen_it() -> None:
+    cells = torch.tensor(np.stack(draw_rows(1, 150, 100)[:2]))
+    p, y = (side.repeat_interleave(4)[:, None] for side in cells)
+    low, high = bound(p, y, torch.arange(150).repeat_interleave(4))
+    narrow_low, narrow_high = bound(p, y)
+    assert high - low > narrow_high - narrow_low
+
+
+def test_thresholds_are_drawn_where_they_are_searched_and_there_is_time() -> None:
+    assert count_draws(1000, 2, 200, own("f1")) == 200
+    assert count_draws(MOST_CELLS // 100, 1, 200, own("f1")) == 100
+    assert count_draws(MOST_CELLS // 10, 1, 200, own("f1")) == 0
+    assert count_draws(1000, 2, 0, own("f1")) == 0
+    assert count_draws(1000, 2, 200, own("half")) == 0
+    assert count_draws(1000, 2, 200, own("cost")) == 0

@@ -238,3 +238,42 @@ def test_the_scores_before_have_bins_of_their_own() -> None:
     found = curves_of(p, y, scores=bent)
     assert np.mean([b.predicted - b.observed for b in found.before]) > 0.1
     assert np.mean([b.predicted - b.observed for b in found.after]) < 0.05
+
+
+def test_net_benefit_by_hand() -> None:
+    """Of 10 rows with probabilities of 0.2 (4, one positive) and 0.8 (6, three positives).
+
+    At 0.5 the odds are 1: (3 - 3) / 10; on all rows (4 - 6) / 10. At 0.2 they are 1 / 4: all rows
+    are acted on, (4 - 6 / 4) / 10.
+    """
+    p = np.repeat([0.2, 0.8], [4, 6])
+    y = np.array([1, 0, 0, 0, 1, 1, 1, 0, 0, 0.0])
+    found = curves_of(p, y).benefit
+    assert found is not None
+    thresholds = np.array(found.threshold)
+    assert (thresholds[0], thresholds[-1]) == pytest.approx((0.2, 0.8))
+    middle = int(np.abs(thresholds - 0.5).argmin())
+    assert thresholds[middle] == pytest.approx(0.5)
+    assert found.model[middle] == pytest.approx(0, abs=1e-12)
+    assert found.all[middle] == pytest.approx(-0.2)
+    low = int((thresholds < 0.2 + 1e-9).argmax())
+    assert found.all[low] == pytest.approx(0.25)
+    assert found.model[low + 1] == pytest.approx(
+        (3 - 3 * thresholds[low + 1] / (1 - thresholds[low + 1])) / 10
+    )
+
+
+@pytest.mark.parametrize("weights", WEIGHTED, ids=["alike", "weighted"])
+def test_net_benefit_is_that_of_the_confusion_matrix(weights: Values | None) -> None:
+    p, y = make_rows(150, seed=4)
+    found = curves_of(p, y, weights=weights).benefit
+    assert found is not None
+    rows = 150 if weights is None else weights.sum()
+    for threshold, model in zip(found.threshold, found.model, strict=True):
+        (_, fp), (_, tp) = metrics.confusion_matrix(y, p >= threshold, sample_weight=weights)
+        assert model == pytest.approx((tp - fp * threshold / (1 - threshold)) / rows)
+
+
+def test_there_is_no_net_benefit_of_one_class() -> None:
+    p, _ = make_rows(20)
+    assert curves_of(p, np.zeros(20)).benefit is None

@@ -138,7 +138,7 @@ def test_page_of_a_run_shows_all_its_parts(
     assert len(drawn) == (3 if kind == "multi_run" else 1)
     for label in drawn:
         figures = label.find_elements(By.CSS_SELECTOR, "svg.figure")
-        assert len(figures) == 6
+        assert len(figures) == 7
         for figure in figures:
             assert figure.size["width"] > 200
             assert figure.size["height"] > 150

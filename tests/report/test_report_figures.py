@@ -56,7 +56,9 @@ def names(figures: list[Chart]) -> list[str]:
     return [figure.name for figure in figures]
 
 
-LABEL_FIGURES = ["precision_recall", "roc", "thresholds", "reliability", "scores", "confusion"]
+LABEL_FIGURES = [
+    *("precision_recall", "roc", "thresholds", "benefit", "reliability", "scores", "confusion"),
+]
 
 
 def test_a_run_with_several_labels_has_every_figure() -> None:

@@ -331,7 +331,7 @@ def test_plots_have_svg_and_png_of_every_figure_under_names_that_files_can_have(
         "validation",
         "together",
     } < stems
-    assert len(stems) == 6 + 2 * 6
+    assert len(stems) == 6 + 2 * 7
     for name, content in files.items():
         assert re.fullmatch(r"[\w.-]{1,80}", name, flags=re.ASCII)
         assert content.startswith(b"<svg" if name.endswith(".svg") else b"\x89PNG")

@@ -36,6 +36,8 @@ class Thresholds:
             rows allow; NaN where they allow the target, there are none, or the objective has no
             target.
         counts: of the validation rows as the thresholds decide them, by their weights.
+        intervals: (L, 2) of the thresholds over draws of the validation rows; None where these were
+            not drawn.
     """
 
     values: torch.Tensor
@@ -43,6 +45,7 @@ class Thresholds:
     shrinkage: torch.Tensor
     reached: torch.Tensor
     counts: Confusion
+    intervals: torch.Tensor | None = None
 
     @property
     def pooled(self) -> torch.Tensor:
@@ -52,12 +55,14 @@ class Thresholds:
     @classmethod
     def concatenate(cls, blocks: Sequence[Thresholds]) -> Thresholds:
         """Return the thresholds of all labels, in the order of the blocks."""
+        drawn = [block.intervals for block in blocks if block.intervals is not None]
         return cls(
             torch.cat([block.values for block in blocks]),
             torch.cat([block.positives for block in blocks]),
             torch.cat([block.shrinkage for block in blocks]),
             torch.cat([block.reached for block in blocks]),
             Confusion.join([block.counts for block in blocks]),
+            torch.cat(drawn) if drawn else None,
         )
 
 
@@ -91,7 +96,7 @@ def choose_thresholds(
     weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)
     positives = (targets == 1).sum(dim=0)
     nothing = torch.zeros_like(positives, dtype=torch.float64)
-    fixed = _fixed_threshold(settings)
+    fixed = fixed_threshold(settings)
     if fixed is not None:
         values, reached = torch.full_like(nothing, fixed), torch.full_like(nothing, torch.nan)
         counts = Confusion.of(probabilities >= values, targets, weights)
@@ -108,7 +113,8 @@ def choose_thresholds(
     return Thresholds(values, positives, shrinkage, reached, counts)
 
 
-def _fixed_threshold(settings: ThresholdsSection) -> float | None:
+def fixed_threshold(settings: ThresholdsSection) -> float | None:
+    """Return the threshold of an objective that needs no search; None of the others."""
     if settings.objective == "half":
         return 0.5
     if settings.objective == "cost":

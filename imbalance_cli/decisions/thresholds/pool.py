@@ -6,6 +6,7 @@ Shapes: N rows, L labels, B bins of log-odds.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import torch
 
@@ -67,6 +68,13 @@ class ScorePool:
         where the probabilities are calibrated it leaves them nearly as they are. It stands for
         every label alike, whatever its prevalence, which the probability already holds.
         """
+        intercept, slope = self._line
+        own = probabilities.double().logit().clamp(-FARTHEST, FARTHEST)
+        return torch.sigmoid(slope * own + intercept)
+
+    @functools.cached_property
+    def _line(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The intercept and slope of the regression."""
         width = 2 * FARTHEST / BINS
         centres = torch.arange(BINS, dtype=torch.float64, device=self.positives.device)
         log_odds = (centres + 0.5) * width - FARTHEST
@@ -75,5 +83,4 @@ class ScorePool:
         intercept, slope, _ = fit_polynomial(
             log_odds.repeat(2)[None], sides[None], counts[None], POWERS["platt"]
         )[0]
-        own = probabilities.double().logit().clamp(-FARTHEST, FARTHEST)
-        return torch.sigmoid(slope * own + intercept)
+        return intercept, slope
