@@ -39,7 +39,7 @@ def test_run_json_says_how_much_each_threshold_rests_on(table: Path, tmp_path: P
     for label in labels:
         positives = label["validation_positives"]
         assert label["threshold_shrinkage"] == pytest.approx(100 / (100 + positives))
-        assert label["threshold_pooled"] == (positives < 10)
+        assert label["threshold_pooled"] == (positives < 100)
         assert label["threshold_reached"] is None
 
 
