@@ -64,6 +64,18 @@ def _use(report: RunReport) -> Iterator[Step]:
             _join("evaluate", report.run, source, *beside, "--cost", "1:20"),
             "decides where the expected cost is least, without training; predict has it too",
         )
+    if report.explanation is None and not beside:
+        is_own = is_known and report.evaluation.part == "test"
+        yield Step(
+            "Which columns do its answers rest on?",
+            _join("explain", report.run, *([] if is_own else [source])),
+            "what is lost without each; --row N says why a row has its probability",
+        )
+    yield Step(
+        "Serve it where there is no imbtrain",
+        _join("export", report.run),
+        "one ONNX file, from raw columns to decisions",
+    )
 
 
 def _try_others(report: RunReport) -> Iterator[Step]:

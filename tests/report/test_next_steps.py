@@ -47,7 +47,8 @@ def test_commands_run_as_they_stand(
     shutil.copytree(single_run.path, "my run")
     commands = commands_of(with_recall(read_report(Path("my run")), 0.5))
     assert [command[1] for command in commands] == [
-        *("predict", "evaluate", "evaluate", "fit", "fit", "compare", "report")
+        *("predict", "evaluate", "evaluate", "explain", "export"),
+        *("fit", "fit", "compare", "report"),
     ]
     for words in commands:
         assert words.pop(0) == "imbtrain"
@@ -107,7 +108,7 @@ def test_rows_that_are_in_no_file_are_not_trained_on_again(train: str) -> None:
     report = change(make_report(["y"]), "data", train=[train])
     report.document["data"]["files"] = []
     commands = commands_of(report)
-    assert {words[1] for words in commands} == {"predict", "evaluate"}
+    assert {words[1] for words in commands} == {"predict", "evaluate", "explain", "export"}
     assert all("new.csv" in words for words in commands)
 
 
