@@ -109,7 +109,7 @@ def test_rows_that_are_in_no_file_are_not_trained_on_again(train: str) -> None:
     report.document["data"]["files"] = []
     commands = commands_of(report)
     assert {words[1] for words in commands} == {"predict", "evaluate", "explain", "export"}
-    assert all("new.csv" in words for words in commands)
+    assert all("new.csv" in words for words in commands if words[1] != "export")
 
 
 def test_given_test_rows_and_a_file_of_labels_are_named() -> None:
