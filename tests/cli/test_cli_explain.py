@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -31,16 +32,24 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("others") / "others.csv", columns)
 
 
+@pytest.fixture
+def own_run(single_run: FittedRun, tmp_path: Path) -> FittedRun:
+    """Return the run of one label at a place of its own, since `explain` writes into it."""
+    path = tmp_path / "own" / "run"
+    shutil.copytree(single_run.path, path)
+    return dataclasses.replace(single_run, path=path)
+
+
 def value_of(metric: float | dict[str, float]) -> float:
     """Return a metric of a report, which has an interval or none."""
     return metric["value"] if isinstance(metric, dict) else metric
 
 
-def test_a_run_is_explained_by_its_test_rows(single_run: FittedRun) -> None:
-    predictions = pl.read_parquet(single_run.path / "predictions.parquet")
+def test_a_run_is_explained_by_its_test_rows(own_run: FittedRun) -> None:
+    predictions = pl.read_parquet(own_run.path / "predictions.parquet")
     row = int(predictions["row"][0])
-    found = succeed("explain", single_run.path, "--format", "json", "--row", row).document
-    held_out = single_run.outcome.document["splits"]["test"]["labels"][0]
+    found = succeed("explain", own_run.path, "--format", "json", "--row", row).document
+    held_out = own_run.outcome.document["splits"]["test"]["labels"][0]
     assert (found["part"], found["rows"], found["labels"]) == (
         "test",
         len(predictions),
@@ -51,10 +60,10 @@ def test_a_run_is_explained_by_its_test_rows(single_run: FittedRun) -> None:
     assert {column for each in found["importance"] for column in each["columns"]} == FEATURES
     assert found["importance"][0]["columns"] == ["amount"]
     assert found["importance"][0]["macro"]["log_loss"]["is_real"]
-    page = (single_run.path / "report.html").read_text()
+    page = (own_run.path / "report.html").read_text()
     assert 'id="rests"' in page
     assert "if all rows had this amount" in page
-    assert json.loads((single_run.path / "explanation.json").read_bytes()) == found
+    assert json.loads((own_run.path / "explanation.json").read_bytes()) == found
     [explained] = found["explained"]
     assert explained["probability"] == pytest.approx(predictions["y_often_probability"][0])
     total = sum(each["log_odds"] for each in explained["contributions"])
@@ -89,11 +98,9 @@ def test_python_gives_the_same(multi_run: FittedRun, others: Path) -> None:
         imbtrain.explain(multi_run.path, frame, numbers=[300])
 
 
-def test_a_changed_explanation_is_named(single_run: FittedRun, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(single_run.path, run)
-    (run / "explanation.json").write_text('{"run": 1}')
-    refuse("report", run, says="explanation.json", hint="imbtrain explain RUN writes it")
+def test_a_changed_explanation_is_named(own_run: FittedRun) -> None:
+    (own_run.path / "explanation.json").write_text('{"run": 1}')
+    refuse("report", own_run.path, says="explanation.json", hint="imbtrain explain RUN writes it")
 
 
 def test_stdin_and_chosen_labels_and_columns(multi_run: FittedRun, others: Path) -> None:
@@ -121,20 +128,17 @@ def test_a_table_of_80_columns(
     assert "y_rare: " in shown
 
 
-def test_rows_that_are_gone_or_changed(single_run: FittedRun, tmp_path: Path) -> None:
-    table = single_run.table
+def test_rows_that_are_gone_or_changed(own_run: FittedRun) -> None:
+    table = own_run.table
     content = table.read_bytes()
     try:
         table.write_bytes(content.replace(b"red", b"blue", 1))
-        refuse("explain", single_run.path, says="was changed since the run was made", hint="SOURCE")
+        refuse("explain", own_run.path, says="was changed since the run was made", hint="SOURCE")
         table.unlink()
-        refuse("explain", single_run.path, says="is not there any more", hint="SOURCE")
+        refuse("explain", own_run.path, says="is not there any more", hint="SOURCE")
     finally:
         table.write_bytes(content)
-    succeed("explain", single_run.path, "--repeats", "1")
-    run = tmp_path / "run"
-    shutil.copytree(single_run.path, run)
-    succeed("explain", run, "--repeats", "1")
+    succeed("explain", own_run.path, "--repeats", "1")
 
 
 def test_what_cannot_be_explained(
