@@ -38,10 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "imbalance_cli").rglob("*.py")}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    templates = [
-        f"{name}.html.j2"
-        for name in ("base", "run", "comparison", "differences", "label", "slices", "learning")
-    ]
+    of_runs = ("run", "label", "slices", "explanation")
+    of_comparisons = ("comparison", "differences", "learning")
+    templates = [f"{name}.html.j2" for name in ("base", *of_runs, *of_comparisons)]
     page = {f"imbalance_cli/report/page/{name}" for name in ("page.css", "page.js", *templates)}
     page.add("imbalance_cli/report/page/model_card.md.j2")
     assert names == modules | page | {"imbalance_cli/py.typed"}
@@ -71,6 +70,15 @@ def test_help_runs_from_the_wheel_without_dev_packages(wheel: Path, tmp_path: Pa
         text=True,
     )
     assert as_typed.stdout == shown.stdout
+    asked = {"_IMBTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "imbtrain ex", "COMP_CWORD": "1"}
+    completed = subprocess.run(
+        [target / "bin" / "imbtrain"],
+        env=os.environ | {"PYTHONPATH": str(target)} | asked,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert completed.stdout.split() == ["explain", "export"]
 
 
 def test_every_dependency_is_pinned() -> None:
