@@ -19,6 +19,9 @@ OF_TEXTS: dict[str, dict[str, Any]] = {
 }
 """What the text of a key is held to, which may also be null."""
 
+OF_NAMES = frozenset({"data.labels", "data.exclude", "data.categories", "report.slices"})
+"""Lists of columns: one name alone is a list too, and null an empty one."""
+
 
 def make_json_schema() -> dict[str, Any]:
     """Return the schema of what a config may hold; a key without a meaning is refused.
@@ -53,9 +56,9 @@ def _describe(dotted: str, value: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a key with its description, and with what validators add to its type."""
     value = {key: part for key, part in value.items() if key not in {"title", "description"}}
     key = dotted.partition(".")[2]
-    if dotted.startswith("data."):
+    if dotted.startswith("data.") or dotted in OF_NAMES:
         value = _allow_one(value)
-    if dotted in {"data.labels", "data.exclude", "data.categories"}:
+    if dotted in OF_NAMES:
         value["anyOf"].append({"type": "null"})
     if dotted == "data.missing_values":  # one word alone too
         *_, words, by_column = value["anyOf"]
