@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imbalance_cli.cli.console import default_format, draw, write_result
+from imbalance_cli.cli.console import default_format, draw, warn, write_result
 from imbalance_cli.cli.inputs import refuse_early
 from imbalance_cli.cli.label_options import (
     Comment,
@@ -18,6 +18,7 @@ from imbalance_cli.cli.label_options import (
 )
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run
 from imbalance_cli.dialect import Dialect
+from imbalance_cli.errors import ConfigError
 
 
 def explain(
@@ -56,7 +57,8 @@ def explain(
         int | None,
         typer.Option(
             min=1,
-            help="How often each column is shuffled.  [default: 5, of many rows once]",
+            help="How often each column is shuffled.  [default: 5 times, of more than 2,000 rows "
+            "less often]",
             show_default=False,
         ),
     ] = None,
@@ -72,6 +74,12 @@ def explain(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Show which columns a run's answers rest on, and why single rows have theirs."""
+    chosen = output_format or default_format()
+    if row and chosen == "csv":
+        raise ConfigError(
+            "--row: CSV has a line per column and label, and no place for single rows",
+            hint="--format json, or --format table",
+        )
     refuse_early(run, source)
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
@@ -91,10 +99,9 @@ def explain(
             dialect=Dialect(delimiter, header, skip_lines, skip_rows, comment),
             tell=progress.stage,
         )
-        if source is None:
-            workflows.keep_explanation(found, progress.warned)
-    chosen = output_format or default_format()
     if chosen == "table":
         draw(drawing.draw_explanation(found))
     else:
         write_result(drawing.to_csv(found) if chosen == "csv" else drawing.to_json(found), None)
+    if source is None and not labels and not columns:  # else less would stand in its place
+        workflows.keep_explanation(found, warn)

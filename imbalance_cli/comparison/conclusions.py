@@ -72,7 +72,9 @@ def _conclude_sizes(comparison: Comparison) -> list[str]:
         sentence = f"{start} average precision falls by {_amount(ranking, -1, '')}."
     else:
         meaning = "there are no intervals, and this may be chance"
-        if ranking.verdict is not None:
+        if any(size.still_improving for size in (before, last)):
+            meaning = "with more epochs this may differ"
+        elif ranking.verdict is not None:
             meaning = "these rows do not show that more positives would help"
         change = f"average precision changes by {_amount(ranking, 1, '+')}"
         sentence = f"{start} {change}: {meaning}."

@@ -59,6 +59,22 @@ def take_rows(rows: FeatureRows, numbers: NDArray[np.intp]) -> FeatureRows:
     return FeatureRows(rows.numeric[numbers], rows.codes[numbers])
 
 
+def draw_rows(
+    rows: int, most: int, weights: NDArray[np.float64] | None, random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return the numbers of rows that stand for all, drawn by their weights where they have any.
+
+    Args:
+        rows: N.
+        most: that are drawn.
+        weights: (N,); None for alike.
+        random: draws them.
+    """
+    if weights is not None:
+        return random.choice(rows, most, p=weights / weights.sum())
+    return random.permutation(rows)[:most]
+
+
 def group_columns(places: Mapping[str, FeaturePlaces], rows: FeatureRows) -> list[ColumnGroup]:
     """Return columns, those that are correlated together, in the order of their first.
 

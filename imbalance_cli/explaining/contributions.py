@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imbalance_cli.explaining.columns import take_rows
+from imbalance_cli.explaining.columns import draw_rows, take_rows
 from imbalance_cli.explaining.results import Contribution, ExplainedRow
 from imbalance_cli.features import FeatureRows
 
@@ -43,7 +43,7 @@ def explain_rows(
     *,
     others: FeatureRows,
     labels: Sequence[str],
-    seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> list[ExplainedRow]:
     """Return what moves the log-odds of rows, a row and label at a time.
 
@@ -55,11 +55,10 @@ def explain_rows(
         groups: of columns that are replaced together.
         others: rows to compare with, of which at most MOST_OTHERS are drawn.
         labels: the names, (L,).
-        seed: draws orders and other rows.
+        weights: how much each of the others counts; None for alike.
     """
-    random = np.random.default_rng(seed)
-    drawn = random.permutation(len(others.numeric))[:MOST_OTHERS]
-    others = take_rows(others, drawn)
+    random = np.random.default_rng(0)
+    others = take_rows(others, draw_rows(len(others.numeric), MOST_OTHERS, weights, random))
     usual = log_odds(others).mean(axis=0)
     found = []
     for i, number in enumerate(numbers):

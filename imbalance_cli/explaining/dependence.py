@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from imbalance_cli.explaining.columns import ColumnGroup, take_rows
+from imbalance_cli.explaining.columns import ColumnGroup, draw_rows, take_rows
 from imbalance_cli.explaining.results import ColumnDependence, Point
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Score = Callable[[FeatureRows], NDArray[np.float64]]
 
 MOST_ROWS = 500  # whose probabilities are averaged
+ROUNDING = 1e-9  # of a sum of shares
 MOST_VALUES = 12  # of a column: quantiles of numbers, the commonest of categories
 
 
@@ -38,7 +39,7 @@ def measure_dependence(
     labels: Sequence[str],
     *,
     is_ordered: bool,
-    seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> ColumnDependence:
     """Return mean probabilities at the values of a column.
 
@@ -50,16 +51,19 @@ def measure_dependence(
         places: of the features of each column.
         labels: the names, (L,).
         is_ordered: whether its values are numbers or dates.
-        seed: draws the rows that are averaged over.
+        weights: (N,) how much each row counts; None for alike.
     """
     own = places[column]
     texts = cells[column]
+    counted = np.ones(len(texts)) if weights is None else weights
+    shares = counted / counted.sum()
     if is_ordered and own.values:
-        chosen = _choose_quantiles(rows.numeric[:, own.values[0]], texts.is_null().to_numpy())
+        chosen = _choose_quantiles(
+            rows.numeric[:, own.values[0]], texts.is_null().to_numpy(), shares
+        )
     else:
-        chosen = _choose_commonest(texts)
-    height = len(rows.numeric)
-    averaged = np.random.default_rng(seed).permutation(height)[:MOST_ROWS]
+        chosen = _choose_commonest(texts, shares)
+    averaged = draw_rows(len(shares), MOST_ROWS, weights, np.random.default_rng(0))
     base = take_rows(rows, averaged)
     group = ColumnGroup.of([column], places)
     points = []
@@ -71,7 +75,7 @@ def measure_dependence(
 
 
 def _choose_quantiles(
-    values: NDArray[np.float32], is_missing: NDArray[np.bool_]
+    values: NDArray[np.float32], is_missing: NDArray[np.bool_], shares: NDArray[np.float64]
 ) -> list[tuple[int, float]]:
     """Return rows of rising values, and the share of rows from each value up to the next.
 
@@ -79,25 +83,28 @@ def _choose_quantiles(
     """
     known = np.flatnonzero(~is_missing)
     order = known[np.argsort(values[known], kind="stable")]
-    places = np.unique(np.linspace(0, max(len(order) - 1, 0), MOST_VALUES).astype(np.intp))
+    through = shares[order].cumsum()
+    levels = np.linspace(0, 1, MOST_VALUES) * (through[-1] if len(order) else 0)
+    places = np.unique(through.searchsorted(levels * (1 - ROUNDING)).clip(max=len(order) - 1))
     rows = order[places] if len(order) else order
     _, firsts = np.unique(values[rows], return_index=True)
     rows = rows[firsts]
     ends = np.searchsorted(values[order], values[rows])
-    counts = np.diff(np.append(ends, len(order)))
-    found = list(zip(rows.tolist(), (counts / len(values)).tolist(), strict=True))
+    before = np.append(0.0, through)
+    parts = np.diff(np.append(before[ends], before[-1]))
+    found = list(zip(rows.tolist(), parts.tolist(), strict=True))
     if is_missing.any():
-        found.append((int(is_missing.argmax()), float(is_missing.mean())))
+        found.append((int(is_missing.argmax()), float(shares[is_missing].sum())))
     return found
 
 
-def _choose_commonest(texts: pl.Series) -> list[tuple[int, float]]:
+def _choose_commonest(texts: pl.Series, shares: NDArray[np.float64]) -> list[tuple[int, float]]:
     """Return a row of each of the commonest values, and the share of rows that have it."""
-    numbered = pl.DataFrame({"value": texts}).with_row_index("row")
+    numbered = pl.DataFrame({"value": texts, "share": shares}).with_row_index("row")
     counts = (
         numbered.group_by("value", maintain_order=True)
-        .agg(pl.col("row").first(), pl.len().alias("count"))
-        .sort("count", descending=True, maintain_order=True)
+        .agg(pl.col("row").first(), pl.col("share").sum())
+        .sort("share", descending=True, maintain_order=True)
         .head(MOST_VALUES)
     )
-    return [(row, count / len(texts)) for row, count in counts.select("row", "count").rows()]
+    return counts.select("row", "share").rows()

@@ -33,6 +33,7 @@ MOST_OF_A_ROW = 10  # contributions
 MOST_OF_A_LABEL = 3  # columns named for each label
 METRICS = ("average_precision", "log_loss")
 MOST_TOGETHER = 5  # columns that are named in one line
+DIGITS = 4
 MISSING = "(missing)"
 
 
@@ -136,7 +137,8 @@ def _draw_importance(explanation: Explanation) -> Table:
         table.add_column(Text(heading), justify="right")
     for each in explanation.importance[:MOST_COLUMNS]:
         losses = [show_loss(each.macro[metric]) for metric in METRICS]
-        table.add_row(_name(each), *map(Text, losses), style="" if _is_real(each) else "dim")
+        star, style = ("*", "") if _is_real(each) else ("", "dim")
+        table.add_row(f"{_name(each)}{star}", *map(Text, losses), style=style)
     return table
 
 
@@ -155,8 +157,13 @@ def show_loss(loss: Loss) -> str:
     if loss.value is None:
         return "undefined"
     if loss.low is None or loss.high is None:
-        return f"{loss.value:.4f}"
-    return f"{loss.value:.4f} [{loss.low:.4f}, {loss.high:.4f}]"
+        return _show_number(loss.value)
+    ends = f"{_show_number(loss.low)}, {_show_number(loss.high)}"
+    return f"{_show_number(loss.value)} [{ends}]"
+
+
+def _show_number(value: float) -> str:
+    return f"{round(value, DIGITS) + 0.0:.{DIGITS}f}"  # 0 has no minus
 
 
 def _name(importance: Importance) -> str:
@@ -167,9 +174,11 @@ def _summarise(explanation: Explanation, most: int = MOST_COLUMNS) -> Iterator[s
     """Yield how many columns matter beyond chance, and how many are not shown."""
     every = explanation.importance
     real = [each for each in every if _is_real(each)]
-    looks = f"after {number_of(len(every), 'look')}"
     verb = "matters" if len(real) <= 1 else "matter"
-    yield f"{len(real) or 'none'} of {len(every)} {verb} beyond chance {looks}"
+    yield (
+        f"{len(real) or 'none'} of {len(every)} {verb} more than chance explains (*), allowing for "
+        "how many were looked at; sorted by log loss"
+    )
     if len(every) > most:
         yield f"{len(every) - most:,} more are in --format csv and json"
 
@@ -184,7 +193,8 @@ def _list_labels(explanation: Explanation) -> Iterator[Text]:
         ]
         found.sort(key=lambda pair: -pair[0])
         named = [f"{_name(each)} {loss:.4f}" for loss, each in found[:MOST_OF_A_LABEL]]
-        yield Text(f"{escape_name(label)}: {', '.join(named) or 'none beyond chance'}")
+        shown = ", ".join(named) or "none more than chance explains"
+        yield Text(f"log loss of {escape_name(label)}: {shown}")
 
 
 def _draw_dependence(dependence: ColumnDependence, labels: list[str]) -> Iterator[RenderableType]:
@@ -236,7 +246,7 @@ def _draw_row(row: ExplainedRow) -> Iterator[RenderableType]:
 def _describe_row(row: ExplainedRow) -> str:
     return (
         f"row {row.row}, {escape_name(row.label)}: probability {show_percent(row.probability)}, "
-        f"log-odds {row.log_odds:+.2f}, usually {row.usual:+.2f}"
+        f"log-odds {row.log_odds:+.2f}; mean log-odds of other rows {row.usual:+.2f}"
     )
 
 
@@ -259,13 +269,18 @@ def _legend(explanation: Explanation) -> Iterator[str]:
     )
     if explanation.dependence:
         yield (
-            "rows: with that value; of numbers, from it up to the next. Probabilities are means "
-            "over rows that keep all else."
+            "rows: the share with this value; for numbers, from this value up to the next. "
+            "probability: the mean if every row had this value and kept its other columns."
+        )
+    if len(explanation.labels) > MOST_OF_A_LABEL and explanation.dependence:
+        yield (
+            f"These tables show {MOST_OF_A_LABEL} of {len(explanation.labels)} labels; the page "
+            "and --format json have all."
         )
     if explanation.explained:
         yield (
-            "Log-odds move by so much as the columns of usual rows become those of the row "
-            "(Shapley values, sampled); they add up to the difference."
+            "Of a row: how far each column moves its log-odds away from the mean of other rows, up "
+            "(+) or down (Shapley values, sampled). Together they are the whole difference."
         )
     yield "The model relies on these columns; that does not say that they cause anything."
     yield from explanation.remarks

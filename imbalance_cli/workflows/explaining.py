@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 1_000
 MOST_LABELS = 20
 SHUFFLED, MOST_REPEATS = 10_000, 5
+MOST_NAMED = 5  # columns in a sentence
 MOST_DRAWN = 5  # columns whose dependence is shown
 
 
@@ -94,6 +95,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
             warn=warn,
             tell=tell,
         )
+    if repeats is not None and repeats < 1:
+        raise ConfigError(f"repeats: {repeats}: a whole number from 1 on is needed")
     if repeats is None:
         repeats = min(max(SHUFFLED // len(found.targets), 1), MOST_REPEATS)
     places = predictor.preprocessing.places()
@@ -108,6 +111,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         odds = predictor.score_features(changed).log_odds()
         return calibrate(odds, predictor.calibration)[:, chosen_labels].numpy()
 
+    weights = None if found.weights is None else found.weights.numpy()
     sample = Sample.of(
         found.targets[:, chosen_labels],
         [predictor.learnable[label] for label in chosen_labels],
@@ -116,8 +120,9 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     )
     if not sample.kept.any():
         raise FeatureError(
-            f"{found.source}: no label has rows of both classes, so no metric can be lost",
-            hint="rows with positives and negatives",
+            f"{found.source}: no label has both positive and negative rows, so average precision "
+            "and log loss say nothing",
+            hint="SOURCE needs labelled rows, some positive and some negative",
         )
     resampling = Resampling(confidence=config.report.confidence)
     metrics, importance = measure_importance(
@@ -142,6 +147,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
             places,
             names,
             is_ordered=column in ordered,
+            weights=weights,
         )
         for column in strongest
     ]
@@ -155,6 +161,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         [*groups, ColumnGroup.of(rest, places)] if rest else groups,
         others=found.features,
         labels=names,
+        weights=weights,
     )
     return Explanation(
         run=str(directory),
@@ -169,7 +176,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         importance=importance,
         dependence=dependence,
         explained=explained,
-        remarks=_describe_lacks(predictor, chosen_labels, labels, found),
+        remarks=_describe_lacks(predictor, chosen_labels, labels, chosen_columns, found),
     )
 
 
@@ -189,9 +196,13 @@ def keep_explanation(found: Explanation, warn: Callable[[str], None]) -> None:
 
 
 def _describe_lacks(
-    predictor: Predictor, chosen: Sequence[int], asked: Sequence[str], found: Rows
+    predictor: Predictor,
+    chosen: Sequence[int],
+    asked: Sequence[str],
+    columns: Sequence[str],
+    found: Rows,
 ) -> list[str]:
-    """Return sentences on labels and rows that were left out."""
+    """Return sentences on labels, rows and columns of which less is known."""
     sentences = []
     learned = sum(predictor.learnable)
     if not asked and len(chosen) < learned:
@@ -200,8 +211,15 @@ def _describe_lacks(
         )
     if len(found.targets) < found.read:
         sentences.append(
-            f"{len(found.targets):,} of {found.read:,} rows, drawn by chance: all that are "
-            "positive as far as they are no more than half, and others with more weight"
+            f"{len(found.targets):,} of {found.read:,} rows were drawn at random, positives first; "
+            "each drawn row counts for those it stands for"
+        )
+    constant = [column for column in columns if found.cells[column].n_unique() == 1]
+    if constant:
+        names = ", ".join(constant[:MOST_NAMED])
+        more = f" and {len(constant) - MOST_NAMED:,} more" if len(constant) > MOST_NAMED else ""
+        sentences.append(
+            f"the same in all these rows, so that shuffling changes nothing: {names}{more}"
         )
     return sentences
 

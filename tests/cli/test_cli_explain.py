@@ -123,9 +123,10 @@ def test_a_table_of_80_columns(
     shown = succeed("explain", multi_run.path, others, "--format", "table").text
     assert max(map(len, shown.splitlines())) <= 80
     assert "amount" in shown
-    assert "beyond chance after 4 looks" in shown
+    assert "amount* " in shown
+    assert "than chance explains (*)" in shown
     assert "if all rows had this amount" in shown
-    assert "y_rare: " in shown
+    assert "log loss of y_rare: " in shown
 
 
 def test_rows_that_are_gone_or_changed(own_run: FittedRun) -> None:
@@ -148,10 +149,26 @@ def test_what_cannot_be_explained(
     refuse("explain", multi_run.path, "nothing.csv", says="no such file")
     refuse("explain", multi_run.path, "--labels", "y_sone", says="y_sone", hint="y_some")
     refuse("explain", multi_run.path, "--columns", "colur", says="colur", hint="colour")
-    refuse("explain", multi_run.path, others, "--row", "300", says="has 300 rows, numbered from 0")
+    json_of = ("explain", multi_run.path, others, "--format", "json")
+    refuse(*json_of, "--row", "300", says="has 300 rows, numbered from 0")
     negatives = pl.read_csv(others).with_columns(y_often=pl.lit(0))
     negatives.write_csv(path := tmp_path / "negatives.csv")
-    refuse("explain", single_run.path, path, says="no label has rows of both classes")
+    refuse("explain", single_run.path, path, says="no label has both positive and negative rows")
+
+
+def test_what_changes_nothing_and_what_has_no_place(
+    single_run: FittedRun, own_run: FittedRun, others: Path, tmp_path: Path
+) -> None:
+    pl.read_csv(others).with_columns(age=pl.lit(1.5)).write_csv(path := tmp_path / "same.csv")
+    found = succeed("explain", single_run.path, path, "--format", "json").document
+    assert found["remarks"] == [
+        "the same in all these rows, so that shuffling changes nothing: age"
+    ]
+    refuse("explain", single_run.path, others, "--row", 0, says="--row: CSV", hint="--format json")
+    succeed("explain", own_run.path, "--columns", "age")
+    assert not (own_run.path / "explanation.json").exists()  # less than all is not kept
+    with pytest.raises(ConfigError, match="repeats: 0"):
+        imbtrain.load(single_run.path).explain(pl.read_csv(others), repeats=0)
 
 
 def test_a_json_document_has_no_nan(single_run: FittedRun, others: Path) -> None:

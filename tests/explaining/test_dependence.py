@@ -104,3 +104,33 @@ def test_a_number_that_is_only_there_or_missing() -> None:
         is_ordered=True,
     )
     assert [(p.value, p.probabilities["y"]) for p in found.points] == [("5", 0.0), (None, 1.0)]
+
+
+def test_weights_count_rows() -> None:
+    cells = pl.DataFrame({name: VALUES[:, i].astype(str) for i, name in enumerate("ab")})
+    weights = np.where(VALUES[:, 1] > 0, 3.0, 0.0)  # as if the others were not there
+    rows, kept = FeatureRows(VALUES, CODES), VALUES[:, 1] > 0
+    some = FeatureRows(VALUES[kept], CODES[kept])
+    weighted = measure_dependence(
+        score, rows, cells, "a", PLACES, ["y"], is_ordered=True, weights=weights
+    )
+    alone = measure_dependence(score, some, cells.filter(kept), "a", PLACES, ["y"], is_ordered=True)
+    assert [p.value for p in weighted.points[1:]] == [p.value for p in alone.points[1:]]
+    for own, other in zip(weighted.points[1:], alone.points[1:], strict=True):
+        assert own.share == pytest.approx(other.share)
+        assert own.probabilities["y"] == pytest.approx(other.probabilities["y"], abs=0.05)
+
+
+def test_shares_of_categories_are_weighted() -> None:
+    found = measure_dependence(
+        lambda rows: rows.codes / 10,
+        FeatureRows(np.empty((4, 0), np.float32), np.array([[2], [2], [3], [3]])),
+        pl.DataFrame({"a": ["x", "x", "y", "y"]}),
+        "a",
+        {"a": FeaturePlaces([], [], [0])},
+        ["y"],
+        is_ordered=False,
+        weights=np.array([1.0, 1.0, 3.0, 5.0]),
+    )
+    assert [point.value for point in found.points] == ["y", "x"]
+    assert [point.share for point in found.points] == pytest.approx([0.8, 0.2])

@@ -45,6 +45,6 @@ def test_many_rows_are_explained_as_all_would_be(
     some = explain(multi_run.path, str(multi_run.table), "cpu", print, repeats=1)
     assert (some.rows, some.rows_read) == (400, 600)
     [remark] = some.remarks
-    assert remark.startswith("400 of 600 rows, drawn by chance: all that are positive as far as ")
+    assert remark.startswith("400 of 600 rows were drawn at random, positives first")
     for label, metrics in whole.metrics.items():
         assert some.metrics[label]["log_loss"] == pytest.approx(metrics["log_loss"], rel=0.15)
