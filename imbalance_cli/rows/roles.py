@@ -113,6 +113,7 @@ def choose_slices(
     where = f"{asked_by}: {source.name}"
     chosen = match_columns(patterns, source.columns, where, keys=source.keys)
     both = [column for column in chosen if column in labels]
-    if both:
-        raise ConfigError(f"{asked_by}: {both[0]!r} is a label")
-    return tuple(chosen)
+    named = [column for column in both if column in patterns]
+    if named:
+        raise ConfigError(f"{asked_by}: {named[0]!r} is a label")
+    return tuple(column for column in chosen if column not in both)

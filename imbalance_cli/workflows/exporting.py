@@ -86,9 +86,13 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     comparison.add(made_up)
     for table in _held_out_rows(directory, document, config.data, predictor):
         comparison.add(table)
+    height = made_up.frame.height
+    if comparison.rows == height:
+        notes.append(
+            "no held-out rows were compared: the files that the run was made of are gone or changed"
+        )
     write_whole(output, content)
     example = to_feeds(predictor, _take(made_up, np.arange(EXAMPLE.start, EXAMPLE.stop)))
-    height = made_up.frame.height
     return Exported(
         comparison.rows - height,
         height,

@@ -167,6 +167,7 @@ def test_without_its_rows_a_run_is_compared_on_made_up_ones(tmp_path: Path, chan
         (run.path / "predictions.parquet").unlink()
     outcome = succeed("export", run.path, "-o", tmp_path / "m.onnx")
     assert "gives on 256 made-up rows: " in outcome.err
+    assert "note: no held-out rows were compared" in outcome.err
 
 
 def test_held_out_rows_are_compared_where_they_stand(

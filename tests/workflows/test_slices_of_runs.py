@@ -136,6 +136,11 @@ def test_columns_that_cannot_be_used_are_refused_by_name(
     assert "--slices" in outcome.err
 
 
+def test_a_glob_leaves_labels_out(run: FittedRun) -> None:
+    found = succeed("evaluate", run.path, run.table, "--slices", "[sy]*", "--format", "json")
+    assert {group["slice"] for group in slices_of(found.document)["groups"]} == {"site"}
+
+
 def test_a_run_chosen_from_a_comparison_is_broken_down_too(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", make_table())
     config = write_config(
