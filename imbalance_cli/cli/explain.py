@@ -74,12 +74,14 @@ def explain(
     debug: Debug = False,  # noqa: ARG001  read by the boundary
 ) -> None:
     """Show which columns a run's answers rest on, and why single rows have theirs."""
-    chosen = output_format or default_format()
-    if row and chosen == "csv":
+    if row and output_format == "csv":
         raise ConfigError(
             "--row: CSV has a line per column and label, and no place for single rows",
             hint="--format json, or --format table",
         )
+    chosen = output_format or default_format()
+    if row and chosen == "csv":
+        chosen = "json"
     refuse_early(run, source)
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress

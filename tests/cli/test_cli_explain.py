@@ -164,7 +164,9 @@ def test_what_changes_nothing_and_what_has_no_place(
     assert found["remarks"] == [
         "the same in all these rows, so that shuffling changes nothing: age"
     ]
-    refuse("explain", single_run.path, others, "--row", 0, says="--row: CSV", hint="--format json")
+    of_row = ("explain", single_run.path, others, "--row", 0)
+    refuse(*of_row, "--format", "csv", says="--row: CSV", hint="--format json")
+    assert len(succeed(*of_row).document["explained"]) == 1  # JSON, where nothing is said
     succeed("explain", own_run.path, "--columns", "age")
     assert not (own_run.path / "explanation.json").exists()  # less than all is not kept
     with pytest.raises(ConfigError, match="repeats: 0"):
