@@ -106,26 +106,37 @@ class RankedRows:
 
     Attributes:
         rows: what units add to the bands.
-        shift: (ranking metrics, 1) by how much those of the rows differ from those of bands, where
-            these are merged.
+        names: of m metrics.
+        shift: (m, 1) by how much those of the rows differ from those of bands, where these are
+            merged.
     """
 
     rows: BandRows
-    shift: torch.Tensor
+    names: Sequence[str]
+    shift: torch.Tensor | float = 0.0
 
     @classmethod
     def of(
-        cls, p: torch.Tensor, y: torch.Tensor, units: Units, weights: torch.Tensor | None
+        cls,
+        p: torch.Tensor,
+        y: torch.Tensor,
+        units: Units,
+        weights: torch.Tensor | None,
+        names: Sequence[str],
     ) -> RankedRows:
-        """Sort probabilities and targets, (N,) each, of which one is known."""
+        """Sort probabilities and targets, (N,) each, of which one is known, for some metrics."""
         bands = Bands.of(p, y, math.inf, weights)
         merged = bands.merged()
-        rows = BandRows.of(merged, units, weights)
-        shift = torch.zeros(len(_ranking_metrics()), 1, dtype=torch.float64, device=p.device)
-        if merged is not bands:
-            exact = _rank(BandRows.of(bands, units, weights).itself())
-            shift = exact - _rank(rows.itself())
-        return cls(rows, shift)
+        ranked = cls(BandRows.of(merged, units, weights), names)
+        if merged is bands:
+            return ranked
+        exact = cls(BandRows.of(bands, units, weights), names)
+        shift = exact.metrics(exact.rows.itself()) - ranked.metrics(ranked.rows.itself())
+        return dataclasses.replace(ranked, shift=shift)
+
+    def metrics(self, replicates: Replicates) -> torch.Tensor:
+        """Return the metrics of replicates of the rows, (m, R)."""
+        return replicates.metrics(DEFAULT_LEVELS, names=self.names) + self.shift
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,12 +163,17 @@ class LabelRows:
         units: Units,
     ) -> LabelRows:
         """Sum the rows of a label with a known target, (N,) each, over the units that are drawn."""
-        whole = RankedRows.of(probabilities, targets, units, sample.weights)
+        names = _ranking_metrics()
+        whole = RankedRows.of(probabilities, targets, units, sample.weights, names)
         folds = [whole]
         if len(sample.folds) > 1:
             folds = [
                 RankedRows.of(
-                    probabilities[rows], targets[rows], units.select(rows), sample.weights_of(rows)
+                    probabilities[rows],
+                    targets[rows],
+                    units.select(rows),
+                    sample.weights_of(rows),
+                    names,
                 )
                 for rows in sample.folds
                 if not targets[rows].isnan().all()
@@ -174,7 +190,7 @@ class LabelRows:
     def metrics(self, counts: NDArray[np.float64]) -> torch.Tensor:
         """Return (M, R) of units that count (U, R), NaN where one class has none."""
         drawn = self.all.rows.sum(counts)
-        ranked = [_rank(fold.rows.sum(counts)) + fold.shift for fold in self.folds]
+        ranked = [fold.metrics(fold.rows.sum(counts)) for fold in self.folds]
         positives, negatives = drawn.positives.sum(dim=1), drawn.negatives.sum(dim=1)
         true, false = torch.from_numpy(self.decided @ counts).to(positives.device)
         # sums of weights in another order may differ in rounding

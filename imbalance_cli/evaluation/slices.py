@@ -3,9 +3,9 @@
 Shapes: N rows, n of a group, G groups.
 
 Recall, average precision and calibration error of a group have the intervals that those of all rows
-have. Whether a group differs from the rows of all other groups is told by the interval of the
-difference, of both their intervals (Zou & Donner 2008), stretched from the quantile of one look to
-that of all looks (Bonferroni).
+have. A group differs from the rows of all other groups if the interval of the difference, made of
+both intervals (Zou & Donner 2008), does not hold 0. These are widened from the quantile of one
+comparison to that of all comparisons (Bonferroni).
 """
 
 from __future__ import annotations

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from imbalance_cli.comparison.bootstrap import RankedRows
 from imbalance_cli.comparison.comparing import ROUNDING, spread
 from imbalance_cli.comparison.verdicts import standard_errors
 from imbalance_cli.evaluation import UnitDraws
 from imbalance_cli.explaining.columns import take_rows
-from imbalance_cli.explaining.results import Importance, Loss
-from imbalance_cli.metrics import DEFAULT_LEVELS, BandRows, Bands, lower_is_better
+from imbalance_cli.explaining.results import METRICS, Importance, Loss
+from imbalance_cli.metrics import lower_is_better
 from imbalance_cli.progress import follow, tell_nobody
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from imbalance_cli.progress import Tell
 
     Score = Callable[[FeatureRows], NDArray[np.float64]]
-
-METRICS = ("average_precision", "log_loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,17 +114,11 @@ def _measure(probabilities: torch.Tensor, sample: Sample, drawn: UnitDraws) -> _
     draws = torch.full((replicates, len(METRICS), width), torch.nan, dtype=torch.float64)
     for label in sample.kept.nonzero()[:, 0].tolist():
         y = sample.targets[:, label]
-        bands = Bands.of(probabilities[:, label], y, math.inf, sample.weights)
-        merged = bands.merged()
-        exact, coarse = (BandRows.of(each, units, sample.weights) for each in (bands, merged))
-        value = exact.itself().metrics(DEFAULT_LEVELS, names=METRICS)
-        points[:, label] = value[:, 0]
-        shift = value - coarse.itself().metrics(DEFAULT_LEVELS, names=METRICS)
+        ranked = RankedRows.of(probabilities[:, label], y, units, sample.weights, METRICS)
+        rows = ranked.rows
+        points[:, label] = ranked.metrics(rows.itself())[:, 0]
         if sample.enough[label] and replicates:
-            replicated = [
-                coarse.sum(counts).metrics(DEFAULT_LEVELS, names=METRICS) + shift
-                for counts in drawn.counts(len(coarse))
-            ]
+            replicated = [ranked.metrics(rows.sum(counts)) for counts in drawn.counts(len(rows))]
             draws[:, :, label] = torch.cat(replicated, dim=1).T
     points[:, -1] = points[:, :-1][:, sample.kept].mean(dim=1)
     draws[:, :, -1] = draws[:, :, :-1][:, :, sample.kept].nanmean(dim=2)

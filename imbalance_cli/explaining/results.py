@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+METRICS = ("average_precision", "log_loss")
+"""Of which columns are worth so much."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Loss:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imbalance_cli.errors import escape_name, number_of, show_percent
+from imbalance_cli.explaining.results import METRICS
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.encoding import encode_document, encode_rows
 
@@ -31,7 +32,6 @@ MOST_COLUMNS = 20  # groups of columns on a terminal
 MOST_DEPENDENCES = 3  # columns whose values are shown
 MOST_OF_A_ROW = 10  # contributions
 MOST_OF_A_LABEL = 3  # columns named for each label
-METRICS = ("average_precision", "log_loss")
 MOST_TOGETHER = 5  # columns that are named in one line
 DIGITS = 4
 MISSING = "(missing)"

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.notation import apply_notations
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts, show_days
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from imbalance_cli.notation import Notation
     from imbalance_cli.readers import Table
     from imbalance_cli.readers.cells import Parsed
 
@@ -103,10 +105,18 @@ class SliceReader:
         column: its name.
         asked_by: the key or option that names it, for errors.
         categories: names or globs of columns whose numbers are names.
+        notation: how its cells are written; None where they come in the usual way.
     """
 
-    def __init__(self, column: str, asked_by: str, categories: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        column: str,
+        asked_by: str,
+        categories: Sequence[str] = (),
+        notation: Notation | None = None,
+    ) -> None:
         self.column, self._asked_by = column, asked_by
+        self._notations = {} if notation is None else {column: notation}
         are_names = any(fnmatch.fnmatchcase(column, pattern) for pattern in categories)
         self._values: dict[str, list[NDArray[np.float64]]] = {}
         if not are_names:
@@ -120,7 +130,7 @@ class SliceReader:
         Raises:
             ConfigError: the column holds too many names, or cells of several values.
         """
-        cells = table.frame[self.column]
+        cells = apply_notations(table, self._notations).frame[self.column]
         if cells.dtype.is_nested():
             raise ConfigError(
                 f"{self._asked_by}: {table.name}: column {self.column!r} holds lists or records, "

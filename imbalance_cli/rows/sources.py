@@ -15,7 +15,7 @@ from imbalance_cli.readers.partitions import find_parts
 from imbalance_cli.readers.streams import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.readers.source import Source
@@ -102,6 +102,28 @@ def fingerprint_files(data: DataSection) -> list[dict[str, Any]]:
         except OSError as error:
             raise SourceError(f"{path}: cannot be read again: {error.strerror}") from error
     return found
+
+
+def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say why rows cannot be read again; None where their files are as they were.
+
+    Args:
+        data: names the files.
+        files: what `fingerprint_files` said of them before.
+
+    Raises:
+        SourceError: as of `fingerprint_files`.
+    """
+    if not files or STDIN in (*data.train, *(data.valid or ()), *(data.test or ())):
+        return "its rows came from stdin, and are gone"
+    before = {file["path"]: file["sha256"] for file in files}
+    for path in before:
+        if not Path(path).exists():
+            return f"{path} is not there any more"
+    for file in fingerprint_files(data):
+        if before.get(file["path"]) != file["sha256"]:
+            return f"{file['path']} was changed since the run was made"
+    return None
 
 
 def refuse_shared_files(sources: dict[str, list[Source]]) -> None:

@@ -320,15 +320,6 @@ def read_file(path: Path, name: str) -> bytes:
     return _read(path / name)
 
 
-def write_explanation(path: Path, content: bytes) -> None:
-    """Write what `explain` found into a run, without a checksum: it can be made again.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    write_whole(path / EXPLANATION, content)
-
-
 def write_whole(target: Path, content: bytes, *, lasting: bool = False) -> None:
     """Write a file under a temporary name, then rename it.
 

@@ -95,7 +95,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     refuse_few_replicates(bootstrap)
     predictor, config = load_predictor(directory, device)
     predictor = predictor.with_thresholds(thresholds)
-    source, encoder, reader, sliced, batches = open_labelled(
+    source, encoder, reader, tables = open_labelled_rows(
         rows,
         predictor,
         config,
@@ -105,14 +105,10 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         targets_file=targets_file,
         slices=slices,
     )
-    tables = follow(batches, tell, "scoring", lambda table: table.frame.height)
-    notations = predictor.preprocessing.notations
-    keys_of_rows = {config.data.sample_weight, config.data.group}
-    of_slices = {c: notations[c] for c in sliced if c in notations and c not in keys_of_rows}
     counts = FeatureCounts()
     scores = join_scores(
-        predictor.scores(table, reader.add(apply_notations(table, of_slices)), counts)
-        for table in tables
+        predictor.scores(table, reader.add(table), counts)
+        for table in follow(tables, tell, "scoring", lambda table: table.frame.height)
     )
     for sentence in source.remarks:
         warn(Warned("IMB114", sentence))
@@ -138,7 +134,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     return dataclasses.replace(evaluation, drift=drift.to_dict())
 
 
-def open_labelled(
+def open_labelled_rows(
     rows: str | Source,
     predictor: Predictor,
     config: Config,
@@ -148,15 +144,15 @@ def open_labelled(
     warn: Callable[[str], None],
     targets_file: str | None = None,
     slices: Sequence[str] | None = (),
-) -> tuple[Source, LabelEncoder, KeyReader, tuple[str, ...], Iterator[Table]]:
-    """Open labelled rows: the source, its labels, what reads its keys, its slices, and its tables.
+) -> tuple[Source, LabelEncoder, KeyReader, Iterator[Table]]:
+    """Open labelled rows: return the source, its labels, what reads its keys, and its tables.
 
     The arguments are those of `evaluate`.
     """
-    source, encoder = _open_labelled(
+    source, encoder = _open_with_labels(
         rows, input_format, dialect, config.data, predictor, targets_file
     )
-    reader, columns, sliced = _make_reader(source, encoder, config, predictor, slices, warn)
+    reader, columns = _make_reader(source, encoder, config, predictor, slices, warn)
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
     keys_of_rows = {config.data.sample_weight, config.data.group}
     of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
@@ -164,7 +160,7 @@ def open_labelled(
         apply_notations(batch_table(cells, source.name), of_keys)
         for cells in source.mixed_batches(columns)
     )
-    return source, encoder, reader, sliced, tables
+    return source, encoder, reader, tables
 
 
 def _mean_probabilities(rows: CalibratedRows) -> list[float]:
@@ -203,7 +199,7 @@ def _open_rows(
     return open_source(rows, input_format, dialect, usual=data.dialect)
 
 
-def _open_labelled(
+def _open_with_labels(
     rows: str | Source,
     input_format: str | None,
     dialect: Dialect,
@@ -245,8 +241,8 @@ def _make_reader(
     predictor: Predictor,
     slices: Sequence[str] | None,
     warn: Callable[[str], None],
-) -> tuple[KeyReader, list[str], tuple[str, ...]]:
-    """Return what reads the keys of rows, all columns that are needed, and those of slices."""
+) -> tuple[KeyReader, list[str]]:
+    """Return what reads the keys of rows, and all columns that are needed of these."""
     data = config.data
     group = data.group if data.group in source.columns else None
     if data.group is not None and group is None:
@@ -261,8 +257,15 @@ def _make_reader(
         encoder.columns, features, group=group, sample_weight=data.sample_weight, slices=sliced
     )
     asked_by = "report.slices of the run" if slices is None else "--slices"
-    readers = [SliceReader(column, asked_by, data.categories) for column in sliced]
-    return KeyReader(roles, encoder, data.missing_labels, readers), roles.columns, sliced
+    notations = {
+        column: notation
+        for column, notation in predictor.preprocessing.notations.items()
+        if column not in {data.sample_weight, data.group}  # which come as they are read
+    }
+    readers = [
+        SliceReader(column, asked_by, data.categories, notations.get(column)) for column in sliced
+    ]
+    return KeyReader(roles, encoder, data.missing_labels, readers), roles.columns
 
 
 def _choose_slices(

@@ -6,7 +6,6 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,12 +20,13 @@ from imbalance_cli.progress import follow
 from imbalance_cli.readers import stream_tables
 from imbalance_cli.readers.cells import parse_texts
 from imbalance_cli.rows.loading import read_labelled
-from imbalance_cli.rows.sources import fingerprint_files
+from imbalance_cli.rows.sources import describe_change
 from imbalance_cli.run.directory import load_run
-from imbalance_cli.workflows.applying import open_labelled
+from imbalance_cli.workflows.applying import open_labelled_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -82,17 +82,9 @@ def read_own(
     """
     other = "name labelled rows: imbtrain explain RUN SOURCE"
     document, _ = load_run(directory)
-    data = config.data
-    before = {file["path"]: file["sha256"] for file in document["data"]["files"]}
-    if not before:
-        raise RunError(f"{directory}: its rows came from stdin, and are gone", hint=other)
-    gone = [path for path in before if not Path(path).exists()]
-    if gone:
-        raise RunError(f"{gone[0]}: is not there any more", hint=other)
-    now = {file["path"]: file["sha256"] for file in fingerprint_files(data)}
-    changed = [path for path, digest in now.items() if before.get(path) != digest]
-    if changed:
-        raise RunError(f"{changed[0]}: was changed since the run was made", hint=other)
+    change = describe_change(config.data, (document["data"] or {}).get("files", ()))
+    if change is not None:
+        raise RunError(f"{directory}: {change}", hint=other)
     _, labelled = read_labelled(config, with_features=False, tell=tell)
     test = labelled.split.test
     if not len(test):
@@ -126,7 +118,7 @@ def read_others(
     tell: Tell,
 ) -> Rows:
     """Return the labelled rows of a source."""
-    source, _, reader, _, batches = open_labelled(
+    source, _, reader, batches = open_labelled_rows(
         rows, predictor, config, input_format=input_format, dialect=dialect, warn=warn
     )
     tables = follow(batches, tell, "reading", lambda table: table.frame.height)

@@ -20,8 +20,8 @@ from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.labels import match_columns
 from imbalance_cli.progress import Stage, tell_nobody
 from imbalance_cli.report.explanation import to_json
-from imbalance_cli.run.directory import write_explanation
-from imbalance_cli.run.scored_rows import calibrate
+from imbalance_cli.run.directory import EXPLANATION, write_whole
+from imbalance_cli.run.scored_rows import sigmoid
 from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.explained_rows import read_others, read_own
 from imbalance_cli.workflows.reporting import draw_report
@@ -78,6 +78,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     Raises:
         ImbtrainError: the run or the source cannot be used, or a name or number is not there.
     """
+    if repeats is not None and repeats < 1:
+        raise ConfigError(f"repeats: {repeats}: a whole number from 1 on is needed")
     predictor, config = load_predictor(directory, device)
     chosen_labels = _choose_labels(predictor, labels)
     chosen_columns = _choose_columns(predictor, columns)
@@ -95,8 +97,6 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
             warn=warn,
             tell=tell,
         )
-    if repeats is not None and repeats < 1:
-        raise ConfigError(f"repeats: {repeats}: a whole number from 1 on is needed")
     if repeats is None:
         repeats = min(max(SHUFFLED // len(found.targets), 1), MOST_REPEATS)
     places = predictor.preprocessing.places()
@@ -108,8 +108,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         return predictor.calibration.apply(odds)[:, chosen_labels].numpy()
 
     def probabilities(changed: FeatureRows) -> NDArray[np.float64]:
-        odds = predictor.score_features(changed).log_odds()
-        return calibrate(odds, predictor.calibration)[:, chosen_labels].numpy()
+        return sigmoid(log_odds(changed))
 
     weights = None if found.weights is None else found.weights.numpy()
     sample = Sample.of(
@@ -191,7 +190,7 @@ def keep_explanation(found: Explanation, warn: Callable[[str], None]) -> None:
         ImbtrainError: as of `draw_report`.
     """
     directory = Path(found.run)
-    write_explanation(directory, to_json(found))
+    write_whole(directory / EXPLANATION, to_json(found))
     draw_report(directory, warn)
 
 

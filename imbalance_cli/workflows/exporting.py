@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,8 @@ import torch
 from imbalance_cli import __version__
 from imbalance_cli.errors import ImbtrainError, shorten
 from imbalance_cli.export import Comparison, build_onnx, make_rows, to_feeds
-from imbalance_cli.readers import batch_table
-from imbalance_cli.readers.streams import STDIN
-from imbalance_cli.rows.sources import fingerprint_files, open_parts
+from imbalance_cli.readers import stream_tables
+from imbalance_cli.rows.sources import describe_change, open_parts
 from imbalance_cli.run.directory import PREDICTIONS, read_document, write_whole
 from imbalance_cli.workflows.applying import load_predictor
 
@@ -142,25 +140,22 @@ def _held_out_rows(
 ) -> Iterator[Table]:
     """Yield the rows that the report of a run is of, where its files are as they were."""
     path = directory / PREDICTIONS
-    files = (document["data"] or {}).get("files")
-    names = [*data.train, *(data.valid or ()), *(data.test or ())]
-    if not files or STDIN in names or not path.exists():
-        return
+    files = (document["data"] or {}).get("files", ())
     try:
-        if fingerprint_files(data) != files:
+        if not path.exists() or describe_change(data, files) is not None:
             return
-    except ImbtrainError:  # they are not there any more
+    except ImbtrainError:  # they cannot be read any more
         return
     wanted = pl.scan_parquet(path).select("row").head(MOST_ROWS).collect()["row"].to_numpy()
     columns, first = predictor.preprocessing.columns, 0
-    for source in itertools.chain(*open_parts(data).values()):
+    sources = [source for part in open_parts(data).values() for source in part]
+    for source in sources:
         source.include(columns)
-        for batch in source.batches(columns):
-            table = batch_table(batch, source.name)
-            rows = np.flatnonzero(np.isin(np.arange(first, first + table.frame.height), wanted))
-            first += table.frame.height
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                yield _take(table, rows[start : start + ROWS_AT_ONCE])
+    for table in stream_tables(sources, columns, sparse=False):
+        rows = np.flatnonzero(np.isin(np.arange(first, first + table.frame.height), wanted))
+        first += table.frame.height
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            yield _take(table, rows[start : start + ROWS_AT_ONCE])
 
 
 def _take(table: Table, rows: NDArray[np.intp]) -> Table:
