@@ -57,7 +57,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a database once: its tables take seconds."""
     folder = tmp_path_factory.mktemp("database")
     with contextlib.chdir(folder):  # where it makes a folder for artifacts
-        MlflowTracker("sqlite:///mlflow.db", "Default")
+        # MLflow makes the tables of an address once a process: a relative one may be known
+        MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", "Default")
     return folder / "mlflow.db"
 
 
