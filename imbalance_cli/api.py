@@ -66,7 +66,7 @@ def _in_python_words() -> Iterator[None]:
         raise
 
 
-def _warn(sentence: str) -> None:
+def warn(sentence: str) -> None:
     """Warn in the line that called this package."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals["__name__"].split(".")[0] in OURS:
@@ -112,11 +112,10 @@ def weights(
     """
     settings = LabelSettings(positive, encoding, tag_separator, missing_labels, sample_weight)
     source = _open(rows)
-    patterns = [labels] if isinstance(labels, str) else labels
-    counts = count_sources([source], patterns, settings)
+    counts = count_sources([source], _listed(labels), settings)
     result = weigh(counts, strategy or Strategy(), source.name)
     for sentence in result.warnings:
-        _warn(sentence)
+        warn(sentence)
     return result
 
 
@@ -159,7 +158,7 @@ def evaluate(
     *,
     bootstrap: int | None = None,
     thresholds: Mapping[str, float] | float | None = None,
-    slices: Sequence[str] | None = None,
+    slices: str | Sequence[str] | None = None,
     device: str = "auto",
 ) -> Evaluation:
     """Evaluate a run on labelled rows.
@@ -179,10 +178,10 @@ def evaluate(
         Path(run_dir),
         _open(rows),
         device,
-        _warn,
+        warn,
         bootstrap=bootstrap,
         thresholds=_by_label(thresholds),
-        slices=slices,
+        slices=None if slices is None else _listed(slices),
     )
 
 
@@ -191,9 +190,9 @@ def explain(
     run_dir: str | Path,
     rows: Rows | None = None,
     *,
-    labels: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    numbers: Sequence[int] = (),
+    labels: str | Sequence[str] = (),
+    columns: str | Sequence[str] = (),
+    numbers: int | Sequence[int] = (),
     repeats: int | None = None,
     device: str = "auto",
 ) -> Explanation:
@@ -215,10 +214,10 @@ def explain(
         Path(run_dir),
         None if rows is None else _open(rows),
         device,
-        _warn,
-        labels=labels,
-        columns=columns,
-        numbers=numbers,
+        warn,
+        labels=_listed(labels),
+        columns=_listed(columns),
+        numbers=[numbers] if isinstance(numbers, int) else numbers,
         repeats=repeats,
     )
 
@@ -259,7 +258,7 @@ def predict(
     )
     predicted = pl.concat(predictions)
     for sentence in found:
-        _warn(sentence)
+        warn(sentence)
     if isinstance(rows, pl.DataFrame):
         return predicted
     return pd.DataFrame(
@@ -295,12 +294,16 @@ def export(
     with _in_python_words():
         check_onnx_file(target, overwrite=overwrite)
         for sentence in workflows.export(Path(directory), target, precision).notes:
-            _warn(sentence)
+            warn(sentence)
     return target
 
 
 def _by_label(thresholds: Mapping[str, float] | float | None) -> Mapping[str, float]:
     return {"*": thresholds} if isinstance(thresholds, (int, float)) else thresholds or {}
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _open(rows: Rows) -> Source:
@@ -331,4 +334,4 @@ class Warnings(workflows.Observer):
 
     def warned(self, sentence: str) -> None:
         """Warn."""
-        _warn(sentence)
+        warn(sentence)

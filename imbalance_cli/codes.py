@@ -180,6 +180,12 @@ WARNINGS = {
         "epochs would probably be better.",
         "Train to the end: the same command with --overwrite.",
     ),
+    "IMB125": Code(
+        "rows that the run was trained on",
+        "The file is one of those in data.train or data.valid, so that the model has seen its "
+        "rows, or most of them. The numbers are better than on new rows.",
+        "Use rows that the run has not seen. The report of the run is of its own test rows.",
+    ),
 }
 """Of warnings, in the order of docs/warnings.md."""
 

@@ -13,6 +13,7 @@ import pytest
 from small_runs import LABELS, make_columns, succeed
 
 import imbalance_cli
+from imbalance_cli.api import export
 from imbalance_cli.errors import (
     ConfigError,
     ImbtrainError,
@@ -204,6 +205,8 @@ def test_errors_name_arguments_and_show_their_hint(
     for wrong in (2, -0.1, float("nan")):
         with pytest.raises(ConfigError, match=f"^thresholds: {wrong}: a probability from 0 to 1"):
             imbalance_cli.evaluate(run, frame, thresholds=wrong)
+    with pytest.raises(ConfigError, match=r"^precision='double': float32 or float64 is needed"):
+        export(run, tmp_path / "m.onnx", precision="double")  # type: ignore[arg-type]  # refused
     both = {"data": {"labels": ["y_often"], "part": "age"}}
     with pytest.raises(ConfigError) as contradicting:
         imbalance_cli.fit(both, frame, valid=frame, run_dir=tmp_path / "a")
@@ -215,6 +218,19 @@ def test_one_label_may_be_a_text(tmp_path: Path) -> None:
     frame = make_frame().drop("y_some", "y_rare")
     report = imbalance_cli.fit(config, frame, run_dir=tmp_path / "run")
     assert [label.label for label in report.labels] == ["y_often"]
+
+
+def test_one_name_is_not_read_by_letters(fitted: tuple[Path, Evaluation]) -> None:
+    frame = make_frame()
+    found = imbalance_cli.evaluate(fitted[0], frame, slices="colour").slices
+    assert found is not None
+    assert {group.slice for group in found.groups} == {"colour"}
+    explained = imbalance_cli.explain(
+        fitted[0], frame, labels=LABELS[0], columns="colour", numbers=3, repeats=1
+    )
+    assert explained.labels == LABELS[:1]
+    assert [each.columns for each in explained.importance] == [["colour"]]
+    assert {row.row for row in explained.explained} == {3}
 
 
 def test_warnings_are_of_the_line_that_called(tmp_path: Path) -> None:

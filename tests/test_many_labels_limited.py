@@ -64,7 +64,7 @@ def test_no_array_of_all_cells_is_made(
 ) -> None:
     settings: dict[str, Any] = {
         "model": {"hidden": [8]},
-        "split": {"valid": 0.02, "test": 0.02},
+        "split": {"valid": 0.01, "test": 0.01},
         "training": {"epochs": 1, "device": "cpu", "batch_size": 128},
         "report": {"bootstrap": 0, "plots": False},
     }

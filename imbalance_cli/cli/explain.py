@@ -27,7 +27,8 @@ def explain(
         str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Labelled rows; - for stdin.  [default: the test rows of the run]",
+            help="Labelled rows, or with --row any; - for stdin.  [default: the test rows of the "
+            "run]",
             show_default=False,
         ),
     ] = None,

@@ -19,12 +19,13 @@ import polars as pl
 from imbalance_cli import api
 from imbalance_cli.errors import FeatureError, OutputError, RunError, explain_write
 from imbalance_cli.estimator.figures import Figures
+from imbalance_cli.features import FeatureCounts
 from imbalance_cli.readers import batch_table
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.run.directory import METRICS_JSON, ONNX, PREDICTIONS, REPORT
 from imbalance_cli.run.scored_rows import calibrate, join_scores
 from imbalance_cli.workflows import read_evaluation
-from imbalance_cli.workflows.applying import load_predictor
+from imbalance_cli.workflows.applying import judge_drift, load_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -168,15 +169,22 @@ class Run:
         Args:
             rows: a data frame, columns by name, or one mapping a row.
 
+        Warns:
+            UserWarning: the rows are unlike those of training.
+
         Raises:
             ImbtrainError: a feature column is missing, or a cell is not of its column's kind.
         """
         source = FrameSource(_as_frame(rows), "rows")
-        predictor = self._loaded[0]
+        predictor, counts = self._loaded[0], FeatureCounts()
         predictor.check_columns(source.columns, source.name)
-        batches = source.batches(predictor.preprocessing.columns)
-        scores = join_scores(predictor.scores(batch_table(batch, source.name)) for batch in batches)
+        scores = join_scores(
+            predictor.scores(batch_table(batch, source.name), counts=counts)
+            for batch in source.batches(predictor.preprocessing.columns)
+        )
         found: NDArray[np.float64] = calibrate(scores.log_odds(), predictor.calibration).numpy()
+        drift = predictor.drift(len(found), counts, found.mean(axis=0).tolist())
+        judge_drift(drift, source.name, api.warn)
         return found
 
     def predict(self, rows: Rows) -> pd.DataFrame | pl.DataFrame:
@@ -201,9 +209,9 @@ class Run:
         self,
         rows: Rows,
         *,
-        labels: Sequence[str] = (),
-        columns: Sequence[str] = (),
-        numbers: Sequence[int] = (),
+        labels: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        numbers: int | Sequence[int] = (),
         repeats: int | None = None,
     ) -> Explanation:
         """Return what the run's answers rest on, by other labelled rows.

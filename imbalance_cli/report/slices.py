@@ -101,7 +101,7 @@ def _distance(group: SliceEvaluation) -> float:
 
 
 def _describe(group: SliceEvaluation) -> str:
-    """Return "recall 0.31 where the others have 0.62", of each metric that differs."""
+    """Return the metrics that differ, and how many rows and positives that rests on."""
     parts = []
     for name in group.differs:
         spec = METRIC_SPECS[name]
@@ -111,7 +111,8 @@ def _describe(group: SliceEvaluation) -> str:
             own += f" (prevalence {show_share(group.prevalence)})"
             others += f" ({show_percent(group.others['prevalence'])})"
         parts.append(f"{title} {own} where the others have {others}")
-    return join_words(parts)
+    counts = f"{number_of(group.rows, 'row')}, {number_of(group.positives, 'positive')}"
+    return f"{join_words(parts)} ({counts})"
 
 
 def show_slices(evaluation: Evaluation) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import hashlib
 from pathlib import Path
@@ -77,12 +78,12 @@ def find_files(data: DataSection) -> list[Path]:
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
     found = [Path(name) for name in names if name != STDIN and name not in data.frames]
     found += [Path(name) for name in data.labels if is_file(name)]
-    return [
-        file
-        for path in found
-        for file in (find_parts(str(path)).parts if path.is_dir() else [path])
-        if file.is_file()
-    ]
+    return [file for path in found for file in _files_of(path)]
+
+
+def _files_of(path: Path) -> list[Path]:
+    files = find_parts(str(path)).parts if path.is_dir() else [path]
+    return [file for file in files if file.is_file()]
 
 
 def fingerprint_files(data: DataSection) -> list[dict[str, Any]]:
@@ -124,6 +125,38 @@ def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> st
         if before.get(file["path"]) != file["sha256"]:
             return f"{file['path']} was changed since the run was made"
     return None
+
+
+def find_known_file(
+    name: str, data: DataSection, files: Sequence[Mapping[str, Any]]
+) -> Path | None:
+    """Return a file of a source that a run was trained or chosen on; None where there is none.
+
+    Only a file of as many bytes as one of the run's is read.
+
+    Args:
+        name: of the source.
+        data: names the files of the run.
+        files: what `fingerprint_files` said of them; those of data.test are not known.
+    """
+    seen = [*data.train, *(data.valid or ())]
+    known = {
+        (file["bytes"], file["sha256"])
+        for file in files
+        if any(_is_of(file["path"], pattern) for pattern in seen)
+    }
+    for file in _files_of(Path(name)):
+        size = file.stat().st_size
+        if size in {size for size, _ in known}:
+            with file.open("rb") as opened:
+                if (size, hashlib.file_digest(opened, "sha256").hexdigest()) in known:
+                    return file
+    return None
+
+
+def _is_of(path: str, name: str) -> bool:
+    """Return whether a file is what a name or glob of sources stands for."""
+    return path == name or Path(name) in Path(path).parents or fnmatch.fnmatchcase(path, name)
 
 
 def refuse_shared_files(sources: dict[str, list[Source]]) -> None:

@@ -36,7 +36,8 @@ from imbalance_cli.rows.encoders import encoder_of
 from imbalance_cli.rows.keys import KeyReader
 from imbalance_cli.rows.roles import Roles, choose_slices
 from imbalance_cli.rows.slices import SliceReader
-from imbalance_cli.run.directory import CONFIG
+from imbalance_cli.rows.sources import find_known_file
+from imbalance_cli.run.directory import CONFIG, load_run
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, calibrate, join_scores
 
@@ -105,6 +106,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
         targets_file=targets_file,
         slices=slices,
     )
+    warn_of_known_rows(directory, source.name, config.data, warn)
     counts = FeatureCounts()
     scores = join_scores(
         predictor.scores(table, reader.add(table), counts)
@@ -119,7 +121,7 @@ def evaluate(  # noqa: PLR0913  a source and how to read it, and where warnings 
     replicates = config.report.bootstrap if bootstrap is None else bootstrap
     calibrated = CalibratedRows(scores, keys.targets, predictor.calibration)
     drift = predictor.drift(len(scores), counts, _mean_probabilities(calibrated))
-    _judge_drift(drift, source.name, warn, strict=strict)
+    judge_drift(drift, source.name, warn, strict=strict)
     evaluation = predictor.evaluate(
         calibrated,
         part="test",
@@ -139,8 +141,8 @@ def open_labelled_rows(
     predictor: Predictor,
     config: Config,
     *,
-    input_format: str | None,
-    dialect: Dialect,
+    input_format: str | None = None,
+    dialect: Dialect = UNKNOWN,
     warn: Callable[[str], None],
     targets_file: str | None = None,
     slices: Sequence[str] | None = (),
@@ -163,6 +165,16 @@ def open_labelled_rows(
     return source, encoder, reader, tables
 
 
+def warn_of_known_rows(
+    directory: Path, name: str, data: DataSection, warn: Callable[[str], None]
+) -> None:
+    """Warn where the source of that name is a file that the run was trained on."""
+    document, _ = load_run(directory)
+    known = find_known_file(name, data, (document["data"] or {}).get("files", ()))
+    if known is not None:
+        warn(Warned("IMB125", f"{known}: the run was trained on it, so the numbers are too good"))
+
+
 def _mean_probabilities(rows: CalibratedRows) -> list[float]:
     """Return the mean probability of each label, (L,)."""
     if not rows.rows:
@@ -171,7 +183,9 @@ def _mean_probabilities(rows: CalibratedRows) -> list[float]:
     return [mean for block in blocks for mean in rows.columns(block)[0].mean(dim=0).tolist()]
 
 
-def _judge_drift(drift: Drift, name: str, warn: Callable[[str], None], *, strict: bool) -> None:
+def judge_drift(
+    drift: Drift, name: str, warn: Callable[[str], None], *, strict: bool = False
+) -> None:
     """Warn of rows that differ from those of training.
 
     Raises:
@@ -190,7 +204,7 @@ def _judge_drift(drift: Drift, name: str, warn: Callable[[str], None], *, strict
         warn(Warned("IMB115", f"{name}: unlike the training rows: {sentence}"))
 
 
-def _open_rows(
+def open_rows(
     rows: str | Source, input_format: str | None, dialect: Dialect, data: DataSection
 ) -> Source:
     """Return the source of a name, read as the run's own where nothing else is said."""
@@ -208,7 +222,7 @@ def _open_with_labels(
     targets_file: str | None,
 ) -> tuple[Source, LabelEncoder]:
     """Return a source with the features of a run, and how it is read into the run's labels."""
-    source = labelled = _open_rows(rows, input_format, dialect, data)
+    source = labelled = open_rows(rows, input_format, dialect, data)
     if targets_file is not None:
         labelled = open_source(targets_file)
         source = JoinedSource(source, labelled)
@@ -322,23 +336,15 @@ def predict(  # noqa: PLR0913  a source and how to read it, and where warnings g
     """
     predictor, config = load_predictor(directory, device)
     predictor = predictor.with_thresholds(thresholds)
-    source = _open_rows(rows, input_format, dialect, config.data)
-    for sentence in source.remarks:
-        warn(Warned("IMB114", sentence))
-    if not set(predictor.preprocessing.columns) <= set(source.columns):
-        if source.doubt:
-            raise source.doubt
-        source = as_features(source)
-    source.include(predictor.preprocessing.columns)
-    _check_range(source, predictor, config.data)
-    predictor.check_columns(source.columns, source.name)
+    source = open_rows(rows, input_format, dialect, config.data)
+    source = with_features(source, predictor, config.data, warn)
     kept = match_columns(keep, source.columns, f"--keep: {source.name}", keys=source.keys)
     taken = [column for column in kept if column in predictor.output_columns]
     if taken:
         raise ConfigError(f"--keep: {taken[0]!r} is the name of a column of the predictions")
     columns = list(dict.fromkeys([*kept, *predictor.preprocessing.columns]))
     counts, sums, seen = FeatureCounts(), torch.zeros(len(predictor.labels)).double(), 0
-    for batch in _batches(source, columns):
+    for batch in batches_or_empty(source, columns):
         scores = predictor.scores(batch_table(batch, source.name), counts=counts)
         seen += len(scores)
         height = max(MOST_CELLS // len(predictor.labels), 1)
@@ -350,10 +356,38 @@ def predict(  # noqa: PLR0913  a source and how to read it, and where warnings g
             own = batch.frame[kept].slice(first, height)
             yield own.hstack(predictions) if kept else predictions
     drift = predictor.drift(seen, counts, (sums / max(seen, 1)).tolist())
-    _judge_drift(drift, source.name, warn, strict=strict)
+    judge_drift(drift, source.name, warn, strict=strict)
 
 
-def _batches(source: Source, columns: list[str]) -> Iterator[Batch]:
+def with_features(
+    source: Source, predictor: Predictor, data: DataSection, warn: Callable[[str], None]
+) -> Source:
+    """Return a source that has the features of a run; labels are not needed.
+
+    Raises:
+        ImbtrainError: it lacks some.
+    """
+    for sentence in source.remarks:
+        warn(Warned("IMB114", sentence))
+    if not set(predictor.preprocessing.columns) <= set(source.columns):
+        if source.doubt:
+            raise source.doubt
+        source = as_features(source)
+    source.include(predictor.preprocessing.columns)
+    _check_range(source, predictor, data)
+    predictor.check_columns(source.columns, source.name)
+    return source
+
+
+def has_labels(source: Source, predictor: Predictor, data: DataSection) -> bool:
+    """Return whether a source has any of the columns that the labels of a run are read from."""
+    if data.encoding not in {"one_vs_rest", "tags"}:
+        source.include(predictor.labels)
+        return not set(predictor.labels).isdisjoint(source.columns)
+    return any(fnmatch.filter(source.columns, pattern) for pattern in data.labels)
+
+
+def batches_or_empty(source: Source, columns: list[str]) -> Iterator[Batch]:
     """Yield the rows of a source, and an empty batch of one that has none."""
     try:
         yield from source.batches(columns)

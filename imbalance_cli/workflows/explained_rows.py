@@ -17,12 +17,12 @@ from imbalance_cli.errors import ConfigError, RunError, number_of
 from imbalance_cli.explaining.columns import take_rows
 from imbalance_cli.features import FeatureRows
 from imbalance_cli.progress import follow
-from imbalance_cli.readers import stream_tables
+from imbalance_cli.readers import batch_table, stream_tables
 from imbalance_cli.readers.cells import parse_texts
 from imbalance_cli.rows.loading import read_labelled
 from imbalance_cli.rows.sources import describe_change
 from imbalance_cli.run.directory import load_run
-from imbalance_cli.workflows.applying import open_labelled_rows
+from imbalance_cli.workflows.applying import batches_or_empty, open_labelled_rows, with_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import Config
-    from imbalance_cli.dialect import Dialect
     from imbalance_cli.labels.targets import Targets
     from imbalance_cli.progress import Tell
     from imbalance_cli.readers import Table
@@ -58,6 +57,7 @@ class Rows:
         groups: (N,) the number of each row's group, or None.
         asked: the rows to explain one by one, in the order of their numbers.
         asked_cells: as they are written.
+        asked_of: the source of these, where it is another one.
     """
 
     source: str
@@ -70,6 +70,7 @@ class Rows:
     groups: torch.Tensor | None
     asked: FeatureRows
     asked_cells: pl.DataFrame
+    asked_of: str | None = None
 
 
 def read_own(
@@ -107,26 +108,43 @@ def read_own(
 
 
 def read_others(
-    rows: str | Source,
+    source: Source,
     predictor: Predictor,
     config: Config,
     asked: Sequence[int],
-    *,
-    input_format: str | None,
-    dialect: Dialect,
     warn: Callable[[str], None],
     tell: Tell,
 ) -> Rows:
     """Return the labelled rows of a source."""
-    source, _, reader, batches = open_labelled_rows(
-        rows, predictor, config, input_format=input_format, dialect=dialect, warn=warn
-    )
+    source, _, reader, batches = open_labelled_rows(source, predictor, config, warn=warn)
     tables = follow(batches, tell, "reading", lambda table: table.frame.height)
     kept = _Kept.of(((table, reader.add(table)) for table in tables), predictor, asked, source.name)
     for sentence in source.remarks:
         warn(Warned("IMB114", sentence))
     keys = reader.finish(source.name)
     return kept.draw(None, keys.targets, keys.weights, keys.groups, source.name)
+
+
+def read_unlabelled(
+    source: Source,
+    predictor: Predictor,
+    config: Config,
+    asked: Sequence[int],
+    warn: Callable[[str], None],
+    tell: Tell,
+) -> tuple[FeatureRows, pl.DataFrame]:
+    """Return rows of a source without labels, as the model reads them and as they are written."""
+    source = with_features(source, predictor, config.data, warn)
+    batches = batches_or_empty(source, predictor.preprocessing.columns)
+    tables = follow(
+        (batch_table(batch, source.name) for batch in batches),
+        tell,
+        "reading",
+        lambda table: table.frame.height,
+    )
+    pairs = ((table, np.zeros(table.frame.height, np.bool_)) for table in tables)
+    kept = _Kept.of(pairs, predictor, asked, source.name)
+    return kept.asked, kept.asked_cells
 
 
 @dataclasses.dataclass(frozen=True)

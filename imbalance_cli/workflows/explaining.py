@@ -5,6 +5,7 @@ Shapes: N rows, L labels.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,13 @@ from imbalance_cli.progress import Stage, tell_nobody
 from imbalance_cli.report.explanation import to_json
 from imbalance_cli.run.directory import EXPLANATION, write_whole
 from imbalance_cli.run.scored_rows import sigmoid
-from imbalance_cli.workflows.applying import load_predictor
-from imbalance_cli.workflows.explained_rows import read_others, read_own
+from imbalance_cli.workflows.applying import (
+    has_labels,
+    load_predictor,
+    open_rows,
+    warn_of_known_rows,
+)
+from imbalance_cli.workflows.explained_rows import read_others, read_own, read_unlabelled
 from imbalance_cli.workflows.reporting import draw_report
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imbalance_cli.config import Config
     from imbalance_cli.features import FeatureRows
     from imbalance_cli.progress import Tell
     from imbalance_cli.readers.source import Source
@@ -63,7 +70,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
 
     Args:
         directory: of the run.
-        rows: a source, or the name of one; None for the test rows of the run.
+        rows: a source, or the name of one; None for the test rows of the run. Where it has no
+            labels, only the rows of `numbers` are taken from it, and all else from the test rows.
         device: as in a config.
         warn: receives warnings on the numbers.
         labels: names or globs of those that are explained; none is the commonest MOST_LABELS.
@@ -84,19 +92,8 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     chosen_labels = _choose_labels(predictor, labels)
     chosen_columns = _choose_columns(predictor, columns)
     asked = sorted(set(numbers))
-    if rows is None:
-        found = read_own(directory, predictor, config, asked, tell)
-    else:
-        found = read_others(
-            rows,
-            predictor,
-            config,
-            asked,
-            input_format=input_format,
-            dialect=dialect,
-            warn=warn,
-            tell=tell,
-        )
+    opened = None if rows is None else open_rows(rows, input_format, dialect, config.data)
+    found = _read_rows(directory, opened, predictor, config, asked, warn=warn, tell=tell)
     if repeats is None:
         repeats = min(max(SHUFFLED // len(found.targets), 1), MOST_REPEATS)
     places = predictor.preprocessing.places()
@@ -194,6 +191,27 @@ def keep_explanation(found: Explanation, warn: Callable[[str], None]) -> None:
     draw_report(directory, warn)
 
 
+def _read_rows(
+    directory: Path,
+    source: Source | None,
+    predictor: Predictor,
+    config: Config,
+    asked: Sequence[int],
+    *,
+    warn: Callable[[str], None],
+    tell: Tell,
+) -> Rows:
+    if source is None:
+        return read_own(directory, predictor, config, asked, tell)
+    if asked and not has_labels(source, predictor, config.data):
+        rows, cells = read_unlabelled(source, predictor, config, asked, warn, tell)
+        own = read_own(directory, predictor, config, (), tell)
+        return dataclasses.replace(own, asked=rows, asked_cells=cells, asked_of=source.name)
+    found = read_others(source, predictor, config, asked, warn, tell)
+    warn_of_known_rows(directory, source.name, config.data, warn)
+    return found
+
+
 def _describe_lacks(
     predictor: Predictor,
     chosen: Sequence[int],
@@ -203,6 +221,10 @@ def _describe_lacks(
 ) -> list[str]:
     """Return sentences on labels, rows and columns of which less is known."""
     sentences = []
+    if found.asked_of is not None:
+        sentences.append(
+            f"{found.asked_of} has no labels: its rows are explained beside those of {found.source}"
+        )
     learned = sum(predictor.learnable)
     if not asked and len(chosen) < learned:
         sentences.append(

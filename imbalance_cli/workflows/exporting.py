@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import polars as pl
 import torch
 
 from imbalance_cli import __version__
-from imbalance_cli.errors import ImbtrainError, shorten
-from imbalance_cli.export import Comparison, build_onnx, make_rows, to_feeds
+from imbalance_cli.errors import ConfigError, ImbtrainError, shorten
+from imbalance_cli.export import Comparison, Precision, build_onnx, make_rows, to_feeds
 from imbalance_cli.readers import stream_tables
 from imbalance_cli.rows.sources import describe_change, open_parts
 from imbalance_cli.run.directory import PREDICTIONS, read_document, write_whole
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imbalance_cli.config import DataSection
-    from imbalance_cli.export import Precision
     from imbalance_cli.readers import Table
     from imbalance_cli.run.predictor import Predictor
 
@@ -69,6 +68,9 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     Raises:
         ImbtrainError: the run cannot be used or exported, or the file gives other numbers.
     """
+    if precision not in get_args(Precision):
+        known = " or ".join(get_args(Precision))
+        raise ConfigError(f"--precision {precision}: {known} is needed")
     predictor, config = load_predictor(directory, "cpu")
     document = read_document(directory)
     predictor = _clear_thresholds(predictor, document["labels"])

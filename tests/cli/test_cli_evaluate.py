@@ -74,6 +74,17 @@ def test_held_out_rows_evaluate_to_what_fit_reported(single_run: FittedRun, tmp_
     assert outcome.err == ""
 
 
+def test_rows_of_training_are_warned_of(single_run: FittedRun, tmp_path: Path) -> None:
+    said = "the run was trained on it, so the numbers are too good [IMB125]"
+    outcome = succeed("evaluate", single_run.path, single_run.table)
+    assert outcome.err == f"warning: {single_run.table}: {said}\n"
+    shutil.copy(single_run.table, copy := tmp_path / "copy.csv")
+    assert said in succeed("evaluate", single_run.path, copy).err
+    content = copy.read_bytes()
+    copy.write_bytes(content[:-1] + b" ")  # as many bytes
+    assert said not in succeed("evaluate", single_run.path, copy).err
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "tsv", "csv.gz"])
 def test_other_formats_give_the_same(
     single_run: FittedRun, fresh: Path, tmp_path: Path, suffix: str

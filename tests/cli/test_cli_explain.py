@@ -98,6 +98,28 @@ def test_python_gives_the_same(multi_run: FittedRun, others: Path) -> None:
         imbtrain.explain(multi_run.path, frame, numbers=[300])
 
 
+def test_rows_without_labels_are_explained_one_by_one(
+    multi_run: FittedRun, others: Path, tmp_path: Path
+) -> None:
+    pl.read_csv(others).drop(LABELS).write_csv(served := tmp_path / "served.csv")
+    options = ("--row", 7, "--repeats", 1, "--format", "json")
+    found = succeed("explain", multi_run.path, served, *options).document
+    own = succeed("explain", multi_run.path, "--repeats", 1, "--format", "json").document
+    assert found["remarks"][0].startswith(f"{served} has no labels: its rows are explained beside")
+    assert found["importance"] == own["importance"]
+    predicted = pl.read_csv(succeed("predict", multi_run.path, served).out)
+    for each in found["explained"]:
+        assert each["row"] == 7
+        assert each["probability"] == pytest.approx(predicted[f"{each['label']}_probability"][7])
+    refuse("explain", multi_run.path, served, says="y_often")
+    refuse("explain", multi_run.path, served, "--row", "300", says="served.csv has 300 rows")
+
+
+def test_rows_of_training_are_warned_of(multi_run: FittedRun) -> None:
+    outcome = succeed("explain", multi_run.path, multi_run.table, "--repeats", 1)
+    assert f"{multi_run.table}: the run was trained on it" in outcome.err
+
+
 def test_a_changed_explanation_is_named(own_run: FittedRun) -> None:
     (own_run.path / "explanation.json").write_text('{"run": 1}')
     refuse("report", own_run.path, says="explanation.json", hint="imbtrain explain RUN writes it")

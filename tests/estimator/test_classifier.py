@@ -329,6 +329,8 @@ def test_a_run_answers_without_a_file(
     rows = pl.DataFrame({str(name): list(frame[name][1:3]) for name in frame})
     np.testing.assert_array_equal(run.predict_proba(rows.to_dicts()), expected[1:3])
     np.testing.assert_array_equal(run.predict_proba(rows.to_dict(as_series=False)), expected[1:3])
+    with pytest.warns(UserWarning, match="rows: unlike the training rows: site: 100 %"):
+        run.predict_proba(frame.assign(site="elsewhere"))
     assert list(run.predict(frame)) == ["state_probability", "state_decision"]
     assert run.evaluate(frame.assign(state=y), bootstrap=0).rows == len(y)
     assert run.metrics.loc["state", "f1"] == run.report.labels[0].f1.value
