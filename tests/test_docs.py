@@ -145,7 +145,7 @@ def _metrics_stay() -> Iterator[None]:
 
 
 # rows of later days, which one program evaluates on purpose, are warned of
-@pytest.mark.filterwarnings("default:frame")
+@pytest.mark.filterwarnings("default:frame", "default:rows")
 @pytest.mark.usefixtures("_metrics_stay")
 @pytest.mark.parametrize("page", PAGES)
 def test_python_runs(page: str, workplace: Path) -> None:
