@@ -21,6 +21,7 @@ import torch
 from imbalance_cli.features.preprocessing import feature_cells
 from imbalance_cli.losses.family import bce
 from imbalance_cli.losses.link import mean_log_odds
+from imbalance_cli.metrics import weights_of_labels
 from imbalance_cli.progress import follow
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 
@@ -162,7 +163,7 @@ def train_trees(
         columns: of all rows.
         targets: (N, L).
         folds: what is learned from, and what stops it.
-        weights: (N,) sample weights; None for alike.
+        weights: (N,) sample weights, or (N, L) of cells; None for alike.
         seed: of the rows that bins of numbers are chosen by, where there are many.
         tell: receives how many labels are done, of all folds.
     """
@@ -179,9 +180,9 @@ def train_trees(
     for trees, fold, label in follow(
         pairs, tell, "training boosted trees of", lambda _: 1, total=len(pairs), unit="labels"
     ):
-        one = slice(label, label + 1)
+        one, own = slice(label, label + 1), weights_of_labels(weights, label)
         learned, stopping = (
-            _Sample.of(columns, targets.take(rows).dense(one)[:, 0], rows, weights)
+            _Sample.of(columns, targets.take(rows).dense(one)[:, 0], rows, own)
             for rows in (fold.train, fold.valid)
         )
         positives, negatives = learned.masses()

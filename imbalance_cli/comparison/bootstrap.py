@@ -29,6 +29,7 @@ from imbalance_cli.metrics import (
     Confusion,
     Units,
     compared_metrics,
+    weights_of_labels,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Sample:
         kept: (L,) learnable and of both classes, which the macro average is over.
         enough: (L + 1,) whether resampling says anything.
         folds: the rows of each fold, K tensors of their numbers.
-        weights: (N,) above 0, how much each row counts; None for alike.
+        weights: (N,) or (N, L) above 0, how much each row or cell counts; None for alike.
     """
 
     targets: torch.Tensor
@@ -71,7 +72,7 @@ class Sample:
         folds: torch.Tensor | None = None,
         weights: torch.Tensor | None = None,
     ) -> Sample:
-        """Describe targets (N, L): which labels are learnable, groups, folds and weights (N,)."""
+        """Describe targets (N, L): which labels are learnable, groups, folds and weights."""
         units = Units.of(len(targets), groups)
         of_row = torch.from_numpy(units.of_row).to(targets.device)
         classes = []
@@ -88,6 +89,10 @@ class Sample:
         numbers = range(int(number.max()) + 1) if len(number) else [0]
         of_folds = [(number == fold).nonzero()[:, 0] for fold in numbers]
         return cls(targets, units, trained, kept, enough, of_folds, weights)
+
+    def of_label(self, label: int) -> Sample:
+        """Return the same rows with the weights of one label, (N,)."""
+        return dataclasses.replace(self, weights=weights_of_labels(self.weights, label))
 
     def weights_of(self, rows: torch.Tensor) -> torch.Tensor | None:
         """Return the weights of some rows, by their numbers."""
@@ -162,7 +167,10 @@ class LabelRows:
         sample: Sample,
         units: Units,
     ) -> LabelRows:
-        """Sum the rows of a label with a known target, (N,) each, over the units that are drawn."""
+        """Sum the rows of a label with a known target, (N,) each, over the units that are drawn.
+
+        The sample has the weights of the label.
+        """
         names = _ranking_metrics()
         whole = RankedRows.of(probabilities, targets, units, sample.weights, names)
         folds = [whole]
@@ -210,6 +218,7 @@ def point_values(candidate: Candidate, sample: Sample) -> torch.Tensor:
 def _label_values(candidate: Candidate, sample: Sample, label: int) -> torch.Tensor:
     """Return the metrics of one label, (M,)."""
     p, y = candidate.probabilities[:, label], sample.targets[:, label]
+    sample = sample.of_label(label)
     known = ~y.isnan()
     if not known.any():
         return p.new_full((len(compared_metrics()),), torch.nan)
@@ -269,7 +278,8 @@ def replicate_values(candidate: Candidate, sample: Sample, resampling: Resamplin
     drawn = UnitDraws(units, resampling)
     for label in kept.nonzero()[:, 0].tolist():
         p, decisions = candidate.probabilities[:, label], candidate.decisions[:, label]
-        rows = LabelRows.of(p, decisions, sample.targets[:, label], sample, units)
+        own = sample.of_label(label)
+        rows = LabelRows.of(p, decisions, sample.targets[:, label], own, units)
         draws[:, :, label] = torch.cat(
             [rows.metrics(counts) for counts in drawn.counts(len(rows.all.rows))], dim=1
         ).T

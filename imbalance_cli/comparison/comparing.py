@@ -65,7 +65,8 @@ def compare_candidates(  # noqa: PLR0913  who is compared, on which rows, and ho
         folds: (N,) the fold that each row was held out of; None for one training.
         baseline: the name of the candidate to compare with.
         resampling: how intervals are made.
-        weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out.
+        weights: (N,) of the rows, or (N, L) of cells, as of the metrics; rows of weight 0 are left
+            out.
         kind: what the candidates are.
         part: which rows these are: test, valid or out_of_fold.
         source: what they were read from.

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import softplus
 
 from imbalance_cli.losses.family import SOFTPLUS_IS_X
-from imbalance_cli.metrics import simplify_weights
+from imbalance_cli.metrics import simplify_weights, weights_of_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,8 +141,9 @@ def fit_calibration(
         log_odds: (N, L), of the inverse link.
         targets: (N, L), NaN where missing.
         method: auto, temperature, platt, quadratic, or analytic and none, which fit nothing.
-        weights: (N,) of the rows, from 0 up and of any scale; None for alike. They say as much as
-            rows without weights of their effective number, (sum w)^2 / sum w^2 (Kish 1965).
+        weights: (N,) of the rows or (N, L) of cells, from 0 up and of any scale; None for alike.
+            They say as much as rows without weights of their effective number,
+            (sum w)^2 / sum w^2 (Kish 1965).
     """
     calibration = Calibration.identity(log_odds.shape[1], log_odds.device)
     if method in {"analytic", "none"}:
@@ -151,9 +152,8 @@ def fit_calibration(
     width = max(CELLS_IN_CACHE // max(len(targets), 1), 1)
     for first in range(0, targets.shape[1], width):
         block = slice(first, first + width)
-        _fit_labels(
-            calibration.labels(block), log_odds[:, block], targets[:, block], method, weights
-        )
+        own = weights_of_labels(weights, block)
+        _fit_labels(calibration.labels(block), log_odds[:, block], targets[:, block], method, own)
     return calibration
 
 
@@ -175,7 +175,8 @@ def _fit_labels(
     y = targets.T[labels].double().nan_to_num(0.0)
     counts = None
     if weights is not None:
-        counts = _effective_counts(weights.double() * known)
+        own = weights if weights.ndim == 1 else weights.T[labels]
+        counts = _effective_counts(own.double() * known)
     elif not known.all():
         counts = known.double()
     losses = _losses(u, y)

@@ -41,7 +41,7 @@ def measure_untuned(
         probabilities: (N, L).
         scores: (N, L) raw scores, or None.
         targets: (N, L), NaN where missing.
-        weights: (N,) of the rows, as of the metrics.
+        weights: of the rows or cells, as of the metrics.
     """
     given = (probabilities, targets) if scores is None else (probabilities, targets, scores)
     weights, (rows, known, *raw) = simplify_weights(weights, *given)

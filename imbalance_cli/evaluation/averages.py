@@ -28,6 +28,7 @@ from imbalance_cli.metrics import (
     make_intervals,
     multilabel_metrics,
     weighted_mean,
+    weights_of_labels,
 )
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def _judge_rows(
         probabilities, targets = (cells[:, counted] for cells in rows.block(chosen))
         decisions = probabilities >= shared.thresholds[counted]
         own = None if shared.weights is None else shared.weights[chosen]
+        own = weights_of_labels(own, counted)
         judged = judge_rows(probabilities, decisions, targets, own)
         sums += judged.sum(dim=1)
         if groups is None:

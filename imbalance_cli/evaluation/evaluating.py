@@ -20,7 +20,14 @@ from imbalance_cli.evaluation.results import Estimate, Evaluation, LabelEvaluati
 from imbalance_cli.evaluation.scored_rows import CheckedRows, follow_labels
 from imbalance_cli.evaluation.slices import SliceScan
 from imbalance_cli.machine.device import one_thread
-from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels, Units, simplify_weights
+from imbalance_cli.metrics import (
+    DEFAULT_LEVELS,
+    METRIC_SPECS,
+    Levels,
+    Units,
+    simplify_weights,
+    weights_of_labels,
+)
 from imbalance_cli.progress import tell_nobody
 
 if TYPE_CHECKING:
@@ -58,8 +65,8 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
         learnable: whether each label had both classes in training, (L,).
         resampling: how intervals are made.
         levels: where the metrics of a budget or a demand are taken.
-        weights: (N,) of the rows, as of the metrics; rows of weight 0 are left out, and counts of
-            rows stay counts of the others.
+        weights: (N,) of the rows, or (N, L) of cells, above 0 where the target is known, as of the
+            metrics; rows of weight 0 are left out, and counts of rows stay counts of the others.
         groups: (N,) the number of each row's group; replicates draw whole groups. None draws rows.
         slices: columns by whose groups the numbers are broken down.
         device: where the numbers are computed, in float64; None for that of the thresholds.
@@ -75,7 +82,8 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
             hint="one column of predictions a label",
         )
     for name, of_rows in (("weights", weights), ("groups", groups)):
-        if of_rows is not None and of_rows.shape != (rows.rows,):
+        shapes = [(rows.rows,), *([(rows.rows, rows.labels)] if name == "weights" else [])]
+        if of_rows is not None and of_rows.shape not in shapes:
             raise EvaluationError(
                 f"{source}: {name} of shape {tuple(of_rows.shape)} for {rows.rows:,} rows",
                 hint="one a row",
@@ -104,7 +112,8 @@ def evaluate_rows(  # noqa: PLR0913  what was said, of which rows, and how to re
             for p, y, label in zip(*by_label, of_labels, strict=True):
                 numbers.append(evaluate_label(p, y, label, shared))
                 scan.add(p, y, label)
-        untuned += measure_untuned(probabilities, cells.raw(chosen), targets, weights)
+        own = weights_of_labels(weights, chosen)
+        untuned += measure_untuned(probabilities, cells.raw(chosen), targets, own)
         pool.add(probabilities, targets, chosen)
     averages = average(cells, numbers, shared, pool)
     parts = zip(labels, range(len(labels)), numbers, untuned, strict=True)

@@ -23,6 +23,7 @@ from imbalance_cli.metrics import (
     Units,
     interval_multiplier,
     make_intervals,
+    weights_of_labels,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Shared:
         levels: of the metrics.
         thresholds: (L,) from which a row is decided positive.
         counted: (L,) whether averages are over a label.
-        weights: (N,) above 0; None for alike.
+        weights: (N,) or (N, L) above 0; None for alike.
         joint: draws the same rows for all labels; None where there is one label alone.
         groups: of the rows, that vary together; None where each varies by itself.
     """
@@ -106,9 +107,10 @@ def evaluate_label(
         )
         none = torch.zeros(1, dtype=torch.float64, device=targets.device)
         return LabelNumbers(nothing, no_ends(nothing), Confusion(none, none, none, none), 0, 0, 0)
-    bands = Bands.of(probabilities, targets, float(shared.thresholds[number]), shared.weights)
+    weights = weights_of_labels(shared.weights, number)
+    bands = Bands.of(probabilities, targets, float(shared.thresholds[number]), weights)
     joint, is_counted = shared.joint, bool(shared.counted[number])
-    is_apart = shared.weights is None and (joint is None or not joint.of_labels)
+    is_apart = weights is None and (joint is None or not joint.of_labels)
     if is_apart:
         counts = BandCounts.of(bands)
         found = Found.of(counts, shared.levels)
@@ -121,12 +123,12 @@ def evaluate_label(
             _draw_jointly(coarse, found, shared, joint, rarer)
     else:
         units = Units.of(len(targets)) if joint is None else joint.units
-        rows = BandRows.of(bands, units, shared.weights)
+        rows = BandRows.of(bands, units, weights)
         found = Found.of(rows, shared.levels)
         rarer, draws = rows.count_rarer(), None
         if joint is not None:
             merged, added = bands.merged(), rarer if is_counted else None
-            fewer = rows if merged is bands else BandRows.of(merged, units, shared.weights)
+            fewer = rows if merged is bands else BandRows.of(merged, units, weights)
             draws = _draw_jointly(fewer, found, shared, joint, added)
     ends = no_ends(found.points)
     if draws is not None and rarer >= LEAST_FOR_INTERVAL:

@@ -21,7 +21,15 @@ from imbalance_cli.evaluation.label_numbers import Found, no_ends
 from imbalance_cli.evaluation.reasons import LEAST_FOR_INTERVAL
 from imbalance_cli.evaluation.resampling import POOLED_AT_ONCE
 from imbalance_cli.evaluation.scored_rows import label_slices
-from imbalance_cli.metrics import BandRows, Bands, Confusion, PooledSums, Units
+from imbalance_cli.metrics import (
+    BandRows,
+    Bands,
+    Confusion,
+    PooledSums,
+    Units,
+    as_columns,
+    weights_of_labels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +84,9 @@ class Pool:
         """Evaluate all cells as one ranking, by the decisions of the labels, (1,)."""
         p, y = (torch.cat(same, dim=1) for same in zip(*self._cells, strict=True))
         rows, labels = y.shape
-        weights = None if shared.weights is None else shared.weights.repeat_interleave(labels)
+        weights = weights_of_labels(shared.weights, self._counted)
+        if weights is not None:
+            weights = as_columns(weights).expand(rows, labels).flatten()
         bands = Bands.of(p.flatten(), y.flatten(), 0.5, weights)
         joint = shared.joint
         units = Units.of(rows) if joint is None else joint.units
@@ -105,16 +115,20 @@ class Pool:
 
     def _sum_units(self, scores: torch.Tensor, units: Units, shared: Shared) -> PooledSums:
         """Return the sums of units between falling scores."""
-        parts = (PooledSums.of(scores, *cells, units, shared.weights) for cells in self._columns())
+        parts = (
+            PooledSums.of(scores, *cells, units, weights_of_labels(shared.weights, labels))
+            for labels, cells in self._columns()
+        )
         return functools.reduce(operator.add, parts)
 
-    def _columns(self) -> Iterator[Cells]:
-        """Yield probabilities and targets, (N, l), of the labels that are counted."""
+    def _columns(self) -> Iterator[tuple[torch.Tensor, Cells]]:
+        """Yield the numbers of labels that are counted, (l,), and their cells, (N, l)."""
         for labels in label_slices(self._rows.rows, self._rows.labels):
             kept = self._counted[labels]
             if kept.any():
                 probabilities, targets = self._rows.columns(labels)
-                yield probabilities[:, kept], targets[:, kept]
+                numbers = labels.start + kept.nonzero()[:, 0]
+                yield numbers, (probabilities[:, kept], targets[:, kept])
 
 
 def _bound(

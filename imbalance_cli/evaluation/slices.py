@@ -30,7 +30,7 @@ from imbalance_cli.evaluation.results import (
     finite,
 )
 from imbalance_cli.evaluation.scored_rows import DenseRows
-from imbalance_cli.metrics import METRIC_SPECS, interval_multiplier
+from imbalance_cli.metrics import METRIC_SPECS, interval_multiplier, weights_of_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,9 @@ class SliceScan:
             return
         known = (~targets.isnan()).cpu().numpy()
         positives = int((targets == 1).sum())
-        whole = _Part(probabilities, targets, number, self._shared)
+        weights = weights_of_labels(self._shared.weights, number)
+        shared = dataclasses.replace(self._shared, weights=weights)
+        whole = _Part(probabilities, targets, number, shared)
         looked = iter(self._looked)
         for grouping in self._groupings:
             for place, group in enumerate(grouping.names):
@@ -109,7 +111,7 @@ class SliceScan:
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """A label in some rows, (n,); what is shared has their weights and groups."""
+    """A label in some rows, (n,); what is shared has their weights, (n,), and groups."""
 
     probabilities: torch.Tensor
     targets: torch.Tensor

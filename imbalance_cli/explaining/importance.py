@@ -113,8 +113,8 @@ def _measure(probabilities: torch.Tensor, sample: Sample, drawn: UnitDraws) -> _
     points = torch.full((len(METRICS), width), torch.nan, dtype=torch.float64)
     draws = torch.full((replicates, len(METRICS), width), torch.nan, dtype=torch.float64)
     for label in sample.kept.nonzero()[:, 0].tolist():
-        y = sample.targets[:, label]
-        ranked = RankedRows.of(probabilities[:, label], y, units, sample.weights, METRICS)
+        y, own = sample.targets[:, label], sample.of_label(label).weights
+        ranked = RankedRows.of(probabilities[:, label], y, units, own, METRICS)
         rows = ranked.rows
         points[:, label] = ranked.metrics(rows.itself())[:, 0]
         if sample.enough[label] and replicates:

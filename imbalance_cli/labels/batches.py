@@ -19,7 +19,7 @@ from imbalance_cli.labels.encoding import (
     Vocabulary,
     apply_missing_policy,
 )
-from imbalance_cli.labels.sample_weights import read_sample_weights
+from imbalance_cli.labels.sample_weights import WeightColumns, choose_cell_weights
 from imbalance_cli.labels.selection import list_names, require_column
 from imbalance_cli.labels.targets import MISSING, DenseTargets
 from imbalance_cli.readers import batch_table
@@ -36,22 +36,24 @@ if TYPE_CHECKING:
 
 
 def count_binary(source: Source, labels: list[str], settings: LabelSettings) -> Counts:
-    """Count binary labels row by row; with sample weights, a row counts as much as it weighs.
+    """Count binary labels row by row; with weights, a row or a cell counts as much as it weighs.
 
     Raises:
-        ConfigError: the column of weights is not there, or is a label.
+        ConfigError: a column of weights is not there, or is a label.
         LabelError: a cell cannot be read as a label or a weight.
         SourceError: the source cannot be read.
     """
     encoder = LabelEncoder("binary", labels, labels, settings.positive)
-    sums = np.zeros((3, len(labels)))
-    rows, heaviest = 0, 0.0
-    for table, weights in _weighted_batches(source, labels, settings):
+    columns = weight_columns(source, labels, settings)
+    sums, heaviest = np.zeros((3, len(labels))), np.zeros(len(labels))
+    rows = 0
+    for table in _batches(source, labels, columns):
         targets = encoder.encode(table)
         targets, kept = apply_missing_policy(settings.missing or "mask", table, targets, labels)
+        weights, targets = columns.read(table, targets, labels)
         sums += targets.take(kept).counts(weights[kept])
         rows += int(kept.sum())
-        heaviest = max(heaviest, float(weights[kept].max(initial=0)))
+        heaviest = np.maximum(heaviest, weights[kept].max(axis=0, initial=0))
     return _counts(rows, labels, sums, settings, heaviest)
 
 
@@ -71,11 +73,19 @@ def count_values(
     weight_of: collections.Counter[str] = collections.Counter()
     total = blank = heaviest = 0.0
     rows = 0
+    if settings.cell_weights is not None:
+        raise ConfigError(
+            f"cell weights go with labels that are columns, and those of {encoding} are the "
+            f"values of column {column!r}",
+            hint="a sample weight a row (--sample-weight), or a column a label",
+        )
     for source in sources:
-        for table, weights in _weighted_batches(source, [column], settings):
+        columns = weight_columns(source, [column], settings)
+        for table in _batches(source, [column], columns):
             values = vocabulary.add(table)
             missing = values.is_null().to_numpy()
             cells = DenseTargets(np.where(missing, MISSING, 0).astype(np.int8)[:, None])
+            weights, _ = columns.read(table, cells, [column])
             apply_missing_policy(settings.missing or "mask", table, cells, [column])
             weight_of.update(_sum_weights(values, weights))
             rows += int((~missing).sum()) if settings.missing == "drop" else len(values)
@@ -87,7 +97,7 @@ def count_values(
     labels = vocabulary.labels(list_names([source.name for source in sources], most=3))
     positives = np.array([weight_of[label] for label in labels], np.float64)
     sums = np.stack([positives, known - positives, np.full(len(labels), absent)])
-    counted = _counts(rows, labels, sums, settings, heaviest)
+    counted = _counts(rows, labels, sums, settings, np.full(len(labels), heaviest))
     remarks = vocabulary.remarks(missing_is_given=settings.missing is not None)
     return dataclasses.replace(counted, remarks=tuple(remarks))
 
@@ -104,27 +114,29 @@ def _counts(
     labels: Sequence[str],
     sums: NDArray[np.float64],
     settings: LabelSettings,
-    heaviest: float,
+    heaviest: NDArray[np.float64],
 ) -> Counts:
     """Return counts of positives, negatives and missing cells, (3, L), whole without weights."""
     plain = [side.tolist() for side in sums]
-    if settings.sample_weight is None:
-        plain, heaviest = [[round(value) for value in side] for side in plain], 0.0
-    counts = [LabelCounts(*row) for row in zip(labels, *plain, strict=True)]
-    return Counts(rows, counts, heaviest=heaviest)
+    if not settings.is_weighted:
+        plain, heaviest = [[round(value) for value in side] for side in plain], 0 * heaviest
+    counts = [LabelCounts(*row) for row in zip(labels, *plain, heaviest.tolist(), strict=True)]
+    return Counts(rows, counts)
 
 
-def _weighted_batches(
-    source: Source, columns: Sequence[str], settings: LabelSettings
-) -> Iterator[tuple[Table, NDArray[np.float64]]]:
-    """Yield batches of the columns with the weight of each row, (N,)."""
-    weight = settings.sample_weight
-    if weight is not None:
-        require_column(weight, source, "sample weight")
-    if weight in columns:
-        raise ConfigError(f"sample weight: {weight!r} is a label")
-    read = [*columns, *([] if weight is None else [weight])]
-    for batch in source.batches(read):
-        table = batch_table(batch, source.name)
-        height = table.frame.height
-        yield table, np.ones(height) if weight is None else read_sample_weights(table, weight)
+def weight_columns(source: Source, labels: Sequence[str], settings: LabelSettings) -> WeightColumns:
+    """Return the columns of weights of a source."""
+    row = settings.sample_weight
+    if row is not None:
+        require_column(row, source, "sample weight")
+    if row in labels:
+        raise ConfigError(f"sample weight: {row!r} is a label")
+    others = {} if row is None else {row: "the sample weight of rows"}
+    cells = choose_cell_weights(settings.cell_weights, labels, source, others, "cell weights")
+    return WeightColumns(row, cells)
+
+
+def _batches(source: Source, columns: Sequence[str], weights: WeightColumns) -> Iterator[Table]:
+    """Yield some rows at a time of label columns and weights."""
+    for batch in source.batches(list(dict.fromkeys([*columns, *weights.columns]))):
+        yield batch_table(batch, source.name)

@@ -85,14 +85,8 @@ def count_sources(
     else:
         counts = _count_values(sources, patterns, settings)
     remarks = [remark for source in sources for remark in source.remarks]
-    if settings.sample_weight is not None and counts.rows:
-        from imbalance_cli.labels.sample_weights import describe_heaviest, no_weight
-
-        if not counts.total:
-            names = list_names([source.name for source in sources], most=3)
-            raise no_weight(names, settings.sample_weight)
-        total = counts.total / len(counts.labels)
-        remarks += describe_heaviest(settings.sample_weight, counts.heaviest, total, counts.rows)
+    if settings.is_weighted and counts.rows:
+        remarks += _judge_weights(sources, counts, settings)
     return dataclasses.replace(counts, remarks=(*remarks, *counts.remarks)) if remarks else counts
 
 
@@ -118,6 +112,30 @@ def _only_label(source: Source, patterns: Sequence[str], encoding: str) -> str:
     if labels is None:
         raise no_label_found(source)
     return only_column(labels, encoding, source.name)
+
+
+def _judge_weights(sources: Sequence[Source], counts: Counts, settings: LabelSettings) -> list[str]:
+    """Return a sentence on each column of which one weight is a good part of all.
+
+    Raises:
+        LabelError: every weight is 0.
+    """
+    from imbalance_cli.labels.batches import weight_columns
+    from imbalance_cli.labels.sample_weights import WeightColumns, describe_heaviest
+
+    columns = WeightColumns(settings.sample_weight)
+    if settings.cell_weights is not None:
+        labels = [label.label for label in counts.labels]
+        columns = weight_columns(sources[0], labels, settings)
+    if not any(label.total for label in counts.labels):
+        raise columns.no_weight(list_names([source.name for source in sources], most=3))
+    by_column = {columns.of(label.label): label for label in counts.labels}
+    return [
+        sentence
+        for column, label in by_column.items()
+        if column is not None
+        for sentence in describe_heaviest(column, label.heaviest, label.total, counts.rows)
+    ]
 
 
 def counts_of_tally(tally: Tally, name: str, positive: str | None) -> Counts:

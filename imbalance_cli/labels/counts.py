@@ -17,13 +17,14 @@ BLANK_IS_NEGATIVE = "data.missing_labels: negative (imbtrain weights --missing-l
 class LabelCounts:
     """How many positives, negatives and missing cells one label has; counts add up exactly.
 
-    With sample weights they are sums of weights.
+    With sample weights they are sums of weights, of which `heaviest` is the largest, else 0.
     """
 
     label: str
     positives: float
     negatives: float
     missing: float = 0
+    heaviest: float = dataclasses.field(default=0.0, compare=False)
 
     def __add__(self, other: LabelCounts) -> LabelCounts:
         return LabelCounts(
@@ -31,7 +32,13 @@ class LabelCounts:
             self.positives + other.positives,
             self.negatives + other.negatives,
             self.missing + other.missing,
+            max(self.heaviest, other.heaviest),
         )
+
+    @property
+    def total(self) -> float:
+        """All cells, or with sample weights the sum of what they weigh."""
+        return self.positives + self.negatives + self.missing
 
     @property
     def prevalence(self) -> float | None:
@@ -54,21 +61,14 @@ class Counts:
         rows: how many.
         labels: the counts of each.
         remarks: what was noticed while they were counted.
-        heaviest: the largest sample weight of a row, 0 without weights.
     """
 
     rows: int
     labels: list[LabelCounts]
     remarks: tuple[str, ...] = ()
-    heaviest: float = 0.0
 
-    @property
-    def total(self) -> float:
-        """All cells, or with sample weights the sum of what they weigh."""
-        return sum(label.positives + label.negatives + label.missing for label in self.labels)
-
-    def scaled(self, factor: float) -> Counts:
-        """Return the counts times a factor."""
+    def scaled(self, factors: Sequence[float]) -> Counts:
+        """Return the counts of each label times a factor, (L,)."""
         labels = [
             LabelCounts(
                 label.label,
@@ -76,7 +76,7 @@ class Counts:
                 label.negatives * factor,
                 label.missing * factor,
             )
-            for label in self.labels
+            for label, factor in zip(self.labels, factors, strict=True)
         ]
         return Counts(self.rows, labels, self.remarks)
 
@@ -114,5 +114,4 @@ def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
             )
         rows += part.rows
         total |= {counts.label: total[counts.label] + counts for counts in part.labels}
-    heaviest = max(part.heaviest for _, part in parts)
-    return Counts(rows, list(total.values()), tuple(remarks), heaviest)
+    return Counts(rows, list(total.values()), tuple(remarks))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from imbalance_cli.labels.encoding import MissingPolicy
+    from imbalance_cli.labels.sample_weights import CellWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,7 @@ class LabelSettings:
         separator: between the tags of a cell; None for the default.
         missing: what a missing label is; None for mask, and remarks on cells that may mean more.
         sample_weight: a column of row weights.
+        cell_weights: the columns of each label's weights.
     """
 
     positive: str | None = None
@@ -26,8 +28,14 @@ class LabelSettings:
     separator: str | None = None
     missing: MissingPolicy | None = None
     sample_weight: str | None = None
+    cell_weights: CellWeights | None = None
 
     @property
     def by_batches(self) -> bool:
         """Whether rows have to be looked at, rather than the texts of each column apart."""
-        return self.missing in {"drop", "error"} or self.sample_weight is not None
+        return self.missing in {"drop", "error"} or self.is_weighted
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether there are weights."""
+        return self.sample_weight is not None or self.cell_weights is not None

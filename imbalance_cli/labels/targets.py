@@ -59,7 +59,7 @@ class Targets(Protocol):
     def counts(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return the positives, negatives and missing cells of each label, (3, L).
 
-        With weights, (N,), a row counts as much as it weighs.
+        With weights, (N,), a row counts as much as it weighs; with (N, L), a cell.
         """
         ...
 
@@ -139,7 +139,7 @@ class DenseTargets:
             cells = self.cells[part]
             sides = (cells == 1, cells == 0, cells == MISSING)
             own = None if weights is None else weights[part]
-            sums += [side.sum(axis=0) if own is None else own @ side for side in sides]
+            sums += [_sum_side(side, own) for side in sides]
         return sums
 
     def known_rows(self) -> Flags:
@@ -347,6 +347,16 @@ def _compress(rows: Numbers, labels: Numbers, shape: tuple[int, int]) -> sp.csr_
     matrix = sp.csr_array((ones, (rows, labels)), shape=shape)
     matrix.sort_indices()
     return matrix
+
+
+def _sum_side(side: Flags, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return how many cells (n, L) are flagged, or what they weigh, (L,)."""
+    if weights is None:
+        return side.sum(axis=0).astype(np.float64)
+    if weights.ndim == 1:
+        sums: NDArray[np.float64] = weights @ side
+        return sums
+    return (weights * side).sum(axis=0)
 
 
 def _flags(values: NDArray[np.bool_]) -> Flags:

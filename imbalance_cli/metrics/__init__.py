@@ -4,14 +4,15 @@ All sums are float64. What is undefined (average precision without a positive) i
 in every report. A missing target (NaN) is in no metric of its label.
 
 Sample weights are (N,), from 0 up and of any scale: a row of weight 2 counts as if it stood there
-twice, a row of weight 0 as if it did not. None is 1 for every row.
+twice, a row of weight 0 as if it did not. Those of cells are (N, L): each label has its own. None
+is 1 for every row.
 
 Predictions and targets of different shapes, probabilities below 0 or above 1 and weights of other
 rows raise EvaluationError. That targets are 0, 1 or NaN and no probability is NaN is not checked
 here: `evaluation.evaluate_rows` checks it, and names the row.
 """
 
-from imbalance_cli.metrics.averages import macro, simplify_weights, weighted_mean
+from imbalance_cli.metrics.averages import macro, weighted_mean
 from imbalance_cli.metrics.band_bootstrap import BandCounts
 from imbalance_cli.metrics.bands import Bands
 from imbalance_cli.metrics.confusion import Confusion
@@ -45,6 +46,12 @@ from imbalance_cli.metrics.registry import (
 )
 from imbalance_cli.metrics.replicates import DEFAULT_LEVELS, Levels, Replicates
 from imbalance_cli.metrics.row_bootstrap import BandRows, Units
+from imbalance_cli.metrics.weights import (
+    as_columns,
+    simplify_weights,
+    weights_of_labels,
+    weights_of_rows,
+)
 
 __all__ = [
     "DEFAULT_LEVELS",
@@ -62,6 +69,7 @@ __all__ = [
     "Ranking",
     "Replicates",
     "Units",
+    "as_columns",
     "average_precision",
     "average_precision_of",
     "bound_ratios",
@@ -79,4 +87,6 @@ __all__ = [
     "roc_auc",
     "simplify_weights",
     "weighted_mean",
+    "weights_of_labels",
+    "weights_of_rows",
 ]

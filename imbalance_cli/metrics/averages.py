@@ -1,6 +1,6 @@
-"""Means over labels, and rows that count alike.
+"""Means over labels.
 
-Shapes: N rows, L labels.
+Shapes: L labels.
 """
 
 from __future__ import annotations
@@ -9,22 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-
-
-def simplify_weights(
-    weights: torch.Tensor | None, *cells: torch.Tensor
-) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-    """Return weights (N,) and tensors (N, ...) without the rows of weight 0.
-
-    The weights are None where all that stay are alike: scale makes no difference, and so rows
-    that all weigh the same give to the bit what rows without weights give.
-    """
-    if weights is None:
-        return None, cells
-    counted = weights > 0
-    if not counted.all():
-        weights, cells = weights[counted], tuple(tensor[counted] for tensor in cells)
-    return (None if (weights == weights[:1]).all() else weights), cells
 
 
 def macro(values: torch.Tensor) -> float | None:

@@ -21,7 +21,7 @@ def check_shapes(
     Args:
         predictions: (N,) or (N, L).
         targets: of the same shape.
-        weights: (N,) or None.
+        weights: (N,), of the shape of the targets, or None.
 
     Raises:
         EvaluationError: it has both shapes.
@@ -32,10 +32,10 @@ def check_shapes(
             f"{tuple(targets.shape)}",
             hint="predictions and labels of the same rows, one column a label",
         )
-    if weights is not None and weights.shape != targets.shape[:1]:
+    if weights is not None and weights.shape not in {targets.shape[:1], targets.shape}:
         raise EvaluationError(
             f"weights of shape {tuple(weights.shape)} for {len(targets):,} rows",
-            hint="one weight a row",
+            hint="one weight a row, or one a cell",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from imbalance_cli.metrics.checks import check_shapes
+from imbalance_cli.metrics.weights import as_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class Confusion(NamedTuple):
     def of(
         cls, decisions: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
     ) -> Confusion:
-        """Count boolean decisions (N, L) against targets (N, L), rows weighted by (N,).
+        """Count boolean decisions (N, L) against targets (N, L), weighted by (N,) or (N, L).
 
         Raises:
             EvaluationError: the shapes differ.
@@ -37,7 +38,7 @@ class Confusion(NamedTuple):
 
         def count(cells: torch.Tensor) -> torch.Tensor:
             if weights is not None:
-                return (cells * weights.double()[:, None]).sum(dim=0)
+                return (cells * as_columns(weights.double())).sum(dim=0)
             return cells.sum(dim=0).double()
 
         return cls(

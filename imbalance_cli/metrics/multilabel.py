@@ -10,6 +10,7 @@ import torch
 
 from imbalance_cli.metrics.checks import check_shapes
 from imbalance_cli.metrics.proportions import bound_proportion
+from imbalance_cli.metrics.weights import weights_of_rows
 
 ROUNDING = 1e-14  # of a variance, in shares of a square
 
@@ -19,7 +20,8 @@ FIELDS = ("rows", "exact", "cells", "wrong", "active", "f1", "ranking", "coverag
 
 rows: weight of the rows with a known cell.
 exact: of those whose known cells are all decided right.
-cells: weight of the known cells, a cell weighing what its row does.
+cells: weight of the known cells, a cell weighing what its row does, or its own where it has one. Of
+    such cells a row weighs the mean.
 wrong: of those decided wrong.
 active: weight of the rows with a positive, true or decided.
 f1: sum of their F1 over cells.
@@ -91,7 +93,7 @@ def judge_rows(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return what each row of (N, L), weighted by (N,), adds to the sums, (8, N).
+    """Return what each row of (N, L), weighted by (N,) or (N, L), adds to the sums, (8, N).
 
     Raises:
         EvaluationError: the shapes differ.
@@ -99,15 +101,20 @@ def judge_rows(
     check_shapes(probabilities, targets, weights)
     known, positive = ~targets.isnan(), targets == 1
     counted = known.any(dim=1).double()
-    mass = counted if weights is None else counted * weights.double()
-    cells = known.sum(dim=1).double()
-    wrong = (known & (decisions != positive)).sum(dim=1).double()
+    is_wrong = known & (decisions != positive)
+    own = weights_of_rows(weights, known)
+    mass = counted if own is None else counted * own.double()
+    cells, wrong = known.sum(dim=1).double(), is_wrong.sum(dim=1).double()
     true = (decisions & positive).sum(dim=1).double()
     any_positive = (known & (decisions | positive)).any(dim=1)
     f1 = 2 * true / (2 * true + wrong).clamp(min=1)
     ranking, coverage = _rank_labels(probabilities, positive, known)
     of_rows = (torch.ones_like(mass), wrong == 0, cells, wrong, any_positive, f1, ranking, coverage)
-    return mass * torch.stack([each.double() for each in of_rows])
+    sums = mass * torch.stack([each.double() for each in of_rows])
+    if weights is not None and weights.ndim > 1:
+        for field, flags in (("cells", known), ("wrong", is_wrong)):
+            sums[FIELDS.index(field)] = (weights.double() * flags).sum(dim=1)
+    return sums
 
 
 def _rank_labels(

@@ -47,14 +47,18 @@ class PooledSums:
         units: Units,
         weights: torch.Tensor | None = None,
     ) -> PooledSums:
-        """Sum cells (n, l) of rows that weigh (n,)."""
+        """Sum cells (n, l) that weigh (n, l), or whose rows weigh (n,)."""
         labels = targets.shape[1]
         p, y = probabilities.flatten(), targets.flatten()
         known = (~y.isnan()).nonzero()[:, 0]
         order = known[argsort(-p[known].double())]
         p, y = p[order].double(), (y[order] == 1).double()
         rows = order // labels
-        w = torch.ones_like(p) if weights is None else weights[rows].double()
+        w = (
+            torch.ones_like(p)
+            if weights is None
+            else weights.flatten()[rows if weights.ndim == 1 else order].double()
+        )
         values = row_sums(p, y, w, is_weighted=weights is not None)
         ends = [torch.searchsorted(-p, -scores, right=right) for right in (False, True)]
         ends = [torch.stack(ends, dim=1).flatten(), rows.new_tensor([len(p)])]

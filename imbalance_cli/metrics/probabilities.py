@@ -9,6 +9,7 @@ import torch
 
 from imbalance_cli.metrics.bands import argsort, cut_bins, row_blocks, sums_between
 from imbalance_cli.metrics.checks import check_probabilities
+from imbalance_cli.metrics.weights import as_columns, weights_of_labels
 
 
 def log_loss(
@@ -58,7 +59,7 @@ def expected_calibration_error(
         probabilities: (N, L).
         targets: (N, L), NaN where missing.
         bins: how many.
-        weights: (N,) of the rows.
+        weights: (N,) of the rows, or (N, L) of cells.
         debias: whether to take off what chance alone adds. The gap of a bin is a mean of residuals
             and so close to normal; its absolute value is larger than that of the true gap d by
             E|N(d, s)| - |d| on average, s being its standard error. This is estimated at the gap
@@ -70,7 +71,11 @@ def expected_calibration_error(
     """
     check_probabilities(probabilities, targets, weights)
     columns = zip(probabilities.T.contiguous(), targets.T.contiguous(), strict=True)
-    return torch.stack([_mean_gap(p, y, weights, bins, debias=debias) for p, y in columns])
+    gaps = [
+        _mean_gap(p, y, weights_of_labels(weights, label), bins, debias=debias)
+        for label, (p, y) in enumerate(columns)
+    ]
+    return torch.stack(gaps)
 
 
 def _mean_gap(
@@ -151,6 +156,6 @@ def _known_mean(
     # by the targets: a probability that is NaN is a fault to be seen, not a missing cell
     known = ~targets.isnan()
     if weights is not None:
-        mass = weights.double()[:, None] * known
+        mass = as_columns(weights.double()) * known
         return (losses.where(mass > 0, 0.0) * mass).sum(dim=0) / mass.sum(dim=0)
     return losses.where(known, 0.0).sum(dim=0) / known.sum(dim=0)

@@ -15,6 +15,7 @@ import torch
 
 from imbalance_cli.metrics.bands import argsort
 from imbalance_cli.metrics.checks import check_shapes
+from imbalance_cli.metrics.weights import as_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Ranking:
     def of(
         cls, scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
     ) -> Ranking:
-        """Sort scores (N, L) with targets (N, L), rows weighted by (N,).
+        """Sort scores (N, L) with targets (N, L), weighted by (N,) or (N, L).
 
         Raises:
             EvaluationError: the shapes differ.
@@ -64,7 +65,10 @@ class Ranking:
         last = torch.where(ends, index, rows).flip(1).cummin(dim=1).values.flip(1)
         positives, negatives = (ordered == 1).double(), (ordered == 0).double()
         ranking = cls(falling, positives, negatives, first, last, order)
-        return ranking if weights is None else ranking.reweighted(weights.double()[order])
+        if weights is None:
+            return ranking
+        own = as_columns(weights.double()).T.expand_as(order)
+        return ranking.reweighted(own.gather(1, order))
 
     def reweighted(self, weights: torch.Tensor) -> Ranking:
         """Return the same ranking with rows weighted by (L, N) in sorted order."""

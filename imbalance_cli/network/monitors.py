@@ -68,4 +68,4 @@ MONITORS: dict[str, Monitor] = {
     "log_loss": lambda odds, y, w: log_loss(odds.sigmoid(), y, w),
     "calibrated_log_loss": _calibrated_log_loss,
 }
-"""Each of log-odds (N, L), targets (N, L) and weights (N,): (L,)."""
+"""Each of log-odds (N, L), targets (N, L) and weights (N,) or (N, L): (L,)."""

@@ -1,11 +1,14 @@
 """Balanced drawing: rows with rare labels more often, and by how much that shifts the odds.
 
-Shapes: N rows, L labels. Sample weights are (N,), from 0 up and of any scale; None is 1 for each.
+Shapes: N rows, L labels. Sample weights are (N,), or (N, L) of cells, from 0 up and of any scale;
+None is 1 for each.
 """
 
 from __future__ import annotations
 
 import torch
+
+from imbalance_cli.metrics import as_columns
 
 LARGEST_RATE = 50.0
 """No row is drawn more than so many times as often as another: the few positives of a very rare
@@ -26,14 +29,14 @@ def balanced_rates(
 
     Args:
         targets: (N, L), NaN where missing.
-        sample_weights: (N,) of the rows in the loss.
+        sample_weights: (N,) or (N, L), of the rows or cells in the loss.
     """
     if sample_weights is None:
         positives = (targets == 1).sum(dim=0).double()
         negatives = (targets == 0).sum(dim=0).double()
         return rates_of_rows(targets, rates_of_labels(positives, negatives))
-    mass = sample_weights.double()
-    positives, negatives = mass @ (targets == 1).double(), mass @ (targets == 0).double()
+    sums = sum_weights(targets, torch.ones(1, 1), sample_weights)
+    positives, negatives = sums[1], sums[3]
     return rates_of_rows(targets, rates_of_labels(positives, negatives), sample_weights)
 
 
@@ -48,7 +51,9 @@ def rates_of_rows(
 ) -> torch.Tensor:
     """Return how often to draw each row of (N, L), (N,), by the rates of the labels, (L,)."""
     drawn = torch.where(targets == 1, rates, 1.0).amax(dim=1)
-    return drawn if sample_weights is None else drawn.where(sample_weights > 0, 0.0)
+    if sample_weights is None:
+        return drawn
+    return drawn.where(as_columns(sample_weights > 0).any(dim=1), 0.0)
 
 
 def prior_shift(
@@ -63,8 +68,8 @@ def prior_shift(
     Args:
         targets: (N, L), NaN where missing.
         weights: (N, L), or (N, 1) for rows.
-        sample_weights: (N,) that belong to the rows themselves, and so shift nothing; the means
-            are weighted by them.
+        sample_weights: that belong to the rows or cells themselves, and so shift nothing; the
+            means are weighted by them.
     """
     return shift_of_sums(sum_weights(targets, weights, sample_weights))
 
@@ -79,7 +84,7 @@ def sum_weights(
     """
     positive, negative = (targets == 1).double(), (targets == 0).double()
     if sample_weights is not None:
-        mass = sample_weights.double()[:, None]
+        mass = as_columns(sample_weights.double())
         positive, negative = positive * mass, negative * mass
     weights = weights.double()
     sides = (weights * positive, positive, weights * negative, negative)

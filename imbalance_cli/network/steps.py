@@ -81,7 +81,8 @@ class Steps:
             logits = self._model(batch.numeric, batch.codes)
         targets, weights = self._of_heads(batch.targets), None
         if batch.weights is not None:
-            weights = self._of_heads(batch.weights[..., None])
+            of_cells = batch.weights.ndim == batch.targets.ndim
+            weights = self._of_heads(batch.weights if of_cells else batch.weights[..., None])
         total, known, slopes = _sum_losses(logits, targets, weights, self._loss)
         divisor = known.clamp(min=1) if weights is None else known.where(known > 0, 1.0)
         self._optimizer.zero_grad()
@@ -171,7 +172,8 @@ def _sum_losses(
     Args:
         logits: (M, B, L).
         targets: (M, B, L).
-        weights: (M, B, 1) of the rows, by which losses and cells count; None for alike.
+        weights: (M, B, 1) of the rows, or (M, B, L) of cells, by which losses and cells count; None
+            for alike.
         loss: its parameters (M, 1, L).
     """
     members, rows, labels = logits.shape

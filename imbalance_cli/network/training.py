@@ -26,6 +26,7 @@ from imbalance_cli.errors import TrainingError
 from imbalance_cli.losses.family import Loss, stack_losses
 from imbalance_cli.machine.allocation import keep_freed_memory
 from imbalance_cli.machine.device import generator
+from imbalance_cli.metrics import as_columns, weights_of_labels
 from imbalance_cli.network.monitors import LOWER_IS_BETTER, mean_score, score_labels
 from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, Optimizer
 from imbalance_cli.network.sampling import draw_rows
@@ -204,7 +205,7 @@ class Training(Iterator[EpochResult]):
     def _refuse_nothing_to_learn(self) -> None:
         known = self._rows.is_known()
         if self._rows.weights is not None:
-            known &= self._rows.weights > 0
+            known &= as_columns(self._rows.weights > 0).any(dim=1)
         if not all(known[member.train].any() for member in self._members):
             raise TrainingError(
                 "no label can be learned: none has both classes in the training part"
@@ -318,7 +319,8 @@ class _Group:
             part = slice(first, min(first + width, labels.stop))
             own = logits[..., part.start - labels.start : part.stop - labels.start]
             targets = valid.columns(part)
-            scores.append(score_labels(own, targets, loss.labels(part), monitor, valid.weights))
+            weights = weights_of_labels(valid.weights, part)
+            scores.append(score_labels(own, targets, loss.labels(part), monitor, weights))
         return torch.cat(scores)
 
     @torch.no_grad()
@@ -415,7 +417,9 @@ def _stack_rows(rows: Rows, numbers: Sequence[torch.Tensor]) -> Dataset:
     targets = flat.targets.masked_fill((padded < 0).flatten()[:, None], math.nan)
     parts = (flat.numeric, flat.codes, targets)
     numeric, codes, targets = (part.reshape(*padded.shape, -1) for part in parts)
-    weights = None if flat.weights is None else flat.weights.reshape(padded.shape)
+    weights = flat.weights
+    if weights is not None:
+        weights = weights.reshape(*padded.shape, *weights.shape[1:])
     return Dataset(numeric, codes, targets, weights)
 
 

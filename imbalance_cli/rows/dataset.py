@@ -25,7 +25,7 @@ class Rows(Protocol):
     """What training and scoring need of rows, wherever these are kept.
 
     Attributes:
-        weights: (N,) float32 on the device; None for alike.
+        weights: (N,) float32 on the device, (N, L) of cells; None for alike.
     """
 
     @property
@@ -84,7 +84,7 @@ class Dataset:
         numeric: (N, F) float32.
         codes: (N, C) int64.
         targets: (N, L) float32, NaN where missing.
-        weights: (N,) float32, how much each row counts; None for alike.
+        weights: (N,) float32, how much each row counts, or (N, L), each cell; None for alike.
     """
 
     numeric: torch.Tensor

@@ -14,8 +14,7 @@ import numpy as np
 
 from imbalance_cli.errors import SplitError, show_cell
 from imbalance_cli.labels.encoding import apply_missing_policy
-from imbalance_cli.labels.sample_weights import no_weight, read_sample_weights
-from imbalance_cli.labels.targets import stack_targets
+from imbalance_cli.labels.targets import MISSING, DenseTargets, stack_targets
 from imbalance_cli.readers.cells import parse_dates, parse_numbers, parse_texts
 from imbalance_cli.splits.names import read_part_numbers
 from imbalance_cli.yaml_text import quote
@@ -46,7 +45,7 @@ class RowKeys:
         groups: (N,) int32 from 0 up, in the order in which the groups come first.
         times: (N,) numbers, or days since 1970.
         parts: (N,) int8 indices of splits.PARTS.
-        weights: (N,) float64.
+        weights: (N,) float64; (N, L) where the cells of a row do not all weigh alike.
         slices: columns by whose values the report is broken down.
     """
 
@@ -104,11 +103,11 @@ class KeyReader:
         roles = self._roles
         targets = self._encoder.encode(table)
         targets, kept = apply_missing_policy(self._missing, table, targets, self._encoder.labels)
-        self._targets.append(targets)
-        if roles.sample_weight is not None:
-            weights = read_sample_weights(table, roles.sample_weight)
+        if roles.weights:
+            weights, targets = roles.weights.read(table, targets, self._encoder.labels)
             self._append("weights", weights)
-            kept &= weights > 0
+            kept &= weights > 0 if weights.ndim == 1 else (weights > 0).any(axis=1)
+        self._targets.append(targets)
         self._append("kept", kept)
         if roles.group is not None:
             self._append("groups", hash_groups(table, roles.group))
@@ -133,7 +132,9 @@ class KeyReader:
         self._targets.clear()
         weights = self._stack("weights")
         if weights is not None and not weights.any():
-            raise no_weight(name, str(self._roles.sample_weight))
+            raise self._roles.weights.no_weight(name)
+        if weights is not None and isinstance(targets, DenseTargets):
+            weights = _of_rows_alone(weights, targets)
         hashes = self._stack("groups")
         return RowKeys(
             targets=targets,
@@ -169,6 +170,19 @@ class KeyReader:
             )
         times: NDArray[np.float64] = parsed.values.to_numpy()
         return times
+
+
+def _of_rows_alone(weights: NDArray[np.float64], targets: DenseTargets) -> NDArray[np.float64]:
+    """Return weights of cells, (N, L), as those of rows, (N,), where a row's known cells are alike.
+
+    So that they give to the bit what row weights give.
+    """
+    if weights.ndim == 1:
+        return weights
+    known = targets.cells != MISSING
+    known |= ~known.any(axis=1, keepdims=True)
+    heaviest = np.where(known, weights, 0).max(axis=1)
+    return heaviest if ((weights == heaviest[:, None]) | ~known).all() else weights
 
 
 def number_groups(hashes: NDArray[np.uint64]) -> NDArray[np.int32]:

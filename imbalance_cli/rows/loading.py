@@ -57,7 +57,7 @@ class LabelledTable:
         split: the rows of each part.
         sources: the names of what each part was read from.
         groups: (N,) the number of each row's group, where there are groups.
-        weights: (N,) sample weights, where there are any.
+        weights: (N,) sample weights, or (N, L) of cells, where there are any.
         slices: columns by whose values the report is broken down.
         remarks: what was noticed while the labels were read.
         notations: how columns are written, where it is not the usual way.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import ConfigError, LabelError
 from imbalance_cli.labels import match_columns, no_label_found, require_column, select_labels
+from imbalance_cli.labels.sample_weights import WeightColumns, choose_cell_weights
 from imbalance_cli.readers.arrays import is_bare
 from imbalance_cli.readers.joined import is_targets_file
 from imbalance_cli.yaml_text import quote
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import DataSection
     from imbalance_cli.readers.source import Source
+
+UNWEIGHTED = WeightColumns()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Roles:
         group: whose rows stay together.
         time: what orders the rows.
         part: what names the part of each row.
-        sample_weight: what weighs the rows.
+        weights: what weighs the rows, and the cells of labels.
         slices: by whose values the report is broken down; they may be features, too.
     """
 
@@ -37,7 +40,7 @@ class Roles:
     group: str | None = None
     time: str | None = None
     part: str | None = None
-    sample_weight: str | None = None
+    weights: WeightColumns = UNWEIGHTED
     slices: tuple[str, ...] = ()
 
     @property
@@ -48,15 +51,16 @@ class Roles:
     @property
     def keys(self) -> list[str]:
         """All columns that are read for more than their features."""
-        singles = (self.group, self.time, self.part, self.sample_weight)
+        singles = (self.group, self.time, self.part)
         others = [column for column in singles if column is not None]
+        others += self.weights.columns
         return list(dict.fromkeys([*self.label_columns, *others, *self.slices]))
 
     @property
     def written(self) -> list[str]:
         """The columns that hold numbers, dates or categories, in one notation or another."""
-        others = [column for column in (self.time, self.sample_weight) if column is not None]
-        return list(dict.fromkeys([*self.features, *others, *self.slices]))
+        times = [] if self.time is None else [self.time]
+        return list(dict.fromkeys([*self.features, *times, *self.weights.columns, *self.slices]))
 
 
 def assign_roles(data: DataSection, source: Source, slices: Sequence[str] = ()) -> Roles:
@@ -94,12 +98,35 @@ def assign_roles(data: DataSection, source: Source, slices: Sequence[str] = ()) 
     both = [label for label in labels if label in excluded]
     if both:
         raise ConfigError(f"data.exclude: {both[0]!r} is a label")
+    weights = WeightColumns(
+        singles.pop("sample_weight"), _choose_cell_weights(data, labels, source)
+    )
     # what a format itself calls a label or a group is never a feature, asked for or not
     own = {*source.own_labels, *source.own_groups}
-    taken = {*labels, *excluded, *singles.values(), *own}
+    taken = {*labels, *excluded, *singles.values(), *weights.columns, *own}
     features = [column for column in source.columns if column not in taken]
     chosen = choose_slices(slices, source, labels, "report.slices")
-    return Roles(labels, features, **singles, slices=chosen)
+    return Roles(labels, features, **singles, weights=weights, slices=chosen)
+
+
+def _choose_cell_weights(
+    data: DataSection, labels: Sequence[str], source: Source
+) -> dict[str, str]:
+    """Return the column that weighs the cells of each label that has one.
+
+    Raises:
+        ConfigError: there is none such, it is something else, or the labels are no columns.
+    """
+    if data.cell_weights is not None and data.encoding in {"one_vs_rest", "tags"}:
+        raise ConfigError(
+            f"data.cell_weights: labels of data.encoding {data.encoding} are values of one column, "
+            "and have no column of weights each",
+            hint="data.sample_weight, a weight a row; or a column a label",
+        )
+    others = dict.fromkeys(data.categories, "one of data.categories")
+    for key in ("sample_weight", "group", "time", "part"):
+        others[getattr(data, key)] = f"data.{key}"
+    return choose_cell_weights(data.cell_weights, labels, source, others, "data.cell_weights")
 
 
 def choose_slices(

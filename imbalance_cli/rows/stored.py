@@ -35,7 +35,7 @@ class StoredRows:
         features: of these rows and perhaps others.
         cells: targets of all stored rows.
         device: where batches of the rows are.
-        all_weights: float32 of all stored rows; None for alike.
+        all_weights: float32 of all stored rows or their cells; None for alike.
         numbers: (N,) which of the stored rows these are; None for all of them.
     """
 
@@ -65,7 +65,7 @@ class StoredRows:
 
     @property
     def weights(self) -> torch.Tensor | None:
-        """(N,) float32 on the device; None for alike."""
+        """(N,) float32 on the device, (N, L) of cells; None for alike."""
         if self.all_weights is None:
             return None
         own = self.all_weights if self.numbers is None else self.all_weights[self.numbers]

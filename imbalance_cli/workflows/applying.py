@@ -18,12 +18,14 @@ from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceErr
 from imbalance_cli.evaluation import Evaluation, Grouping, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
 from imbalance_cli.labels import (
+    list_names,
     match_columns,
     no_label_found,
     only_column,
     require_column,
     select_labels,
 )
+from imbalance_cli.labels.sample_weights import WeightColumns, name_cell_weights
 from imbalance_cli.machine.device import choose_device
 from imbalance_cli.network.scoring import label_blocks
 from imbalance_cli.notation import apply_notations
@@ -154,13 +156,13 @@ def open_labelled_rows(
     source, encoder = _open_with_labels(
         rows, input_format, dialect, config.data, predictor, targets_file
     )
-    reader, columns = _make_reader(source, encoder, config, predictor, slices, warn)
+    reader, roles = _make_reader(source, encoder, config, predictor, slices, warn)
+    as_read = {*roles.weights.columns, roles.group}
     notations = predictor.preprocessing.notations  # those of features are for the preprocessing
-    keys_of_rows = {config.data.sample_weight, config.data.group}
-    of_keys = {c: notation for c, notation in notations.items() if c in keys_of_rows}
+    of_keys = {c: notation for c, notation in notations.items() if c in as_read}
     tables = (
         apply_notations(batch_table(cells, source.name), of_keys)
-        for cells in source.mixed_batches(columns)
+        for cells in source.mixed_batches(roles.columns)
     )
     return source, encoder, reader, tables
 
@@ -255,8 +257,8 @@ def _make_reader(
     predictor: Predictor,
     slices: Sequence[str] | None,
     warn: Callable[[str], None],
-) -> tuple[KeyReader, list[str]]:
-    """Return what reads the keys of rows, and all columns that are needed of these."""
+) -> tuple[KeyReader, Roles]:
+    """Return what reads the keys of rows, and what their columns are."""
     data = config.data
     group = data.group if data.group in source.columns else None
     if data.group is not None and group is None:
@@ -265,21 +267,40 @@ def _make_reader(
             "independent of each other"
         )
         warn(Warned("IMB116", problem))
+    weights = _find_weights(data, source, predictor, warn)
     features = predictor.preprocessing.columns
     sliced = _choose_slices(config, source, encoder, slices, warn)
-    roles = Roles(
-        encoder.columns, features, group=group, sample_weight=data.sample_weight, slices=sliced
-    )
+    roles = Roles(encoder.columns, features, group=group, weights=weights, slices=sliced)
     asked_by = "report.slices of the run" if slices is None else "--slices"
     notations = {
         column: notation
         for column, notation in predictor.preprocessing.notations.items()
-        if column not in {data.sample_weight, data.group}  # which come as they are read
+        if column not in {*weights.columns, data.group}  # which come as they are read
     }
     readers = [
         SliceReader(column, asked_by, data.categories, notations.get(column)) for column in sliced
     ]
-    return KeyReader(roles, encoder, data.missing_labels, readers), roles.columns
+    return KeyReader(roles, encoder, data.missing_labels, readers), roles
+
+
+def _find_weights(
+    data: DataSection, source: Source, predictor: Predictor, warn: Callable[[str], None]
+) -> WeightColumns:
+    """Return the columns of weights of a run that a source has, and warn of those it lacks."""
+    cells = name_cell_weights(data.cell_weights, predictor.labels, source, "data.cell_weights")
+    wanted = WeightColumns(data.sample_weight, cells)
+    there = frozenset(source.columns)
+    lacking = [column for column in wanted.columns if column not in there]
+    if not lacking:
+        return wanted
+    plural = "s" if len(lacking) > 1 else ""
+    problem = (
+        f"{source.name}: without the weight column{plural} "
+        f"{list_names([repr(column) for column in lacking], most=5)}: what is not weighed counts 1"
+    )
+    warn(Warned("IMB114", problem))
+    row = data.sample_weight if data.sample_weight in there else None
+    return WeightColumns(row, {k: column for k, column in cells.items() if column in there})
 
 
 def _choose_slices(

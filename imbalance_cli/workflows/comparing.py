@@ -50,7 +50,7 @@ from imbalance_cli.workflows.networks import (
 )
 from imbalance_cli.workflows.observing import Finish, Start
 from imbalance_cli.workflows.peer import name_trees, train_peer
-from imbalance_cli.workflows.predictions import encode_parquet, target_columns
+from imbalance_cli.workflows.predictions import encode_parquet, target_columns, weight_column
 from imbalance_cli.workflows.preparing import prepare
 from imbalance_cli.workflows.recording import TrainingRecord, train_networks
 from imbalance_cli.workflows.resuming import Checkpoints, Resume, open_run
@@ -435,7 +435,7 @@ def _predictions(candidates: Sequence[Candidate], prepared: Prepared) -> bytes:
     }
     weights = prepared.weights_of(prepared.held_out)
     if weights is not None:
-        columns["sample_weight"] = weights.numpy()
+        columns["sample_weight"] = weight_column(weights)
     for column in target_columns(prepared.labels, prepared.held_out_targets()):
         columns[column.name] = column
     for candidate in candidates:

@@ -15,6 +15,7 @@ from imbalance_cli.codes import Warned
 from imbalance_cli.comparison import compare_candidates
 from imbalance_cli.config import load_config, refuse_few_replicates
 from imbalance_cli.evaluation import Resampling
+from imbalance_cli.metrics import as_columns, simplify_weights
 from imbalance_cli.report.names import list_names
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.workflows.fitting import describe_flattery
@@ -93,6 +94,10 @@ def compare_cells(
     def cells(values: torch.Tensor) -> torch.Tensor:
         return values[:, kept].reshape(-1, 1)
 
+    weights = None
+    if first.weights is not None:
+        weights = cells(as_columns(first.weights).expand(first.targets.shape))[:, 0]
+
     return compare_candidates(
         [
             dataclasses.replace(
@@ -107,7 +112,7 @@ def compare_cells(
         learnable=[True],
         groups=units.repeat_interleave(several),
         baseline=first.path,
-        weights=None if first.weights is None else first.weights.repeat_interleave(several),
+        weights=weights,
         resampling=resampling,
         kind="run",
         part=first.evaluation.part,
@@ -118,7 +123,7 @@ def compare_cells(
 def evaluate_runs(runs: Sequence[SavedRun], resampling: Resampling) -> list[Evaluation]:
     """Return each run's own numbers, averaged over the labels that a comparison averages."""
     first = runs[0]
-    targets = first.targets if first.weights is None else first.targets[first.weights > 0]
+    _, (targets,) = simplify_weights(first.weights, first.targets)
     has_both = ((targets == 1).any(dim=0) & (targets == 0).any(dim=0)).tolist()
     averaged = [a and b for a, b in zip(learned_by_all(runs), has_both, strict=True)]
     return [run.evaluate(averaged, resampling) for run in runs]

@@ -76,11 +76,7 @@ def list_doubts(
     if len(scan.shifts) > MOST_SHIFTS:
         yield Warned("IMB109", f"{len(scan.shifts):,} features in all differ so")
     yield from _doubt_groups(roles, data)
-    if roles.sample_weight is not None and data.weights is not None:
-        weights = data.weights[data.split.train]
-        heaviest, total = float(weights.max(initial=0)), float(weights.sum())
-        heavy = describe_heaviest(roles.sample_weight, heaviest, total, len(weights))
-        yield from (Warned("IMB106", sentence) for sentence in heavy)
+    yield from _doubt_weights(roles, data)
     yield from _doubt_duplicates(scan.duplicates, data)
     leaks = scan.leaks
     for leak in leaks[:MOST_LEAKS]:
@@ -107,6 +103,19 @@ def list_facts(roles: Roles, data: LabelledTable, scan: Scan) -> Iterator[str]:
     dropped = scan.preprocessing.dropped
     if dropped:
         yield f"constant in the training rows, and so dropped: {list_names(dropped)}"
+
+
+def _doubt_weights(roles: Roles, data: LabelledTable) -> Iterator[str]:
+    if data.weights is None:
+        return
+    weights = data.weights[data.split.train]
+    weights = weights[:, None] if weights.ndim == 1 else weights
+    columns = {roles.weights.of(label): number for number, label in enumerate(data.labels)}
+    for column, number in columns.items():
+        own = weights[:, number if weights.shape[1] > 1 else 0]
+        if column is not None:
+            heavy = describe_heaviest(column, float(own.max(initial=0)), float(own.sum()), len(own))
+            yield from (Warned("IMB106", sentence) for sentence in heavy)
 
 
 def _doubt_parts(data: LabelledTable, learnable: Sequence[bool]) -> Iterator[str]:

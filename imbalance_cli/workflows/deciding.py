@@ -16,7 +16,7 @@ from imbalance_cli.decisions.calibration import Calibration, fit_calibration
 from imbalance_cli.decisions.thresholds import ScorePool, Thresholds, choose_thresholds
 from imbalance_cli.decisions.thresholds.drawing import bound_thresholds, count_draws
 from imbalance_cli.evaluation.scored_rows import follow_labels
-from imbalance_cli.metrics import Units
+from imbalance_cli.metrics import Units, weights_of_labels
 from imbalance_cli.progress import tell_nobody
 from imbalance_cli.run.scored_rows import calibrate
 
@@ -73,7 +73,7 @@ def choose_decisions(
         scores: log-odds of the rows, (N, L).
         targets: (N, L).
         config: the method and the objective.
-        weights: (N,) sample weights, or None.
+        weights: (N,) sample weights, (N, L) of cells, or None.
         units: of the rows, which are drawn for intervals of the thresholds; None for no intervals.
         tell: receives how many labels are done.
     """
@@ -84,23 +84,25 @@ def choose_decisions(
 
     for labels in blocks("calibrating"):
         odds, cells = scores.log_odds(labels), torch.from_numpy(targets.dense(labels))
-        step = fit_calibration(odds, cells, config.calibration.method, weights=weights)
+        own = weights_of_labels(weights, labels)
+        step = fit_calibration(odds, cells, config.calibration.method, weights=own)
         steps.append(step)
-        pools.append(ScorePool.of(calibrate(odds, step), cells, weights))
+        pools.append(ScorePool.of(calibrate(odds, step), cells, own))
     pool = functools.reduce(operator.add, pools)
     draws = count_draws(*targets.shape, config.report.bootstrap, config.thresholds)
     for labels, step in zip(blocks("choosing thresholds of"), steps, strict=True):
         cells = torch.from_numpy(targets.dense(labels))
         probabilities = calibrate(scores.log_odds(labels), step)
         given = (probabilities, cells, config.thresholds)
-        chosen = choose_thresholds(*given, weights=weights, pool=pool)
+        own = weights_of_labels(weights, labels)
+        chosen = choose_thresholds(*given, weights=own, pool=pool)
         if units is not None and draws:
             intervals = bound_thresholds(
                 *given,
                 units,
                 draws,
                 confidence=config.report.confidence,
-                weights=weights,
+                weights=own,
                 pool=pool,
             )
             chosen = dataclasses.replace(chosen, intervals=intervals)

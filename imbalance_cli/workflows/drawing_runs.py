@@ -15,6 +15,7 @@ import yaml
 from imbalance_cli.comparison import conclude
 from imbalance_cli.config import load_config
 from imbalance_cli.evaluation.curves import Costs, compute_curves
+from imbalance_cli.metrics import weights_of_labels
 from imbalance_cli.report.comparison_page import to_html
 from imbalance_cli.report.contents import ComparisonReport, Entry
 from imbalance_cli.report.differences import rank_labels
@@ -173,6 +174,7 @@ def _curves_that_differ(
     weights = runs[0].weights
     for i in [i for i in rank_labels(comparison) if learned[i]][:MOST_DRAWN]:
         thresholds = [run.evaluation.labels[i].threshold for run in runs]
+        own = weights_of_labels(weights, i)
         yield [
             compute_curves(
                 run.labels[i],
@@ -182,7 +184,7 @@ def _curves_that_differ(
                 threshold=0.5 if threshold is None else threshold,
                 costs=Costs(),
                 confidence=comparison.confidence,
-                weights=None if weights is None else weights.numpy(),
+                weights=None if own is None else own.numpy(),
             )
             for run, threshold in zip(runs, thresholds, strict=True)
         ]

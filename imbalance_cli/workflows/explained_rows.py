@@ -53,7 +53,7 @@ class Rows:
         features: as the model reads them, of N.
         cells: as they are written.
         targets: (N, L), NaN where missing.
-        weights: (N,), how much each row counts; None for alike.
+        weights: (N,), how much each row counts, or (N, L) each cell; None for alike.
         groups: (N,) the number of each row's group, or None.
         asked: the rows to explain one by one, in the order of their numbers.
         asked_cells: as they are written.
@@ -235,7 +235,7 @@ class _Kept:
         own = None if weights is None else weights[self.numbers]
         chosen, factors = _draw((dense == 1).any(axis=1))
         if factors is not None:
-            own = factors if own is None else own[chosen] * factors
+            own = factors if own is None else (own[chosen].T * factors).T
         elif own is not None:
             own = own[chosen]
         numbers = self.numbers[chosen]

@@ -19,6 +19,7 @@ from imbalance_cli.explaining.dependence import measure_dependence
 from imbalance_cli.explaining.importance import measure_importance
 from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.labels import match_columns
+from imbalance_cli.metrics import weights_of_labels, weights_of_rows
 from imbalance_cli.progress import Stage, tell_nobody
 from imbalance_cli.report.explanation import to_json
 from imbalance_cli.run.directory import EXPLANATION, write_whole
@@ -107,12 +108,15 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     def probabilities(changed: FeatureRows) -> NDArray[np.float64]:
         return sigmoid(log_odds(changed))
 
-    weights = None if found.weights is None else found.weights.numpy()
+    targets = found.targets[:, chosen_labels]
+    of_cells = weights_of_labels(found.weights, chosen_labels)
+    of_rows = weights_of_rows(of_cells, ~targets.isnan())
+    weights = None if of_rows is None else of_rows.numpy()
     sample = Sample.of(
-        found.targets[:, chosen_labels],
+        targets,
         [predictor.learnable[label] for label in chosen_labels],
         found.groups,
-        weights=found.weights,
+        weights=of_cells,
     )
     if not sample.kept.any():
         raise FeatureError(

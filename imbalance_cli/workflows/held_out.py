@@ -29,7 +29,7 @@ class HeldOut:
         source: what they were read from.
         rows: (N,) their numbers in the table.
         scored: their targets and probabilities, (N, L) each.
-        weights: (N,) sample weights, or None.
+        weights: (N,) sample weights, (N, L) of cells, or None.
         groups: (N,) the number of each row's group, or None.
         slices: columns by whose groups the report is broken down.
     """

@@ -131,7 +131,7 @@ def plan_networks(
         rates = _draw_rates(own, weights) if is_balanced else None
         loss = make_loss(config, counts, own, rates=rates, given=given, weights=weights)
         if weights is not None:
-            counts = counts.scaled(len(weights) / float(weights.sum()))
+            counts = _in_rows(counts, own, weights)
         start = link(_prevalence(counts), loss)
         for index in range(recipe.networks):
             seed = config.training.seed + index
@@ -185,7 +185,7 @@ def make_loss(
         targets: of the training rows, (N, L).
         rates: how often each is drawn, (N,); None for alike.
         given: (L,) weights from a file, instead of the config's strategy.
-        weights: of the rows, (N,).
+        weights: of the rows, (N,), or of cells, (N, L).
     """
     pos_weight = None
     if given is not None:
@@ -195,7 +195,7 @@ def make_loss(
         weighted = weigh(counts, Strategy(w.strategy, w.cap, w.smoothing, w.beta), "train")
         pos_weight = torch.tensor([label.pos_weight for label in weighted.labels])
     if weights is not None:  # what follows adds to counts, and so needs them in rows
-        counts = counts.scaled(len(weights) / float(weights.sum()))
+        counts = _in_rows(counts, targets, weights)
     loss = _choose_loss(config, counts, pos_weight)
     _refuse_unusable(loss, counts)
     if rates is None and loss.rarity is None:
@@ -208,6 +208,15 @@ def make_loss(
             drawn = drawn * losses.cell_weights(own, loss.rarity)
         sums += sum_weights(own, drawn, None if weights is None else weights[rows])
     return dataclasses.replace(loss, prior_shift=shift_of_sums(sums))
+
+
+def _in_rows(counts: Counts, targets: Targets, weights: torch.Tensor) -> Counts:
+    """Return weighted counts, scaled to as many rows, or to as many known cells of each label."""
+    if weights.ndim == 1:
+        return counts.scaled([len(weights) / float(weights.sum())] * len(counts.labels))
+    known = targets.counts()[:2].sum(axis=0)
+    masses = [label.positives + label.negatives for label in counts.labels]
+    return counts.scaled([cells / (mass or 1.0) for cells, mass in zip(known, masses, strict=True)])
 
 
 def _choose_loss(config: Config, counts: Counts, pos_weight: torch.Tensor | None) -> losses.Loss:

@@ -40,7 +40,8 @@ def write_predictions(
     <label>_score, the raw score. Of more, which would be tens of thousands of columns, it has a
     list a row: `positives` and `decided`, the numbers of its labels from 0 up in the order of
     metrics.csv, `probabilities` of all labels in that order, float32, null where a label could not
-    be learned, and `known`, whether anything is known of the row's labels.
+    be learned, and `known`, whether anything is known of the row's labels. Weights of cells are
+    a list a row in either, of all labels in that order.
     """
     if held_out.scored.labels > LABEL_BLOCK:
         height = max(CELLS_AT_ONCE // held_out.scored.labels, 1)
@@ -69,6 +70,11 @@ def target_columns(labels: Sequence[str], targets: torch.Tensor) -> list[pl.Seri
         pl.Series(f"{label}_target", column.numpy()).fill_nan(None).cast(pl.Int8)
         for label, column in zip(labels, targets.T, strict=True)
     ]
+
+
+def weight_column(weights: torch.Tensor) -> pl.Series:
+    """Return sample weights, (N,), or those of cells, (N, L), as a column."""
+    return pl.Series("sample_weight", weights.numpy())
 
 
 def widen_lists(
@@ -128,7 +134,7 @@ def _facts(held_out: HeldOut, rows: slice) -> pl.DataFrame:
     """Return the number, the weight and the group of some rows."""
     frame = pl.DataFrame({"row": held_out.rows[rows]})
     if held_out.weights is not None:
-        frame = frame.with_columns(sample_weight=pl.Series(held_out.weights[rows].numpy()))
+        frame = frame.with_columns(weight_column(held_out.weights[rows]))
     if held_out.groups is not None:
         frame = frame.with_columns(group=pl.Series(held_out.groups[rows].numpy()))
     return frame

@@ -102,7 +102,7 @@ class Prepared:
         return torch.from_numpy(self.targets.take(self.held_out).dense())
 
     def weights_of(self, rows: NDArray[np.intp]) -> torch.Tensor | None:
-        """Return the sample weights of some row numbers, (N,) float64, or None."""
+        """Return the sample weights of some row numbers, (N,) or (N, L) float64, or None."""
         weights = self.data.weights
         return None if weights is None else torch.from_numpy(weights[rows])
 
@@ -198,7 +198,7 @@ def _put_rows(
 
 
 def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
-    """Return weights near 1, (N,), scaled by a power of two, which rounds nothing.
+    """Return weights near 1, scaled by a power of two, which rounds nothing.
 
     None where all are alike, so that such weights change no bit of the training.
     """
@@ -215,7 +215,7 @@ def _training_weights(weights: NDArray[np.float64] | None) -> NDArray[np.float32
 def count_targets(
     targets: Targets, labels: Sequence[str], weights: NDArray[np.float64] | None = None
 ) -> Counts:
-    """Count targets (N, L); with weights (N,), a row counts what it weighs."""
+    """Count targets (N, L); with weights, a row, (N,), or a cell, (N, L), counts what it weighs."""
     counts = targets.counts(weights)
     sides = counts if weights is not None else counts.astype(np.int64)
     rows = zip(labels, *sides.tolist(), strict=True)

@@ -20,6 +20,7 @@ from imbalance_cli.evaluation.curves import Costs, compute_curves
 from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.inspection.pairs import PairCounts
 from imbalance_cli.labels.targets import DenseTargets
+from imbalance_cli.metrics import weights_of_labels
 from imbalance_cli.report import documents
 from imbalance_cli.report.contents import RunReport, Together, TrainingHistory
 from imbalance_cli.report.decisions import describe_decisions
@@ -247,8 +248,9 @@ def _curves(
     costs = Costs(settings.false_positive_cost, settings.false_negative_cost)
     weights = None
     if "sample_weight" in predictions.columns:
-        weights = predictions["sample_weight"].cast(pl.Float64).to_numpy()
+        weights = predictions["sample_weight"].to_numpy()
     found: Mapping[str, LabelEvaluation] = {label.label: label for label in evaluation.labels}
+    numbers = {label: number for number, label in enumerate(found)}
     for name in sorted(names, key=lambda name: -(found[name].prevalence or 0.0)):
         probabilities, targets = (
             predictions[f"{name}_{kind}"].cast(pl.Float64).to_numpy()
@@ -264,7 +266,7 @@ def _curves(
             threshold=0.5 if threshold is None else threshold,
             costs=costs,
             confidence=evaluation.confidence,
-            weights=weights,
+            weights=weights_of_labels(weights, numbers[name]),
         )
 
 

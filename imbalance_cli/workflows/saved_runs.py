@@ -46,7 +46,7 @@ class SavedRun:
         targets: (N, L), NaN where missing.
         probabilities: (N, L); of a label that could not be learned 0.
         decisions: (N, L) bool.
-        weights: (N,) sample weights, or None.
+        weights: (N,) sample weights, (N, L) of cells, or None.
         groups: (N,) the number of each row's group, or None.
     """
 
@@ -286,5 +286,5 @@ def _check_same_cells(first: SavedRun, other: SavedRun, both: str) -> None:
     for name in ("weights", "groups"):
         one, two = getattr(first, name), getattr(other, name)
         if (one is None) != (two is None) or (one is not None and not torch.equal(one, two)):
-            key = {"weights": "data.sample_weight", "groups": "data.group"}[name]
-            raise RunError(f"{both}: the {name} of their rows differ", hint=f"the same {key}")
+            key = {"weights": "data.sample_weight and data.cell_weights", "groups": "data.group"}
+            raise RunError(f"{both}: the {name} of their rows differ", hint=f"the same {key[name]}")

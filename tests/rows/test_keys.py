@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from imbalance_cli.errors import ImbtrainError, LabelError, SplitError
 from imbalance_cli.labels.encoding import LabelEncoder
+from imbalance_cli.labels.sample_weights import WeightColumns
 from imbalance_cli.readers import Table
 from imbalance_cli.rows import keys as row_keys
 from imbalance_cli.rows.keys import KeyReader, RowKeys, number_groups
@@ -20,7 +21,7 @@ from imbalance_cli.rows.roles import Roles
 if TYPE_CHECKING:
     from imbalance_cli.labels.encoding import MissingPolicy
 
-ROLES = Roles(["y"], [], "group", "time", "part", "weight")
+ROLES = Roles(["y"], [], "group", "time", "part", WeightColumns("weight"))
 
 
 def make_frame(rows: int) -> pl.DataFrame:

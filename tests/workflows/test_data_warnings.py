@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from imbalance_cli.labels.sample_weights import describe_heaviest
+from imbalance_cli.labels.sample_weights import WeightColumns, describe_heaviest
 from imbalance_cli.labels.targets import DenseTargets
 from imbalance_cli.readers import Table
 from imbalance_cli.rows.loading import LabelledTable
@@ -37,7 +37,7 @@ def doubts_of(
         sources=dict.fromkeys(("train", "valid", "test"), "a.csv"),
         weights=None if weights is None else row_weights,
     )
-    roles = Roles(list(rates), ["x"], sample_weight=None if weights is None else "w")
+    roles = Roles(list(rates), ["x"], weights=WeightColumns(None if weights is None else "w"))
     scan = scan_table(roles, data, data.split.train)
     return list(list_doubts(roles, data, [True] * len(rates), scan))
 

@@ -90,7 +90,7 @@ def choose_thresholds(
         probabilities: (N, L).
         targets: (N, L), NaN where missing.
         settings: the objective, with its target or costs, and m.
-        weights: (N,) of the rows, as of the metrics; a row of weight 0 is no validation row.
+        weights: of the rows or cells, as of the metrics; a row of weight 0 is no validation row.
         pool: of all labels, where these are a block of them; None pools these.
     """
     weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)

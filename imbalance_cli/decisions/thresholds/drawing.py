@@ -52,7 +52,7 @@ def bound_thresholds(
         units: of the rows, which are drawn.
         draws: R.
         confidence: of the interval.
-        weights: (N,), or None.
+        weights: (N,), (N, L), or None.
         pool: of all labels.
     """
     chosen = []

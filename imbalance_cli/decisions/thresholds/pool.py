@@ -11,7 +11,7 @@ import functools
 import torch
 
 from imbalance_cli.decisions.calibration import POWERS, fit_polynomial
-from imbalance_cli.metrics import simplify_weights
+from imbalance_cli.metrics import as_columns, simplify_weights
 
 FARTHEST = 16.0  # log-odds; scores beyond fall into the bins at the ends
 BINS = 2048  # each 1/64 of log-odds wide
@@ -39,7 +39,10 @@ class ScorePool:
         targets: torch.Tensor,
         weights: torch.Tensor | None = None,
     ) -> ScorePool:
-        """Count cells (N, L), rows weighted by (N,) relative to their mean; NaN targets are out."""
+        """Count cells (N, L), rows weighted by (N,) relative to their mean; NaN targets are out.
+
+        With weights (N, L), a cell counts relative to the mean of its label's known cells.
+        """
         weights, (probabilities, targets) = simplify_weights(weights, probabilities, targets)
         known = ~targets.isnan()
         edges = torch.linspace(
@@ -48,8 +51,11 @@ class ScorePool:
         number = torch.bucketize(probabilities[known].double(), edges.sigmoid(), right=True)
         mass = None
         if weights is not None:
-            relative = weights.double() / weights.double().mean()
-            mass = relative[:, None].expand(targets.shape)[known]
+            own = as_columns(weights.double())
+            mean = own.mean()
+            if weights.ndim > 1:
+                mean = (own * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)
+            mass = (own / mean).expand(targets.shape)[known]
         counts = []
         for side in (1, 0):
             cells = targets[known] == side
