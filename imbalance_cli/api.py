@@ -83,7 +83,7 @@ def _reword(text: str) -> str:
 
 
 @_in_python_words()
-def weights(
+def weights(  # noqa: PLR0913  the options of the command
     rows: Rows,
     labels: str | Sequence[str] = (),
     *,
@@ -92,6 +92,7 @@ def weights(
     positive: str | None = None,
     missing_labels: Literal["mask", "negative", "drop", "error"] | None = None,
     sample_weight: str | None = None,
+    cell_weights: str | Mapping[str, str] | None = None,
     strategy: Strategy | None = None,
 ) -> PosWeights:
     """Count labels and weigh their positives, as `imbtrain weights` does.
@@ -105,12 +106,16 @@ def weights(
         positive: of binary labels, the value that means 1.
         missing_labels: how missing labels are treated; None is mask, which ignores them.
         sample_weight: a column of row weights.
+        cell_weights: columns with the weight of each cell of a label: a pattern such as
+            {label}_weight, or a column by label.
         strategy: how a weight is made from counts; None: the ratio.
 
     Raises:
         ImbtrainError: the rows or the labels cannot be used.
     """
-    settings = LabelSettings(positive, encoding, tag_separator, missing_labels, sample_weight)
+    settings = LabelSettings(
+        positive, encoding, tag_separator, missing_labels, sample_weight, cell_weights
+    )
     source = _open(rows)
     counts = count_sources([source], _listed(labels), settings)
     result = weigh(counts, strategy or Strategy(), source.name)

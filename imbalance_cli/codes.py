@@ -78,7 +78,7 @@ WARNINGS = {
     "IMB106": Code(
         "one row outweighs the others",
         "A sample weight is so large that counts, loss and metrics depend on a single row.",
-        "Check data.sample_weight.",
+        "Check data.sample_weight and data.cell_weights.",
     ),
     "IMB107": Code(
         "duplicate rows across parts",

@@ -55,6 +55,15 @@ def weights(
         str | None,
         typer.Option(metavar="COLUMN", help="Count each row as much as this column says."),
     ] = None,
+    cell_weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMNS",
+            help="Count each cell of a label as much as a column says: '{label}_weight', or "
+            "LABEL=COLUMN, once a label.",
+            show_default=False,
+        ),
+    ] = None,
     input_format: InputFormat = None,
     delimiter: Delimiter = None,
     header: Header = None,
@@ -103,6 +112,7 @@ def weights(
         read_settings(positive, encoding, tag_separator),
         missing=missing_labels,
         sample_weight=sample_weight,
+        cell_weights=_read_cell_weights(cell_weights or []),
     )
     dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     if merge:
@@ -112,6 +122,7 @@ def weights(
             "encoding": encoding != "auto",
             "missing-labels": missing_labels is not None,
             "sample-weight": sample_weight is not None,
+            "cell-weights": cell_weights is not None,
             "input-format": input_format is not None,
             **dict.fromkeys(dialect.given(), True),
         }
@@ -135,6 +146,22 @@ def weights(
         draw(WeightsTable(result))
     else:
         write_result(encode(result, chosen), output)
+
+
+def _read_cell_weights(given: list[str]) -> str | dict[str, str] | None:
+    """Return one pattern, or the column of each label that has one; None where none is given."""
+    if not given:
+        return None
+    pairs = [one.partition("=") for one in given]
+    if len(given) == 1 and not pairs[0][1]:
+        return given[0]
+    wrong = [one for one, (_, equals, _) in zip(given, pairs, strict=True) if not equals]
+    if wrong:
+        raise WeightsError(
+            f"--cell-weights {wrong[0]}: not of the form LABEL=COLUMN",
+            hint="a pattern such as '{label}_weight' alone, or LABEL=COLUMN once a label",
+        )
+    return {label: column for label, _, column in pairs}
 
 
 def _choose_format(given: str | None, output: Path | None) -> str:

@@ -21,7 +21,9 @@ from imbalance_cli.estimator.rows import (
     group_copies,
     is_frame,
     name_column,
+    name_columns,
     order_rows,
+    read_cell_weights,
     read_groups,
     read_target,
     refuse_one_class,
@@ -175,7 +177,8 @@ class ImbalanceClassifier(
             X: (N, F) a data frame, array or sparse matrix; NaN is a missing cell. Texts, categories
                 and dates are features in a frame.
             y: (N,) classes, or (N, L) of 0 and 1; NaN is a missing label.
-            sample_weight: (N,); whole numbers count rows.
+            sample_weight: (N,); whole numbers count rows. Of several labels also (N, L), a weight
+                for each cell of y.
             groups: (N,); rows of one group are in one part.
 
         Raises:
@@ -195,13 +198,23 @@ class ImbalanceClassifier(
             data["group"] = columns[-1].name
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            if target.classes is None and np.ndim(sample_weight) > 1:
+                labels = slice(len(target.columns))
+                columns[labels], weights = read_cell_weights(sample_weight, target.columns)
+            else:
+                weights = _check_sample_weight(
+                    sample_weight, X, dtype=np.float64, ensure_non_negative=True
+                )
             if not weights.any():
                 raise ValueError("sample_weight is zero for all samples: one must be positive")
         table, weights = order_rows(frame.with_columns(columns), weights)
-        if weights is not None:
+        if weights is not None and weights.ndim > 1:
+            of_cells = name_columns("cell_weight", weights, table)
+            table = table.with_columns(of_cells)
+            data["cell_weights"] = {
+                label: column.name for label, column in zip(data["labels"], of_cells, strict=True)
+            }
+        elif weights is not None:
             column = name_column("sample_weight", weights, table)
             table, data["sample_weight"] = table.with_columns(column), column.name
         elif groups is None and (copies := group_copies(table)) is not None:

@@ -83,7 +83,11 @@ class Figures:
                 f"{shown}: the run has {', '.join(names[:10])}", hint=nearest(str(label), names)
             )
         kinds = {"y_true": f"{label}_target", "y_score": f"{label}_probability"}
-        if "sample_weight" in columns:
-            kinds["sample_weight"] = "sample_weight"
         known = self._predictions.drop_nulls([f"{label}_target", f"{label}_probability"])
-        return label, {kind: known[column].to_numpy() for kind, column in kinds.items()}
+        found = {kind: known[column].to_numpy() for kind, column in kinds.items()}
+        if "sample_weight" in columns:
+            weights = known["sample_weight"].to_numpy()
+            found["sample_weight"] = (
+                weights if weights.ndim == 1 else weights[:, names.index(label)]
+            )
+        return label, found

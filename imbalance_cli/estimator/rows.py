@@ -186,20 +186,50 @@ def order_rows(
 
     A row of weight 0 is left out. Whole weights are counts of rows, and each row is repeated as
     often, so that fitting with them is fitting the repeated rows; unless there would be ten times
-    as many.
+    as many. Those of cells are left as they are.
 
     Args:
         frame: (N) rows.
-        weights: (N,), not negative.
+        weights: (N,) or (N, L), not negative.
     """
     order = frame.hash_rows(seed=0).to_numpy().argsort(kind="stable")
     if weights is None:
         return frame[order], None
-    order = order[weights[order] > 0]
+    order = order[weights[order] > 0 if weights.ndim == 1 else weights[order].any(axis=1)]
     own = weights[order]
-    if (own == np.floor(own)).all() and own.sum() <= MOST_REPEATED * len(frame):
+    if own.ndim == 1 and (own == np.floor(own)).all() and own.sum() <= MOST_REPEATED * len(frame):
         return frame[np.repeat(order, own.astype(np.int64))], None
     return frame[order], own
+
+
+def read_cell_weights(
+    sample_weight: ArrayLike, targets: Sequence[pl.Series]
+) -> tuple[list[pl.Series], NDArray[np.float64]]:
+    """Return targets, without those of weight 0, and weights (N, L), 1 where there is no target.
+
+    Args:
+        sample_weight: (N, L).
+        targets: L of (N,), null where missing.
+
+    Raises:
+        ValueError: they are of another shape, or a weight is negative or no number.
+    """
+    values = np.array(sample_weight, np.float64)
+    shape = (len(targets[0]), len(targets))
+    if values.shape != shape:
+        raise ValueError(
+            f"sample_weight of shape {values.shape}, where y of several labels takes "
+            f"{shape[:1]} or {shape}"
+        )
+    missing = np.stack([column.is_null().to_numpy() for column in targets], axis=1)
+    values[missing] = 1
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError("sample_weight holds NaN, infinity or a negative number")
+    known = [
+        column.set(pl.Series(weights == 0), None)
+        for column, weights in zip(targets, values.T, strict=True)
+    ]
+    return known, values
 
 
 def group_copies(frame: pl.DataFrame) -> pl.Series | None:
@@ -248,6 +278,12 @@ def name_column(
 ) -> pl.Series:
     """Return a column beside those of a table, by a name that none of them has."""
     return pl.Series(_free(stem, 1, table.columns)[0], values)
+
+
+def name_columns(stem: str, values: NDArray[np.float64], table: pl.DataFrame) -> list[pl.Series]:
+    """Return columns (N, L) beside those of a table, by names that none of them has."""
+    names = _free(stem, values.shape[1], table.columns)
+    return [pl.Series(name, column) for name, column in zip(names, values.T, strict=True)]
 
 
 @contextlib.contextmanager

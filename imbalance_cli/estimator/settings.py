@@ -62,6 +62,7 @@ OWN = {
     **{f"data.{key}": "y" for key in ("labels", "encoding", "positive", "tag_separator")},
     "data.group": "groups",
     "data.sample_weight": "sample_weight",
+    "data.cell_weights": "sample_weight",
 }
 """The keys that something else than an argument of the same meaning stands for."""
 

@@ -153,7 +153,7 @@ def choose_cell_weights(
         require_column(column, source, asked_by)
         if column in others:
             raise ConfigError(
-                f"{asked_by}: {column!r}, for the weights of {label!r}, is {others[column]} as well",
+                f"{asked_by}: {column!r}, for the weights of {label!r}, is also {others[column]}",
                 hint="a column has one meaning; a row's weight multiplies those of its cells",
             )
     return chosen

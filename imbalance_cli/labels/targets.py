@@ -351,12 +351,14 @@ def _compress(rows: Numbers, labels: Numbers, shape: tuple[int, int]) -> sp.csr_
 
 def _sum_side(side: Flags, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Return how many cells (n, L) are flagged, or what they weigh, (L,)."""
+    sums: NDArray[np.float64]
     if weights is None:
-        return side.sum(axis=0).astype(np.float64)
-    if weights.ndim == 1:
-        sums: NDArray[np.float64] = weights @ side
-        return sums
-    return (weights * side).sum(axis=0)
+        sums = side.sum(axis=0)
+    elif weights.ndim == 1:
+        sums = weights @ side
+    else:
+        sums = (weights * side).sum(axis=0)
+    return sums
 
 
 def _flags(values: NDArray[np.bool_]) -> Flags:

@@ -57,6 +57,9 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     for key in ("group", "time", "part", "sample_weight"):
         if settings["data"][key] is not None:
             yield key.replace("_", " ").capitalize(), f"column {settings['data'][key]}"
+    weights = settings["data"]["cell_weights"]
+    if weights is not None:
+        yield "Cell weights", _describe_cell_weights(weights)
     features = report.document["features"]
     numbers = [feature["kind"] for feature in features["numeric"]]
     kinds = {
@@ -72,6 +75,12 @@ def describe_data(report: RunReport) -> Iterator[tuple[str, str]]:
     if settings["data"]["exclude"]:
         yield "Excluded", ", ".join(settings["data"]["exclude"])
     yield "Missing labels", str(settings["data"]["missing_labels"])
+
+
+def _describe_cell_weights(weights: str | Mapping[str, str]) -> str:
+    if isinstance(weights, str):
+        return f"columns {weights}"
+    return list_names([f"{label}: column {column}" for label, column in weights.items()])
 
 
 def _describe_files(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -163,7 +163,7 @@ def _legend(
             f"macro: mean over labels where a number is defined{over}; weighted: by positives."
         )
     if evaluation.weighted:
-        lines.append("every number but the positives is weighted by data.sample_weight.")
+        lines.append("every number but the positives is weighted by the sample weights.")
     scale = BarScale.of(shown)
     is_scored = any(label.average_precision.value is not None for label in shown)
     if any(label.average_precision.low is not None for label in shown):

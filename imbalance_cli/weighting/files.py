@@ -210,7 +210,7 @@ def read_counts(name: str) -> Counts:
             raise WeightsError(
                 f"{name}: label {counts.label!r} has {cells} positives, negatives and missing "
                 f"cells in {rows} rows",
-                hint="the file was changed, or counted with --sample-weight; count its part again",
+                hint="the file was changed, or counted with weights; count its part again",
             )
     return Counts(rows, labels)
 
