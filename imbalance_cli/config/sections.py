@@ -77,9 +77,7 @@ class DataSection(Section):
     sample_weight: str | None = None
     """A column with the weight of each row; not a feature."""
     cell_weights: str | dict[str, str] | None = None
-    """Columns with the weight of each cell of a label, which that of its row multiplies: a pattern
-    such as '{label}_weight', or a column by label, {toxic: toxic_weight}; not features.
-    """
+    """Columns of each label's weights, '{label}_weight' or {toxic: toxic_weight}; not features."""
     group: str | None = None
     """A column; rows with the same value stay in one part; not a feature."""
     time: str | None = None

@@ -119,9 +119,10 @@ def _counts(
     """Return counts of positives, negatives and missing cells, (3, L), whole without weights."""
     plain = [side.tolist() for side in sums]
     if not settings.is_weighted:
-        plain, heaviest = [[round(value) for value in side] for side in plain], 0 * heaviest
-    counts = [LabelCounts(*row) for row in zip(labels, *plain, heaviest.tolist(), strict=True)]
-    return Counts(rows, counts)
+        plain = [[round(value) for value in side] for side in plain]
+    counts = [LabelCounts(*row) for row in zip(labels, *plain, strict=True)]
+    by_label = dict(zip(labels, heaviest.tolist(), strict=True)) if settings.is_weighted else {}
+    return Counts(rows, counts, heaviest=by_label)
 
 
 def weight_columns(source: Source, labels: Sequence[str], settings: LabelSettings) -> WeightColumns:

@@ -134,7 +134,9 @@ def _judge_weights(sources: Sequence[Source], counts: Counts, settings: LabelSet
         sentence
         for column, label in by_column.items()
         if column is not None
-        for sentence in describe_heaviest(column, label.heaviest, label.total, counts.rows)
+        for sentence in describe_heaviest(
+            column, counts.heaviest[label.label], label.total, counts.rows
+        )
     ]
 
 

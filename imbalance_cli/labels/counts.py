@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.errors import LabelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BLANK_IS_NEGATIVE = "data.missing_labels: negative (imbtrain weights --missing-labels negative)"
 
@@ -17,14 +17,13 @@ BLANK_IS_NEGATIVE = "data.missing_labels: negative (imbtrain weights --missing-l
 class LabelCounts:
     """How many positives, negatives and missing cells one label has; counts add up exactly.
 
-    With sample weights they are sums of weights, of which `heaviest` is the largest, else 0.
+    With sample weights they are sums of weights.
     """
 
     label: str
     positives: float
     negatives: float
     missing: float = 0
-    heaviest: float = dataclasses.field(default=0.0, compare=False)
 
     def __add__(self, other: LabelCounts) -> LabelCounts:
         return LabelCounts(
@@ -32,7 +31,6 @@ class LabelCounts:
             self.positives + other.positives,
             self.negatives + other.negatives,
             self.missing + other.missing,
-            max(self.heaviest, other.heaviest),
         )
 
     @property
@@ -61,11 +59,13 @@ class Counts:
         rows: how many.
         labels: the counts of each.
         remarks: what was noticed while they were counted.
+        heaviest: the largest sample weight of each label; empty without weights.
     """
 
     rows: int
     labels: list[LabelCounts]
     remarks: tuple[str, ...] = ()
+    heaviest: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def scaled(self, factors: Sequence[float]) -> Counts:
         """Return the counts of each label times a factor, (L,)."""
@@ -114,4 +114,5 @@ def add_counts(parts: Sequence[tuple[str, Counts]]) -> Counts:
             )
         rows += part.rows
         total |= {counts.label: total[counts.label] + counts for counts in part.labels}
-    return Counts(rows, list(total.values()), tuple(remarks))
+    heaviest = {label: max(part.heaviest[label] for _, part in parts) for label in first.heaviest}
+    return Counts(rows, list(total.values()), tuple(remarks), heaviest)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 2**20  # of lists, each of which takes some fifty bytes while it is written
 LISTS = ("positives", "decided", "probabilities")
+MISSING = "missing"  # which runs of before did not list
 
 
 def write_predictions(
@@ -38,10 +39,10 @@ def write_predictions(
 
     Of up to LABEL_BLOCK labels it has <label>_target, <label>_probability, <label>_decision and
     <label>_score, the raw score. Of more, which would be tens of thousands of columns, it has a
-    list a row: `positives` and `decided`, the numbers of its labels from 0 up in the order of
-    metrics.csv, `probabilities` of all labels in that order, float32, null where a label could not
-    be learned, and `known`, whether anything is known of the row's labels. Weights of cells are
-    a list a row in either, of all labels in that order.
+    list a row: `positives`, `missing` and `decided`, the numbers of its labels from 0 up in the
+    order of metrics.csv, `probabilities` of all labels in that order, float32, null where a label
+    could not be learned, and `known`, whether anything is known of the row's labels. Weights of
+    cells are a list a row in either, of all labels in that order.
     """
     if held_out.scored.labels > LABEL_BLOCK:
         height = max(CELLS_AT_ONCE // held_out.scored.labels, 1)
@@ -90,9 +91,16 @@ def widen_lists(
     """
     numbers = {label: number for number, label in enumerate(order)}
     there = lists.collect_schema()
-    others = [column for column in there if column not in {*LISTS, "known"}]
+    others = [column for column in there if column not in {*LISTS, "known", MISSING}]
+
+    def is_known(label: str) -> pl.Expr:
+        known = pl.col("known")
+        if MISSING in there:
+            known &= ~pl.col(MISSING).list.contains(numbers[label])
+        return known
+
     targets = [
-        pl.when("known")
+        pl.when(is_known(label))
         .then(pl.col("positives").list.contains(numbers[label]).cast(pl.Int8))
         .alias(f"{label}_target")
         for label in dict.fromkeys([*labels, *targets_of])
@@ -154,8 +162,11 @@ def _write_lists(
         decided = (probabilities >= predictor.thresholds).numpy() & learnable
         values = probabilities.float().numpy()
         values[:, ~learnable] = np.nan
+        missing = targets.isnan()
+        known = ~missing.all(dim=1)
         frame = _facts(held_out, rows).with_columns(
-            known=pl.Series((~targets.isnan()).any(dim=1).numpy()),
+            known=pl.Series(known.numpy()),
+            missing=_lists((missing & known[:, None]).numpy()),
             positives=_lists((targets == 1).numpy()),
             decided=_lists(decided),
             probabilities=pl.Series(values.ravel()).fill_nan(None).reshape(values.shape),

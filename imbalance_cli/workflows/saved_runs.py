@@ -21,7 +21,7 @@ from imbalance_cli.evaluation import DenseRows, Resampling, evaluate_rows
 from imbalance_cli.machine.device import available_memory
 from imbalance_cli.report.names import list_names
 from imbalance_cli.run.directory import MAKES, PREDICTIONS, load_run, read_file
-from imbalance_cli.workflows.predictions import LISTS
+from imbalance_cli.workflows.predictions import LISTS, MISSING
 from imbalance_cli.workflows.reporting import read_evaluation
 
 if TYPE_CHECKING:
@@ -193,13 +193,14 @@ def _cells_of_lists(
     """Return probabilities, decisions and targets, (N, L) each, of the form of many labels."""
     probabilities = frame["probabilities"].explode().cast(pl.Float64).fill_null(math.nan)
     flags = []
-    for name in ("decided", "positives"):
+    for name in ("decided", "positives", MISSING):
         cells = np.zeros((len(frame), labels))
-        numbers = frame[name].to_list()
+        numbers = frame[name].to_list() if name in frame.columns else []
         for row, here in enumerate(numbers):
             cells[row, here] = 1.0
         flags.append(torch.from_numpy(cells))
-    decisions, targets = flags
+    decisions, targets, missing = flags
+    targets[missing == 1] = math.nan
     targets[torch.from_numpy(~frame["known"].to_numpy())] = math.nan
     return torch.from_numpy(probabilities.to_numpy().reshape(-1, labels).copy()), decisions, targets
 
