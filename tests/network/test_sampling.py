@@ -207,6 +207,19 @@ def draw_cells(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return targets, torch.randint(4, (200,), generator=random).float()
 
 
+def test_each_label_has_the_rates_of_its_own_weights() -> None:
+    targets, _ = draw_cells(0)
+    weights = torch.rand(200, 3, generator=generator(CPU, 1)) + 0.1
+    shift = prior_shift(targets, torch.ones(1, 1), weights)
+    torch.testing.assert_close(shift, torch.ones(3))
+    of_labels = [balanced_rates(targets[:, [i]], weights[:, i]) for i in range(3)]
+    torch.testing.assert_close(balanced_rates(targets, weights), torch.stack(of_labels).amax(dim=0))
+    weights[5], weights[6, 1:] = 0, 0
+    rates = balanced_rates(targets, weights)
+    assert rates[5] == 0
+    assert rates[6] > 0
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 300.0])
 def test_rates_of_whole_weights_are_those_of_repeated_rows(seed: int, scale: float) -> None:

@@ -907,8 +907,26 @@ def test_weights_that_are_alike_are_no_weights() -> None:
     assert_alike(model, other)
 
 
-def test_the_loss_of_an_epoch_is_weighted_over_its_batches() -> None:
+def weights_of_cells(rows: int = 800) -> torch.Tensor:
+    """Return weights (N, 2)."""
+    return torch.rand(rows, 2, generator=torch.Generator().manual_seed(1)) + 0.5
+
+
+def test_cells_of_a_row_that_weigh_alike_are_a_weighted_row() -> None:
+    weights = whole_weights() + 0.5
+    (ours, model), (wanted, other) = (
+        step(dataclasses.replace(ROWS, weights=each))
+        for each in (weights[:, None].expand(800, 2), weights)
+    )
+    assert ours == wanted
+    assert same_weights(model, other)
+
+
+@pytest.mark.parametrize("of_cells", [False, True])
+def test_the_loss_of_an_epoch_is_weighted_over_its_batches(*, of_cells: bool) -> None:
     weights = whole_weights(500) + torch.rand(500, generator=torch.Generator().manual_seed(1))
+    if of_cells:
+        weights = weights_of_cells(500)
     rows = dataclasses.replace(TRAIN, weights=weights)
     model = build_model(SMOOTH, [0])
     settings = dataclasses.replace(
@@ -924,7 +942,7 @@ def test_the_loss_of_an_epoch_is_weighted_over_its_batches() -> None:
         pos_weight=LOSS.pos_weight,
         reduction="none",
     )
-    mass = weights[:, None] * known
+    mass = weights.reshape(500, -1) * known
     torch.testing.assert_close(loss, ((cells * mass).sum() / mass.sum())[None])
 
 
@@ -938,11 +956,12 @@ def test_a_batch_without_weight_changes_nothing() -> None:
     assert all(p.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("weights", [whole_weights() + 0.5, weights_of_cells()])
 @SMOOTH_KINDS
 def test_members_that_step_together_weigh_their_own_rows(
-    shape: Shape, recipe: Recipe, tolerance: float
+    shape: Shape, recipe: Recipe, tolerance: float, weights: torch.Tensor
 ) -> None:
-    rows = dataclasses.replace(ROWS, weights=whole_weights() + 0.5)
+    rows = dataclasses.replace(ROWS, weights=weights)
     settings = dataclasses.replace(recipe, epochs=3, monitor="log_loss", batch_size=72)
     members = varied_members()
     members[1] = dataclasses.replace(members[1], train=LEARNED[:441])
