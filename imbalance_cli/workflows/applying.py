@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import Batch, Source
 
 
+CELLS = "data.cell_weights"
 MOST_DRIFTS = 10  # described one by one
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
@@ -287,7 +288,7 @@ def _find_weights(
     data: DataSection, source: Source, predictor: Predictor, warn: Callable[[str], None]
 ) -> WeightColumns:
     """Return the columns of weights of a run that a source has, and warn of those it lacks."""
-    cells = name_cell_weights(data.cell_weights, predictor.labels, source, "data.cell_weights")
+    cells = name_cell_weights(data.cell_weights, predictor.labels, source, CELLS)
     wanted = WeightColumns(data.sample_weight, cells)
     there = frozenset(source.columns)
     lacking = [column for column in wanted.columns if column not in there]
@@ -425,6 +426,7 @@ def _check_range(source: Source, predictor: Predictor, data: DataSection) -> Non
     singles = (data.group, data.time, data.part, data.sample_weight)
     preprocessing = predictor.preprocessing
     others = [column for column in singles if column is not None]
+    others += name_cell_weights(data.cell_weights, predictor.labels, source, CELLS).values()
     source.refuse_beyond([*preprocessing.columns, *preprocessing.dropped, *others])
 
 
