@@ -173,9 +173,9 @@ class KeyReader:
 
 
 def _of_rows_alone(weights: NDArray[np.float64], targets: DenseTargets) -> NDArray[np.float64]:
-    """Return weights of cells, (N, L), as those of rows, (N,), where a row's known cells are alike.
+    """Return weights of cells, (N, L), as row weights, (N,), if the known cells of each row agree.
 
-    So that they give to the bit what row weights give.
+    They then give to the bit what row weights give, and take less memory.
     """
     if weights.ndim == 1:
         return weights

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import Batch, Source
 
 
-CELLS = "data.cell_weights"
 MOST_DRIFTS = 10  # described one by one
 MOST_CELLS = 2**22  # rows x labels that are predicted at once
 
@@ -288,7 +287,7 @@ def _find_weights(
     data: DataSection, source: Source, predictor: Predictor, warn: Callable[[str], None]
 ) -> WeightColumns:
     """Return the columns of weights of a run that a source has, and warn of those it lacks."""
-    cells = name_cell_weights(data.cell_weights, predictor.labels, source, CELLS)
+    cells = name_cell_weights(data.cell_weights, predictor.labels, source, "data.cell_weights")
     wanted = WeightColumns(data.sample_weight, cells)
     there = frozenset(source.columns)
     lacking = [column for column in wanted.columns if column not in there]
@@ -426,7 +425,8 @@ def _check_range(source: Source, predictor: Predictor, data: DataSection) -> Non
     singles = (data.group, data.time, data.part, data.sample_weight)
     preprocessing = predictor.preprocessing
     others = [column for column in singles if column is not None]
-    others += name_cell_weights(data.cell_weights, predictor.labels, source, CELLS).values()
+    if isinstance(data.cell_weights, dict):
+        others += data.cell_weights.values()
     source.refuse_beyond([*preprocessing.columns, *preprocessing.dropped, *others])
 
 
