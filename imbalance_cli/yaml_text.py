@@ -172,6 +172,7 @@ def _not_yaml(error: Exception, text: str, name: str) -> ConfigError:
     hints = {
         "undefined alias": "put a glob in quotes: '*_name'",
         "sequence entries are not allowed": "put - in quotes: '-'",
+        "but found '<scalar>'": "put text with { or a quote in it in quotes: '{label}_weight'",
     }
     hint = next((hint for part, hint in hints.items() if part in problem), None)
     return ConfigError(f"{name}: {place}not YAML: {cut(problem, LONGEST_PROBLEM)}", hint=hint)

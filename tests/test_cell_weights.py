@@ -237,7 +237,8 @@ def test_a_frame_needs_no_weights_of_its_missing_targets() -> None:
             "data.sample_weight",
         ),
         ({"cell_weights": {"y_some": "colour"}}, "line 2: column 'colour': '", "0 leaves the cell"),
-        ({"cell_weights": ["w"]}, "data.cell_weights", ""),
+        ({"cell_weights": ["w"]}, "['w'] should be a pattern such as '{label}_weight', in", ""),
+        ({"cell_weights": {"label": None}}, "{'label': null} should be a pattern such as", ""),
     ],
 )
 def test_what_cannot_be_weights_is_refused(

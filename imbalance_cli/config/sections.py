@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from imbalance_cli.config.values import (
     LEAST_REPLICATES,
     Auto,
+    CellWeights,
     Comment,
     Count,
     DateFormat,
@@ -76,7 +77,7 @@ class DataSection(Section):
     """
     sample_weight: str | None = None
     """A column with the weight of each row; not a feature."""
-    cell_weights: str | dict[str, str] | None = None
+    cell_weights: CellWeights = None
     """Columns of each label's weights, '{label}_weight' or {toxic: toxic_weight}; not features."""
     group: str | None = None
     """A column; rows with the same value stay in one part; not a feature."""

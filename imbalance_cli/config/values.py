@@ -36,6 +36,17 @@ def _as_words(value: object) -> object:
     return [value] if isinstance(value, str | int | float) else value
 
 
+def _check_cell_weights(value: object) -> object:
+    texts = [*value.keys(), *value.values()] if isinstance(value, dict) else [value]
+    if value is not None and not all(isinstance(text, str) for text in texts):
+        raise PydanticCustomError(
+            "cell_weights",
+            "Input should be a pattern such as '{pattern}', in quotes, or a column by label",
+            {"pattern": "{label}_weight"},
+        )
+    return value
+
+
 def _check_date_format(text: str) -> str:
     if "%" not in text:
         raise PydanticCustomError("date_format", "Input should be a format such as %d/%m/%Y")
@@ -103,6 +114,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Paths = Annotated[list[str], BeforeValidator(_as_paths)]
 Names = Annotated[list[str], BeforeValidator(_as_names)]
 Word = str | int | float
+CellWeights = Annotated[str | dict[str, str] | None, BeforeValidator(_check_cell_weights)]
 Words = Annotated[list[Word] | dict[str, list[Word]], BeforeValidator(_as_words)]
 DateFormat = Annotated[str, AfterValidator(_check_date_format)]
 Delimiter = Annotated[str, AfterValidator(_read_delimiter)]

@@ -57,7 +57,8 @@ LOSSES = {
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
-def make_rows(*, weighted: bool) -> Dataset:
+def make_rows(weights: tuple[int, ...] | None) -> Dataset:
+    """Return rows, with weights of a shape."""
     random = torch.Generator().manual_seed(0)
     targets = (torch.rand(ROWS, LABELS, generator=random) < PREVALENCE).float()
     targets[torch.rand(ROWS, LABELS, generator=random) < 0.1] = torch.nan
@@ -65,7 +66,7 @@ def make_rows(*, weighted: bool) -> Dataset:
         torch.randn(ROWS, 5, generator=random),
         torch.stack([torch.randint(n, (ROWS,), generator=random) for n in (4, 6)], dim=1),
         targets,
-        torch.rand(ROWS, generator=random) if weighted else None,
+        None if weights is None else torch.rand(weights, generator=random),
     )
     return Dataset(*(tensor.cuda() for tensor in rows.tensors()))
 
@@ -99,7 +100,7 @@ def batches(rows: Dataset, members: int = 1) -> Iterator[Dataset]:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weights", [None, (ROWS,), (ROWS, LABELS)])
 @pytest.mark.parametrize(("members", "precision"), [(1, "float32"), (1, "bfloat16"), (3, "auto")])
 @pytest.mark.parametrize(
     ("shape", "recipe"), [(SHAPE, PLAIN), (HEADED, TABULAR)], ids=["plain", "heads"]
@@ -112,10 +113,10 @@ def test_graphs_take_the_steps_that_are_launched(
     shape: Shape,
     recipe: Recipe,
     *,
-    weighted: bool,
+    weights: tuple[int, ...] | None,
 ) -> None:
     """Also where rates, decays and dropout change from step to step."""
-    rows = make_rows(weighted=weighted)
+    rows = make_rows(weights)
     replayed, losses = learn(
         rows, LOSSES[name], members=members, precision=precision, shape=shape, recipe=recipe
     )
@@ -134,7 +135,7 @@ def test_graphs_take_the_steps_that_are_launched(
 
 
 def test_each_size_of_batch_has_a_graph() -> None:
-    rows = make_rows(weighted=False)
+    rows = make_rows(None)
     model = build_model(SHAPE, [0]).cuda()
     loss = stack_losses([bce()], LABELS)
     passes = Steps(model, loss, Optimizer(model, PLAIN, 2 * 8), precision="float32")
@@ -163,7 +164,7 @@ def test_a_graph_in_the_garbage_is_not_freed_while_another_is_recorded() -> None
     thresholds = gc.get_threshold()
     gc.set_threshold(1)
     try:
-        _, losses = learn(make_rows(weighted=False), bce())
+        _, losses = learn(make_rows(None), bce())
     finally:
         gc.set_threshold(*thresholds)
     assert torch.stack(losses).isfinite().all()
