@@ -22,6 +22,7 @@ from imbalance_cli.config import Config, load_config
 from imbalance_cli.errors import ConfigError, ImbtrainError
 from imbalance_cli.labels import LabelSettings, count_sources
 from imbalance_cli.readers import open_source
+from imbalance_cli.readers.fetching import forget_fetched
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.run.onnx_file import check_onnx_file
 from imbalance_cli.weighting.pos_weight import PosWeights, Strategy, weigh
@@ -312,6 +313,7 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
 
 
 def _open(rows: Rows) -> Source:
+    forget_fetched()
     return open_source(str(rows)) if isinstance(rows, (str, Path)) else FrameSource(rows)
 
 
@@ -324,6 +326,7 @@ def _read_config(
         ConfigError: the config cannot be used, or asks for rows that are streamed from disk.
     """
     names = {part: "frame" if part == "train" else f"{part} frame" for part in frames}
+    forget_fetched()
     given = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else str(config)
     settings = load_config(given, [f"data.{part}={name}" for part, name in names.items()])
     if frames and settings.data.in_memory is False:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Literal, TypeVar
 
-Unit = Literal["rows", "labels", "columns"]
+Unit = Literal["rows", "labels", "columns", "bytes"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Stage:
         """Return "calibrating 1,200 of 10,000 labels", or "drawing the page"."""
         if self.unit is None:
             return self.name
+        if self.unit == "bytes":
+            all_ = "" if self.total in {None, self.done} else f" of {self.total / 1e6:,.1f}"
+            return f"{self.name} {self.done / 1e6:,.1f}{all_} MB"
         of = "" if self.total is None else f" of {self.total:,}"
         return f"{self.name} {self.done:,}{of} {self.unit}"
 
@@ -39,6 +43,9 @@ Tell = Callable[[Stage], None]
 def tell_nobody(stage: Stage) -> None:
     """Say nothing."""
 
+
+tell_transfer: ContextVar[Tell] = ContextVar("tell_transfer", default=tell_nobody)
+"""Receives how many bytes of a URL have come, and once it is whole as many of as many."""
 
 Item = TypeVar("Item")
 

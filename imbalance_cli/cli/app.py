@@ -27,9 +27,11 @@ from imbalance_cli.cli.predict import predict
 from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.stability import stability
+from imbalance_cli.cli.transfers import choose_transfers
 from imbalance_cli.cli.weights import weights
 from imbalance_cli.codes import ERRORS, with_code
 from imbalance_cli.errors import ImbtrainError, escape_name, shorten
+from imbalance_cli.progress import tell_transfer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _let_threads_sleep()
     interrupts = _Interrupts()
     refuse_half_loaded_libraries()
+    telling = tell_transfer.set(choose_transfers(given, as_json=_asks_for_json(given)))
     try:
         for stream in streams:
             if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in UTF_8:
@@ -119,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED  # a library that was being imported turned it into an error of its own
     finally:
         interrupts.release()
+        tell_transfer.reset(telling)
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
         return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,16 +40,22 @@ def read_config(
         ConfigError: as of `load_config`, or a YAML file is given labels beside its own.
     """
     from imbalance_cli.readers.formats import list_suffixes, table_suffix
+    from imbalance_cli.readers.urls import is_url, name_url
     from imbalance_cli.yaml_text import refuse_no_file
 
+    given = name_url(given)
     suffix = table_suffix(given)
+    if is_url(given) and suffix in {".yaml", ".yml"}:
+        raise ConfigError(
+            f"{given}: a config is a file here, or stdin", hint=f"curl {given} | imbtrain fit -"
+        )
     if labels and suffix in {".yaml", ".yml"}:
         raise ConfigError(
             f"--labels and {given} contradict each other: it names its labels itself",
             hint=f"--set data.labels='[{', '.join(labels)}]'",
         )
     document: str | dict[str, Any] = given
-    if labels or suffix in list_suffixes():
+    if labels or suffix in list_suffixes() or is_url(given):
         document = {"data": {"train": given, "labels": list(labels or ())}}
     elif given != "-":
         refuse_no_file(given)  # before pydantic is loaded
@@ -60,8 +65,10 @@ def read_config(
 
 
 def write_command(context: typer.Context) -> str:
-    """Return the command line as it was typed, but for passwords in addresses."""
-    return re.sub(r"://[^/@\s]*@", "://", shlex.join(["imbtrain", *context.obj]))
+    """Return the command line as it was typed, but for passwords and signatures in addresses."""
+    from imbalance_cli.readers.urls import hide_credentials
+
+    return shlex.join(["imbtrain", *map(hide_credentials, context.obj)])
 
 
 def refuse_early(run: Path, source: str | None) -> None:
@@ -76,7 +83,7 @@ def refuse_early(run: Path, source: str | None) -> None:
 
     read_document(run)
     if source not in {None, "-"} and not is_glob(source) and not Path(source).exists():
-        open_source(source)  # whose error names what is near
+        open_source(source)  # whose error names what is near; a URL is fetched
 
 
 def refuse_features(run: Path, source: str, input_format: str | None, dialect: Dialect) -> None:

@@ -34,8 +34,8 @@ def weights(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Tables or arrays (docs/data.md lists the formats), or - for stdin; several are "
-            "counted as one.",
+            help="Tables or arrays (docs/data.md lists the formats), their URLs, or - for stdin; "
+            "several are counted as one.",
             show_default=False,
         ),
     ],
@@ -101,6 +101,7 @@ def weights(
     """Count positives and negatives per label and derive pos_weight."""
     from imbalance_cli.labels import add_counts, count_sources
     from imbalance_cli.readers.joined import open_counted
+    from imbalance_cli.readers.urls import name_url
     from imbalance_cli.weighting.files import encode, read_counts
     from imbalance_cli.weighting.pos_weight import Strategy, weigh
 
@@ -136,7 +137,7 @@ def weights(
     else:
         opened, patterns = open_counted(sources, labels or (), input_format, dialect)
         counts = count_sources(opened, patterns, reading)
-    names = ["stdin" if name == "-" else name for name in sources]
+    names = ["stdin" if name == "-" else name_url(name) for name in sources]
     result = weigh(counts, recipe, names[0] if len(names) == 1 else names)
     for sentence in result.warnings:
         warn(sentence)

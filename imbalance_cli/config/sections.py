@@ -26,6 +26,7 @@ from imbalance_cli.config.values import (
     Seed,
     Share,
     StrategyName,
+    Targets,
     Words,
     check_device,
     check_loss,
@@ -54,12 +55,12 @@ class DataSection(Section):
     """What to read, and what its columns mean."""
 
     train: Annotated[Paths, Field(min_length=1)]
-    """A path, a glob, a list of them, or - for stdin."""
+    """A path, a URL, a glob, a list of them, or - for stdin."""
     valid: Paths | None = None
     """Rows for early stopping, calibration and thresholds; null: split from train."""
     test: Paths | None = None
     """Rows for the report; null: split off from train."""
-    labels: Names = Field(default_factory=list)
+    labels: Targets = Field(default_factory=list)
     """Names or globs of the label columns; empty: the columns y, label, target and y_*, or the
     arrays y, labels or targets.
     """

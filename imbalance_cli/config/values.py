@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from imbalance_cli.dialect import COMMENT_RULE, RULE, check_comment, parse_delimiter
 from imbalance_cli.losses.registry import LOSS_SPECS
+from imbalance_cli.readers.formats import is_table_url
+from imbalance_cli.readers.urls import name_url, name_urls
 
 LEAST_REPLICATES = 10
 """Fewer leave the spread that an interval is made of unknown: of 10 by a quarter already."""
@@ -28,6 +30,11 @@ def _as_names(value: object) -> object:
     if not isinstance(value, (str, list)):
         raise PydanticCustomError("names", "Input should be a name or a list of them")
     return [value] if isinstance(value, str) else value
+
+
+def _name_targets(labels: list[str]) -> list[str]:
+    """Return labels, of which one may be the URL of a file, as it may be shown."""
+    return [name_url(label) if is_table_url(label) else label for label in labels]
 
 
 def _as_words(value: object) -> object:
@@ -111,8 +118,9 @@ def _check_comment(text: str) -> str:
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Paths = Annotated[list[str], BeforeValidator(_as_paths)]
+Paths = Annotated[list[str], BeforeValidator(_as_paths), AfterValidator(name_urls)]
 Names = Annotated[list[str], BeforeValidator(_as_names)]
+Targets = Annotated[Names, AfterValidator(_name_targets)]
 Word = str | int | float
 CellWeights = Annotated[str | dict[str, str] | None, BeforeValidator(_check_cell_weights)]
 Words = Annotated[list[Word] | dict[str, list[Word]], BeforeValidator(_as_words)]

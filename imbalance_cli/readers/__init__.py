@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.dialect import UNKNOWN, Dialect, check_comment, parse_delimiter
@@ -19,10 +18,11 @@ from imbalance_cli.readers.formats import (
     detect_format,
     refuse_idle_dialect,
 )
-from imbalance_cli.readers.partitions import is_glob
+from imbalance_cli.readers.partitions import is_table_of_files
 from imbalance_cli.readers.source import SparseColumns
 from imbalance_cli.readers.streams import STDIN, look_ahead
 from imbalance_cli.readers.typed import first_line, shared_numbers
+from imbalance_cli.readers.urls import name_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,13 +56,14 @@ def open_source(
     one, else the one of ; \t | that is there.
 
     Args:
-        name: a path, a glob or directory of Parquet files, or "-" for stdin.
+        name: a path, a URL, a glob or directory of Parquet files, or "-" for stdin.
         input_format: one of FORMAT_SPECS, which then is not looked for.
         dialect: how delimited text is written, its delimiter as `parse_delimiter` reads it.
         usual: what holds of delimited text where nothing else is given; the delimiter does where
             the header holds it.
 
     Raises:
+        DependencyError: the package that reads a URL or a format is not installed.
         SourceError: the file is missing, empty, broken, or of a kind we do not read, or there
             can be no such dialect.
     """
@@ -70,8 +71,8 @@ def open_source(
         raise SourceError("the source is empty", hint="name a file, or - for stdin")
     given = _check_dialect(dialect)
     assumed = given.or_else(dataclasses.replace(usual, delimiter=None))
-    is_table = name != STDIN and (Path(name).is_dir() or is_glob(name))
-    head = b"" if is_table else look_ahead(name, HEAD_BYTES)
+    name = name_url(name)
+    head = b"" if name != STDIN and is_table_of_files(name) else look_ahead(name, HEAD_BYTES)
     found = check_format(input_format) if input_format else detect_format(name, head, assumed)
     refuse_idle_dialect(name, found, given, is_named=input_format is not None)
     return FORMAT_SPECS[found].open(Opening(name, head, assumed, usual.delimiter))

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError, nearest
 from imbalance_cli.readers.compression import COMPRESSIONS
-from imbalance_cli.readers.partitions import is_glob
+from imbalance_cli.readers.partitions import is_table_of_files
 from imbalance_cli.readers.preamble import read_preamble
 from imbalance_cli.readers.record_ends import between_comments
 from imbalance_cli.readers.streams import STDIN, check_file
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, sniff_delimiter
+from imbalance_cli.readers.urls import PACKAGES, hide_credentials, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ class Opening:
     """What is to be opened.
 
     Attributes:
-        name: a path, a glob or directory of Parquet files, or "-".
+        name: a path, a URL, a glob or directory of Parquet files, or "-".
         head: its first bytes, decompressed.
         dialect: how delimited text is written.
         usual_delimiter: where the dialect has none, that of delimited text whose header holds it.
@@ -200,7 +201,7 @@ def detect_format(name: str, head: bytes, dialect: Dialect = UNKNOWN) -> str:
     Raises:
         SourceError: neither the content nor the name says, or they contradict each other.
     """
-    if name != STDIN and (Path(name).is_dir() or is_glob(name)):
+    if name != STDIN and is_table_of_files(name):
         return "parquet"
     specs = FORMAT_SPECS.values()
     by_content = next((s.name for s in specs if s.begins and re.match(s.begins, head)), None)
@@ -264,6 +265,12 @@ def _show_option(key: str, value: str | int) -> str:
     if key == "header":
         return "--header (data.header)" if value else "--no-header (data.header)"
     return f"--{key.replace('_', '-')} {value!r} (data.{key})"
+
+
+def is_table_url(name: str) -> bool:
+    """Return whether a name that may as well be a column's is the URL of a table."""
+    suffix = table_suffix(hide_credentials(name))
+    return scheme_of(name) in PACKAGES and suffix in list_suffixes()
 
 
 def table_suffix(name: str) -> str:

@@ -10,7 +10,9 @@ from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.arrays import as_features
+from imbalance_cli.readers.formats import is_table_url
 from imbalance_cli.readers.source import Batch, Source, Tally
+from imbalance_cli.readers.urls import name_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -206,7 +208,7 @@ def open_counted(
     if len(names) == 1:
         source, patterns = open_labelled(names[0], labels, input_format, dialect)
         return [source], patterns
-    sources = [open_source(name, input_format, dialect) for name in names]
+    sources = [open_source(name, input_format, dialect) for name in name_urls(names)]
     files = [label for label in labels if is_targets_file(label, sources[0])]
     if files:
         raise SourceError(
@@ -218,9 +220,9 @@ def open_counted(
 
 
 def is_file(name: str) -> bool:
-    """Return whether what may as well be the name of a column is that of a file."""
+    """Return whether what may as well be the name of a column is that of a file, or a URL."""
     try:
-        return Path(name).is_file()
+        return is_table_url(name) or Path(name).is_file()
     except OSError:  # longer than the name of any file
         return False
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imbalance_cli.errors import SourceError, number_of
+from imbalance_cli.readers.fetching import list_files, name_of
 from imbalance_cli.readers.source import is_readable
 from imbalance_cli.readers.streams import check_file
+from imbalance_cli.readers.urls import has_listing, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +40,7 @@ class FoundParts:
 
     parts: list[Path] = dataclasses.field(default_factory=list)
     others: int = 0
-    example: Path | None = None
+    example: Path | str | None = None
 
     def add(self, other: FoundParts) -> None:
         """Take in what was found elsewhere."""
@@ -58,8 +60,18 @@ class FoundParts:
 
 
 def is_glob(name: str) -> bool:
-    """Return whether a name is a pattern and not a file that is called so."""
+    """Return whether a name is a pattern and not a file that is called so.
+
+    The web has no lists of files, so that no URL of it is one.
+    """
+    if is_url(name) and not has_listing(name):
+        return False
     return any(mark in name for mark in GLOB_MARKS) and not Path(name).exists()
+
+
+def is_table_of_files(name: str) -> bool:
+    """Return whether a name is a pattern or a directory; as a URL, a directory ends in /."""
+    return is_glob(name) or (name.endswith("/") if has_listing(name) else Path(name).is_dir())
 
 
 def find_parts(name: str) -> FoundParts:
@@ -68,6 +80,8 @@ def find_parts(name: str) -> FoundParts:
     Raises:
         SourceError: there are none, the glob matches another file, or the directory is no table.
     """
+    if has_listing(name):
+        return _fetch_parts(name)
     if is_glob(name):
         matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207  Path.glob takes no absolute pattern
         found = FoundParts()
@@ -78,11 +92,7 @@ def find_parts(name: str) -> FoundParts:
             raise SourceError(f"{name}: no file matches")
         others = [path for path in paths if not _is_parquet(path)]
         if others:
-            raise SourceError(
-                f"{name}: matches {others[0]}, which is no Parquet file",
-                hint="only a glob of Parquet files is one table; give other files one by one, or "
-                "the glob in data.train of a config",
-            )
+            raise _no_parquet(name, others[0])
     elif Path(name).is_dir():
         found = _search(Path(name))
         paths = sorted(found.parts)
@@ -94,6 +104,31 @@ def find_parts(name: str) -> FoundParts:
         found, paths = FoundParts(), [Path(name)]
     found.parts = [check_file(str(path)) for path in paths]
     return found
+
+
+def _fetch_parts(name: str) -> FoundParts:
+    """Return what `find_parts` does, of a store, whose files are fetched."""
+    root = _root(name)
+    urls = [
+        url
+        for url in list_files(name)
+        if not any(part.startswith(HIDDEN) for part in Path(url).relative_to(root).parts)
+    ]
+    parts = [url for url in urls if _is_parquet(Path(url))]
+    others = [url for url in urls if not _is_parquet(Path(url))]
+    if others and is_glob(name):
+        raise _no_parquet(name, others[0])
+    if not parts:
+        raise SourceError(f"{name}: no Parquet file is below it", hint="name a file below it")
+    return FoundParts([check_file(url) for url in parts], len(others), next(iter(others), None))
+
+
+def _no_parquet(name: str, match: object) -> SourceError:
+    return SourceError(
+        f"{name}: matches {match}, which is no Parquet file",
+        hint="only a glob of Parquet files is one table; give other files one by one, or "
+        "the glob in data.train of a config",
+    )
 
 
 def partition_values(name: str, paths: Sequence[Path]) -> dict[str, list[str | None]]:
@@ -110,12 +145,12 @@ def partition_values(name: str, paths: Sequence[Path]) -> dict[str, list[str | N
         SourceError: two files stand under other keys.
     """
     root = _root(name)
-    keys = [_keys(path, root) for path in paths]
+    keys = [_keys(Path(name_of(path)), root) for path in paths]
     for path, found in zip(paths, keys, strict=True):
         if list(found) != list(keys[0]):
             raise SourceError(
-                f"{name}: {path} is partitioned by {_shown(found)}, "
-                f"and {paths[0]} by {_shown(keys[0])}",
+                f"{name}: {name_of(path)} is partitioned by {_shown(found)}, "
+                f"and {name_of(paths[0])} by {_shown(keys[0])}",
                 hint="the files of a table stand under directories of the same keys",
             )
     return {key: [found[key] for found in keys] for key in keys[0]}

@@ -1,4 +1,4 @@
-"""Bytes from a file, a compressed file or stdin, cut into blocks of whole records."""
+"""Bytes from a file, a URL, a compressed file or stdin, cut into blocks of whole records."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from imbalance_cli.readers.compression import (
     FrameReader,
     find_compression,
 )
+from imbalance_cli.readers.fetching import local_file
 from imbalance_cli.readers.record_ends import last_record_end
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ UNFOLDED: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDiction
 def check_file(name: str) -> Path:
     """Return the path of a file that exists, is a file and is not empty.
 
+    Args:
+        name: a path, or a URL, which is fetched if it is not yet.
+
     Raises:
-        SourceError: it is none of that.
+        DependencyError: as of `local_file`.
+        SourceError: it is none of that, or cannot be fetched.
     """
-    path = Path(name)
+    path = local_file(name)
     if path.is_dir():
         raise SourceError(f"{name}: is a directory, not a file", hint="name a file in it")
     if not path.exists():
@@ -115,7 +120,7 @@ def as_file(name: str, owner: object) -> Path:
     stream = open_bytes(name)
     try:
         if is_mappable(stream) and name != STDIN:
-            return Path(name)
+            return local_file(name)
         shown = "stdin" if name == STDIN else name
         path = _copy_to_file(read_bytes(stream, shown), shown)
         weakref.finalize(owner, path.unlink)

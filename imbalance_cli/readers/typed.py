@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import NoRowsError, SourceError, show_cell
+from imbalance_cli.readers.fetching import name_of
 from imbalance_cli.readers.partitions import (
     NO_VALUE,
     find_contradiction,
     find_parts,
-    is_glob,
+    is_table_of_files,
     partition_values,
 )
 from imbalance_cli.readers.source import Batch, Source, row_batch
@@ -20,6 +20,7 @@ from imbalance_cli.readers.streams import STDIN, as_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import polars as pl
 
@@ -129,7 +130,7 @@ class ParquetSource(ScannedSource):
     have a column of that name, which then says the same.
 
     Args:
-        name: a path, a glob, or "-" for stdin, which is copied to a temporary file.
+        name: a path, a URL, a glob, or "-" for stdin, which is copied to a temporary file.
 
     Raises:
         SourceError: a file is missing or not Parquet, or two files have other columns, or other
@@ -137,13 +138,13 @@ class ParquetSource(ScannedSource):
     """
 
     def __init__(self, name: str) -> None:
-        if name == STDIN or not (Path(name).is_dir() or is_glob(name)):
+        if name == STDIN or not is_table_of_files(name):
             super().__init__(*_open_file(self, name, _scan_parquet, "a Parquet"))
             return
         found = find_parts(name)
         paths, self.remarks = found.parts, found.remarks(name)
         values = partition_values(name, paths)
-        parts = [Part.open(path, str(path), _scan_parquet, "a Parquet") for path in paths]
+        parts = [Part.open(path, name_of(path), _scan_parquet, "a Parquet") for path in paths]
         shared = shared_numbers([part.table.collect_schema() for part in parts])
         _check_schemas(name, parts, shared)
         parts = [dataclasses.replace(part, table=part.table.cast(shared)) for part in parts]

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbalance_cli.readers.urls import is_url
 from imbalance_cli.report.decisions import QUALITIES
 from imbalance_cli.report.provenance import data_of
 from imbalance_cli.report.wording import show_share
@@ -51,7 +52,9 @@ def _use(report: RunReport) -> Iterator[Step]:
         f"{source}",
     )
     files = [file["path"] for file in data_of(report).get("files", ())]
-    targets = [name for name in data["labels"] if str(Path(name)) in files]
+    targets = [
+        name for name in data["labels"] if (name if is_url(name) else str(Path(name))) in files
+    ]
     beside = ["--targets", targets[0]] if targets else []
     yield Step(
         "Measure it on other labelled rows",

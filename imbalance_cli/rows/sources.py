@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import ConfigError, SourceError, SplitError, nearest
 from imbalance_cli.readers import open_source
+from imbalance_cli.readers.fetching import list_files, local_file, name_of
 from imbalance_cli.readers.frames import FrameSource
 from imbalance_cli.readers.joined import JoinedSource, is_file, is_targets_file
-from imbalance_cli.readers.partitions import find_parts
+from imbalance_cli.readers.partitions import find_parts, is_glob, is_table_of_files
 from imbalance_cli.readers.streams import STDIN
+from imbalance_cli.readers.urls import has_listing, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,8 +50,11 @@ def _match_paths(names: Sequence[str], part: str) -> list[str]:
     """Return the paths that names and globs stand for, each once."""
     paths: dict[str, None] = {}  # two globs may match one file
     for name in names:
-        is_glob = any(mark in name for mark in "*?[") and not Path(name).exists()
-        matches = sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  Path.glob takes no absolute pattern
+        matches = [name]
+        if is_glob(name) and has_listing(name):
+            matches = list_files(name)
+        elif is_glob(name):
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
         if not matches:
             raise SourceError(f"data.{part}: no file matches {name!r}")
         paths |= dict.fromkeys(matches)
@@ -71,23 +76,25 @@ def _join_targets(source: Source, part: str, data: DataSection, sources: int) ->
 def find_files(data: DataSection) -> list[Path]:
     """Return every file that the sources of a config are read from; stdin and frames are none.
 
+    What URLs stand for are the files that it was fetched to, whose `name_of` is the URL.
+
     Raises:
         SourceError: no file matches, or a directory is no table.
     """
     parts = {"train": data.train, "valid": data.valid or [], "test": data.test or []}
     names = [path for part, given in parts.items() for path in _match_paths(given, part)]
-    found = [Path(name) for name in names if name != STDIN and name not in data.frames]
-    found += [Path(name) for name in data.labels if is_file(name)]
-    return [file for path in found for file in _files_of(path)]
+    found = [name for name in names if name != STDIN and name not in data.frames]
+    found += [name for name in data.labels if is_file(name)]
+    return [file for name in found for file in _files_of(name)]
 
 
-def _files_of(path: Path) -> list[Path]:
-    files = find_parts(str(path)).parts if path.is_dir() else [path]
+def _files_of(name: str) -> list[Path]:
+    files = find_parts(name).parts if is_table_of_files(name) else [local_file(name)]
     return [file for file in files if file.is_file()]
 
 
 def fingerprint_files(data: DataSection) -> list[dict[str, Any]]:
-    """Return the path, the bytes and the SHA-256 of every file of `find_files`, each read once.
+    """Return the path or URL, bytes and SHA-256 of every file of `find_files`, each read once.
 
     That takes a second or two per GB, which is little beside reading its cells.
 
@@ -99,9 +106,9 @@ def fingerprint_files(data: DataSection) -> list[dict[str, Any]]:
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found.append({"path": str(path), "bytes": file.tell(), "sha256": digest})
+                found.append({"path": name_of(path), "bytes": file.tell(), "sha256": digest})
         except OSError as error:
-            raise SourceError(f"{path}: cannot be read again: {error.strerror}") from error
+            raise SourceError(f"{name_of(path)}: cannot be read again: {error.strerror}") from error
     return found
 
 
@@ -119,7 +126,7 @@ def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> st
         return "its rows came from stdin, and are gone"
     before = {file["path"]: file["sha256"] for file in files}
     for path in before:
-        if not Path(path).exists():
+        if not is_url(path) and not Path(path).exists():
             return f"{path} is not there any more"
     for file in fingerprint_files(data):
         if before.get(file["path"]) != file["sha256"]:
@@ -145,7 +152,7 @@ def find_known_file(
         for file in files
         if any(_is_of(file["path"], pattern) for pattern in seen)
     }
-    for file in _files_of(Path(name)):
+    for file in _files_of(name):
         size = file.stat().st_size
         if size in {size for size, _ in known}:
             with file.open("rb") as opened:

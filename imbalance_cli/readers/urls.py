@@ -1,0 +1,107 @@
+"""Names of sources that are URLs, and what of them may be shown.
+
+A URL may hold a password before its host, and a signature behind `?`. Inside of this package its
+name is the URL without both, which messages, runs and pages may hold; what was given is kept here
+for the time that it is fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from imbalance_cli.errors import SourceError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PACKAGES = {
+    "https": None,
+    "http": None,
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "az": "adlfs",
+    "hf": "huggingface_hub",
+}
+"""What reads each scheme, of the extra `cloud`; None is Python itself."""
+
+WEB = frozenset({"http", "https"})
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+USER = re.compile(r"(?<=://)[^/\s]*@")
+QUERY = re.compile(r"(?<=://)([^\s'\"?#,\]]+)[?#][^\s'\",\]]+")
+_given: dict[str, str] = {}  # by the name that is shown
+
+
+def is_url(name: str) -> bool:
+    """Return whether a name is a URL, of any scheme."""
+    return URL.match(name) is not None
+
+
+def hide_credentials(text: str) -> str:
+    """Return a text with its URLs as they may be shown: without user, password and query."""
+    return QUERY.sub(r"\1", USER.sub("", text))
+
+
+def name_url(given: str) -> str:
+    """Return the name of a source: of a URL what may be shown of it, else what is given.
+
+    Raises:
+        SourceError: it is a URL of a scheme that is not read, or names no host or bucket.
+    """
+    found = URL.match(given)
+    if found is None:
+        return given
+    scheme, shown = found[1].lower(), hide_credentials(given)
+    if scheme == "file":
+        raise SourceError(f"{shown}: a file here", hint=f"its path alone: {given[found.end() :]}")
+    if scheme not in PACKAGES:
+        schemes = [f"{known}://" for known in PACKAGES]
+        raise SourceError(
+            f"{shown}: no scheme {found[1]!r} is read",
+            hint=nearest(found[0], schemes) or f"one of {', '.join(schemes)}",
+        )
+    if not shown[found.end() :].partition("/")[0]:
+        what = "host" if scheme in WEB else "bucket"
+        raise SourceError(f"{shown}: names no {what}", hint=f"{scheme}://{what.upper()}/FILE")
+    if scheme not in WEB and "=" in given.rpartition("?")[2]:  # no pattern: s3://bucket/part-?.csv
+        raise SourceError(
+            f"{shown}: what follows ? is not read of {scheme}://",
+            hint="its https:// address, if it is signed; the newest version without it",
+        )
+    if shown != given:
+        _given[shown] = given
+    return shown
+
+
+def name_urls(given: Sequence[str]) -> list[str]:
+    """Return the names of several sources, as of `name_url`.
+
+    Raises:
+        SourceError: as of `name_url`, or two differ only in what may not be shown.
+    """
+    names = [name_url(name) for name in given]
+    last = dict(zip(names, given, strict=True))
+    for name, url in zip(names, given, strict=True):
+        if last[name] != url:
+            raise SourceError(
+                f"{name}: is given twice, with other passwords or other words behind ?, which are "
+                "not shown and not kept",
+                hint="download what they stand for, and name the files",
+            )
+    return names
+
+
+def address_of(name: str) -> str:
+    """Return the URL that was given for a name, with what is not shown of it."""
+    return _given.get(name, name)
+
+
+def scheme_of(name: str) -> str | None:
+    """Return the scheme of a URL, in lower case; None of what is none."""
+    found = URL.match(name)
+    return None if found is None else found[1].lower()
+
+
+def has_listing(name: str) -> bool:
+    """Return whether a name is a URL of a store, which can say what files it has."""
+    return scheme_of(name) not in {None, *WEB}
