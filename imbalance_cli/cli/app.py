@@ -205,8 +205,11 @@ def _command_path(error: typer.TyperException, given: Sequence[str]) -> str:
 
 def _fail(failure: _Failure, given: Sequence[str]) -> int:
     """Write an error as lines, or as one event where the log was asked for as JSON."""
-    message = shorten(" ".join(failure.message.split()), LONGEST_MESSAGE)
+    from imbalance_cli.readers.urls import hide_credentials
+
+    message = hide_credentials(shorten(" ".join(failure.message.split()), LONGEST_MESSAGE))
     shown = "" if failure.error is None else "".join(traceback.format_exception(failure.error))
+    shown = hide_credentials(shown)
     if _asks_for_json(given):
         from imbalance_cli.cli.events import write_event
 

@@ -66,9 +66,10 @@ def read_config(
 
 def write_command(context: typer.Context) -> str:
     """Return the command line as it was typed, but for passwords and signatures in addresses."""
-    from imbalance_cli.readers.urls import hide_credentials
+    from imbalance_cli.readers.urls import hide_credentials, is_url, show_url
 
-    return shlex.join(["imbtrain", *map(hide_credentials, context.obj)])
+    shown = [show_url(word) if is_url(word) else hide_credentials(word) for word in context.obj]
+    return shlex.join(["imbtrain", *shown])
 
 
 def refuse_early(run: Path, source: str | None) -> None:

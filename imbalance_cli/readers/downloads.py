@@ -106,10 +106,11 @@ def open_store(name: str) -> AbstractFileSystem:
     """Return the store of a URL, by the package that reads it."""
     import fsspec
 
-    limits = {"connect_timeout": SILENCE, "read_timeout": SILENCE}
     options: dict[str, Any] = {}
-    if scheme_of(name) == "s3":
-        options = {"config_kwargs": limits, "max_concurrency": 1}  # so that it tells as it goes
+    if scheme_of(name) == "s3":  # which tries again by itself, and tells as it goes if it is one
+        limits = {"connect_timeout": SILENCE, "read_timeout": SILENCE}
+        options["config_kwargs"] = limits | {"retries": {"total_max_attempts": 1}}
+        options["max_concurrency"] = 1
     return fsspec.filesystem(scheme_of(name), skip_instance_cache=True, **options)
 
 
@@ -126,8 +127,10 @@ def _refuse_full(path: Path, size: int | None, name: str) -> None:
 
 def explain_failure(name: str, error: Exception) -> ImbtrainError:
     """Return what is to be said of an error that was raised for a URL."""
-    from urllib.error import URLError
+    from urllib.error import HTTPError, URLError
 
+    if isinstance(error, HTTPError):
+        error.close()  # it is an answer too
     if isinstance(error, ImbtrainError):
         return error
     if isinstance(error, ImportError):

@@ -21,7 +21,7 @@ from imbalance_cli.readers.preamble import read_preamble
 from imbalance_cli.readers.record_ends import between_comments
 from imbalance_cli.readers.streams import STDIN, check_file
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, sniff_delimiter
-from imbalance_cli.readers.urls import PACKAGES, hide_credentials, scheme_of
+from imbalance_cli.readers.urls import PACKAGES, scheme_of, show_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,7 +269,7 @@ def _show_option(key: str, value: str | int) -> str:
 
 def is_table_url(name: str) -> bool:
     """Return whether a name that may as well be a column's is the URL of a table."""
-    suffix = table_suffix(hide_credentials(name))
+    suffix = table_suffix(show_url(name))
     return scheme_of(name) in PACKAGES and suffix in list_suffixes()
 
 

@@ -26,20 +26,33 @@ PACKAGES = {
 """What reads each scheme, of the extra `cloud`; None is Python itself."""
 
 WEB = frozenset({"http", "https"})
-URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-USER = re.compile(r"(?<=://)[^/\s]*@")
-QUERY = re.compile(r"(?<=://)([^\s'\"?#,\]]+)[?#][^\s'\",\]]+")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+IN_A_TEXT = re.compile(rf"{SCHEME.pattern}((?:(?!,\s*{SCHEME.pattern})[^\s'\"])*)")
 _given: dict[str, str] = {}  # by the name that is shown
 
 
 def is_url(name: str) -> bool:
     """Return whether a name is a URL, of any scheme."""
-    return URL.match(name) is not None
+    return SCHEME.match(name) is not None
 
 
 def hide_credentials(text: str) -> str:
-    """Return a text with its URLs as they may be shown: without user, password and query."""
-    return QUERY.sub(r"\1", USER.sub("", text))
+    """Return a text with URLs in it without their users, passwords and queries."""
+    return IN_A_TEXT.sub(lambda found: show_url(found[0]), text)
+
+
+def show_url(given: str) -> str:
+    """Return a URL as it may be shown; what is none as it is."""
+    scheme, mark, rest = given.partition("://")
+    if not is_url(given):
+        return given
+    host, slash, path = rest.partition("/")
+    rest = f"{host.rpartition('@')[2]}{slash}{path}"
+    is_store = PACKAGES.get(scheme.lower()) is not None
+    if not (is_store and "=" not in rest.partition("?")[2]):  # s3://bucket/part-?.csv is a pattern
+        closing = rest[len(rest.rstrip("]")) :]  # of a list of URLs
+        rest = re.split("[?#]", rest.removesuffix(closing))[0] + closing
+    return f"{scheme}{mark}{rest}"
 
 
 def name_url(given: str) -> str:
@@ -48,10 +61,10 @@ def name_url(given: str) -> str:
     Raises:
         SourceError: it is a URL of a scheme that is not read, or names no host or bucket.
     """
-    found = URL.match(given)
+    found = SCHEME.match(given)
     if found is None:
         return given
-    scheme, shown = found[1].lower(), hide_credentials(given)
+    scheme, shown = found[1].lower(), show_url(given)
     if scheme == "file":
         raise SourceError(f"{shown}: a file here", hint=f"its path alone: {given[found.end() :]}")
     if scheme not in PACKAGES:
@@ -63,10 +76,10 @@ def name_url(given: str) -> str:
     if not shown[found.end() :].partition("/")[0]:
         what = "host" if scheme in WEB else "bucket"
         raise SourceError(f"{shown}: names no {what}", hint=f"{scheme}://{what.upper()}/FILE")
-    if scheme not in WEB and "=" in given.rpartition("?")[2]:  # no pattern: s3://bucket/part-?.csv
+    if shown != given and scheme not in WEB:
         raise SourceError(
-            f"{shown}: what follows ? is not read of {scheme}://",
-            hint="its https:// address, if it is signed; the newest version without it",
+            f"{shown}: was given with more than that, and of {scheme}:// only BUCKET/FILE is read",
+            hint="a signed address begins with https://",
         )
     if shown != given:
         _given[shown] = given
@@ -98,7 +111,7 @@ def address_of(name: str) -> str:
 
 def scheme_of(name: str) -> str | None:
     """Return the scheme of a URL, in lower case; None of what is none."""
-    found = URL.match(name)
+    found = SCHEME.match(name)
     return None if found is None else found[1].lower()
 
 
