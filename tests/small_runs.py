@@ -111,7 +111,8 @@ def refuse(*arguments: object, stdin: bytes = b"", says: str = "", hint: str = "
     lines = [
         line for line in outcome.err.splitlines() if not line.startswith(("warning: ", "note: "))
     ]
-    lines = [line for line in lines if not line.startswith(("reading ", "rows: ", "epoch "))]
+    shown = ("fetched ", "reading ", "rows: ", "epoch ")
+    lines = [line for line in lines if not line.startswith(shown)]
     assert lines[0].startswith("error: "), outcome.err
     assert says in lines[0]
     assert len(lines) <= 2, outcome.err
