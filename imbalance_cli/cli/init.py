@@ -27,7 +27,7 @@ from imbalance_cli.dialect import Dialect, parse_delimiter
 
 def init(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A table; - for stdin.", show_default=False)
+        str, typer.Argument(metavar="SOURCE", help="A table, or its URL; - for stdin.", show_default=False)
     ],
     labels: Labels = None,
     positive: Positive = None,
@@ -56,6 +56,7 @@ def init(
     from imbalance_cli.config.template import write_minimal, write_template
     from imbalance_cli.inspection import inspect_source, propose_config
     from imbalance_cli.readers.joined import open_labelled
+    from imbalance_cli.readers.urls import name_url
 
     settings = read_settings(positive, encoding, tag_separator)
     dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
@@ -65,7 +66,7 @@ def init(
         dialect = dataclasses.replace(dialect, delimiter=parse_delimiter(delimiter))
     chosen = {"group": group, "time": time, "input_format": input_format, **dialect.given()}
     given = {key: value for key, value in chosen.items() if value is not None}
-    file = labels[0] if labels and not patterns else None
-    proposal = propose_config(source, found, settings, given, targets_file=file)
+    file = name_url(labels[0]) if labels and not patterns else None
+    proposal = propose_config(name_url(source), found, settings, given, targets_file=file)
     write = write_minimal if minimal else write_template
     write_result(write(proposal).encode(), None)
