@@ -313,8 +313,10 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
 
 
 def _open(rows: Rows) -> Source:
+    if not isinstance(rows, (str, Path)):
+        return FrameSource(rows)
     forget_fetched()
-    return open_source(str(rows)) if isinstance(rows, (str, Path)) else FrameSource(rows)
+    return open_source(str(rows))
 
 
 def _read_config(

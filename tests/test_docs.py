@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import itertools
+import json
 import re
 import runpy
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -154,6 +156,33 @@ def test_python_runs(page: str, workplace: Path) -> None:
         (workplace / "shown.py").write_text(as_few_rows)
         with contextlib.chdir(workplace):
             runpy.run_path("shown.py", run_name="__main__")
+
+
+def test_the_notebook_runs_and_shows_tables(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run its cells as a notebook does, which shows the value of a last expression."""
+    notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["outputs"] for cell in cells] == [[] for _ in cells]  # none are kept
+    (workplace / "docs").mkdir()
+    monkeypatch.chdir(workplace / "docs")
+    names: dict[str, Any] = {}
+    tables = []
+    for cell in cells:
+        body = ast.parse(re.sub(r"epochs=\d", "epochs=1", "".join(cell["source"]))).body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), "notebook", "exec"), names)  # noqa: S102  our own
+        if isinstance(last, ast.Expr):
+            shown = eval(compile(ast.Expression(last.value), "notebook", "eval"), names)  # noqa: S307
+            tables.append(shown._repr_html_())
+    for table, heads in zip(
+        tables,
+        ["pos_weight", "AP ECE", "AP ECE", "AP ECE", "cancelled_probability", "Shuffled AP"],
+        strict=True,
+    ):
+        text = re.sub(r"<[^>]*>", " ", table)
+        assert set(heads.split()) <= set(text.split())
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -27,7 +27,10 @@ from imbalance_cli.dialect import Dialect, parse_delimiter
 
 def init(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A table, or its URL; - for stdin.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A table, or its URL; - for stdin.", show_default=False
+        ),
     ],
     labels: Labels = None,
     positive: Positive = None,

@@ -28,7 +28,9 @@ from imbalance_cli.dialect import Dialect
 def inspect(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A table, or its URL; - for stdin.", show_default=False),
+        typer.Argument(
+            metavar="SOURCE", help="A table, or its URL; - for stdin.", show_default=False
+        ),
     ],
     labels: Labels = None,
     positive: Positive = None,

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 from imbalance_cli.errors import ImbtrainError
+from imbalance_cli.readers.frames import EQUAL_ROWS, FrameSource
 from imbalance_cli.readers.source import is_missing
 
 if TYPE_CHECKING:
@@ -170,8 +171,6 @@ def as_polars(X: Any) -> pl.DataFrame:
         ValueError: a column of a frame is of a type that no feature has.
     """
     if is_frame(X):
-        from imbalance_cli.readers.frames import FrameSource
-
         with as_value_errors():
             source = FrameSource(X)
             return pl.concat([batch.frame for batch in source.batches(source.columns)])
@@ -242,7 +241,7 @@ def group_copies(frame: pl.DataFrame) -> pl.Series | None:
     distinct = hashes.n_unique()
     if distinct == len(frame) or len(frame) > MOST_REPEATED * distinct:
         return None
-    return name_column("equal_rows", hashes.rank("dense").to_numpy(), frame)
+    return name_column(EQUAL_ROWS, hashes.rank("dense").to_numpy(), frame)
 
 
 def refuse_one_class(table: pl.DataFrame, labels: Sequence[str]) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from imbalance_cli.decisions.untuned import Untuned
-from imbalance_cli.errors import show_percent
+from imbalance_cli.errors import number_of, show_percent
+from imbalance_cli.html_table import html_interval, html_table
 from imbalance_cli.metrics import DEFAULT_LEVELS, METRIC_SPECS, Levels
 
 if TYPE_CHECKING:
@@ -298,30 +298,27 @@ class Evaluation(Averages):
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows, each metric with its interval below it."""
         specs = [METRIC_SPECS[name] for name in IN_A_NOTEBOOK]
-        heads = [
-            f'<th title="{escape(spec.meaning)}">{escape(spec.heading)}</th>' for spec in specs
-        ]
-        rows = [
-            f"<tr><th>{escape(label.label)}</th><td>{label.positives:,}</td>"
-            + "".join(f"<td>{_show(label.metrics[spec.name], spec.digits)}</td>" for spec in specs)
-            + f"<td>{'' if label.threshold is None else f'{label.threshold:.3g}'}</td></tr>"
-            for label in self.labels
-        ]
+        heads = {"Label": "", "Positives": ""}
+        heads |= {spec.heading: spec.meaning for spec in specs} | {"Threshold": ""}
+        part = "validation" if self.part == "valid" else self.part
         confidence = show_percent(self.confidence)
-        return (
-            f"<table><caption>{self.rows:,} {self.part} rows; {confidence} intervals"
-            f"</caption><thead><tr><th>Label</th><th>Positives</th>{''.join(heads)}"
-            f"<th>Threshold</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return html_table(
+            f"{number_of(self.rows, f'{part} row')}; {confidence} intervals",
+            heads,
+            [
+                [
+                    label.label,
+                    f"{label.positives:,}",
+                    *(_show(label.metrics[spec.name], spec.digits) for spec in specs),
+                    "" if label.threshold is None else f"{label.threshold:.3g}",
+                ]
+                for label in self.labels
+            ],
         )
 
 
 def _show(estimate: Estimate, digits: int) -> str:
-    if estimate.value is None:
-        return ""
-    shown = f"{estimate.value:.{digits}f}"
-    if estimate.low is None or estimate.high is None:
-        return shown
-    return f"{shown}<br><small>{estimate.low:.{digits}f} to {estimate.high:.{digits}f}</small>"
+    return html_interval(estimate.value, estimate.low, estimate.high, digits)
 
 
 def finite(number: float) -> float | None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from imbalance_cli.errors import number_of, show_percent
+from imbalance_cli.html_table import html_interval, html_table
+from imbalance_cli.metrics import METRIC_SPECS
+
 METRICS = ("average_precision", "log_loss")
 """Of which columns are worth so much."""
+DIGITS = 4  # of those in a notebook
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +153,29 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return dataclasses.asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: what is lost without each column."""
+        specs = [METRIC_SPECS[metric] for metric in METRICS]
+        verbs = ("lost", "added")
+        heads = {"Shuffled": ""}
+        heads |= {
+            f"{spec.heading} {verb}": spec.meaning for spec, verb in zip(specs, verbs, strict=True)
+        }
+        losses = [[each.macro[spec.name] for spec in specs] for each in self.importance]
+        row = f"{self.part} row" if self.part else "row"
+        return html_table(
+            f"{number_of(self.rows, row)}, columns shuffled "
+            f"{number_of(self.repeats, 'time')}; {show_percent(self.confidence)} intervals",
+            heads,
+            [
+                [
+                    " + ".join(each.columns),
+                    *(html_interval(loss.value, loss.low, loss.high, DIGITS) for loss in lost),
+                ]
+                for each, lost in zip(self.importance, losses, strict=True)
+            ],
+        )
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Explanation:

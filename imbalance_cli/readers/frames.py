@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from imbalance_cli.readers.source import Batch
 
 BATCH_ROWS = 2**18
+EQUAL_ROWS = "equal_rows"
+"""The column in which an estimator numbers the rows of a frame, equal ones alike, so that all
+copies of a row are in one part; new rows have none."""
 NESTED = {list: "List", tuple: "List", dict: "Struct", bytes: "Binary"}
 
 

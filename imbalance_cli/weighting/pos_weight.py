@@ -11,7 +11,8 @@ import math
 from typing import TYPE_CHECKING
 
 from imbalance_cli.codes import Warned
-from imbalance_cli.errors import WeightsError, nearest
+from imbalance_cli.errors import WeightsError, nearest, number_of, show_percent
+from imbalance_cli.html_table import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,24 @@ class PosWeights:
     def by_label(self) -> dict[str, float]:
         """The weight of each label."""
         return {label.counts.label: label.pos_weight for label in self.labels}
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        heads = ("Label", "Positives", "Negatives", "Missing", "Prevalence", "pos_weight")
+        counts = [label.counts for label in self.labels]
+        return html_table(
+            f"{number_of(self.rows, 'row')}; pos_weight by {self.strategy.name}",
+            dict.fromkeys(heads, ""),
+            [
+                [
+                    of.label,
+                    *(f"{count:,}" for count in (of.positives, of.negatives, of.missing)),
+                    "" if of.prevalence is None else show_percent(of.prevalence),
+                    f"{label.pos_weight:,.2f}",
+                ]
+                for of, label in zip(counts, self.labels, strict=True)
+            ],
+        )
 
     @property
     def warnings(self) -> list[str]:

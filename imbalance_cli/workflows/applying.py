@@ -32,6 +32,7 @@ from imbalance_cli.notation import apply_notations
 from imbalance_cli.progress import follow, tell_nobody
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.arrays import as_features, is_bare
+from imbalance_cli.readers.frames import EQUAL_ROWS
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import row_batch
 from imbalance_cli.rows.encoders import encoder_of
@@ -261,7 +262,7 @@ def _make_reader(
     """Return what reads the keys of rows, and what their columns are."""
     data = config.data
     group = data.group if data.group in source.columns else None
-    if data.group is not None and group is None:
+    if group is None and not (data.group or EQUAL_ROWS).startswith(EQUAL_ROWS):
         problem = (
             f"{source.name}: without the group column {data.group!r}: intervals take rows for "
             "independent of each other"
