@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -22,17 +23,31 @@ SECONDS = 0.1  # between two states of a line
 
 
 class TransferLines:
-    """Writes a line every few seconds, and one that a URL was fetched."""
+    """Writes a line every few seconds, and one that a URL was fetched.
 
-    def __init__(self) -> None:
+    Args:
+        as_json: whether they are events of the log.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
         self._clock = StageClock()
 
     def __call__(self, stage: Stage) -> None:
         """Write how far a transfer is."""
-        if stage.done == stage.total:
-            sys.stderr.write(f"{describe_whole(stage)}\n")
-        elif self._clock.is_due(stage):
-            sys.stderr.write(f"{escape_name(str(stage))}\n")
+        is_whole = stage.done == stage.total
+        if not is_whole and not self._clock.is_due(stage):
+            return
+        if not self._as_json:
+            line = describe_whole(stage) if is_whole else escape_name(str(stage))
+            sys.stderr.write(f"{line}\n")
+            return
+        from imbalance_cli.cli.events import write_event
+
+        if is_whole:
+            write_event("note", message=describe_whole(stage))
+        else:
+            write_event("stage", **dataclasses.asdict(stage))
 
 
 class TransferLine:
@@ -52,14 +67,6 @@ class TransferLine:
             sys.stderr.flush()
 
 
-def write_transfer(stage: Stage) -> None:
-    """Write that a URL was fetched as an event."""
-    if stage.done == stage.total:
-        from imbalance_cli.cli.events import write_event
-
-        write_event("note", message=describe_whole(stage))
-
-
 def describe_whole(stage: Stage) -> str:
     """Return "fetched https://example.org/a.csv: 1.2 MB"."""
     url = stage.name.removeprefix("fetching ")
@@ -75,7 +82,5 @@ def choose_transfers(given: Sequence[str], *, as_json: bool) -> Tell:
     """
     if {"--quiet", "-q"} & set(given):
         return tell_nobody
-    if as_json:
-        return write_transfer
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return TransferLine() if is_terminal else TransferLines()
+    return TransferLine() if is_terminal and not as_json else TransferLines(as_json=as_json)
