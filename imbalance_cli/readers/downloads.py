@@ -144,9 +144,13 @@ def explain_failure(name: str, error: Exception) -> ImbtrainError:
 def _diagnose(name: str, error: Exception) -> tuple[str, str | None]:
     """Return what is wrong with a URL, and what to do."""
     kind, code = type(error).__name__, getattr(error, "code", None)
-    reason = hide_credentials(str(error).strip().partition("\n")[0]) or kind
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    reason = hide_credentials(said.strip().partition("\n")[0]) or kind
     if code in MISSING_CODES or isinstance(error, FileNotFoundError):
-        return "no such file", "a directory of files ends in /" if has_listing(name) else None
+        of_the_web = "the web has no lists of files: name each of them" if "*" in name else None
+        return "no such file", "a directory of files ends in /" if has_listing(name) else of_the_web
+    if kind == "gaierror":
+        reason = "no such host"
     if (
         code in REFUSED_CODES
         or isinstance(error, PermissionError)

@@ -21,6 +21,7 @@ from imbalance_cli.readers.compression import (
 )
 from imbalance_cli.readers.fetching import local_file
 from imbalance_cli.readers.record_ends import last_record_end
+from imbalance_cli.readers.urls import explain_one_slash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,8 @@ def check_file(name: str) -> Path:
         raise SourceError(f"{name}: is a directory, not a file", hint="name a file in it")
     if not path.exists():
         siblings = [sibling.name for sibling in path.parent.glob("*") if sibling.is_file()]
-        raise SourceError(f"{name}: no such file", hint=nearest(path.name, siblings))
+        hint = nearest(path.name, siblings) or explain_one_slash(name)
+        raise SourceError(f"{name}: no such file", hint=hint)
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name}: the file is empty")
     return path

@@ -104,6 +104,13 @@ def name_urls(given: Sequence[str]) -> list[str]:
     return names
 
 
+def explain_one_slash(name: str) -> str | None:
+    """Return what to do about a path that was perhaps a URL; a Path of Python makes // one /."""
+    scheme, colon, rest = name.partition(":/")
+    is_near = bool(colon) and scheme.lower() in PACKAGES and not rest.startswith("/")
+    return f"a URL begins with {scheme}://, and is a str in Python" if is_near else None
+
+
 def address_of(name: str) -> str:
     """Return the URL that was given for a name, with what is not shown of it."""
     return _given.get(name, name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from imbalance_cli.cli import stage_clock, transfers
 from imbalance_cli.cli.transfers import TransferLine, choose_transfers
 from imbalance_cli.progress import Stage, tell_nobody
+
+if TYPE_CHECKING:
+    import pytest
 
 URL = "fetching https://a.org/x.csv"
 HALF, WHOLE = Stage(URL, 600_000, 1_200_000, "bytes"), Stage(URL, 1_200_000, 1_200_000, "bytes")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imbalance_cli.errors import SourceError
+from imbalance_cli.readers import open_source
 from imbalance_cli.readers.partitions import is_glob, is_table_of_files
 from imbalance_cli.readers.urls import address_of, hide_credentials, is_url, name_url, name_urls
 
@@ -72,6 +75,12 @@ def test_what_is_wrong_with_a_url_is_said_in_a_line(given: str, message: str, hi
     assert hint in str(raised.value.hint)
     assert "u:secret" not in str(raised.value)
     assert "=secret" not in str(raised.value)
+
+
+def test_a_url_that_was_made_a_path_is_told() -> None:
+    with pytest.raises(SourceError, match="no such file") as raised:
+        open_source(str(Path("https://a.org/x.csv")))
+    assert raised.value.hint == "a URL begins with https://, and is a str in Python"
 
 
 def test_two_urls_that_differ_in_what_is_secret_alone_are_refused() -> None:
