@@ -134,10 +134,8 @@ def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> st
     return None
 
 
-def find_known_file(
-    name: str, data: DataSection, files: Sequence[Mapping[str, Any]]
-) -> Path | None:
-    """Return a file of a source that a run was trained or chosen on; None where there is none.
+def find_known_file(name: str, data: DataSection, files: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the name of a file of a source that a run was trained or chosen on, or None.
 
     Only a file of as many bytes as one of the run's is read.
 
@@ -157,7 +155,7 @@ def find_known_file(
         if size in {size for size, _ in known}:
             with file.open("rb") as opened:
                 if (size, hashlib.file_digest(opened, "sha256").hexdigest()) in known:
-                    return file
+                    return name_of(file)
     return None
 
 
