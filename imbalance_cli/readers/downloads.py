@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbalance_cli.errors import DependencyError, ImbtrainError, SourceError, show_bytes
 from imbalance_cli.readers.urls import (
+    FORMS,
     PACKAGES,
     address_of,
     has_listing,
@@ -33,7 +34,7 @@ LOGIN = {
     "s3": "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say who asks",
     "gs": "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS, say who asks",
     "az": "AZURE_STORAGE_ACCOUNT_NAME, with AZURE_STORAGE_ACCOUNT_KEY or az login, say who asks",
-    "hf": "HF_TOKEN says who asks; a file is hf://datasets/OWNER/NAME/FILE",
+    "hf": "HF_TOKEN says who asks",
 }
 """Where the package of each store finds who asks."""
 OF_THE_WEB = "USER:PASSWORD@ before the host; an address that was signed holds for a time only"
@@ -148,7 +149,10 @@ def _diagnose(name: str, error: Exception) -> tuple[str, str | None]:
     reason = hide_credentials(said.strip().partition("\n")[0]) or kind
     if code in MISSING_CODES or isinstance(error, FileNotFoundError):
         of_the_web = "the web has no lists of files: name each of them" if "*" in name else None
-        return "no such file", "a directory of files ends in /" if has_listing(name) else of_the_web
+        of_a_store = "a directory of files ends in /"
+        if scheme_of(name) == "hf":
+            of_a_store += "; of what is private HF_TOKEN says who asks"
+        return "no such file", of_a_store if has_listing(name) else of_the_web
     if kind == "gaierror":
         reason = "no such host"
     if (
@@ -159,13 +163,22 @@ def _diagnose(name: str, error: Exception) -> tuple[str, str | None]:
         return f"may not be read: {reason}", LOGIN.get(scheme_of(name) or "", OF_THE_WEB)
     if isinstance(error, TimeoutError) or "Timeout" in kind:
         return explain_silence(name)
-    return f"cannot be fetched: {reason}", "see whether the address is right, and try again"
+    form = FORMS[scheme_of(name) or ""]
+    return f"cannot be fetched: {reason}", f"see whether it is as {form}, and try again"
 
 
-def explain_silence(name: str) -> tuple[str, str]:
-    """Return that nothing was heard of a URL for too long, and what to do."""
+def explain_silence(name: str, logged: str = "") -> tuple[str, str]:
+    """Return that nothing was heard of a URL for too long, and what to do.
+
+    Args:
+        name: of the URL.
+        logged: what the package that reads it has warned of since.
+    """
+    problem = f"no answer in {patience_for(name):g} seconds"
+    if REFUSED.search(logged):
+        return f"{problem}: {logged}", LOGIN.get(scheme_of(name) or "", OF_THE_WEB)
     return (
-        f"no answer in {patience_for(name):g} seconds",
+        problem,
         "see whether the address is right and the network is up; or download it, and name the file",
     )
 

@@ -6,6 +6,7 @@ So whatever holds of files holds of URLs: several passes see the same bytes, and
 from __future__ import annotations
 
 import atexit
+import contextlib
 import re
 import threading
 from pathlib import Path
@@ -24,7 +25,7 @@ from imbalance_cli.readers.downloads import (
 from imbalance_cli.readers.urls import WEB, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from imbalance_cli.readers.downloads import Heard
 
@@ -127,16 +128,34 @@ def _hear(name: str, work: Callable[[Heard], Made]) -> Made:
         except Exception as error:  # noqa: BLE001  raised again by who waits
             news.put(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    while True:
-        try:
-            last = news.get(timeout=patience_for(name))
-        except queue.Empty:
-            problem, hint = explain_silence(name)
-            raise SourceError(f"{name}: {problem}", hint=hint) from None
-        if isinstance(last, Stage):
-            tell_transfer.get()(last)
-        elif isinstance(last, Exception):
-            raise explain_failure(name, last) from last
-        else:
-            return last[0]
+    with _logged() as logged:
+        threading.Thread(target=run, daemon=True).start()
+        while True:
+            try:
+                last = news.get(timeout=patience_for(name))
+            except queue.Empty:
+                problem, hint = explain_silence(name, *logged[-1:])
+                raise SourceError(f"{name}: {problem}", hint=hint) from None
+            if isinstance(last, Stage):
+                tell_transfer.get()(last)
+            elif isinstance(last, Exception):
+                raise explain_failure(name, last) from last
+            else:
+                return last[0]
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Keep the first lines of what libraries warn of, which else is written to stderr."""
+    import logging
+
+    lines: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(  # type: ignore[method-assign]
+        record.getMessage().partition("\n")[0]
+    )
+    logging.getLogger().addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -25,6 +25,16 @@ PACKAGES = {
 }
 """What reads each scheme, of the extra `cloud`; None is Python itself."""
 
+FORMS = {
+    "https": "https://HOST/FILE",
+    "http": "http://HOST/FILE",
+    "s3": "s3://BUCKET/FILE",
+    "gs": "gs://BUCKET/FILE",
+    "az": "az://CONTAINER/FILE",
+    "hf": "hf://datasets/OWNER/NAME/FILE",
+}
+"""What a URL of each scheme looks like."""
+
 WEB = frozenset({"http", "https"})
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 IN_A_TEXT = re.compile(rf"{SCHEME.pattern}((?:(?!,\s*{SCHEME.pattern})[^\s'\"])*)")
@@ -74,11 +84,10 @@ def name_url(given: str) -> str:
             hint=nearest(found[0], schemes) or f"one of {', '.join(schemes)}",
         )
     if not shown[found.end() :].partition("/")[0]:
-        what = "host" if scheme in WEB else "bucket"
-        raise SourceError(f"{shown}: names no {what}", hint=f"{scheme}://{what.upper()}/FILE")
+        raise SourceError(f"{shown}: names no file", hint=f"such as {FORMS[scheme]}")
     if shown != given and scheme not in WEB:
         raise SourceError(
-            f"{shown}: was given with more than that, and of {scheme}:// only BUCKET/FILE is read",
+            f"{shown}: was given with more than that, and only {FORMS[scheme]} is read",
             hint="a signed address begins with https://",
         )
     if shown != given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import socket
 import sys
@@ -139,6 +140,7 @@ def put() -> Iterator[Put]:
     server.start()
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("no_proxy", "*")
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "me")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -211,8 +213,29 @@ def test_s3_without_credentials_says_where_they_are_looked_for(
     assert "AWS_PROFILE" in str(raised.value.hint)
 
 
-def test_a_store_that_says_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("logged", "message", "hint"),
+    [
+        ("no credentials were found\nat all", "seconds: no credentials were found", "AWS_PROFILE"),
+        ("some news", "seconds", "see whether"),
+    ],
+)
+def test_a_store_that_says_nothing_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    logged: str,
+    message: str,
+    hint: str,
+) -> None:
+    def read(*_: object) -> None:
+        logging.getLogger("a library").warning(logged)
+        time.sleep(1)
+
     monkeypatch.setattr(downloads, "STORE_SILENCE", 0.2)
-    monkeypatch.setattr(fetching, "read_store", lambda *_: time.sleep(1))
-    with pytest.raises(SourceError, match=r"^s3://bucket/c.csv: no answer in 0.2 seconds"):
+    monkeypatch.setattr(fetching, "read_store", read)
+    with pytest.raises(
+        SourceError, match=f"^s3://bucket/c.csv: no answer in 0.2 {message}$"
+    ) as raised:
         open_source("s3://bucket/c.csv")
+    assert hint in str(raised.value.hint)
+    assert capsys.readouterr().err == ""

@@ -62,10 +62,10 @@ def test_each_url_of_a_line_is_shown_without_what_is_secret() -> None:
         ("s4://bucket/x.csv", "no scheme 's4'", "did you mean 's3://'?"),
         ("gopher://a.org/x.csv", "no scheme 'gopher'", "one of https://, http://, s3://"),
         ("file:///tmp/x.csv", "a file here", "its path alone: /tmp/x.csv"),
-        ("https:///x.csv", "names no host", "https://HOST/FILE"),
-        ("s3://", "names no bucket", "s3://BUCKET/FILE"),
-        ("s3://bucket/x.csv?versionId=secret", "s3:// only BUCKET/FILE", "https://"),
-        ("az://box@secret.net/x.csv?sig=secret", "az:// only BUCKET/FILE", "https://"),
+        ("https:///x.csv", "names no file", "such as https://HOST/FILE"),
+        ("s3://", "names no file", "such as s3://BUCKET/FILE"),
+        ("s3://bucket/x.csv?versionId=secret", "only s3://BUCKET/FILE", "https://"),
+        ("az://box@secret.net/x.csv?sig=secret", "only az://CONTAINER/FILE", "https://"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_said_in_a_line(given: str, message: str, hint: str) -> None:
