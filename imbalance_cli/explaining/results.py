@@ -155,7 +155,11 @@ class Explanation:
         return dataclasses.asdict(self)
 
     def _repr_html_(self) -> str:
-        """Return the table that a notebook shows: what is lost without each column."""
+        """Return what a notebook shows: the rows asked for, and what is lost without columns."""
+        importance = [self._draw_importance()] if self.importance else []
+        return "".join([*map(_draw_row, self.explained), *importance])
+
+    def _draw_importance(self) -> str:
         specs = [METRIC_SPECS[metric] for metric in METRICS]
         verbs = ("lost", "added")
         heads = {"Shuffled": ""}
@@ -204,3 +208,22 @@ class Explanation:
         ]
         found = {"importance": importance, "dependence": dependence, "explained": explained}
         return cls(**document | found)
+
+
+def _draw_row(row: ExplainedRow) -> str:
+    named = [
+        [
+            f"{column} = {'(missing)' if value is None else value}"
+            for column, value in zip(each.columns, each.values, strict=True)
+        ]
+        for each in row.contributions
+    ]
+    return html_table(
+        f"row {row.row}, {row.label}: probability {show_percent(row.probability)}, log-odds "
+        f"{row.log_odds:+.2f}; mean log-odds of other rows {row.usual:+.2f}",
+        {"Column": "", "Log-odds": "how far it moves them, above 0 toward positive"},
+        [
+            [", ".join(names), f"{each.log_odds:+.3f}"]
+            for names, each in zip(named, row.contributions, strict=True)
+        ],
+    )
