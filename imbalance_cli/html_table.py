@@ -30,7 +30,8 @@ def html_table(caption: str, heads: Mapping[str, str], rows: Sequence[Sequence[s
         for name, *cells in rows[:MOST_ROWS]
     )
     return (
-        f'<table><caption style="text-align: left; white-space: nowrap">{caption.translate(ESCAPES)}</caption>'
+        '<table><caption style="text-align: left; white-space: nowrap">'
+        f"{caption.translate(ESCAPES)}</caption>"
         f"<thead><tr>{shown}</tr></thead><tbody>{body}</tbody></table>"
     )
 

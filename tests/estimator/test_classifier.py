@@ -248,6 +248,17 @@ def test_a_saved_classifier_keeps_its_classes(classes: tuple[Any, ...], tmp_path
     assert "estimator.json" in found._files
 
 
+def test_new_rows_need_no_column_of_copies(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    some = [*range(300), *range(50)]
+    frame, y = table[0].iloc[some], table[1].iloc[some]
+    with warnings.catch_warnings(action="ignore"):
+        run = ImbalanceClassifier(**FAST).fit(frame, y).run_
+    assert run.config.data.group == "equal_rows"
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        run.evaluate(table[0].assign(state=table[1]), bootstrap=0)
+    assert not [warning for warning in caught if "equal_rows" in str(warning.message)]
+
+
 def test_copies_of_a_row_are_in_one_part() -> None:
     """Without a signal nothing is found, however often each row counts."""
     random = np.random.default_rng(0)
