@@ -95,7 +95,7 @@ class PosWeights:
             [
                 [
                     of.label,
-                    *(f"{count:,}" for count in (of.positives, of.negatives, of.missing)),
+                    *(f"{count:,.10g}" for count in (of.positives, of.negatives, of.missing)),
                     "" if of.prevalence is None else show_percent(of.prevalence),
                     f"{label.pos_weight:,.2f}",
                 ]

@@ -155,3 +155,12 @@ def test_a_value_out_of_range_has_an_example(values: dict[str, float]) -> None:
 def test_blank_cells_that_may_be_all_negatives_are_told(counts: LabelCounts, ending: str) -> None:
     weighed = weigh(Counts(100, [counts]), Strategy(), "t.csv")
     assert weighed.warnings == [f"label 'y' has {ending}"]
+
+
+def test_a_notebook_shows_counts_and_weights() -> None:
+    counts = [LabelCounts("<y>", 1_000, 23_000, 7), LabelCounts("z", 0.5, 1.25)]
+    shown = weigh(Counts(24_007, counts), Strategy(), "a.csv")._repr_html_()
+    cells = ["1,000", "23,000", "7", "4.17 %", "23.00"]
+    assert f"<th>&lt;y&gt;</th><td>{'</td><td>'.join(cells)}</td>" in shown.replace(' title=""', "")
+    assert "<td>0.5</td><td>1.25</td><td>0</td><td>28.6 %</td><td>2.50</td>" in shown
+    assert "24,007 rows; pos_weight by ratio" in shown
