@@ -164,7 +164,10 @@ def _diagnose(name: str, error: Exception) -> tuple[str, str | None]:
     if isinstance(error, TimeoutError) or "Timeout" in kind:
         return explain_silence(name)
     form = FORMS[scheme_of(name) or ""]
-    return f"cannot be fetched: {reason}", f"see whether it is as {form}, and try again"
+    return (
+        f"cannot be fetched: {reason}",
+        f"see whether the address is right (as {form}), and try again",
+    )
 
 
 def explain_silence(name: str, logged: str = "") -> tuple[str, str]:
