@@ -163,7 +163,8 @@ def test_a_chosen_candidate_and_an_evaluation(config: Path, table: Path, tmp_pat
     [done] = read_events(succeed(*arguments, *JSON).err)
     assert (done["event"], done["run"]) == ("done", str(chosen))
     outcome = succeed("evaluate", chosen, table, "--format", "json", *JSON)
-    [done] = read_events(outcome.err)
+    [warning, done] = read_events(outcome.err)
+    assert warning["code"] == "IMB125"  # the rows of training
     assert (done["command"], done["rows"]) == ("evaluate", 400)
     assert done["scores"][0]["macro"] == outcome.document["splits"]["test"]["macro"]
 
