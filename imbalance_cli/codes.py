@@ -186,6 +186,12 @@ WARNINGS = {
         "rows, or most of them. The numbers are better than on new rows.",
         "Use rows that the run has not seen. The report of the run is of its own test rows.",
     ),
+    "IMB126": Code(
+        "a search ended after the portfolio",
+        "Optuna, which suggests further candidates, is not installed: nothing beyond the fixed "
+        "portfolio was tried.",
+        "pip install 'imbtrain[search]', then the same command with --resume.",
+    ),
 }
 """Of warnings, in the order of docs/warnings.md."""
 

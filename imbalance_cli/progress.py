@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Literal, TypeVar
 
-Unit = Literal["rows", "labels", "columns", "bytes"]
+Unit = Literal["rows", "labels", "columns", "bytes", "seconds"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,7 +112,10 @@ def _quickly(command: str) -> str:
     command = command.replace("| imbtrain fit -", f"| imbtrain fit -{QUICK}")
     if command.startswith("imbtrain compare"):
         where = " --run-dir runs/compared --overwrite" if "quickstart" in command else ""
-    elif command.startswith("imbtrain fit") and "--from-compare" not in command:
+    elif command.startswith("imbtrain search"):
+        where = " --run-dir runs/searched --overwrite"
+        where *= "--run-dir" not in command
+    elif command.startswith("imbtrain fit") and "--from-" not in command:
         is_named = "quickstart" not in command or "--run-dir" in command
         where = "" if is_named else " --run-dir runs/quickstart"
         where += "" if "--resume" in command or "--overwrite" in command else " --overwrite"
@@ -125,6 +128,8 @@ def _quickly(command: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_runs(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imbalance_cli.losses.stability.STEPS", 5)
+    # a search then ends with the portfolio, whatever its minutes
+    monkeypatch.setattr("imbalance_cli.workflows.searching.is_optuna_installed", lambda: False)
     for command in commands(page):
         if "jq" in command and not shutil.which("jq"):
             continue

@@ -90,7 +90,7 @@ def test_every_dependency_is_pinned() -> None:
     }
     extras = project["optional-dependencies"]
     own, *tools = extras["dev"]
-    assert own == "imbtrain[excel,tensorboard,mlflow,onnx]"
+    assert own == "imbtrain[excel,tensorboard,mlflow,onnx,search]"
     assert {requirement.split(">")[0] for requirement in extras["cloud"]} == {
         *PACKAGES.values()
     } - {None}
@@ -101,6 +101,7 @@ def test_every_dependency_is_pinned() -> None:
         *extras["tensorboard"],
         *extras["mlflow"],
         *extras["onnx"],
+        *extras["search"],
         *extras["docs"],
     ]
     names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}

@@ -26,6 +26,7 @@ from imbalance_cli.cli.memory import explain_exhaustion, refuse_half_loaded_libr
 from imbalance_cli.cli.predict import predict
 from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
+from imbalance_cli.cli.search import search
 from imbalance_cli.cli.stability import stability
 from imbalance_cli.cli.transfers import choose_transfers
 from imbalance_cli.cli.weights import weights
@@ -54,6 +55,7 @@ for _command in (
     check,
     fit,
     compare,
+    search,
     report,
     evaluate,
     predict,

@@ -62,6 +62,14 @@ def fit(
         str | None,
         typer.Option(metavar="NAME", help="Its candidate to take.", show_default=False),
     ] = None,
+    from_search: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Instead of CONFIG, a run that search left: its best candidate, no training.",
+            show_default=False,
+        ),
+    ] = None,
     print_config: PrintConfig = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train nothing: as imbtrain check.")
@@ -80,15 +88,17 @@ def fit(
     from imbalance_cli.run.directory import REPORT
 
     sort = read_sort(sort)
-    _check_arguments(config, overrides, from_compare, choose)
+    trained = from_search or from_compare
+    _check_arguments(config, overrides, from_compare, choose, from_search)
     draw_last = False
-    if from_compare is not None and choose is not None:
-        _refuse_trackers(tensorboard, mlflow)
+    if trained is not None:
+        option = "--from-compare" if from_search is None else "--from-search"
+        _refuse_trackers(tensorboard, mlflow, option)
         from imbalance_cli.cli.progress import choose_progress
 
         with (progress := choose_progress(quiet=quiet, log_format=log_format)):
             evaluation, directory = workflows.choose(
-                from_compare,
+                trained,
                 choose,
                 run_dir,
                 progress,
@@ -140,31 +150,45 @@ def fit(
 
 
 def _check_arguments(
-    config: str | None, overrides: list[str] | None, from_compare: Path | None, choose: str | None
+    config: str | None,
+    overrides: list[str] | None,
+    from_compare: Path | None,
+    choose: str | None,
+    from_search: Path | None,
 ) -> None:
-    """Raise unless there is a config, or a comparison and a name, and not both."""
+    """Raise unless there is a config, or a comparison and a name, or a search, and no two."""
+    if from_search is not None and (from_compare is not None or choose is not None):
+        given = "--choose" if from_compare is None else "--from-compare"
+        raise ConfigError(
+            f"--from-search and {given} contradict each other: a search has one best candidate",
+            hint=f"leave {given} out",
+        )
     if (from_compare is None) != (choose is None):
         raise ConfigError(
             "--from-compare and --choose go together", hint="--from-compare RUN --choose NAME"
         )
-    if from_compare is None and config is None:
+    option = "--from-compare" if from_search is None else "--from-search"
+    trained = from_search or from_compare
+    if trained is None and config is None:
         raise ConfigError(
             "CONFIG is missing",
             hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
         )
-    if from_compare is not None and (config is not None or overrides):
+    if trained is not None and (config is not None or overrides):
         given = "CONFIG" if config is not None else "--set"
         raise ConfigError(
-            f"{given} and --from-compare contradict each other: its models are trained already",
+            f"{given} and {option} contradict each other: its models are trained already",
             hint=f"leave {given} out, or train with imbtrain fit CONFIG",
         )
 
 
-def _refuse_trackers(tensorboard: Path | None, mlflow: str | None) -> None:
+def _refuse_trackers(tensorboard: Path | None, mlflow: str | None, option: str) -> None:
     """Raise if there is anything to keep the epochs of a training that there is not in."""
     given = "--tensorboard" if tensorboard is not None else "--mlflow"
     if tensorboard is not None or mlflow is not None:
+        command = option.removeprefix("--from-")
+        hint = f", or give it to imbtrain {command}" if command == "compare" else ""
         raise ConfigError(
-            f"{given} and --from-compare contradict each other: its models are trained already",
-            hint=f"leave {given} out, or give it to imbtrain compare",
+            f"{given} and {option} contradict each other: its models are trained already",
+            hint=f"leave {given} out{hint}",
         )

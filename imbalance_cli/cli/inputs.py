@@ -170,7 +170,7 @@ def choose_directory(
     Args:
         config: names the sources, and the run if it has a name.
         run_dir: of --run-dir.
-        kind: as of `default_directory`.
+        kind: as of `default_directory`; a finished search is gone on with as well.
         overwrite: of --overwrite.
         resume: of --resume.
         finish: of --finish.
@@ -192,7 +192,7 @@ def choose_directory(
             hint="--run-dir, or output.name in the config",
         )
     directory = run_dir or default_directory(config, kind)
-    RunDirectory(directory, overwrite=overwrite, resume=resume or finish)
+    RunDirectory(directory, overwrite=overwrite, resume=resume or finish, kind=kind)
     _refuse_columns(config.data)
     return directory, "train" if resume else "finish" if finish else "no"
 

@@ -6,9 +6,10 @@ from imbalance_cli.config.candidates import (
     STRATEGIES,
     list_candidates,
     list_sizes,
+    refuse_unfoldable,
 )
 from imbalance_cli.config.loading import load_config
-from imbalance_cli.config.refusals import refuse_few_replicates
+from imbalance_cli.config.refusals import refuse_contradictions, refuse_few_replicates
 from imbalance_cli.config.sections import (
     Config,
     DataSection,
@@ -17,7 +18,7 @@ from imbalance_cli.config.sections import (
     WeightingSection,
 )
 from imbalance_cli.config.values import DEVICES, MONITORS
-from imbalance_cli.config.weighting import resolve_weighting
+from imbalance_cli.config.weighting import asks_for_weights, resolve_weighting
 from imbalance_cli.losses.registry import BOOSTED_TREES, compared_losses
 
 __all__ = [
@@ -32,10 +33,13 @@ __all__ = [
     "SplitSection",
     "ThresholdsSection",
     "WeightingSection",
+    "asks_for_weights",
     "compared_losses",
     "list_candidates",
     "list_sizes",
     "load_config",
+    "refuse_contradictions",
     "refuse_few_replicates",
+    "refuse_unfoldable",
     "resolve_weighting",
 ]

@@ -48,7 +48,7 @@ def list_candidates(
         ConfigError: a name is unknown, strategies are given without the loss that takes them, or
             the base brings weights of its own.
     """
-    _refuse_base(base)
+    refuse_unfoldable(base, "compare")
     _check_names("--losses", losses, compared_losses())
     _check_names("--strategies", strategies, STRATEGIES)
     if base.weighting.from_ is not None:
@@ -94,7 +94,7 @@ def list_sizes(base: Config, sizes: str) -> dict[float, Config]:
     Raises:
         ConfigError: it is no list of shares, or the base has rows that cannot be cut so.
     """
-    _refuse_base(base)
+    refuse_unfoldable(base, "compare")
     if base.report.peer is not None:
         raise ConfigError(
             f"report.peer: {base.report.peer}: --sizes trains networks alone",
@@ -113,12 +113,20 @@ def list_sizes(base: Config, sizes: str) -> dict[float, Config]:
     return dict.fromkeys(shares, resolve_weighting(base, "config"))
 
 
-def _refuse_base(base: Config) -> None:
-    """Raise where folds of all rows cannot be trained on."""
-    refuse_folds_in_time(base, "compare")
+def refuse_unfoldable(base: Config, command: str) -> None:
+    """Raise where folds of all rows cannot be trained on.
+
+    Args:
+        base: the config.
+        command: that needs them.
+
+    Raises:
+        ConfigError: it is of rows in time, or of rows that are streamed.
+    """
+    refuse_folds_in_time(base, command)
     if base.data.in_memory is False:
         raise ConfigError(
-            "data.in_memory is false, and compare needs all rows in memory",
+            f"data.in_memory is false, and {command} needs all rows in memory",
             hint="leave data.in_memory out",
         )
 

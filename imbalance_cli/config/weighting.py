@@ -65,6 +65,11 @@ def resolve_weighting(config: Config, name: str) -> Config:
     return resolved
 
 
+def asks_for_weights(weighting: WeightingSection) -> bool:
+    """Return whether any key of the weights was given."""
+    return weighting.from_ is not None or bool(_asked_for(weighting))
+
+
 def _asked_for(weighting: WeightingSection) -> list[str]:
     """Return the keys that were given and differ from what a saved config writes."""
     plain = WeightingSection()

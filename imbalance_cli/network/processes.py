@@ -35,7 +35,7 @@ from imbalance_cli.network.state import to_bytes
 from imbalance_cli.network.training import EpochResult, Training, results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from multiprocessing.connection import Connection
 
     from imbalance_cli.network.model import Model
@@ -71,7 +71,7 @@ def train_on_cores(
     processes: int | None = None,
     state: State | None = None,
     is_over: bool = False,
-) -> Iterator[Progress]:
+) -> Generator[Progress]:
     """Train networks as `Training` does, several at a time where there are cores for it.
 
     The threads that torch may use (OMP_NUM_THREADS) are the most processes there are.

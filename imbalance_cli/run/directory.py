@@ -33,6 +33,8 @@ REPORT, MODEL_CARD, PLOTS = "report.html", "model_card.md", "plots"  # drawn fro
 COMPARISON_JSON, COMPARISON_CSV = "comparison.json", "comparison.csv"
 EXPLANATION = "explanation.json"  # what `explain` found by the run's own rows
 ONNX = "model.onnx"
+SEARCH, BEST = "search.json", "best.yaml"
+CANDIDATES, STUDY = "candidates.jsonl", "search.sqlite"  # what an unfinished search goes on from
 ESTIMATOR = "estimator.json"  # the classes that labels were made of, where an estimator was saved
 WRITER = ".writer"  # holds the number of the process that writes the run, while it does
 NEXT = ".next"  # the run that replaces a finished one, until it is whole
@@ -41,6 +43,7 @@ ENTRIES = frozenset(
         *(CONFIG, MODEL, RUN, CHECKPOINT, HISTORY, PREDICTIONS, WRITER, NEXT),
         *(METRICS_JSON, METRICS_CSV, COMPARISON_JSON, COMPARISON_CSV, REPORT, MODEL_CARD, PLOTS),
         *(EXPLANATION, ESTIMATOR, ONNX),
+        *(SEARCH, BEST, CANDIDATES, STUDY, f"{STUDY}-journal"),
     }
 )
 NEEDED = (CONFIG, MODEL)  # a run can be used without its other files, but not with changed ones
@@ -48,8 +51,14 @@ PARTIAL = ".partial"
 MAKES = {
     "model": "imbtrain fit CONFIG --run-dir makes one",
     "comparison": "imbtrain compare CONFIG --run-dir makes one",
+    "search": "imbtrain search CONFIG --minutes 10 --run-dir makes one",
 }
 """The kinds of runs, and what to do for one."""
+REOPENED = ("search",)  # kinds whose finished runs --resume goes on with
+TO_MODEL = {
+    "comparison": "imbtrain fit --from-compare {} --choose NAME makes a model of it",
+    "search": "imbtrain fit --from-search {} makes a model of it",
+}
 
 
 def default_directory(config: Config, kind: str = "") -> Path:
@@ -78,40 +87,52 @@ class RunDirectory:
         overwrite: whether a run that is there may be replaced, once this one is whole; anything
             else never is.
         resume: whether an unfinished run that is there is gone on with.
+        kind: of the run; a finished one of `REOPENED` is gone on with as well.
 
     Raises:
         OutputError: something is there already, or nothing can be written there.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        kind: str = "model",
+    ) -> None:
         self.path = path
         self._overwrite, self._resume = overwrite, resume
+        self._kind = kind
         self._checksums: dict[str, str] = {}
         with explain_write(path):
             is_whole = (path / NEXT / RUN).is_file()
             if resume and is_whole and _living_writer(path) is None:  # killed on its last way
                 _put_in_place(path)
-            _check_place(path, overwrite=overwrite, resume=resume)
+            _check_place(path, kind, overwrite=overwrite, resume=resume)
         is_next = _holds_next(path) if resume else (path / RUN).exists()
         self.place = path / NEXT if is_next else path
 
-    def start(self) -> None:
+    def start(self, kept: Collection[str] = ()) -> None:
         """Make the directory, and take away what an unfinished run left there.
 
         Of a run that is gone on with, the checkpoints and the history stay.
+
+        Args:
+            kept: names of other files that stay of such a run.
 
         Raises:
             OutputError: it cannot be written.
         """
         with explain_write(self.path):
             # again: reading took its time
-            _check_place(self.path, overwrite=self._overwrite, resume=self._resume)
+            _check_place(self.path, self._kind, overwrite=self._overwrite, resume=self._resume)
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / WRITER).write_text(f"{os.getpid()}\n")
             self.place.mkdir(exist_ok=True)
             (self.place / CHECKPOINT).mkdir(exist_ok=True)
-            kept = {CHECKPOINT, HISTORY} if self._resume else {CHECKPOINT}
-            _clear(self.place, kept={WRITER, *kept})
+            going_on = {HISTORY, *kept} if self._resume else set()
+            _clear(self.place, kept={WRITER, CHECKPOINT, *going_on})
             if not self._resume:
                 _clear(self.place / CHECKPOINT)
 
@@ -178,8 +199,9 @@ class RunDirectory:
     def finish(self, document: dict[str, Any], kind: str = "model") -> None:
         """Write run.json, which makes the directory a run of a kind, in place of any before it."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        if (self.place / HISTORY).exists():
-            self._checksums[HISTORY] = _sha256(_read(self.place / HISTORY))
+        for name in (HISTORY, CANDIDATES):  # which grew
+            if (self.place / name).exists():
+                self._checksums[name] = _sha256(_read(self.place / name))
         files = [name for name in self._checksums if name in ENTRIES]
         whole = {
             "format_version": FORMAT_VERSION,
@@ -280,7 +302,7 @@ def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
         raise RunError(f"{path}: no such run directory")
     if not (path / RUN).is_file():
         if (path / CHECKPOINT).is_dir() or (path / NEXT).is_dir():
-            command = {"model": "fit", "comparison": "compare"}[kind]
+            command = {"model": "fit", "comparison": "compare", "search": "search"}[kind]
             raise RunError(
                 f"{path}: the run was not finished: there is no {RUN}",
                 hint=f"imbtrain {command} CONFIG --run-dir {path} --resume goes on with it",
@@ -298,9 +320,7 @@ def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
     if document["kind"] != kind:
         raise RunError(
             f"{path}: is a {document['kind']}, and a {kind} is needed",
-            hint=f"imbtrain fit --from-compare {path} --choose NAME makes a model of it"
-            if document["kind"] == "comparison"
-            else MAKES[kind],
+            hint=TO_MODEL.get(document["kind"], MAKES[kind]).format(path),
         )
     return document
 
@@ -389,8 +409,8 @@ def _is_partial(name: str) -> bool:
     return name.endswith(PARTIAL) and any(name.startswith(f".{entry}.") for entry in ENTRIES)
 
 
-def _check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
-    """Raise unless a run can go there."""
+def _check_place(path: Path, kind: str, *, overwrite: bool, resume: bool) -> None:
+    """Raise unless a run of a kind can go there."""
     check_writable(path)
     if not path.exists():
         return
@@ -414,8 +434,12 @@ def _check_place(path: Path, *, overwrite: bool, resume: bool) -> None:
             f"{path}: holds an unfinished run already",
             hint="--resume goes on with it, --overwrite replaces it; or another --run-dir",
         )
-    if RUN in names and not overwrite and not (resume and _holds_next(path)):
+    is_reopened = (
+        kind in REOPENED and RUN in names and _read_document(path / RUN).get("kind") == kind
+    )
+    if RUN in names and not (overwrite or (resume and (is_reopened or _holds_next(path)))):
         begun = "--resume goes on with the one that was to replace it, " * _holds_next(path)
+        begun = "--resume goes on with it, " if is_reopened else begun
         raise OutputError(
             f"{path}: holds a {'finished ' * resume}run already",
             hint=f"{begun}--overwrite replaces it; or another --run-dir",

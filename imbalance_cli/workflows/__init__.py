@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         read_decisions,
         read_evaluation,
     )
+    from imbalance_cli.workflows.searching import search
 
 _HOMES = {
     "applying": ("evaluate", "predict"),
@@ -37,6 +38,7 @@ _HOMES = {
     "observing": ("Finish", "Observer", "Observers", "Start"),
     "peer": ("measure_by_peer", "refuse_peer", "train_peer"),
     "reporting": ("draw_page", "draw_report", "read_decisions", "read_evaluation"),
+    "searching": ("search",),
 }
 __all__ = [
     "Finish",
@@ -62,6 +64,7 @@ __all__ = [
     "read_decisions",
     "read_evaluation",
     "refuse_peer",
+    "search",
     "train_peer",
 ]
 

@@ -196,7 +196,7 @@ def compare_held_out(
 
 def choose(
     comparison: Path,
-    name: str,
+    name: str | None,
     directory: Path | None,
     observer: Observer,
     *,
@@ -206,8 +206,8 @@ def choose(
     """Make a run of one candidate of a comparison, without training again.
 
     Args:
-        comparison: the run that `compare` left.
-        name: of the candidate.
+        comparison: the run that `compare` left, or `search`.
+        name: of the candidate; None takes the one that a search has kept.
         directory: of the new run; None takes what the config of the comparison says.
         observer: receives warnings on the numbers.
         overwrite: whether a run that is there may be replaced.
@@ -219,7 +219,9 @@ def choose(
     Raises:
         ImbtrainError: the comparison has no such candidate, or a place cannot be used.
     """
-    document, tensors = load_run(comparison, "comparison")
+    document, tensors = load_run(comparison, "search" if name is None else "comparison")
+    if name is None:
+        [name] = [candidate["name"] for candidate in document["candidates"]]
     if name == BOOSTED_TREES:
         networks = ", ".join(candidate["name"] for candidate in document["candidates"])
         raise RunError(
@@ -235,7 +237,7 @@ def choose(
             hint=nearest(name, list(found)),
         )
     config = Config.model_validate(found[name]["config"])
-    own = _unprefix(tensors, name)
+    own = unprefix(tensors, name)
     model = found[name]["model"]
     predictor = Predictor.from_document(
         model,
@@ -243,7 +245,7 @@ def choose(
         torch.device("cpu"),
     )
     thresholds = read_thresholds(model["labels"])
-    shared = _unprefix(tensors, HELD_OUT)
+    shared = unprefix(tensors, HELD_OUT)
     held_out = HeldOut(
         part=document[HELD_OUT]["part"],
         source=document[HELD_OUT]["source"],
@@ -259,7 +261,8 @@ def choose(
     path = directory or default_directory(config)
     if path.resolve() == comparison.resolve():
         raise OutputError(
-            f"{path}: is the comparison that the model is taken from", hint="another --run-dir"
+            f"{path}: is the {document['kind']} that the model is taken from",
+            hint="another --run-dir",
         )
     run = RunDirectory(path, overwrite=overwrite)
     run.start()
@@ -379,6 +382,29 @@ def save_comparison(
         networks: of a fold.
     """
     run.write(PREDICTIONS, _predictions(comparison.candidates, prepared))
+    document = save_candidates(run, trained, prepared, files, observer)
+    before = {"run": str(run.path), "seeds": networks}
+    run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
+    run.write(COMPARISON_CSV, drawing.to_csv(comparison))
+    run.finish(document, kind="comparison")
+
+
+def save_candidates(
+    run: RunDirectory,
+    trained: Sequence[Trained],
+    prepared: Prepared,
+    files: list[dict[str, Any]],
+    observer: Observer,
+) -> dict[str, Any]:
+    """Write the networks of candidates, and return all else that `choose` makes a run of.
+
+    Args:
+        run: to be written.
+        trained: the candidates.
+        prepared: the rows.
+        files: of the data, as of `fingerprint_files`.
+        observer: receives warnings and the progress.
+    """
     documents: list[dict[str, Any]] = []
     tensors: dict[str, torch.Tensor] = {}
     targets = prepared.targets.take(prepared.held_out)
@@ -417,14 +443,10 @@ def save_comparison(
     for i, grouping in enumerate(held_out.slices):
         tensors[f"{HELD_OUT}/slice_{i}"] = torch.from_numpy(grouping.of_row)
     run.write_tensors(MODEL, tensors)
-    before = {"run": str(run.path), "seeds": networks}
-    run.write(COMPARISON_JSON, drawing.to_json(comparison, before))
-    run.write(COMPARISON_CSV, drawing.to_csv(comparison))
     names = [{"column": each.column, "names": each.names} for each in held_out.slices]
     where = {"part": held_out.part, "source": held_out.source, "slices": names}
     data = describe_data(prepared, files)
-    document = {"candidates": documents, HELD_OUT: where, "data": data}
-    run.finish(document | {"versions": versions()}, kind="comparison")
+    return {"candidates": documents, HELD_OUT: where, "data": data, "versions": versions()}
 
 
 def _predictions(candidates: Sequence[Candidate], prepared: Prepared) -> bytes:
@@ -446,7 +468,7 @@ def _predictions(candidates: Sequence[Candidate], prepared: Prepared) -> bytes:
     return encode_parquet(pl.DataFrame(columns))
 
 
-def _unprefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def unprefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     """Return the tensors whose names begin with a prefix and /, without it."""
     start = f"{prefix}/"
     return {

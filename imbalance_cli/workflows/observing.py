@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
 
-Command = Literal["fit", "compare", "evaluate"]
+Command = Literal["fit", "compare", "search", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,7 +40,14 @@ FREE_KEYS = ("training.checkpoint_every", "data.train", "data.valid", "data.test
 """The rows themselves are compared, wherever they lie."""
 
 
-def open_run(directory: Path, config: Config, *, overwrite: bool, resume: Resume) -> RunDirectory:
+def open_run(
+    directory: Path,
+    config: Config,
+    *,
+    overwrite: bool,
+    resume: Resume,
+    kind: str = "model",
+) -> RunDirectory:
     """Return the run to be written, new or gone on with.
 
     Args:
@@ -48,12 +55,13 @@ def open_run(directory: Path, config: Config, *, overwrite: bool, resume: Resume
         config: of what is trained.
         overwrite: whether a run that is there may be replaced.
         resume: whether an unfinished run that is there is gone on with.
+        kind: as of `RunDirectory`.
 
     Raises:
         OutputError: another run is there, or nothing can be written there.
         RunError: the unfinished run was begun with other settings; it names the first such key.
     """
-    run = RunDirectory(directory, overwrite=overwrite, resume=resume != "no")
+    run = RunDirectory(directory, overwrite=overwrite, resume=resume != "no", kind=kind)
     if resume != "no":
         _refuse_other_config(config, run)
     return run
@@ -99,14 +107,31 @@ def _find_checkpoint(
                 Warned("IMB123", f"{path}: is damaged: its checksum differs; it is passed over")
             )
             continue
-        if checkpoint.document["rows"] != digest_of(prepared, members):
-            sources = ", ".join(dict.fromkeys(prepared.data.sources.values()))
-            raise RunError(
-                f"{run.path}: was begun with other rows than {sources} holds now",
-                hint="the rows it was begun with, or --overwrite to begin again",
-            )
+        refuse_other_rows(run, checkpoint.document["rows"], prepared, members)
         return checkpoint
     return None
+
+
+def refuse_other_rows(
+    run: RunDirectory, before: str, prepared: Prepared, members: Sequence[Member]
+) -> None:
+    """Raise unless a run was begun with the rows at hand.
+
+    Args:
+        run: that is gone on with.
+        before: what `digest_of` was when it was begun.
+        prepared: the rows.
+        members: that learn from them.
+
+    Raises:
+        RunError: they are others.
+    """
+    if before != digest_of(prepared, members):
+        sources = ", ".join(dict.fromkeys(prepared.data.sources.values()))
+        raise RunError(
+            f"{run.path}: was begun with other rows than {sources} holds now",
+            hint="the rows it was begun with, or --overwrite to begin again",
+        )
 
 
 def digest_of(prepared: Prepared, members: Sequence[Member]) -> str:

@@ -359,7 +359,7 @@ def test_a_command_may_return_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_command_is_registered() -> None:
     names = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert {"weights", "fit", "compare", "evaluate", "predict", "stability"} <= names
+    assert {"weights", "fit", "compare", "search", "evaluate", "predict", "stability"} <= names
 
 
 def test_no_stdout_at_all(

@@ -156,7 +156,7 @@ def test_who_stops_listening_ends_all_processes() -> None:
     model = start(members)
     training = train_on_cores(model, ROWS, members, SETTINGS, processes=2)
     next(training)
-    training.close()  # type: ignore[attr-defined]
+    training.close()
     assert model.output.weight.isfinite().all()  # its memory is its own again
 
 
