@@ -241,6 +241,10 @@ class TrainingSection(Section):
     """Cross-fitting: one network per fold, thresholds and calibration from held-out scores of all
     training rows; null: none.
     """
+    refit: bool = True
+    """Whether, of four networks, two learn from the validation rows too, for as many epochs as were
+    best for the other two; calibration and thresholds rest on the other two.
+    """
     seed: Seed = 0
     """The random seed of weights, dropout and batches; the same seed on the same CPU gives the same
     weights, bit for bit.

@@ -95,7 +95,8 @@ def train_on_cores(
             yield Progress(result, time.process_time() - began, training.state)
         return
     number = processes or _choose_processes(members, recipe)
-    cuts = [round(i * len(members) / number) for i in range(number + 1)]
+    leading = [m for m, member in enumerate(members) if not member.follows]
+    cuts = [leading[round(i * len(leading) / number)] for i in range(number)] + [len(members)]
     with one_thread(), contextlib.ExitStack() as stack:
         if number > 1:
             stack.enter_context(_shared_parameters(model))
@@ -122,7 +123,7 @@ def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
     if work < WORTH_A_PROCESS or sys.platform != "linux":  # elsewhere forks are unsafe, or none
         return 1
     room = 1 + available_memory(torch.device("cpu")) // PROCESS_BYTES
-    return min(torch.get_num_threads(), len(members), room)
+    return min(torch.get_num_threads(), sum(not member.follows for member in members), room)
 
 
 def _take_part(

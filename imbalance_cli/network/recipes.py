@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
+FEWEST_REFITTED = 4  # networks, half of which then learn from the validation rows too
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -62,6 +63,8 @@ class Recipe:
         heads: of each network, on its hidden layers.
         networks: independent ones per fold.
         all_binned: how many of all networks, the last ones, have bins of every number.
+        refits: whether every second network learns from the validation rows too, for as many epochs
+            as were best for the one before it.
         epochs: the most passes over the training rows.
         batch_size: rows per step.
         learning_rate: at its highest.
@@ -87,6 +90,7 @@ class Recipe:
     heads: int
     networks: int
     all_binned: int
+    refits: bool
     epochs: int
     batch_size: int
     learning_rate: float
@@ -126,9 +130,11 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
         members = recipe.heads if model.members == "auto" else model.members
         is_independent = model.sharing == "none" or (model.sharing == "auto" and is_plain)
         heads, networks = (1, members) if is_independent else (members, 1)
-        chosen |= {"heads": heads, "networks": networks, "all_binned": 0}
+        chosen |= {"heads": heads, "networks": networks, "all_binned": 0, "refits": False}
     elif training.folds is not None:  # whose networks are averaged already
-        chosen |= {"networks": 1, "all_binned": 0}
+        chosen |= {"networks": 1, "all_binned": 0, "refits": False}
+    if not training.refit:
+        chosen["refits"] = False
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
         chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0
@@ -154,6 +160,7 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         heads=heads,
         networks=max(networks, default=1),
         all_binned=max(networks, default=1) // 2 if 0 < numbers <= MOST_EMBEDDED else 0,
+        refits=max(networks, default=1) >= FEWEST_REFITTED,
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
         batch_size=batch_size,
         learning_rate=0.04,
@@ -187,6 +194,7 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         heads=1,
         networks=1,
         all_binned=0,
+        refits=False,
         epochs=100,
         batch_size=batch_size,
         learning_rate=0.001,

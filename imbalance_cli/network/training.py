@@ -61,6 +61,8 @@ class Member:
         seed: of the order of the rows and of dropout.
         rates: how often each of `train` is drawn, on the host; None takes each once an epoch.
         name: in errors.
+        follows: whether it learns from `valid` too, which `train` then holds, and so is trained
+            after the member before it, for as many epochs as were best for that one.
     """
 
     train: torch.Tensor
@@ -69,6 +71,7 @@ class Member:
     seed: int
     rates: torch.Tensor | None = None
     name: str = ""
+    follows: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +80,8 @@ class MemberResult:
 
     Attributes:
         loss: mean training loss a known cell, weighted where the rows are.
-        score: the monitored metric on the validation rows, macro.
-        best_epoch: the epoch with the best score so far.
+        score: the monitored metric on the validation rows, macro; NaN of one that follows.
+        best_epoch: the epoch with the best score so far; of one that follows its last.
         best_score: its score.
         is_training: whether it goes on.
         epoch: the last it took part in, from which the numbers are.
@@ -110,18 +113,23 @@ class EpochResult:
 
     @property
     def loss(self) -> float:
-        """The mean training loss of the members."""
-        return sum(member.loss for member in self.members) / len(self.members)
+        """The mean training loss of the members that have begun."""
+        return _mean_known([member.loss for member in self.members])
 
     @property
     def score(self) -> float:
-        """The mean score of the members."""
-        return sum(member.score for member in self.members) / len(self.members)
+        """The mean score of the members that have one."""
+        return _mean_known([member.score for member in self.members])
 
     @property
     def best_score(self) -> float:
         """The mean of the members' best scores."""
-        return sum(member.best_score for member in self.members) / len(self.members)
+        return _mean_known([member.best_score for member in self.members])
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 class Training(Iterator[EpochResult]):
@@ -182,8 +190,8 @@ class Training(Iterator[EpochResult]):
             for group in groups:
                 group.load_state(below(state, f"{self._first + group.first}."))
         done = max(result.epoch for group in groups for result in group.results)
-        for epoch in range(done + 1, self._recipe.epochs + 1):
-            active = [group for group in groups if group.is_training]
+        for epoch in itertools.count(done + 1):
+            active = [group for group in groups if group.is_training and not group.is_waiting]
             if not active or self._is_over:
                 break
             began = time.perf_counter()
@@ -213,10 +221,16 @@ class Training(Iterator[EpochResult]):
 
     def _make_groups(self) -> list[_Group]:
         valid = _select_once([member.valid for member in self._members], self._rows)
-        groups, first = [], 0
-        for part in self._model.parts() if self._together else self._model.alone():
+        groups: list[_Group] = []
+        first = 0
+        # one that follows starts when the one before it has ended
+        together = self._together and not any(member.follows for member in self._members)
+        for part in self._model.parts() if together else self._model.alone():
             own = slice(first, first + part.members)
-            group = _Group(part, self._rows, self._members[own], valid[own], self._recipe, first)
+            before = groups[-1] if self._members[first].follows else None
+            group = _Group(
+                part, self._rows, self._members[own], valid[own], self._recipe, first, before
+            )
             groups.append(group)
             first += part.members
         return groups
@@ -236,7 +250,7 @@ def _read_results(numbers: torch.Tensor) -> list[MemberResult]:
 
 
 class _Group:
-    """Members that take each step together."""
+    """Members that take each step together, or one that follows the member of another group."""
 
     def __init__(
         self,
@@ -246,8 +260,10 @@ class _Group:
         valid: Sequence[Rows],
         recipe: Recipe,
         first: int = 0,
+        before: _Group | None = None,
     ) -> None:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
+        self._before = before
         self._model, self._valid = model, valid
         device = rows.device
         loss = stack_losses([member.loss for member in members], rows.labels).to(device)
@@ -272,12 +288,18 @@ class _Group:
         self._losses = torch.full((len(members),), math.nan)
         self._best: list[dict[str, torch.Tensor]] = [{} for _ in members]
         worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
+        worst = worst if before is None else math.nan
         self.results = [MemberResult(math.nan, math.nan, 0, worst) for _ in members]
 
     @property
     def is_training(self) -> bool:
         """Whether any member goes on."""
         return any(result.is_training for result in self.results)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the member that it follows is still trained."""
+        return self._before is not None and self._before.is_training
 
     def train_epoch(self) -> None:
         """Pass once over each member's rows."""
@@ -287,6 +309,9 @@ class _Group:
 
     def validate(self, epoch: int) -> None:
         """Score each member's validation rows, and keep what is its best so far."""
+        if self._before is not None:
+            self._count_epoch(epoch, self._before.results[0].best_epoch)
+            return
         sign = -1 if self.recipe.monitor in LOWER_IS_BETTER else 1
         for m, (network, member) in enumerate(zip(self._networks, self.members, strict=True)):
             before = self.results[m]
@@ -310,6 +335,17 @@ class _Group:
             goes_on = epoch < self.recipe.epochs and not _is_over(self.recipe, epoch, best_epoch)
             self.results[m] = MemberResult(loss, value, best_epoch, best_score, goes_on, epoch)
 
+    def _count_epoch(self, epoch: int, last: int) -> None:
+        """Keep the weights after the last epoch of a member that follows."""
+        done, loss = self.results[0].best_epoch + 1, float(self._losses[0])
+        if done == last:
+            [network], [member], [valid] = self._networks, self.members, self._valid
+            logits = score(network, valid, self.recipe.precision)
+            for labels in label_blocks(valid.labels):
+                _check_finite(loss, logits.cells(labels=labels), done, member.name, self.recipe)
+            self._best[0] = {name: p.detach().clone() for name, p in network.named_parameters()}
+        self.results = [MemberResult(loss, math.nan, done, math.nan, done < last, epoch)]
+
     def _scores_of_labels(self, logits: torch.Tensor, labels: slice, m: int) -> torch.Tensor:
         """Return the monitored metric of some labels' validation logits (K, N, l), (l,)."""
         valid, loss, monitor = self._valid[m], self.members[m].loss, self.recipe.monitor
@@ -325,8 +361,12 @@ class _Group:
 
     @torch.no_grad()
     def restore_best(self) -> None:
-        """Give each member the weights of its best epoch."""
-        for network, best in zip(self._networks, self._best, strict=True):
+        """Give each member the weights of its best epoch.
+
+        One that follows, and was not trained to its last, has those of the member before it.
+        """
+        kept = self._best if self._before is None or self._best[0] else self._before._best
+        for network, best in zip(self._networks, kept, strict=True):
             for name, parameter in network.named_parameters():
                 parameter.copy_(best[name])
 

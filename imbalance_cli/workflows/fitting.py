@@ -172,7 +172,11 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
     """
     parts = []
     for number, fold in enumerate(prepared.folds):
-        own = [m for m, its_fold in enumerate(networks.folds) if its_fold == number]
+        own = [
+            m
+            for m, origin in enumerate(networks.origins)
+            if origin.fold == number and not origin.is_refitted
+        ]
         rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
         scored = [score(predictor.model.member(m), rows, predictor.precision) for m in own]
         parts.append((stack_members(scored), predictor.of_members(own).link_loss))
@@ -183,6 +187,7 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
     """Return where each member came from and its best epoch, as plain data."""
     return [
         {"seed": origin.seed, "fold": origin.fold, "best_epoch": result.best_epoch}
+        | ({"refitted": True} if origin.is_refitted else {})
         for origin, result in zip(networks.origins, results, strict=True)
     ]
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from imbalance_cli.config import Config
     from imbalance_cli.labels import Counts
     from imbalance_cli.labels.targets import Targets
@@ -123,25 +125,35 @@ def plan_networks(
     refuse_too_many(recipe, prepared, models=1)
     members, origins, starts = [], [], []
     for number, (train, valid) in enumerate(prepared.fold_rows):
-        own = prepared.targets.take(prepared.folds[number].train)
-        weights = prepared.weights_of(prepared.folds[number].train)
-        whole = None if weights is None else weights.numpy()
-        counts = count_targets(own, prepared.labels, whole)
-        is_balanced = config.training.sampler == "balanced"
-        rates = _draw_rates(own, weights) if is_balanced else None
-        loss = make_loss(config, counts, own, rates=rates, given=given, weights=weights)
-        if weights is not None:
-            counts = _in_rows(counts, own, weights)
-        start = link(_prevalence(counts), loss)
+        first = _plan_network(config, prepared, prepared.folds[number].train, given)
+        plans = [(train, *first)]
+        if recipe.refits:
+            both = np.concatenate([prepared.folds[number].train, prepared.folds[number].valid])
+            plans.append((torch.cat([train, valid]), *_plan_network(config, prepared, both, given)))
         for index in range(recipe.networks):
+            rows, loss, rates, start = plans[index % len(plans)]
             seed = config.training.seed + index
             parts = [candidate or "", f"fold {number + 1}" if prepared.is_cross_fitted else ""]
             parts += [f"seed {seed}"] if recipe.networks > 1 else []
             shown = ", ".join(part for part in parts if part)
-            members.append(Member(train, valid, loss, seed, rates, shown))
-            origins.append(Origin(candidate, number, seed))
+            follows = rows is not train
+            members.append(Member(rows, valid, loss, seed, rates, shown, follows))
+            origins.append(Origin(candidate, number, seed, is_refitted=follows))
             starts.append(start)
     return Networks(members, origins, torch.stack(starts))
+
+
+def _plan_network(
+    config: Config, prepared: Prepared, rows: NDArray[np.intp], given: Sequence[float] | None
+) -> tuple[losses.Loss, torch.Tensor | None, torch.Tensor]:
+    """Return the loss of networks that learn from rows, the rates of drawing, and first logits."""
+    own, weights = prepared.targets.take(rows), prepared.weights_of(rows)
+    counts = count_targets(own, prepared.labels, None if weights is None else weights.numpy())
+    rates = _draw_rates(own, weights) if config.training.sampler == "balanced" else None
+    loss = make_loss(config, counts, own, rates=rates, given=given, weights=weights)
+    if weights is not None:
+        counts = _in_rows(counts, own, weights)
+    return loss, rates, link(_prevalence(counts), loss)
 
 
 def recipe_of(config: Config, prepared: Prepared) -> Recipe:

@@ -29,6 +29,7 @@ class Origin:
     candidate: str | None
     fold: int
     seed: int
+    is_refitted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.recipe.epochs
+        return self.recipe.epochs * (2 if self.recipe.refits else 1)
 
 
 Scores = dict[str, float | None]

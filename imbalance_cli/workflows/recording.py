@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 from imbalance_cli.network.processes import train_on_cores
@@ -60,8 +61,12 @@ class TrainingRecord:
     @property
     def is_still_improving(self) -> bool:
         """Whether most members were, when their training ended."""
-        ended = map(_improves_at_the_end, self.results, self.scores)
-        return 2 * sum(ended) > len(self.scores)
+        ended = [
+            _improves_at_the_end(result, scores)
+            for result, scores in zip(self.results, self.scores, strict=True)
+            if not math.isnan(result.best_score)
+        ]
+        return 2 * sum(ended) > len(ended)
 
 
 def _improves_at_the_end(result: MemberResult, scores: Sequence[float]) -> bool:
