@@ -114,20 +114,21 @@ class EpochResult:
     @property
     def loss(self) -> float:
         """The mean training loss of the members that have begun."""
-        return _mean_known([member.loss for member in self.members])
+        return mean_known([member.loss for member in self.members])
 
     @property
     def score(self) -> float:
         """The mean score of the members that have one."""
-        return _mean_known([member.score for member in self.members])
+        return mean_known([member.score for member in self.members])
 
     @property
     def best_score(self) -> float:
         """The mean of the members' best scores."""
-        return _mean_known([member.best_score for member in self.members])
+        return mean_known([member.best_score for member in self.members])
 
 
-def _mean_known(values: Sequence[float]) -> float:
+def mean_known(values: Sequence[float]) -> float:
+    """Return the mean of those that are not NaN; NaN of none."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
@@ -229,7 +230,13 @@ class Training(Iterator[EpochResult]):
             own = slice(first, first + part.members)
             before = groups[-1] if self._members[first].follows else None
             group = _Group(
-                part, self._rows, self._members[own], valid[own], self._recipe, first, before
+                part,
+                self._rows,
+                self._members[own],
+                valid[own],
+                self._recipe,
+                first,
+                before=before,
             )
             groups.append(group)
             first += part.members
@@ -260,6 +267,7 @@ class _Group:
         valid: Sequence[Rows],
         recipe: Recipe,
         first: int = 0,
+        *,
         before: _Group | None = None,
     ) -> None:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
@@ -286,7 +294,7 @@ class _Group:
         self._dropout_seeds = generator(CPU, members[0].seed)
         self._networks = model.alone()
         self._losses = torch.full((len(members),), math.nan)
-        self._best: list[dict[str, torch.Tensor]] = [{} for _ in members]
+        self.best: list[dict[str, torch.Tensor]] = [{} for _ in members]
         worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
         worst = worst if before is None else math.nan
         self.results = [MemberResult(math.nan, math.nan, 0, worst) for _ in members]
@@ -328,7 +336,7 @@ class _Group:
             best_epoch, best_score = before.best_epoch, before.best_score
             if not best_epoch or sign * value >= sign * best_score:  # of equal ones the last
                 best_epoch, best_score = epoch, value
-                self._best[m] = {
+                self.best[m] = {
                     name: parameter.detach().clone()
                     for name, parameter in network.named_parameters()
                 }
@@ -343,7 +351,7 @@ class _Group:
             logits = score(network, valid, self.recipe.precision)
             for labels in label_blocks(valid.labels):
                 _check_finite(loss, logits.cells(labels=labels), done, member.name, self.recipe)
-            self._best[0] = {name: p.detach().clone() for name, p in network.named_parameters()}
+            self.best[0] = {name: p.detach().clone() for name, p in network.named_parameters()}
         self.results = [MemberResult(loss, math.nan, done, math.nan, done < last, epoch)]
 
     def _scores_of_labels(self, logits: torch.Tensor, labels: slice, m: int) -> torch.Tensor:
@@ -365,7 +373,7 @@ class _Group:
 
         One that follows, and was not trained to its last, has those of the member before it.
         """
-        kept = self._best if self._before is None or self._best[0] else self._before._best
+        kept = self.best if self._before is None or self.best[0] else self._before.best
         for network, best in zip(self._networks, kept, strict=True):
             for name, parameter in network.named_parameters():
                 parameter.copy_(best[name])
@@ -385,7 +393,7 @@ class _Group:
             **{f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()},
             **{
                 f"best.{m}.{name}": tensor
-                for m, best in enumerate(self._best)
+                for m, best in enumerate(self.best)
                 for name, tensor in best.items()
             },
         }
@@ -403,7 +411,7 @@ class _Group:
             parameter.copy_(state[f"model.{name}"])
         self.optimizer.load_state(below(state, "optimizer."))
         device = self.rows.device
-        self._best = [
+        self.best = [
             {name: tensor.to(device) for name, tensor in below(state, f"best.{m}.").items()}
             for m in range(len(self.members))
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class TrainingHistory:
     Attributes:
         epochs: that it took part in.
         losses: of the training rows.
-        scores: of the metric that is watched, on the validation rows.
+        scores: of the metric that is watched, on the validation rows; NaN where it learned from
+            these too.
         best_epoch: whose weights were kept.
     """
 
@@ -29,6 +31,11 @@ class TrainingHistory:
     losses: Sequence[float]
     scores: Sequence[float]
     best_epoch: int
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether it learned from the validation rows too."""
+        return math.isnan(self.scores[-1])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,17 +51,21 @@ def _name_monitor(report: RunReport) -> str:
     return monitor.replace("_", " ")
 
 
-def _draw_training(training: Sequence[TrainingHistory], monitor: str) -> list[Chart]:
+def _draw_training(networks: Sequence[TrainingHistory], monitor: str) -> list[Chart]:
+    training = [network for network in networks if not network.is_refitted]
+    refitted = len(networks) - len(training)
     first = min(network.epochs[0] for network in training)
     last = max(network.epochs[-1] for network in training)
     epochs = number_axis("epoch", first, last, least_step=1)
-    networks = "one network" if len(training) == 1 else f"{len(training)} networks"
+    shown = "one network" if len(training) == 1 else f"{len(training)} networks"
     loss = _list_kept(training, _losses)
     score = _list_kept(training, _scores)
     end = (
-        f"Of epochs {first} to {last} of {networks}, the weights of {_name_kept(training)} were "
+        f"Of epochs {first} to {last} of {shown}, the weights of {_name_kept(training)} were "
         f"kept: training loss {loss}, validation {monitor} {score}."
     )
+    if refitted:
+        end += f" {refitted} more learned from the validation rows too, for as many epochs."
     return [
         _draw_history(training, "training_loss", "training loss", end, epochs, _losses),
         _draw_history(training, "validation", f"validation {monitor}", end, epochs, _scores),

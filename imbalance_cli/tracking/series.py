@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
-from statistics import fmean
 from typing import TYPE_CHECKING
+
+from imbalance_cli.network.training import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +90,8 @@ def epoch_means(group: Group, result: EpochResult, monitor: str) -> Scalars:
     if not any(member.epoch == result.epoch for member in members):
         return {}
     means = {
-        "train/loss": fmean(member.loss for member in members),
-        f"valid/{monitor}": fmean(member.score for member in members),
+        "train/loss": mean_known([member.loss for member in members]),
+        f"valid/{monitor}": mean_known([member.score for member in members]),
         "train/learning_rate": result.learning_rate,
     }
     if group.candidate is None:  # it is the speed of all together
@@ -100,7 +102,8 @@ def epoch_means(group: Group, result: EpochResult, monitor: str) -> Scalars:
 def epoch_members(group: Group, result: EpochResult, monitor: str) -> dict[str, Scalars]:
     """Return the numbers of each named member that took part in the epoch, by its name."""
     return {
-        name: {"train/loss": member.loss, f"valid/{monitor}": member.score}
+        name: {"train/loss": member.loss}
+        | ({} if math.isnan(member.score) else {f"valid/{monitor}": member.score})
         for m, name in group.names.items()
         if (member := result.members[m]).epoch == result.epoch
     }

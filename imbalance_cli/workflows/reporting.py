@@ -291,7 +291,7 @@ def _read_history(directory: Path) -> Iterator[TrainingHistory]:
         networks.setdefault(row["member"], []).append(row)
     for rows in networks.values():
         yield TrainingHistory(
-            [int(row["epoch"]) for row in rows],
+            list(range(1, len(rows) + 1)),  # of one that follows another they began later
             [float(row["loss"]) for row in rows],
             [float(row["score"]) for row in rows],
             int(rows[-1]["best_epoch"]),
