@@ -242,8 +242,9 @@ class TrainingSection(Section):
     training rows; null: none.
     """
     refit: bool = True
-    """Whether, of four networks, two learn from the validation rows too, for as many epochs as were
-    best for the other two; calibration and thresholds rest on the other two.
+    """Whether, up to 20,000 training rows, two networks of the training rows choose the epochs, and
+    four more then learn from the validation rows too, for as many; calibration and thresholds rest
+    on the first two. false: four networks of the training rows.
     """
     seed: Seed = 0
     """The random seed of weights, dropout and batches; the same seed on the same CPU gives the same

@@ -62,7 +62,7 @@ class Member:
         rates: how often each of `train` is drawn, on the host; None takes each once an epoch.
         name: in errors.
         follows: whether it learns from `valid` too, which `train` then holds, and so is trained
-            after the member before it, for as many epochs as were best for that one.
+            after the last member before it that does not, for as many epochs as were best there.
     """
 
     train: torch.Tensor
@@ -228,7 +228,8 @@ class Training(Iterator[EpochResult]):
         together = self._together and not any(member.follows for member in self._members)
         for part in self._model.parts() if together else self._model.alone():
             own = slice(first, first + part.members)
-            before = groups[-1] if self._members[first].follows else None
+            leading = [group for group in groups if not group.is_following]
+            before = leading[-1] if self._members[first].follows else None
             group = _Group(
                 part,
                 self._rows,
@@ -305,8 +306,13 @@ class _Group:
         return any(result.is_training for result in self.results)
 
     @property
+    def is_following(self) -> bool:
+        """Whether its member follows another."""
+        return self._before is not None
+
+    @property
     def is_waiting(self) -> bool:
-        """Whether the member that it follows is still trained."""
+        """Whether the member that it follows is trained still."""
         return self._before is not None and self._before.is_training
 
     def train_epoch(self) -> None:

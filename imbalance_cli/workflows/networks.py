@@ -127,9 +127,10 @@ def plan_networks(
     for number, (train, valid) in enumerate(prepared.fold_rows):
         first = _plan_network(config, prepared, prepared.folds[number].train, given)
         plans = [(train, *first)]
-        if recipe.refits:
+        if recipe.followers:
             both = np.concatenate([prepared.folds[number].train, prepared.folds[number].valid])
-            plans.append((torch.cat([train, valid]), *_plan_network(config, prepared, both, given)))
+            second = torch.cat([train, valid]), *_plan_network(config, prepared, both, given)
+            plans += [second] * recipe.followers
         for index in range(recipe.networks):
             rows, loss, rates, start = plans[index % len(plans)]
             seed = config.training.seed + index

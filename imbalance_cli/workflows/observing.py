@@ -59,7 +59,7 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.recipe.epochs * (2 if self.recipe.refits else 1)
+        return self.recipe.epochs * (1 + self.recipe.followers)
 
 
 Scores = dict[str, float | None]
