@@ -138,10 +138,11 @@ def train_networks(
 
 
 def _history_lines(result: EpochResult) -> list[str]:
-    """Return a line a member that took part in the epoch."""
+    """Return a line a member that took part in the epoch; a score that it has not is blank."""
     together = [getattr(result, name) for name in OF_ALL_MEMBERS]
-    return [
-        ",".join(map(str, [result.epoch, m, *(getattr(member, n) for n in OF_A_MEMBER), *together]))
-        for m, member in enumerate(result.members)
-        if member.epoch == result.epoch
-    ]
+    lines = []
+    for m, member in enumerate(result.members):
+        if member.epoch == result.epoch:
+            cells = [result.epoch, m, *(getattr(member, name) for name in OF_A_MEMBER), *together]
+            lines.append(",".join("" if cell != cell else str(cell) for cell in cells))  # noqa: PLR0124  NaN
+    return lines

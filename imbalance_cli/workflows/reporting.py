@@ -293,6 +293,6 @@ def _read_history(directory: Path) -> Iterator[TrainingHistory]:
         yield TrainingHistory(
             list(range(1, len(rows) + 1)),  # of one that follows another they began later
             [float(row["loss"]) for row in rows],
-            [float(row["score"]) for row in rows],
+            [float(row["score"] or "nan") for row in rows],
             int(rows[-1]["best_epoch"]),
         )

@@ -1,0 +1,179 @@
+"""Networks that learn from the validation rows too, for as many epochs as were best for another."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+import torch
+from small_runs import TABULAR, make_columns, succeed, write_csv
+
+from imbalance_cli.config import load_config
+from imbalance_cli.losses.family import weighted_bce
+from imbalance_cli.network.model import Shape, build_model, score_rows
+from imbalance_cli.network.processes import train_on_cores
+from imbalance_cli.network.scoring import KeptLogits
+from imbalance_cli.network.training import EpochResult, Member, Training
+from imbalance_cli.rows.dataset import Dataset
+from imbalance_cli.run.predictor import Predictor
+from imbalance_cli.run.scored_rows import Scores
+from imbalance_cli.workflows.fitting import make_predictor, score_held_out
+from imbalance_cli.workflows.networks import prepare_networks
+from imbalance_cli.workflows.observing import Observer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imbalance_cli.network.state import State
+
+SHAPE = Shape(
+    numeric=4,
+    cardinalities=[],
+    labels=1,
+    hidden=[16],
+    dropout=0.2,
+    continuous=4,
+    frequencies=[0.1, 0.5],
+    heads=2,
+    is_scaled=True,
+)
+RECIPE = dataclasses.replace(TABULAR, epochs=15, batch_size=64, followers=2)
+TRAIN, VALID = torch.arange(400), torch.arange(400, 520)
+BOTH = torch.arange(520)
+CPU = torch.device("cpu")
+LOSS = weighted_bce(torch.tensor([2.0]))
+
+
+def make_rows() -> Dataset:
+    """Return noisy rows, on which later epochs are not the better ones."""
+    random = torch.Generator().manual_seed(0)
+    numeric = torch.randn(520, 4, generator=random)
+    noise = 2 * torch.randn(520, generator=random)
+    targets = (numeric[:, 0] + noise > 1).float()[:, None]
+    return Dataset(numeric, torch.empty(520, 0, dtype=torch.long), targets)
+
+
+ROWS = make_rows()
+LEADERS = [0, 3]
+MEMBERS = [Member(BOTH if m % 3 else TRAIN, VALID, LOSS, m, follows=m % 3 > 0) for m in range(6)]
+
+
+def train(
+    processes: int | None = None, state: State | None = None
+) -> tuple[torch.Tensor, list[EpochResult]]:
+    """Return the logits of all members, and every epoch."""
+    model = build_model(SHAPE, range(6))
+    results = [
+        progress.result
+        for progress in train_on_cores(
+            model, ROWS, MEMBERS, RECIPE, processes=processes, state=state
+        )
+    ]
+    return score_rows(model, ROWS, "float32"), results
+
+
+def train_alone(member: Member, epochs: int) -> torch.Tensor:
+    """Return the logits of a network after so many epochs of the same schedule."""
+    model = build_model(SHAPE, [member.seed])
+    recipe = dataclasses.replace(RECIPE, patience=None)
+    training = Training(model, ROWS, [dataclasses.replace(member, follows=False)], recipe)
+    for _ in itertools.islice(training, epochs):
+        pass
+    return score_rows(model, ROWS, "float32")
+
+
+def test_a_follower_is_a_network_of_all_rows_after_the_best_number_of_epochs() -> None:
+    logits, results = train()
+    last = results[-1].members
+    for m, member in enumerate(MEMBERS):
+        own = logits[2 * m : 2 * m + 2]
+        best = last[m // 3 * 3].best_epoch
+        assert last[m].best_epoch == best
+        if member.follows:
+            assert math.isnan(last[m].score)
+            assert torch.equal(own, train_alone(member, best))
+    assert any(last[m].best_epoch < RECIPE.epochs for m in LEADERS)
+
+
+def test_leaders_are_what_they_would_be_without_followers() -> None:
+    logits, results = train()
+    model = build_model(SHAPE, LEADERS)
+    alone = list(Training(model, ROWS, [MEMBERS[m] for m in LEADERS], RECIPE))
+    of_leaders = logits.reshape(6, 2, *logits.shape[1:])[LEADERS].flatten(0, 1)
+    assert torch.equal(of_leaders, score_rows(model, ROWS, "float32"))
+    assert [r.score for r in results[: len(alone)]] == [r.score for r in alone]
+
+
+def test_processes_train_what_one_does_to_the_bit() -> None:
+    one, _ = train(1)
+    two, results = train(2)
+    assert torch.equal(one, two)
+    assert not any(member.is_training for member in results[-1].members)
+
+
+@pytest.mark.parametrize("stop", [3, 14, 17])
+def test_training_goes_on_from_any_epoch(stop: int) -> None:
+    wanted, results = train(1)
+    assert len(results) > stop
+    training = train_on_cores(build_model(SHAPE, range(6)), ROWS, MEMBERS, RECIPE, processes=2)
+    for progress in itertools.islice(training, stop):
+        state = {name: tensor.clone() for name, tensor in progress.state().items()}
+    training.close()
+    found, rest = train(1, state)
+    assert torch.equal(found, wanted)
+    assert [r.members for r in rest][-1:] == [r.members for r in results][-1:] or stop == len(rest)
+
+
+def test_what_is_over_before_followers_ended_has_the_leaders_weights() -> None:
+    model = build_model(SHAPE, range(6))
+    training = Training(model, ROWS, MEMBERS, RECIPE)
+    for _ in range(3):
+        next(training)
+    ended = build_model(SHAPE, range(6))
+    assert list(Training(ended, ROWS, MEMBERS, RECIPE, state=training.state(), is_over=True)) == []
+    logits = score_rows(ended, ROWS, "float32").reshape(6, 2, 520, 1)
+    for m in range(6):
+        assert torch.equal(logits[m], logits[m // 3 * 3])
+
+
+def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
+    tmp_path: Path,
+) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns(300))
+    config = load_config({"data": {"train": str(table), "labels": ["y_often"]}})
+    prepared, recipe, networks, model = prepare_networks(config, Observer(), tmp_path)
+    learned = [set(member.train.tolist()) for member in networks.members]
+    held_out = set(prepared.held_out.tolist())
+    test = set(prepared.data.split.test.tolist())
+    assert [bool(rows & held_out) for rows in learned] == [False, True, True] * 2
+    assert not any(rows & test for rows in learned)
+    predictor = make_predictor(model, prepared, networks, config)
+    scores = score_held_out(predictor, prepared, networks)
+    rows = prepared.rows.part(torch.from_numpy(prepared.held_out))
+    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in (0, 3)])
+    wanted = Scores([(KeptLogits(alone), predictor.of_members([0, 3]).link_loss)])
+    assert torch.equal(scores.log_odds(), wanted.log_odds())
+
+
+def test_a_fit_has_followers_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "table.csv", make_columns(300))
+    options = ("--labels", "y_often", "--set", "training.epochs=5", "--set", "report.plots=false")
+    run = tmp_path / "run"
+    outcome = succeed("fit", table, *options, "--run-dir", run, "--format", "json")
+    predictor = Predictor.load(run, CPU)
+    assert predictor.model.members == 6
+    document = pl.read_csv(run / "history.csv")
+    assert document.filter(pl.col("score").is_null())["member"].unique().sort().to_list() == [
+        *(1, 2),
+        *(4, 5),
+    ]
+    assert outcome.document["splits"]["test"]["rows"] > 0
+    again = succeed("fit", table, *options, "--run-dir", tmp_path / "b", "--format", "json")
+    assert again.document["splits"] == outcome.document["splits"]
+    off = (*options, "--set", "training.refit=false")
+    succeed("fit", table, *off, "--run-dir", tmp_path / "off")
+    assert Predictor.load(tmp_path / "off", CPU).model.members == 4
