@@ -174,6 +174,7 @@ def _document(labels: Sequence[str]) -> dict[str, Any]:
     numeric = [{"column": "amount", "kind": "number"}, {"column": "day", "kind": "date"}]
     return {
         "created": "2026-01-02T03:04:05+00:00",
+        "trained": [{"seed": 0, "fold": 0, "best_epoch": 3}],
         "labels": [entry | {"label": label} for label in labels],
         "features": {"numeric": numeric, "categorical": [{"column": "city"}]},
         "loss": "weighted_bce",

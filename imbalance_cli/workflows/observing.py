@@ -59,7 +59,7 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.recipe.epochs * (1 + self.recipe.followers)
+        return self.recipe.epochs * (2 if self.recipe.followers else 1)
 
 
 Scores = dict[str, float | None]

@@ -35,7 +35,7 @@ ROWS = {"train": 17466, "valid": 3743, "test": 0}
 def make_start(epochs: int = 100) -> Start:
     """Return the start of a fit of one member."""
     config = Config.model_validate({"data": {"train": "t.csv"}})
-    recipe = dataclasses.replace(TABULAR, epochs=epochs)
+    recipe = dataclasses.replace(TABULAR, epochs=epochs, followers=0)
     return Start("fit", Path("run"), config, recipe, ROWS, None, (Origin(None, 0, 0),))
 
 

@@ -78,7 +78,7 @@ def test_the_default_is_tabular() -> None:
 
 def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     recipe = choose({"recipe": "tabular"})
-    assert (recipe.heads, recipe.networks) == (HEADS, 4)
+    assert (recipe.heads, recipe.networks, recipe.followers) == (HEADS, 6, 2)
     assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, FREQUENCIES)
     assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
@@ -236,7 +236,7 @@ def test_batches_of_a_plain_network(rows: int, size: int) -> None:
 @pytest.mark.parametrize(
     ("model", "heads", "networks"),
     [
-        ({}, HEADS, 4),
+        ({}, HEADS, 6),
         ({"members": 3}, 3, 1),
         ({"members": 1}, 1, 1),
         ({"sharing": "trunk"}, HEADS, 1),
@@ -258,13 +258,13 @@ def test_members_are_heads_or_independent_networks(
 @pytest.mark.parametrize(
     ("rows", "labels", "folds", "networks"),
     [
-        (1, 1, None, 4),
-        (20_000, 1, None, 4),
+        (1, 1, None, 6),
+        (20_000, 1, None, 6),
         (20_001, 1, None, 2),
         (200_000, 1, None, 2),
         (200_001, 1, None, 1),
         (500, 1, 2, 1),  # the networks of folds are averaged already
-        (500, MOST_CELLS // HEADS, None, 4),
+        (500, MOST_CELLS // HEADS, None, 6),
         (500, MOST_CELLS // HEADS + 1, None, 1),  # so many labels that not even heads are worth it
     ],
 )
@@ -274,7 +274,10 @@ def test_fewer_rows_are_learned_by_more_networks(
     recipe = choose({}, {"folds": folds}, rows=rows, labels=labels)
     assert recipe.networks == networks
     given = choose({"members": 3, "sharing": "none"}, {"folds": folds}, rows=rows, labels=labels)
-    assert given.networks == 3
+    assert (given.networks, given.followers) == (3, 0)
+    assert recipe.followers == (2 if networks == 6 else 0)
+    alone = choose({}, {"folds": folds, "refit": False}, rows=rows, labels=labels)
+    assert (alone.networks, alone.followers) == (min(networks, 4), 0)
 
 
 # ---------------------------------------------------------------------------- how numbers enter
@@ -344,7 +347,7 @@ def test_unknown_names_are_refused_with_the_nearest(
 
 
 def test_half_of_several_networks_have_bins_of_every_number() -> None:
-    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [2, 1, 0]
+    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [3, 1, 0]
     given: list[dict[str, object]] = [{"members": 4}, {"sharing": "none"}, {"recipe": "plain"}]
     given += [{"numeric_embedding": name} for name in ("none", "periodic", "both")]
     assert [choose(model).all_binned for model in given] == [0] * len(given)
