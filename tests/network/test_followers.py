@@ -122,6 +122,7 @@ def test_training_goes_on_from_any_epoch(stop: int) -> None:
     training = train_on_cores(build_model(SHAPE, range(6)), ROWS, MEMBERS, RECIPE, processes=2)
     for progress in itertools.islice(training, stop):
         state = {name: tensor.clone() for name, tensor in progress.state().items()}
+    training.close()
     found, rest = train(1, state)
     assert torch.equal(found, wanted)
     assert [r.members for r in rest][-1:] == [r.members for r in results][-1:] or stop == len(rest)
