@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Self
@@ -98,7 +99,7 @@ class LineProgress(ShownProgress):
 class BarProgress(ShownProgress):
     """Draws a bar with the epoch, the scores, rows a second and the time left.
 
-    With patience the bar ends where training would, if no epoch were better than the best so far.
+    The bar ends where training would, if no epoch were better than the best so far.
     Before the epochs and after them it shows how far reading, calibrating and the like are.
     """
 
@@ -115,6 +116,7 @@ class BarProgress(ShownProgress):
         self._stage = self._progress.add_task("", visible=False, total=None, scores="")
         self._name = ""
         self._patience: int | str | None = None
+        self._followers = 0
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
@@ -123,7 +125,7 @@ class BarProgress(ShownProgress):
     def started(self, start: Start) -> None:
         """Start the bar."""
         super().started(start)
-        self._patience = start.recipe.patience
+        self._patience, self._followers = start.recipe.patience, start.recipe.followers
         self._progress.start()
         self._progress.start_task(self._task)
         self._progress.update(self._task, total=start.epochs, description=self._epoch(0))
@@ -136,7 +138,12 @@ class BarProgress(ShownProgress):
         scores = describe_epoch(result).replace("  ", " ")  # so that 80 columns hold a bar too
         epoch = result.epoch
         end = self.epochs
-        if isinstance(self._patience, int):
+        if self._followers:
+            leading = [member for member in result.members if not math.isnan(member.best_score)]
+            goes_on = any(member.is_training for member in leading)
+            last = end // 2 if goes_on else max(member.epoch for member in leading)
+            end = last + max(member.best_epoch for member in leading)
+        elif isinstance(self._patience, int):
             going = [m.best_epoch for m in result.members if m.is_training]
             best = max(going, default=epoch)
             end = min(best + self._patience, end)

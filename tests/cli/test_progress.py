@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import os
 import pty
 import subprocess
@@ -171,6 +172,23 @@ def test_with_patience_the_bar_ends_where_training_would(monkeypatch: pytest.Mon
             bar.stage(Stage("drawing the page"))
             task, stage = bar._progress.tasks
             assert (task.completed, task.total, stage.description) == (3, end, "drawing the page")
+
+
+def test_with_followers_the_bar_ends_after_the_best_epochs_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    start = make_start()
+    follows = dataclasses.replace(start, recipe=dataclasses.replace(start.recipe, followers=1))
+    assert follows.epochs == 200
+    [leader] = make_result(3).members
+    ended = dataclasses.replace(leader, is_training=False)
+    waiting = MemberResult(math.nan, math.nan, 0, math.nan)
+    for members, end in (((leader, waiting), 102), ((ended, waiting), 5)):
+        with BarProgress() as bar:
+            bar.started(follows)
+            bar.epoch(dataclasses.replace(make_result(3), members=members))
+            assert bar._progress.tasks[0].total == end
 
 
 def test_a_terminal_gets_a_link_to_the_page(
