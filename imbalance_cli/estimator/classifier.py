@@ -97,6 +97,7 @@ class ImbalanceClassifier(
         patience: int | str | None = "auto",
         sampler: str = "shuffle",
         folds: int | None = None,
+        refit: bool = True,
         device: str = "auto",
         precision: str = "auto",
         calibration: str = "auto",
@@ -139,6 +140,7 @@ class ImbalanceClassifier(
         self.patience = patience
         self.sampler = sampler
         self.folds = folds
+        self.refit = refit
         self.device = device
         self.precision = precision
         self.calibration = calibration

@@ -40,6 +40,7 @@ KEYS = {
     "patience": "training.patience",
     "sampler": "training.sampler",
     "folds": "training.folds",
+    "refit": "training.refit",
     "device": "training.device",
     "precision": "training.precision",
     "calibration": "calibration.method",
