@@ -104,7 +104,8 @@ def test_rows_without_labels_are_explained_one_by_one(
     pl.read_csv(others).drop(LABELS).write_csv(served := tmp_path / "served.csv")
     options = ("--row", 7, "--repeats", 1, "--format", "json")
     found = succeed("explain", multi_run.path, served, *options).document
-    own = succeed("explain", multi_run.path, "--repeats", 1, "--format", "json").document
+    shutil.copytree(multi_run.path, run := tmp_path / "run")  # which its explanation is kept in
+    own = succeed("explain", run, "--repeats", 1, "--format", "json").document
     assert found["remarks"][0].startswith(f"{served} has no labels: its rows are explained beside")
     assert found["importance"] == own["importance"]
     predicted = pl.read_csv(succeed("predict", multi_run.path, served).out)
