@@ -82,7 +82,9 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
     an_epoch = time.perf_counter() - began
     count = len(networks.members)
-    at_once = min(torch.get_num_threads(), count) if prepared.device.type == "cpu" else 1
+    leading = sum(not member.follows for member in networks.members)  # which others wait for
+    at_once = min(torch.get_num_threads(), leading) if prepared.device.type == "cpu" else 1
+    turns = -(-leading // at_once) * count // leading
     rows = max(len(fold.train) for fold in prepared.folds)
     return Plan(
         rows=prepared.parts(),
@@ -93,7 +95,7 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
         networks=count,
         epochs=recipe.epochs,
         steps=-(-rows // recipe.batch_size),
-        seconds=round(an_epoch * recipe.epochs * -(-count // at_once), 1),
+        seconds=round(an_epoch * recipe.epochs * turns, 1),
         warnings=list(prepared.remarks),
     )
 
