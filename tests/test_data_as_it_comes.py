@@ -85,7 +85,7 @@ def test_evaluate_weighs_the_rows_too(survey: tuple[Path, dict[str, Any]]) -> No
     assert after["average_precision"]["value"] == before["average_precision"]["value"]
     assert after["prevalence"] == pytest.approx(before["prevalence"], abs=1e-12)
     drawn = succeed("evaluate", folder / "run", folder / "test.csv", "--format", "table").text
-    assert "weighted by data.sample_weight" in drawn
+    assert "weighted by the sample weights" in drawn
 
 
 def test_compare_weighs_the_rows_too(tmp_path: Path) -> None:
