@@ -283,7 +283,7 @@ def test_a_deleted_experiment(config: Path, tmp_path: Path, uri: str) -> None:
     [
         ("", "--mlflow: the address is empty"),
         ("gopher://x", "--mlflow gopher://x: "),
-        ("http://me:secret@127.0.0.1:9", "--mlflow http://***@127.0.0.1:9: API request to"),
+        ("http://me:secret@127.0.0.1:9", "--mlflow http://127.0.0.1:9: API request to"),
         ("sqlite:////dev/null/m.db", "--mlflow sqlite:////dev/null/m.db: "),
         ("mlruns", "--mlflow mlruns: The filesystem tracking backend"),
     ],
