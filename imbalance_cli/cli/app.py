@@ -142,21 +142,24 @@ def _let_threads_sleep() -> None:
 
 
 class _Interrupts:
-    """Watches for Ctrl-C: the first ends the command, the second this process at once."""
+    """Watches for Ctrl-C and SIGTERM: one ends the command, a second this process at once."""
 
     def __init__(self) -> None:
         self.seen = False
-        self._is_ours = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        )
-        if self._is_ours:
-            signal.signal(signal.SIGINT, self._interrupt)
+        self._before = {
+            number: before
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if threading.current_thread() is threading.main_thread()  # which alone may set handlers
+            and (before := signal.getsignal(number)) in (signal.default_int_handler, signal.SIG_DFL)
+        }
+        for number in self._before:
+            signal.signal(number, self._interrupt)
 
     def release(self) -> None:
-        """Leave Ctrl-C to Python again, unless it was pressed: the next one may come at exit."""
-        if self._is_ours and not self.seen:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        """Leave both to Python again, unless one came: the next one may come at exit."""
+        if not self.seen:
+            for number, before in self._before.items():
+                signal.signal(number, before)
 
     def _interrupt(self, *_: object) -> None:
         if self.seen:

@@ -50,7 +50,7 @@ def explain(
         list[int] | None,
         typer.Option(
             help="Say too what moves this row's probability; numbered from 0 as in the run's "
-            "predictions, or in SOURCE; repeatable.",
+            "predictions, or in SOURCE; repeatable. In a pipe this is JSON.",
             show_default=False,
         ),
     ] = None,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from typing import TYPE_CHECKING
 
 from imbalance_cli.tracking import Guarded, MlflowTracker, TensorBoardTracker, Tracker
@@ -38,7 +36,6 @@ def open_observers(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(progress)
-        stack.enter_context(_termination_interrupts())
         trackers: list[Tracker] = []
         if tensorboard is not None:
             trackers.append(TensorBoardTracker(tensorboard))
@@ -46,16 +43,3 @@ def open_observers(
             trackers.append(MlflowTracker(mlflow, mlflow_experiment))
         guarded = [stack.enter_context(Guarded(tracker, progress.warned)) for tracker in trackers]
         yield Observers([progress, *guarded])
-
-
-@contextlib.contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Make SIGTERM, which schedulers send, what Ctrl-C is, so that everything is still closed."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -192,8 +192,11 @@ class ImbalanceClassifier(
         cells = self._validate(X, reset=True)
         frame = as_polars(cells)
         self._columns = frame.columns if is_frame(cells) else None
-        frame = frame[[column.name for column in frame if column.null_count() < len(frame)]]
-        target = read_target(y, len(frame), frame.columns)
+        rows = len(frame) or np.shape(X)[0]
+        frame = frame.select(c.name for c in frame if c.null_count() < len(frame))
+        target = read_target(y, rows, frame.columns)
+        if not frame.width:
+            raise ValueError(f"X has no column with a value, in {rows} rows")
         columns, data = list(target.columns), dict(target.data)
         if groups is not None:
             columns.append(name_column("groups", read_groups(groups, len(frame)), frame))

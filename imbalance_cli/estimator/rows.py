@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MOST_REPEATED = 10  # times the rows, up to which whole weights are counts of rows
+ZERO = ("0", "False")  # as the positive class, what nobody expects of a label called after y
 TWO = 2  # classes of a label
 RARE = 0.2  # share of rows below which a class is rare
 
@@ -80,10 +81,7 @@ def read_target(y: Any, rows: int, taken: Sequence[str]) -> Target:
     missing = pd.isna(values)
     if values.dtype.kind == "f" and np.isinf(values).any():
         raise ValueError("Input y contains infinity or a value too large for dtype('float64').")
-    known = values[~missing]
-    if known.dtype == object and len(known) and not isinstance(known[0], str):
-        known = np.array(known.tolist())
-    check_classification_targets(known)
+    known = _read_classes(values[~missing])
     classes, counts = np.unique(known, return_counts=True)
     if len(classes) < TWO:
         raise ValueError(
@@ -94,15 +92,27 @@ def read_target(y: Any, rows: int, taken: Sequence[str]) -> Target:
     codes = np.searchsorted(classes, known)
     cells = np.full(rows, None, dtype=object)
     cells[~missing] = np.array(texts, dtype=object)[codes]
-    label = _free(str(name) if name is not None else "y", 1, taken)[0]
+    positive = 0 if counts[0] < counts[1] else 1
+    stem = "y" if name is None else str(name)
+    is_zero = len(classes) == TWO and texts[positive] in ZERO
+    label = _free(f"{stem}={texts[positive]}" if is_zero else stem, 1, taken)[0]
     column = pl.Series(label, cells.tolist(), pl.String)
     if len(classes) > TWO:
         data = {"labels": [label], "encoding": "one_vs_rest"}
         return Target([column], classes, None, data, texts=texts)
-    positive = 0 if counts[0] < counts[1] else 1
     data = {"labels": [label], "encoding": "binary", "positive": texts[positive]}
     is_even = counts.min() >= RARE * counts.sum()
     return Target([column], classes, positive, data, is_even=bool(is_even))
+
+
+def _read_classes(known: NDArray[Any]) -> NDArray[Any]:
+    """Return classes as an array of one type."""
+    if known.dtype == object and len({isinstance(value, str) for value in known}) > 1:
+        raise ValueError("y holds texts and other values: classes should be of one type")
+    if known.dtype == object and len(known) and not isinstance(known[0], str):
+        known = np.array(known.tolist())
+    check_classification_targets(known)
+    return known
 
 
 def _read_labels(values: NDArray[Any], rows: int, names: list[str]) -> Target:

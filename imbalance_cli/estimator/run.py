@@ -272,9 +272,17 @@ def _as_frame(rows: Rows) -> pd.DataFrame | pl.DataFrame:
     if isinstance(rows, (pd.DataFrame, pl.DataFrame)):
         return rows
     if isinstance(rows, Mapping):
-        cells = rows.values()
-        is_row = all(isinstance(cell, str) or not isinstance(cell, Iterable) for cell in cells)
-        return pd.DataFrame([rows] if is_row else rows)
+        is_one = {
+            name: isinstance(cell, str) or not isinstance(cell, Iterable)
+            for name, cell in rows.items()
+        }
+        if len(set(is_one.values())) > 1:
+            [one, *_] = (name for name, alone in is_one.items() if alone)
+            raise FeatureError(
+                f"{one!r} is one cell, and other columns hold several",
+                hint="a cell per column for one row, or as many in every column",
+            )
+        return pd.DataFrame([rows] if all(is_one.values()) else rows)
     if not all(isinstance(row, Mapping) for row in rows):
         raise FeatureError(
             f"{type(rows).__name__!r} holds no rows by column",

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbalance_cli.errors import escape_name
 from imbalance_cli.labels import list_names
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.names import show_name
@@ -108,7 +109,7 @@ def to_model_card(report: RunReport) -> bytes:
 
 def escape_markdown(text: str) -> str:
     """Return a text on one line that Markdown shows as it stands."""
-    return SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    return SPECIAL.sub(lambda found: f"\\{found[0]}", escape_name(" ".join(text.split())))
 
 
 def _describe_training(report: RunReport) -> str:

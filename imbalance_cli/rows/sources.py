@@ -123,7 +123,7 @@ def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> st
         SourceError: as of `fingerprint_files`.
     """
     if not files or STDIN in (*data.train, *(data.valid or ()), *(data.test or ())):
-        return "its rows came from stdin, and are gone"
+        return "its rows came from stdin or from a data frame, and were not kept"
     before = {file["path"]: file["sha256"] for file in files}
     for path in before:
         if not is_url(path) and not Path(path).exists():

@@ -73,7 +73,8 @@ class Budget:
         """
         return ConfigError(
             f"--minutes {self.seconds / MINUTE:g}: is too short for one candidate: {reason}",
-            hint=f"--minutes {enough} or more; with fewer epochs or folds candidates are faster",
+            hint=f"--minutes {enough} or more, with --overwrite where a run was begun; with fewer "
+            "epochs or folds candidates are faster",
         )
 
 

@@ -78,7 +78,7 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     if predictor.precision == "bfloat16":
         notes.append("the run computes in bfloat16, and the file in " + precision)
         predictor = dataclasses.replace(predictor, precision="float32")
-    metadata = describe(predictor, document)
+    metadata = describe(predictor, document, config.data.positive)
     text = f"imbtrain {__version__}: {shorten(', '.join(predictor.labels), LONGEST_TEXT)}"
     content = build_onnx(predictor, precision, metadata, text)
     comparison = Comparison(content, predictor, precision)
@@ -89,7 +89,8 @@ def export(directory: Path, output: Path, precision: Precision) -> Exported:
     height = made_up.frame.height
     if comparison.rows == height:
         notes.append(
-            "no held-out rows were compared: the files that the run was made of are gone or changed"
+            "no held-out rows were compared: the run is of a data frame, or its files are gone or "
+            "changed"
         )
     write_whole(output, content)
     example = to_feeds(predictor, _take(made_up, np.arange(EXAMPLE.start, EXAMPLE.stop)))
@@ -116,8 +117,16 @@ def _clear_thresholds(predictor: Predictor, labels: Sequence[Mapping[str, Any]])
     return dataclasses.replace(predictor, thresholds=below.where(is_lowest, thresholds))
 
 
-def describe(predictor: Predictor, document: dict[str, Any]) -> dict[str, str]:
-    """Return what an exported model says of itself, by name; lists and numbers as JSON."""
+def describe(
+    predictor: Predictor, document: dict[str, Any], positive: str | float | None = None
+) -> dict[str, str]:
+    """Return what an exported model says of itself, by name; lists and numbers as JSON.
+
+    Args:
+        predictor: of the run.
+        document: of the run.
+        positive: what a positive cell of its binary labels holds; None for 1 or true.
+    """
     features = predictor.preprocessing
     kinds: dict[str, str] = {feature.column: feature.kind for feature in features.numeric}
     kinds |= {feature.column: "category" for feature in features.categorical}
@@ -127,6 +136,7 @@ def describe(predictor: Predictor, document: dict[str, Any]) -> dict[str, str]:
         "thresholds": json.dumps(predictor.thresholds.tolist()),
         "prevalence": json.dumps(predictor.prevalence),
         "learnable": json.dumps(predictor.learnable),
+        "positive": json.dumps(positive),
         "inputs": json.dumps(kinds),
         "date_unit": "microseconds since 1970-01-01 UTC; missing is the least int64",
         "loss": document["loss"],

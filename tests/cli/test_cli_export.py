@@ -99,6 +99,7 @@ def test_inputs_outputs_and_metadata(exported: Path, multi_run: FittedRun) -> No
         "colour": "category",
         "city": "category",
     }
+    assert said["positive"] == "null"
     assert said["loss"] == "weighted_bce"
     assert said["run_checksum"] == run["checksum"]
     assert said["run_created"] == run["created"]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,3 +90,19 @@ def test_what_is_wrong_is_said_without_secrets(web: tuple[str, type[Web]]) -> No
         outcome = refuse("weights", given, says=f"error: {given[:4].rstrip(':')}")
         assert "hush" not in outcome.err
     assert "hush" not in refuse("weights", url, "--labels", "none").err
+
+
+def test_a_termination_leaves_nothing_fetched(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/table.csv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imbalance_cli", "weights", address],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+    )
+    with listener, listener.accept()[0]:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.decode().endswith("error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from matplotlib.patches import Rectangle
 from sklearn.base import clone
 from sklearn.calibration import CalibrationDisplay
 from sklearn.callback import CallbackContext, ProgressBar
@@ -135,7 +137,7 @@ def test_a_missing_label_is_no_row_to_learn_from(table: tuple[pd.DataFrame, pd.S
 def test_a_label_of_the_name_of_a_feature_takes_the_place_of_none() -> None:
     random = np.random.default_rng(0)
     x = pd.DataFrame({"a": random.random(60), "y": random.random(60), "groups": random.random(60)})
-    y = pd.Series((x["a"] > 0.5).astype(int), name="a")
+    y = pd.Series((x["a"] > 0.6).astype(int), name="a")
     model = ImbalanceClassifier(**FAST).fit(x, y, groups=np.arange(60) // 2)
     assert model.run_.labels == ["a_"]
     assert model.run_.columns == ["a", "y", "groups"]
@@ -371,3 +373,45 @@ def test_figures_are_matplotlib_axes(fitted: ImbalanceClassifier) -> None:
     assert run.plot.reliability().get_lines()
     with pytest.raises(errors.ConfigError, match="no label 'stat'"):
         run.plot.roc("stat")
+    known = run.report.labels[0]
+    assert np.asarray(run.plot.confusion().images[0].get_array()).sum() == run.report.rows
+    lines = {
+        line.get_label(): np.asarray(line.get_xydata())
+        for line in run.plot.thresholds().get_lines()
+    }
+    precision, recall, f1 = (lines[name] for name in ("precision", "recall", "F1"))
+    at = np.searchsorted(precision[:, 0], run.thresholds[0])
+    assert precision[at, 1] == pytest.approx(known.precision.value)
+    assert recall[at, 1] == pytest.approx(known.recall.value)
+    assert f1[at, 1] == pytest.approx(known.f1.value)
+    bars = [bar for bar in run.plot.classes().patches if isinstance(bar, Rectangle)]
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(2)
+    model, everyone, *_ = run.plot.benefit().get_lines()
+    assert np.asarray(model.get_xydata())[-1, 1] == pytest.approx(
+        np.asarray(everyone.get_xydata())[-1, 1]  # at the lowest threshold all are acted on
+    )
+
+
+def test_a_label_says_which_class_it_is_of(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": random.normal(size=300)})
+    y = pd.Series((frame["x"] + random.normal(size=300) < 1.5).astype(int), name="late")
+    quick = ImbalanceClassifier(epochs=1, members=1, bootstrap=0)
+    inverted = clone(quick).fit(frame, y)  # 0 is rare
+    assert (inverted.positive_, inverted.run_.labels) == (0, ["late=0"])
+    onnx_file = inverted.run_.export(tmp_path / "late.onnx")
+    said = {entry.key: entry.value for entry in onnx.load(onnx_file).metadata_props}
+    assert (said["labels"], said["positive"]) == ('["late=0"]', '"0"')
+    inverted.save(tmp_path / "run")
+    saved = load(tmp_path / "run")
+    np.testing.assert_array_equal(
+        saved.predict_proba(frame)[:, 0], inverted.predict_proba(frame)[:, 0]
+    )
+    assert clone(quick).fit(frame, 1 - y).run_.labels == ["late"]
+    assert clone(quick).fit(frame, y == 0).run_.labels == ["late"]
+    with pytest.raises(ValueError, match="texts and other values"):
+        clone(quick).fit(frame, pd.Series([1, "a"] * 150))
+    with pytest.raises(ValueError, match="no column with a value, in 300 rows"):
+        clone(quick).fit(frame * np.nan, y)
+    with pytest.raises(errors.FeatureError, match="'z' is one cell, and other columns hold"):
+        saved.predict_proba({"x": [1.0, 2.0], "z": 3.0})  # type: ignore[dict-item]  # refused
