@@ -37,7 +37,7 @@ def draw_plan(plan: Mapping[str, Any]) -> Group:
     for name in ("positives", "negatives", "missing", "pos_weight"):
         table.add_column(name, justify="right")
     for label in plan["labels"][:MOST_LABELS]:
-        counts = [f"{label[name]:,}" for name in ("positives", "negatives", "missing")]
+        counts = [f"{label[name]:,.10g}" for name in ("positives", "negatives", "missing")]
         table.add_row(escape_name(label["label"]), *counts, f"{label['pos_weight']:.4g}")
     lines: list[Text | Table] = [
         Text(f"rows: {parts}; {number_of(plan['columns'], 'feature')}"),

@@ -9,12 +9,14 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from imbalance_cli.codes import code_of
 from imbalance_cli.config import resolve_weighting
 from imbalance_cli.network.training import Training
 from imbalance_cli.workflows.networks import prepare_networks
+from imbalance_cli.workflows.preparing import count_targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,10 +88,15 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     at_once = min(torch.get_num_threads(), leading) if prepared.device.type == "cpu" else 1
     turns = -(-leading // at_once) * count // leading
     rows = max(len(fold.train) for fold in prepared.folds)
+    counts = prepared.counts
+    learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
+    if (weights := prepared.weights_of(learned)) is not None:
+        own = prepared.targets.take(learned)
+        counts = count_targets(own, prepared.labels, weights.numpy())
     return Plan(
         rows=prepared.parts(),
         columns=len(prepared.preprocessing.columns),
-        labels=prepared.counts.labels,
+        labels=counts.labels,
         pos_weight=_weights(networks.members[0], len(prepared.labels)),
         loss=config.loss.name,
         networks=count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 from small_runs import make_columns, refuse, succeed, write_config, write_csv
 
@@ -36,6 +37,25 @@ def test_it_says_what_fit_then_does(table: Path, tmp_path: Path) -> None:
     features = run["features"]
     assert plan["columns"] == len(features["numeric"]) + len(features["categorical"])
     assert plan["seconds"] > 0
+
+
+def test_counts_are_weighted(tmp_path: Path) -> None:
+    parts = ["train", "train", "valid", "test"] * 100
+    columns = make_columns() | {
+        "part": parts,
+        "votes": ["3", "0.5", "1", "1"] * 100,
+        "often_votes": ["0.3"] * 200 + ["2"] * 200,
+    }
+    table = write_csv(tmp_path / "table.csv", columns)
+    data = {"labels": ["y_often"], "part": "part", "sample_weight": "votes"}
+    for cells in ({}, {"y_often": "often_votes"}):
+        config = write_config(tmp_path / "c.yaml", table, data=data | {"cell_weights": cells})
+        rows = pl.read_csv(table).filter(part="train")
+        weights = rows["votes"] * (rows["often_votes"] if cells else 1)
+        for side, value in (("positives", 1), ("negatives", 0)):
+            [label] = succeed("check", config, "--format", "json").document["labels"]
+            assert label[side] == pytest.approx(weights.filter(rows["y_often"] == value).sum())
+    assert "e+" not in succeed("check", config, "--format", "table").text
 
 
 def test_a_table_and_rows_are_for_people_and_for_scripts(table: Path, tmp_path: Path) -> None:
