@@ -45,6 +45,7 @@ PYTHON_WORDS = [
     (re.compile(r"--precision (\w+)"), r"precision='\1'"),
     (re.compile(r"--threshold\b"), "thresholds"),
     (re.compile(r"--(labels|positive|encoding|columns) '?([\w.*]+)'?"), r"\1='\2'"),
+    (re.compile(r"--(labels|columns|slices|repeats)\b"), r"\1"),
     (re.compile(r"--row\b"), "numbers"),
     (re.compile(r"--tag-separator\b"), "tag_separator"),
     (re.compile(r"--missing-labels\b"), "missing_labels"),

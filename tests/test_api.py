@@ -202,6 +202,8 @@ def test_errors_name_arguments_and_show_their_hint(
     assert "; encoding='one_vs_rest' or tags (data.encoding)" in str(texts.value.hint)
     with pytest.raises(ConfigError, match=r"^thresholds: no label 'nobody'"):
         imbalance_cli.predict(run, frame, thresholds={"nobody": 0.5})
+    with pytest.raises(ConfigError, match=r"^labels: no label 'nobody'"):
+        imbalance_cli.explain(run, frame, labels="nobody")
     for wrong in (2, -0.1, float("nan")):
         with pytest.raises(ConfigError, match=f"^thresholds: {wrong}: a probability from 0 to 1"):
             imbalance_cli.evaluate(run, frame, thresholds=wrong)

@@ -6,6 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -227,7 +228,7 @@ class Run:
             ImbtrainError: as of `evaluate`, or a name or number is not there.
         """
         with self._written() as directory:
-            return api.explain(
+            found = api.explain(
                 directory,
                 _as_frame(rows),
                 labels=labels,
@@ -235,6 +236,7 @@ class Run:
                 numbers=numbers,
                 repeats=repeats,
             )
+        return dataclasses.replace(found, run="")  # that directory is gone
 
     def export(
         self,
