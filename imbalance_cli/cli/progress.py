@@ -71,6 +71,9 @@ class LineProgress(ShownProgress):
 
     def __exit__(self, *_: object) -> None:
         """Write the last epoch, if its line was held back."""
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         if self._last is not None and not self._shown:
             self._write(self._last)
 
@@ -80,7 +83,8 @@ class LineProgress(ShownProgress):
             sys.stderr.write(f"{stage}\n")
 
     def noted(self, sentence: str) -> None:
-        """Write a note."""
+        """Write a note, after the epochs that it came after."""
+        self._catch_up()
         note(sentence)
 
     def epoch(self, result: EpochResult) -> None:

@@ -134,6 +134,18 @@ def test_a_stage_has_lines_once_it_takes_long(
     ]
 
 
+def test_a_note_comes_after_the_epochs_before_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with LineProgress() as progress:
+        progress.started(make_start())
+        for epoch in (1, 2):  # the second is held back
+            progress.epoch(make_result(epoch))
+        progress.noted("a checkpoint is kept")
+    *_, first, second, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("epoch 1/100")
+    assert second.startswith("epoch 2/100")
+    assert last == "note: a checkpoint is kept"
+
+
 def test_a_stage_takes_the_place_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
