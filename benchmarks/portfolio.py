@@ -6,8 +6,8 @@ Each candidate of the pool is trained on the same three folds of each table, and
 average precision on the rows held out. A set of candidates is worth the mean over tables of the
 best score in it, the default config included. The portfolio is chosen greedily: in each round the
 candidate that raises this worth the most. The tables are the six of the fewest rows among those
-with at most 300 columns. What the greedy choice is worth on tables it was not chosen by is told by
-leaving each table out in turn.
+with at most 300 columns. Leaving each table out in turn shows what the choice is worth on tables it
+was not made by.
 
 With --cache FILE scores are kept, one JSON object a line, and none that is there is computed again.
 """

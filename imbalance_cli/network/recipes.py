@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
-REFITTED = {"networks": 6, "all_binned": 3, "followers": 2}
-"""In place of four networks, which take as long: the followers stop where the others were best."""
+REFITTED, FOLLOWERS = 6, 2
+"""Networks in place of four, which take as long: the followers stop where the others were best."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -135,7 +135,8 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     elif training.folds is not None:  # whose networks are averaged already
         chosen |= {"networks": 1, "all_binned": 0, "followers": 0}
     elif training.refit and recipe.networks == NETWORKS[0][1]:
-        chosen |= REFITTED | {"all_binned": min(recipe.all_binned, 1) * REFITTED["all_binned"]}
+        binned = REFITTED // 2 if recipe.all_binned else 0
+        chosen |= {"networks": REFITTED, "followers": FOLLOWERS, "all_binned": binned}
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
         chosen["bins"] = bins if embedding in {"piecewise_linear", "both"} else 0

@@ -119,7 +119,7 @@ def _hear(name: str, work: Callable[[Heard], Made]) -> Made:
     news: queue.SimpleQueue[Stage | Exception | tuple[Made]] = queue.SimpleQueue()
 
     def heard(done: int, total: int | None) -> None:
-        if done != total:  # of the whole is told once it is there
+        if done != total:  # `local_file` says when all of it has come
             news.put(Stage(f"fetching {name}", done, total, "bytes"))
 
     def run() -> None:

@@ -104,12 +104,18 @@ def fingerprint_files(data: DataSection) -> list[dict[str, Any]]:
     found = []
     for path in find_files(data):
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found.append({"path": name_of(path), "bytes": file.tell(), "sha256": digest})
+            size, digest = _fingerprint(path)
+            found.append({"path": name_of(path), "bytes": size, "sha256": digest})
         except OSError as error:
             raise SourceError(f"{name_of(path)}: cannot be read again: {error.strerror}") from error
     return found
+
+
+def _fingerprint(path: Path) -> tuple[int, str]:
+    """Return the bytes and the SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
 
 
 def describe_change(data: DataSection, files: Sequence[Mapping[str, Any]]) -> str | None:
@@ -150,12 +156,10 @@ def find_known_file(name: str, data: DataSection, files: Sequence[Mapping[str, A
         for file in files
         if any(_is_of(file["path"], pattern) for pattern in seen)
     }
+    sizes = {size for size, _ in known}
     for file in _files_of(name):
-        size = file.stat().st_size
-        if size in {size for size, _ in known}:
-            with file.open("rb") as opened:
-                if (size, hashlib.file_digest(opened, "sha256").hexdigest()) in known:
-                    return name_of(file)
+        if file.stat().st_size in sizes and _fingerprint(file) in known:
+            return name_of(file)
     return None
 
 

@@ -174,8 +174,8 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
     for number, fold in enumerate(prepared.folds):
         own = [
             m
-            for m, origin in enumerate(networks.origins)
-            if origin.fold == number and not origin.is_refitted
+            for m, member in enumerate(networks.members)
+            if networks.folds[m] == number and not member.follows
         ]
         rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
         scored = [score(predictor.model.member(m), rows, predictor.precision) for m in own]
@@ -187,8 +187,8 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
     """Return where each member came from and its best epoch, as plain data."""
     return [
         {"seed": origin.seed, "fold": origin.fold, "best_epoch": result.best_epoch}
-        | ({"refitted": True} if origin.is_refitted else {})
-        for origin, result in zip(networks.origins, results, strict=True)
+        | ({"refitted": True} if member.follows else {})
+        for member, origin, result in zip(networks.members, networks.origins, results, strict=True)
     ]
 
 

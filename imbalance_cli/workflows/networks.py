@@ -139,7 +139,7 @@ def plan_networks(
             shown = ", ".join(part for part in parts if part)
             follows = rows is not train
             members.append(Member(rows, valid, loss, seed, rates, shown, follows))
-            origins.append(Origin(candidate, number, seed, is_refitted=follows))
+            origins.append(Origin(candidate, number, seed))
             starts.append(start)
     return Networks(members, origins, torch.stack(starts))
 

@@ -29,7 +29,6 @@ class Origin:
     candidate: str | None
     fold: int
     seed: int
-    is_refitted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

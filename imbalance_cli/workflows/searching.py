@@ -310,8 +310,8 @@ class _Search:
     def _keep(self, one: Tried, trained: Trained) -> None:
         """Keep the networks of a new best candidate, beside those of the one before it.
 
-        Whichever of the two the last line of the candidates speaks for is there, also where the
-        process is killed between.
+        So the best of the candidates that are written down is there, also where the process is
+        killed before the new one is.
         """
         both = [trained] if self._best is None else [self._best[1], trained]
         self._run.write_tensors(
