@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Literal, TypeVar
 
-Unit = Literal["rows", "labels", "columns", "bytes", "seconds"]
+Unit = Literal["rows", "lines", "labels", "columns", "bytes", "seconds"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +44,8 @@ def tell_nobody(stage: Stage) -> None:
     """Say nothing."""
 
 
-tell_transfer: ContextVar[Tell] = ContextVar("tell_transfer", default=tell_nobody)
-"""Receives how many bytes of a URL have come, and once it is whole as many of as many."""
+tell_reading: ContextVar[Tell] = ContextVar("tell_reading", default=tell_nobody)
+"""Receives how much of a pipe has come, or of a URL, and once that is whole as much of as much."""
 
 Item = TypeVar("Item")
 

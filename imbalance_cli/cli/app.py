@@ -24,15 +24,15 @@ from imbalance_cli.cli.init import init
 from imbalance_cli.cli.inspect import inspect
 from imbalance_cli.cli.memory import explain_exhaustion, refuse_half_loaded_libraries
 from imbalance_cli.cli.predict import predict
+from imbalance_cli.cli.reading import tell_slow_reading
 from imbalance_cli.cli.report import report
 from imbalance_cli.cli.schema import schema
 from imbalance_cli.cli.search import search
 from imbalance_cli.cli.stability import stability
-from imbalance_cli.cli.transfers import choose_transfers
 from imbalance_cli.cli.weights import weights
 from imbalance_cli.codes import ERRORS, with_code
 from imbalance_cli.errors import ImbtrainError, escape_name, shorten
-from imbalance_cli.progress import tell_transfer
+from imbalance_cli.progress import tell_reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _let_threads_sleep()
     interrupts = _Interrupts()
     refuse_half_loaded_libraries()
-    telling = tell_transfer.set(choose_transfers(given, as_json=_asks_for_json(given)))
+    telling = tell_reading.set(tell_slow_reading(given, as_json=_asks_for_json(given)))
     try:
         for stream in streams:
             if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in UTF_8:
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED  # a library that was being imported turned it into an error of its own
     finally:
         interrupts.release()
-        tell_transfer.reset(telling)
+        tell_reading.reset(telling)
     if code == INTERRUPTED:  # also Typer's word for a KeyboardInterrupt
         return _fail(_Failure("interrupted", None, INTERRUPTED), given)
     return code if isinstance(code, int) else DONE

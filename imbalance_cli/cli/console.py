@@ -83,7 +83,7 @@ def draw(drawing: RenderableType) -> None:
     if not console.width:  # COLUMNS=0, by which some shells mean that they do not know
         console.width = UNKNOWN_WIDTH
     with console.capture() as captured:
-        console.print(drawing)
+        console.print(drawing, crop=False)  # tables fit; where a run is stays one line
     for line in captured.get().removesuffix("\n").split("\n"):
         sys.stdout.write(line.rstrip() + "\n")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import os
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Self
@@ -14,13 +16,14 @@ from imbalance_cli.cli.console import note, show_warning, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.errors import escape_name
+from imbalance_cli.progress import tell_reading
 from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.network.training import EpochResult
-    from imbalance_cli.progress import Stage
+    from imbalance_cli.progress import Stage, Unit
     from imbalance_cli.workflows import Start
 
 SECONDS_BETWEEN_LINES = 3.0
@@ -80,7 +83,7 @@ class LineProgress(ShownProgress):
     def stage(self, stage: Stage) -> None:
         """Write how far a stage that takes long is."""
         if self._clock.is_due(stage):
-            sys.stderr.write(f"{stage}\n")
+            sys.stderr.write(f"{escape_name(str(stage))}\n")
 
     def noted(self, sentence: str) -> None:
         """Write a note, after the epochs that it came after."""
@@ -119,11 +122,16 @@ class BarProgress(ShownProgress):
         self._task = self._progress.add_task("", start=False, visible=False, scores="")
         self._stage = self._progress.add_task("", visible=False, total=None, scores="")
         self._name = ""
+        self._unit: Unit | None = None
         self._patience: int | str | None = None
         self._followers = 0
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away until something is to be shown again."""
         self._progress.stop()
 
     def started(self, start: Start) -> None:
@@ -156,8 +164,11 @@ class BarProgress(ShownProgress):
         )
 
     def stage(self, stage: Stage) -> None:
-        """Show a stage in place of the epochs."""
+        """Show a stage in place of the epochs; of what is read the rows, once they are known."""
+        if (stage.name, stage.unit, self._unit) == (self._name, "lines", "rows"):
+            return
         self._progress.start()
+        self._unit = stage.unit
         if stage.name != self._name:
             self._name = stage.name
             self._progress.remove_task(self._stage)  # a total that is known stays with its task
@@ -167,7 +178,7 @@ class BarProgress(ShownProgress):
             self._stage,
             completed=stage.done,
             total=stage.total,
-            description=str(stage),
+            description=escape_name(str(stage)),
             visible=True,
         )
 
@@ -184,12 +195,32 @@ class BarProgress(ShownProgress):
 
 
 def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress | EventLog:
-    """Return a bar on a terminal, lines elsewhere, warnings only, or a log of JSON."""
+    """Return a bar on a terminal, lines elsewhere, warnings only, or a log of JSON.
+
+    From now on it shows how much has come of a pipe or a URL, too.
+    """
+    progress: QuietProgress | EventLog
     if log_format == "json":
-        return EventLog(quiet=quiet)
-    if quiet:
-        return QuietProgress()
-    return BarProgress() if sys.stderr.isatty() else LineProgress()
+        progress = EventLog(quiet=quiet)
+    elif quiet:
+        progress = QuietProgress()
+    else:
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        progress = BarProgress() if is_terminal else LineProgress()
+    tell_reading.set(functools.partial(show_reading, progress))
+    return progress
+
+
+def show_reading(progress: QuietProgress | EventLog, stage: Stage) -> None:
+    """Show how much has come of a pipe or a URL; that all of a URL has is worth a note."""
+    if stage.done != stage.total:
+        progress.stage(stage)
+        return
+    if isinstance(progress, BarProgress):
+        progress.stop()
+    verb, _, url = stage.name.partition(" ")
+    if verb == "fetching":
+        progress.noted(f"fetched {url}: {stage.done / 1e6:,.1f} MB")
 
 
 def describe_parts(rows: dict[str, int], folds: int | None) -> str:

@@ -106,6 +106,7 @@ def _write_text(
             text = f"{'[' if is_first else ',' * bool(items)}\n{items}"
         with _explain(name):
             file.write(text.encode())
+            file.flush()  # rows of a slow pipe are there for the next program at once
         is_first = False
 
     yield write

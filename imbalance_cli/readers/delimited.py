@@ -22,7 +22,7 @@ from imbalance_cli.readers.header import read_header
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK, between_comments, find_record
 from imbalance_cli.readers.records import RecordBlock
 from imbalance_cli.readers.source import Batch, Source, Tally
-from imbalance_cli.readers.streams import STDIN, open_bytes, read_bytes, record_blocks
+from imbalance_cli.readers.streams import STDIN, ByteReader, open_bytes, record_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +54,8 @@ class DelimitedSource(Source):
         stream = open_bytes(name)
         if name != STDIN:
             weakref.finalize(self, stream.close)
-        self._read = read_bytes(stream, self.name)
-        self._header = read_header(self._read, delimiter, dialect, self.name)
+        self._bytes = ByteReader(stream, self.name)
+        self._header = read_header(self._bytes.read, delimiter, dialect, self.name)
         self.delimiter = self._header.delimiter
         self.columns, self.doubt = self._header.columns, self._header.doubt
         self._positions = {column: i for i, column in enumerate(self.columns)}
@@ -132,7 +132,7 @@ class DelimitedSource(Source):
         body = io.BytesIO(self._header.body)
 
         def read(size: int) -> bytes:
-            return body.read(size) or self._read(size)
+            return body.read(size) or self._bytes.read_arrived(size)
 
         skipped = 0
         for block in record_blocks(read, size, self.name, self._comment):

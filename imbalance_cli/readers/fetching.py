@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imbalance_cli.errors import SourceError
-from imbalance_cli.progress import Stage, tell_transfer
+from imbalance_cli.progress import Stage, tell_reading
 from imbalance_cli.readers.downloads import (
     explain_failure,
     explain_silence,
@@ -62,7 +62,7 @@ def local_file(name: str) -> Path:
         read = read_web if scheme in WEB else read_store
         _hear(name, lambda heard: read(name, path, heard))
         size = path.stat().st_size
-        tell_transfer.get()(Stage(f"fetching {name}", size, size, "bytes"))
+        tell_reading.get()(Stage(f"fetching {name}", size, size, "bytes"))
         _files[name], _names[path] = path, name
     return _files[name]
 
@@ -137,7 +137,7 @@ def _hear(name: str, work: Callable[[Heard], Made]) -> Made:
                 problem, hint = explain_silence(name, *logged[-1:])
                 raise SourceError(f"{name}: {problem}", hint=hint) from None
             if isinstance(last, Stage):
-                tell_transfer.get()(last)
+                tell_reading.get()(last)
             elif isinstance(last, Exception):
                 raise explain_failure(name, last) from last
             else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.errors import SourceError, nearest, shorten
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 from imbalance_cli.readers.source import Batch, Source
-from imbalance_cli.readers.streams import STDIN, line_blocks, open_bytes, read_bytes
+from imbalance_cli.readers.streams import STDIN, ByteReader, line_blocks, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,7 @@ class NdjsonSource(Source):
         stream = open_bytes(name)
         if name != STDIN:
             weakref.finalize(self, stream.close)
-        self._blocks = self._parse_blocks(read_bytes(stream, self.name))
+        self._blocks = self._parse_blocks(ByteReader(stream, self.name).read)
         first = next(self._blocks, None)
         if first is None:
             raise SourceError(f"{self.name}: the file is empty")

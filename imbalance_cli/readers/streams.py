@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
+import select
 import stat
 import sys
 import weakref
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from time import monotonic
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from imbalance_cli.errors import SourceError, nearest
+from imbalance_cli.progress import Stage, tell_reading
 from imbalance_cli.readers.compression import (
     ERROR_MODULES,
     LONGEST_MAGIC,
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 LONGEST_RECORD = 256 * 2**20
 COPIED_BYTES = 2**20  # at a time
+LONGEST_WAIT = 0.5  # seconds that rows of a pipe wait for others
 UNFOLDED: weakref.WeakKeyDictionary[BinaryIO, BinaryIO] = weakref.WeakKeyDictionary()
 """The content of a compressed stdin, which is looked at before it is read, and read once."""
 
@@ -107,7 +112,7 @@ def look_ahead(name: str, size: int) -> bytes:
     if not check_file(name).is_file():
         return b""
     with open_bytes(name) as file:
-        return read_bytes(file, name)(size)
+        return ByteReader(file, name).read(size)
 
 
 def as_file(name: str, owner: object) -> Path:
@@ -124,7 +129,7 @@ def as_file(name: str, owner: object) -> Path:
         if is_mappable(stream) and name != STDIN:
             return local_file(name)
         shown = "stdin" if name == STDIN else name
-        path = _copy_to_file(read_bytes(stream, shown), shown)
+        path = _copy_to_file(ByteReader(stream, shown, "bytes").read, shown)
         weakref.finalize(owner, path.unlink)
         return path
     finally:
@@ -153,8 +158,14 @@ def _copy_to_file(read: Callable[[int], bytes], name: str) -> Path:
 
 def is_mappable(stream: BinaryIO) -> bool:
     """Return whether a stream gives the bytes of a regular file as they are on the disk."""
+    file = _file_of(stream)
+    return file is not None and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+def _file_of(stream: BinaryIO) -> io.FileIO | None:
+    """Return the file, pipe or terminal whose bytes a stream gives as they are."""
     file = getattr(stream, "raw", None)
-    return isinstance(file, io.FileIO) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    return file if isinstance(file, io.FileIO) else None
 
 
 def _peek(stream: BinaryIO) -> bytes:
@@ -163,25 +174,73 @@ def _peek(stream: BinaryIO) -> bytes:
     return cast("bytes", peek(1)) if peek else b""
 
 
-def read_bytes(stream: BinaryIO, name: str) -> Callable[[int], bytes]:
-    """Return a function like `stream.read` that raises SourceError for what cannot be read.
+class ByteReader:
+    """Reads a stream, with errors that name it, and tells how much of a pipe has come.
 
-    That is broken compression, or a file that has become shorter since.
+    Args:
+        stream: open for reading.
+        name: of the source, for errors.
+        unit: in what that is told.
     """
-    file = stream if is_mappable(stream) else None
-    first_size = os.fstat(file.fileno()).st_size if file else 0
 
-    def read(size: int) -> bytes:
-        with _explain_read(name):
-            piece = stream.read(size)
-        if file and not piece and (last_size := os.fstat(file.fileno()).st_size) < first_size:
-            raise SourceError(
-                f"{name}: became shorter while it was read: {last_size:,} bytes of {first_size:,}",
-                hint="try again once nothing writes to it any more",
-            )
+    def __init__(
+        self, stream: BinaryIO, name: str, unit: Literal["lines", "bytes"] = "lines"
+    ) -> None:
+        self._stream, self._name, self._unit = stream, name, unit
+        file = _file_of(stream)
+        self._file = file if is_mappable(stream) else None
+        self._first_size = os.fstat(self._file.fileno()).st_size if self._file else 0
+        self._pipe = None if self._file else file
+        self._come = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end.
+
+        Raises:
+            SourceError: the compression is broken, or a file has become shorter since.
+        """
+        return self._read(size, math.inf)
+
+    def read_arrived(self, size: int) -> bytes:
+        """Return up to `size` bytes: of a pipe what comes within LONGEST_WAIT of the first.
+
+        Raises:
+            SourceError: as of `read`.
+        """
+        return self._read(size, LONGEST_WAIT)
+
+    def _read(self, size: int, wait: float) -> bytes:
+        with _explain_read(self._name):
+            if self._pipe:
+                return b"".join(self._pieces(self._pipe, size, wait))
+            piece = self._stream.read(size)
+        if self._file and not piece:
+            last_size = os.fstat(self._file.fileno()).st_size
+            if last_size < self._first_size:
+                raise SourceError(
+                    f"{self._name}: became shorter while it was read: {last_size:,} bytes of "
+                    f"{self._first_size:,}",
+                    hint="try again once nothing writes to it any more",
+                )
         return piece
 
-    return read
+    def _pieces(self, pipe: io.FileIO, size: int, wait: float) -> Iterator[bytes]:
+        until = math.inf
+        while size and (until == math.inf or _has_come(pipe, until)):
+            piece = cast("io.BufferedReader", self._stream).read1(size)
+            self._come += len(piece) if self._unit == "bytes" else piece.count(b"\n")
+            total = None if piece else self._come
+            tell_reading.get()(Stage("reading", self._come, total, self._unit))
+            if not piece:
+                return
+            yield piece
+            size -= len(piece)
+            until = min(until, monotonic() + wait)
+
+
+def _has_come(pipe: io.FileIO, until: float) -> bool:
+    """Wait until there is more to read, or it has ended; say whether there is before a time."""
+    return bool(select.select([pipe], [], [], max(until - monotonic(), 0))[0])
 
 
 @contextlib.contextmanager

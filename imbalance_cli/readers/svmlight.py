@@ -28,7 +28,7 @@ from imbalance_cli.readers.source import (
     SparseColumns,
     Tally,
 )
-from imbalance_cli.readers.streams import STDIN, as_file, line_blocks, open_bytes, read_bytes
+from imbalance_cli.readers.streams import STDIN, ByteReader, as_file, line_blocks, open_bytes
 from imbalance_cli.readers.svmlight_rows import LARGEST, FileSummary, Limits, SparseRows, parse_rows
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class SvmlightSource(Source):
         line, rows, limits = 1, 0, Limits()
         with open_bytes(self._path) as stream:
             for number, block in enumerate(
-                line_blocks(read_bytes(stream, self.name), BLOCK, self.name)
+                line_blocks(ByteReader(stream, self.name).read, BLOCK, self.name)
             ):
                 data = block
                 if not number:

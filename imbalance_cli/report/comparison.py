@@ -13,6 +13,7 @@ from imbalance_cli.errors import show_percent
 from imbalance_cli.metrics import METRIC_SPECS, compared_metrics, lower_is_better
 from imbalance_cli.report.encoding import encode_document, encode_rows
 from imbalance_cli.report.names import cell_width, fold_name
+from imbalance_cli.report.terminal import name_run
 from imbalance_cli.report.wording import name_rows
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Drawing:
         if len(comparison.candidates) > 1:
             yield Text(describe_marks(comparison), style="dim")
         if self.run is not None:
-            yield Text(f"run: {self.run}")
+            yield name_run(self.run)
 
 
 def to_csv(comparison: Comparison, sort: str | None = None) -> bytes:

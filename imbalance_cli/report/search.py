@@ -14,6 +14,7 @@ from rich.text import Text
 from imbalance_cli.errors import number_of
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.encoding import encode_document, encode_rows
+from imbalance_cli.report.terminal import name_run
 from imbalance_cli.searching.results import CONFIG
 from imbalance_cli.yaml_text import flow
 
@@ -76,7 +77,7 @@ def draw_search(result: SearchResult, run: str) -> Group:
             "it was given; s: seconds.",
             style="dim",
         ),
-        Text(f"run: {run}"),
+        name_run(run),
     )
 
 

@@ -99,7 +99,12 @@ class Report:
             )
             yield Text(others, style="dim")
         yield from (Text(line, style="dim") for line in _legend(evaluation, columns, shown))
-        yield Text(f"run: {escape_name(self.run)}")
+        yield name_run(self.run)
+
+
+def name_run(run: str) -> Text:
+    """Return a line that says where a run is, which is never broken, so that it can be copied."""
+    return Text(f"run: {escape_name(run)}", no_wrap=True, overflow="ignore")
 
 
 def _name(label: LabelEvaluation) -> str:

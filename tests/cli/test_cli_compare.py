@@ -196,7 +196,7 @@ def test_table_and_csv_on_stdout(compared: Compared, tmp_path: Path) -> None:
     table = succeed(*arguments, "--run-dir", tmp_path / "run", "--format", "table").text
     assert "bce" in table
     assert "focal" in table
-    assert f"run: {tmp_path / 'run'}" in table.replace("\n", "")
+    assert f"run: {tmp_path / 'run'}" in table.splitlines()
     piped = succeed(*arguments, "--run-dir", tmp_path / "run").out
     assert piped == (tmp_path / "run" / "comparison.csv").read_bytes()
 

@@ -67,6 +67,29 @@ def test_rows_one_at_a_time_give_exactly_the_same(multi_run: FittedRun, rows: Pa
         assert single.text.splitlines()[1:] == [wanted]
 
 
+def test_rows_of_a_pipe_are_answered_as_they_come(multi_run: FittedRun, rows: Path) -> None:
+    header, *lines = rows.read_bytes().splitlines(keepends=True)
+    whole = succeed("predict", multi_run.path, rows).out.splitlines(keepends=True)
+    command = [sys.executable, "-m", "imbalance_cli", "predict", str(multi_run.path), "-"]
+    times = 1 + 64 * 2**10 // len(b"".join(lines))  # the first 64 KB are looked at together
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        given, answered = process.stdin, process.stdout
+        assert given
+        assert answered
+        given.write(b"".join([header, *lines * times]))
+        given.flush()
+        assert [answered.readline() for _ in whole] == whole
+        for _ in range(times - 1):
+            assert [answered.readline() for _ in lines] == whole[1:]
+        for line, wanted in list(zip(lines, whole[1:], strict=True))[:2]:
+            given.write(line)
+            given.flush()
+            assert answered.readline() == wanted
+        given.close()
+        assert answered.read() == b""
+    assert process.returncode == 0
+
+
 def test_order_of_rows_does_not_matter(multi_run: FittedRun, rows: Path) -> None:
     header, *lines = rows.read_text().splitlines()
     turned = "\n".join([header, *reversed(lines)]).encode()

@@ -54,7 +54,7 @@ def test_table_and_csv(searched: Outcome, config: Path, monkeypatch: pytest.Monk
     table = succeed("search", config, *options, "--format", "table").text
     assert ["candidate", "AP", "diff", "s"] in [line.split()[:4] for line in table.splitlines()]
     assert "finished candidate" in table
-    assert f"run: {config.parent / 'run'}" in "".join(table.split("\n"))
+    assert f"run: {config.parent / 'run'}" in table.splitlines()
     rows = list(csv.DictReader(succeed("search", config, *options).text.splitlines()))
     assert rows[0]["candidate"] == "config"
     folds = [float(rows[0][f"fold_{k}"]) for k in (1, 2)]

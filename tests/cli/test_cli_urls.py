@@ -39,7 +39,7 @@ def test_a_run_of_a_url_knows_its_content_and_none_of_its_secrets(
     config = json.dumps(make_config(url, data={"labels": ["y_often"]}, training={"epochs": 1}))
     run = tmp_path / "run"
     fitted = succeed("fit", "-", "--run-dir", run, "--format", "json", stdin=config.encode())
-    assert fitted.err.startswith(f"fetched {name}: 0.0 MB\nreading {name}\n")
+    assert fitted.err.startswith(f"note: fetched {name}: 0.0 MB\nreading {name}\n")
     assert len(handler.asked) == 1
     (file,) = json.loads((run / "run.json").read_text())["data"]["files"]
     assert (file["path"], file["bytes"]) == (name, len(handler.table))

@@ -17,7 +17,7 @@ from web_server import TABLE, USER, Web, serve
 
 from imbalance_cli import api
 from imbalance_cli.errors import DependencyError, SourceError
-from imbalance_cli.progress import Stage, tell_transfer
+from imbalance_cli.progress import Stage, tell_reading
 from imbalance_cli.readers import downloads, fetching, open_source, read_table
 from imbalance_cli.readers.fetching import forget_fetched, local_file, name_of
 
@@ -38,14 +38,14 @@ def test_a_url_is_fetched_once_and_read_as_its_file_is(web: tuple[str, type[Web]
     host, handler = web
     url = f"http://{host}/a.csv"
     stages: list[Stage] = []
-    token = tell_transfer.set(stages.append)
+    token = tell_reading.set(stages.append)
     try:
         for _ in range(2):
             table = read_table([open_source(f"{url}?signature=secret")], ["x", "y"])
             assert table.frame["y"].to_list() == ["0", "1", "0"]
             assert table.place(2) == f"{url}: line 4"
     finally:
-        tell_transfer.reset(token)
+        tell_reading.reset(token)
     assert handler.asked == [("/a.csv?signature=secret", None)]
     assert stages[-1] == Stage(f"fetching {url}", len(TABLE), len(TABLE), "bytes")
     assert str(stages[-1]) == f"fetching {url} 0.0 MB"

@@ -198,7 +198,7 @@ def test_a_fault_of_ours_while_reading_stays_one() -> None:
             raise ZeroDivisionError(size)
 
     with pytest.raises(ZeroDivisionError):
-        streams.read_bytes(Faulty(), "a.csv")(1)
+        streams.ByteReader(Faulty(), "a.csv").read(1)
 
 
 def test_a_closed_stdin_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,44 @@
+"""How a command shows that a pipe or a URL is slow before it has a progress of its own."""
+
+from __future__ import annotations
+
+import functools
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from imbalance_cli.progress import tell_nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imbalance_cli.progress import Stage, Tell
+
+SECONDS = 0.5  # after which something is shown: loading what shows it takes time, too
+
+
+def tell_slow_reading(given: Sequence[str], *, as_json: bool) -> Tell:
+    """Return what shows how much has come: a line on a terminal, lines elsewhere, or events.
+
+    Args:
+        given: the command line.
+        as_json: whether it asks for the log as JSON.
+    """
+    if {"--quiet", "-q"} & set(given):
+        return tell_nobody
+    began, show = monotonic(), tell_nobody
+
+    def tell(stage: Stage) -> None:
+        nonlocal show
+        if show is tell_nobody:
+            is_whole = stage.done == stage.total
+            if is_whole and not stage.name.startswith("fetching "):
+                return
+            if not is_whole and monotonic() - began < SECONDS:
+                return
+            from imbalance_cli.cli.progress import choose_progress, show_reading
+
+            progress = choose_progress(quiet=False, log_format="json" if as_json else "text")
+            show = functools.partial(show_reading, progress)
+        show(stage)
+
+    return tell
