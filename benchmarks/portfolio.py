@@ -31,28 +31,21 @@ from imbalance_cli.searching import PORTFOLIO
 from imbalance_cli.searching.results import CONFIG
 
 FOLDS, TABLES, MOST_COLUMNS = 3, 6, 300
-PLAIN = {"model.recipe": "plain"}
 POOL: dict[str, dict[str, Any]] = {
+    **PORTFOLIO,  # what was chosen before
     "focal_2": {"loss.name": "focal", "loss.gamma": 2.0},
     "weighted_sqrt": {"loss.name": "weighted_bce", "weighting.strategy": "sqrt"},
     "asymmetric": {"loss.name": "asymmetric"},
     "wide": {"model.hidden": [256, 256], "model.dropout": 0.3},
-    "narrow": {"model.hidden": [64, 64]},
     "deep": {"model.hidden": [128, 128, 128]},
     "slow": {"training.learning_rate": 0.02},
     "fast": {"training.learning_rate": 0.08},
     "dropout": {"model.dropout": 0.35},
     "no_embedding": {"model.numeric_embedding": "none"},
-    "both_embeddings": {"model.numeric_embedding": "both"},
-    "plain": PLAIN,
-    "plain_focal": {**PLAIN, "loss.name": "focal", "loss.gamma": 2.0, "model.dropout": 0.3},
-    "plain_raw": {**PLAIN, "model.numeric_embedding": "none", "model.hidden": [64, 64]},
-    "small_focal": {
-        "model.hidden": [64, 64],
-        "model.dropout": 0.3,
+    "plain_raw": {
+        "model.recipe": "plain",
         "model.numeric_embedding": "none",
-        "loss.name": "focal",
-        "loss.gamma": 2.0,
+        "model.hidden": [64, 64],
     },
 }
 

@@ -63,13 +63,16 @@ def show_plan(
     """
     from imbalance_cli import workflows
     from imbalance_cli.cli.progress import choose_progress
-    from imbalance_cli.report import plan as drawing
+    from imbalance_cli.report.encoding import encode_document, encode_rows
+    from imbalance_cli.report.plan import draw_plan
 
     with (progress := choose_progress(quiet=quiet, log_format=log_format)):
         progress.reading(settings.data.train)
         plan = workflows.check(settings, directory.parent, progress).to_dict()
     chosen = output_format or default_format()
     if chosen == "table":
-        draw(drawing.draw_plan(plan))
+        draw(draw_plan(plan))
     else:
-        write_result(drawing.to_csv(plan) if chosen == "csv" else drawing.to_json(plan), None)
+        write_result(
+            encode_rows(plan["labels"]) if chosen == "csv" else encode_document(plan), None
+        )

@@ -88,12 +88,15 @@ def fit(
     from imbalance_cli.run.directory import REPORT
 
     sort = read_sort(sort)
-    trained = from_search or from_compare
-    _check_arguments(config, overrides, from_compare, choose, from_search)
+    given = {
+        "CONFIG": config is not None,
+        "--set": bool(overrides),
+        "--tensorboard": tensorboard is not None,
+        "--mlflow": mlflow is not None,
+    }
+    trained = _choose_trained(from_compare, choose, from_search, given)
     draw_last = False
     if trained is not None:
-        option = "--from-compare" if from_search is None else "--from-search"
-        _refuse_trackers(tensorboard, mlflow, option)
         from imbalance_cli.cli.progress import choose_progress
 
         with (progress := choose_progress(quiet=quiet, log_format=log_format)):
@@ -149,46 +152,49 @@ def fit(
         name_page(page)
 
 
-def _check_arguments(
-    config: str | None,
-    overrides: list[str] | None,
+def _choose_trained(
     from_compare: Path | None,
     choose: str | None,
     from_search: Path | None,
-) -> None:
-    """Raise unless there is a config, or a comparison and a name, or a search, and no two."""
+    given: dict[str, bool],
+) -> Path | None:
+    """Return the run whose networks are taken; None where a config says what is trained.
+
+    Args:
+        from_compare: as of `fit`.
+        choose: as of `fit`.
+        from_search: as of `fit`.
+        given: whether CONFIG and each option that goes with training is there.
+
+    Raises:
+        ConfigError: there is neither a run nor a config, or there are two of them, or something
+            goes with the other.
+    """
     if from_search is not None and (from_compare is not None or choose is not None):
-        given = "--choose" if from_compare is None else "--from-compare"
+        other = "--choose" if from_compare is None else "--from-compare"
         raise ConfigError(
-            f"--from-search and {given} contradict each other: a search has one best candidate",
-            hint=f"leave {given} out",
+            f"--from-search and {other} contradict each other: a search has one best candidate",
+            hint=f"leave {other} out",
         )
     if (from_compare is None) != (choose is None):
         raise ConfigError(
             "--from-compare and --choose go together", hint="--from-compare RUN --choose NAME"
         )
-    option = "--from-compare" if from_search is None else "--from-search"
     trained = from_search or from_compare
-    if trained is None and config is None:
+    if trained is None and not given["CONFIG"]:
         raise ConfigError(
             "CONFIG is missing",
             hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
         )
-    if trained is not None and (config is not None or overrides):
-        given = "CONFIG" if config is not None else "--set"
+    wrong = [name for name, is_there in given.items() if is_there]
+    if trained is not None and wrong:
+        command = "compare" if from_search is None else "search"
+        is_tracker = wrong[0] in {"--tensorboard", "--mlflow"}
+        other = f"give it to imbtrain {command}" if is_tracker else "train with imbtrain fit CONFIG"
+        hint = "" if is_tracker and command == "search" else f", or {other}"
         raise ConfigError(
-            f"{given} and {option} contradict each other: its models are trained already",
-            hint=f"leave {given} out, or train with imbtrain fit CONFIG",
+            f"{wrong[0]} and --from-{command} contradict each other: its models are trained "
+            "already",
+            hint=f"leave {wrong[0]} out{hint}",
         )
-
-
-def _refuse_trackers(tensorboard: Path | None, mlflow: str | None, option: str) -> None:
-    """Raise if there is anything to keep the epochs of a training that there is not in."""
-    given = "--tensorboard" if tensorboard is not None else "--mlflow"
-    if tensorboard is not None or mlflow is not None:
-        command = option.removeprefix("--from-")
-        hint = f", or give it to imbtrain {command}" if command == "compare" else ""
-        raise ConfigError(
-            f"{given} and {option} contradict each other: its models are trained already",
-            hint=f"leave {given} out{hint}",
-        )
+    return trained

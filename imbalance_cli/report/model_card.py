@@ -23,7 +23,7 @@ from imbalance_cli.report.provenance import (
     describe_making,
     describe_weights,
 )
-from imbalance_cli.report.run_figures import draw_run
+from imbalance_cli.report.run_figures import describe_training
 from imbalance_cli.report.summary import (
     HEADING,
     write_lead,
@@ -93,7 +93,7 @@ def to_model_card(report: RunReport) -> bytes:
         reader="read_parquet" if source.endswith(".parquet") else "read_csv",
         data=list(describe_data(report)),
         weights=describe_weights(report),
-        training=_describe_training(report),
+        training=describe_training(report),
         reading=write_reading(evaluation),
         table_note=_write_note(report),
         columns=["Label", "Positives", "Threshold", *(METRIC_SPECS[m].heading for m in SHOWN)],
@@ -110,11 +110,6 @@ def to_model_card(report: RunReport) -> bytes:
 def escape_markdown(text: str) -> str:
     """Return a text on one line that Markdown shows as it stands."""
     return SPECIAL.sub(lambda found: f"\\{found[0]}", escape_name(" ".join(text.split())))
-
-
-def _describe_training(report: RunReport) -> str:
-    """Return the epochs and what they came to; nothing of a run without a history."""
-    return next((drawn.description for drawn in draw_run(report) if drawn.name == "validation"), "")
 
 
 def _write_note(report: RunReport) -> str:

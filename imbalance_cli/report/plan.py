@@ -1,4 +1,4 @@
-"""What `check` found, as text, CSV and JSON."""
+"""What `check` found, on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from imbalance_cli.errors import escape_name, number_of
-from imbalance_cli.report.encoding import encode_document, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
 
 MOST_LABELS = 20
 MINUTE, HOUR = 60, 3600
-
-
-def to_json(plan: Mapping[str, Any]) -> bytes:
-    """Return the whole plan."""
-    return encode_document(plan)
-
-
-def to_csv(plan: Mapping[str, Any]) -> bytes:
-    """Return a row a label."""
-    return encode_rows(plan["labels"])
 
 
 def draw_plan(plan: Mapping[str, Any]) -> Group:

@@ -36,7 +36,7 @@ def draw_run(report: RunReport) -> list[Chart]:
     if len(labels) > 1:
         figures += draw_rankings(report, labels)
     if report.training:
-        figures += _draw_training(report.training, _name_monitor(report))
+        figures += _draw_training(report)
     if report.together is not None:
         figures.append(_draw_together(report.together))
     return figures
@@ -51,25 +51,41 @@ def _name_monitor(report: RunReport) -> str:
     return monitor.replace("_", " ")
 
 
-def _draw_training(networks: Sequence[TrainingHistory], monitor: str) -> list[Chart]:
-    training = [network for network in networks if not network.is_refitted]
-    refitted = len(networks) - len(training)
-    first = min(network.epochs[0] for network in training)
-    last = max(network.epochs[-1] for network in training)
-    epochs = number_axis("epoch", first, last, least_step=1)
+def describe_training(report: RunReport) -> str:
+    """Return the epochs and what they came to; nothing of a run without a history."""
+    training = _list_validated(report)
+    if not training:
+        return ""
+    first, last = _range_of_epochs(training)
     shown = "one network" if len(training) == 1 else f"{len(training)} networks"
-    loss = _list_kept(training, _losses)
-    score = _list_kept(training, _scores)
-    end = (
+    loss, score = _list_kept(training, _losses), _list_kept(training, _scores)
+    said = (
         f"Of epochs {first} to {last} of {shown}, the weights of {_name_kept(training)} were "
-        f"kept: training loss {loss}, validation {monitor} {score}."
+        f"kept: training loss {loss}, validation {_name_monitor(report)} {score}."
     )
-    if refitted:
-        end += f" {refitted} more learned from the validation rows too, for as many epochs."
+    if refitted := len(report.training) - len(training):
+        said += f" {refitted} more learned from the validation rows too, for as many epochs."
+    return said
+
+
+def _draw_training(report: RunReport) -> list[Chart]:
+    training, said = _list_validated(report), describe_training(report)
+    epochs = number_axis("epoch", *_range_of_epochs(training), least_step=1)
+    score = f"validation {_name_monitor(report)}"
     return [
-        _draw_history(training, "training_loss", "training loss", end, epochs, _losses),
-        _draw_history(training, "validation", f"validation {monitor}", end, epochs, _scores),
+        _draw_history(training, "training_loss", "training loss", said, epochs, _losses),
+        _draw_history(training, "validation", score, said, epochs, _scores),
     ]
+
+
+def _list_validated(report: RunReport) -> list[TrainingHistory]:
+    """Return the networks that validation rows chose the epoch of."""
+    return [network for network in report.training if not network.is_refitted]
+
+
+def _range_of_epochs(training: Sequence[TrainingHistory]) -> tuple[int, int]:
+    first = min(network.epochs[0] for network in training)
+    return first, max(network.epochs[-1] for network in training)
 
 
 def _list_kept(training: Sequence[TrainingHistory], values_of: ValuesOf) -> str:

@@ -6,7 +6,7 @@ Shapes: N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -182,7 +182,7 @@ class _Kept:
         """
         random = np.random.default_rng(0)
         columns = predictor.preprocessing.columns
-        pieces: list[tuple[NDArray[np.float64], NDArray[np.intp], FeatureRows, pl.DataFrame]] = []
+        pieces: list[_Piece] = []
         singles: list[tuple[FeatureRows, pl.DataFrame]] = []
         first = read = 0
         for table, is_marked in tables:
@@ -194,11 +194,10 @@ class _Kept:
                     singles.append((take_rows(features, own), _texts(table.frame[own], columns)))
             some = np.flatnonzero(is_marked)
             keys = random.random(len(some))
-            pieces.append(
-                (keys, some + first, take_rows(features, some), _texts(table.frame[some], columns))
-            )
+            cells = _texts(table.frame[some], columns)
+            pieces.append(_Piece(keys, some + first, take_rows(features, some), cells))
             first, read = first + height, read + len(some)
-            if sum(len(piece[0]) for piece in pieces) > 2 * MOST_KEPT:
+            if sum(len(piece.keys) for piece in pieces) > 2 * MOST_KEPT:
                 pieces = [_thin(pieces)]
         beyond = [number for number in asked if not 0 <= number < first]
         if beyond:
@@ -259,16 +258,25 @@ def _texts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame({column: parse_texts(frame[column]) for column in columns})
 
 
-def _thin(
-    pieces: Sequence[tuple[NDArray[np.float64], NDArray[np.intp], FeatureRows, pl.DataFrame]],
-) -> tuple[NDArray[np.float64], NDArray[np.intp], FeatureRows, pl.DataFrame]:
+class _Piece(NamedTuple):
+    """Rows of a table: what they are drawn by, their numbers, features and cells."""
+
+    keys: NDArray[np.float64]
+    numbers: NDArray[np.intp]
+    features: FeatureRows
+    cells: pl.DataFrame
+
+
+def _thin(pieces: Sequence[_Piece]) -> _Piece:
     """Return pieces as one, of the MOST_KEPT rows with the least keys."""
-    keys, numbers = (np.concatenate([piece[i] for piece in pieces]) for i in (0, 1))
-    features, cells = _join([piece[2] for piece in pieces]), pl.concat([p[3] for p in pieces])
+    keys = np.concatenate([piece.keys for piece in pieces])
+    numbers = np.concatenate([piece.numbers for piece in pieces])
+    features = _join([piece.features for piece in pieces])
+    cells = pl.concat([piece.cells for piece in pieces])
     if len(keys) <= MOST_KEPT:
-        return keys, numbers, features, cells
+        return _Piece(keys, numbers, features, cells)
     kept = np.sort(np.argpartition(keys, MOST_KEPT)[:MOST_KEPT])
-    return keys[kept], numbers[kept], take_rows(features, kept), cells[kept]
+    return _Piece(keys[kept], numbers[kept], take_rows(features, kept), cells[kept])
 
 
 def _join(pieces: Sequence[FeatureRows]) -> FeatureRows:

@@ -101,32 +101,11 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     groups = group_columns({column: places[column] for column in chosen_columns}, found.features)
     names = [predictor.labels[label] for label in chosen_labels]
 
-    def log_odds(changed: FeatureRows) -> NDArray[np.float64]:
-        odds = predictor.score_features(changed).log_odds()
-        return predictor.calibration.apply(odds)[:, chosen_labels].numpy()
-
-    def probabilities(changed: FeatureRows) -> NDArray[np.float64]:
-        return sigmoid(log_odds(changed))
-
-    targets = found.targets[:, chosen_labels]
-    of_cells = weights_of_labels(found.weights, chosen_labels)
-    of_rows = weights_of_rows(of_cells, ~targets.isnan())
-    weights = None if of_rows is None else of_rows.numpy()
-    sample = Sample.of(
-        targets,
-        [predictor.learnable[label] for label in chosen_labels],
-        found.groups,
-        weights=of_cells,
-    )
-    if not sample.kept.any():
-        raise FeatureError(
-            f"{found.source}: no label has both positive and negative rows, so average precision "
-            "and log loss say nothing",
-            hint="SOURCE needs labelled rows, some positive and some negative",
-        )
+    model = _Explained(predictor, chosen_labels)
+    sample, weights = _sample_rows(predictor, chosen_labels, found)
     resampling = Resampling(confidence=config.report.confidence)
     metrics, importance = measure_importance(
-        probabilities,
+        model.probabilities,
         found.features,
         groups,
         sample,
@@ -140,7 +119,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     strongest = [column for each in importance for column in each.columns][:MOST_DRAWN]
     dependence = [
         measure_dependence(
-            probabilities,
+            model.probabilities,
             found.features,
             found.cells,
             column,
@@ -154,7 +133,7 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
     # the columns that were not chosen move together, so that contributions add up
     rest = [column for column in places if column not in chosen_columns]
     explained = explain_rows(
-        log_odds,
+        model.log_odds,
         found.asked,
         found.asked_cells,
         asked,
@@ -178,6 +157,50 @@ def explain(  # noqa: PLR0913  a source and how to read it, and what is asked
         explained=explained,
         remarks=_describe_lacks(predictor, chosen_labels, labels, chosen_columns, found),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Explained:
+    """What a model says of some of its labels.
+
+    Attributes:
+        predictor: the model.
+        labels: the numbers of these, (L,).
+    """
+
+    predictor: Predictor
+    labels: list[int]
+
+    def log_odds(self, rows: FeatureRows) -> NDArray[np.float64]:
+        """Return them after calibration, (N, L)."""
+        odds = self.predictor.score_features(rows).log_odds()
+        return self.predictor.calibration.apply(odds)[:, self.labels].numpy()
+
+    def probabilities(self, rows: FeatureRows) -> NDArray[np.float64]:
+        """Return them after calibration, (N, L)."""
+        return sigmoid(self.log_odds(rows))
+
+
+def _sample_rows(
+    predictor: Predictor, labels: list[int], rows: Rows
+) -> tuple[Sample, NDArray[np.float64] | None]:
+    """Return what importance is measured by, and how much each row counts for contributions.
+
+    Raises:
+        FeatureError: no label has both classes in these rows.
+    """
+    targets = rows.targets[:, labels]
+    of_cells = weights_of_labels(rows.weights, labels)
+    of_rows = weights_of_rows(of_cells, ~targets.isnan())
+    learnable = [predictor.learnable[label] for label in labels]
+    sample = Sample.of(targets, learnable, rows.groups, weights=of_cells)
+    if not sample.kept.any():
+        raise FeatureError(
+            f"{rows.source}: no label has both positive and negative rows, so average precision "
+            "and log loss say nothing",
+            hint="SOURCE needs labelled rows, some positive and some negative",
+        )
+    return sample, None if of_rows is None else of_rows.numpy()
 
 
 def keep_explanation(found: Explanation, warn: Callable[[str], None]) -> None:
