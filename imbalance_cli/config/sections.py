@@ -195,7 +195,7 @@ class ModelSection(Section):
     hidden: list[Count] | Auto = "auto"
     """The width of each hidden layer; [] is a linear model; auto: [128, 128]."""
     activation: Literal["auto", "relu", "gelu", "silu", "selu"] = "auto"
-    """The activation function; auto: relu."""
+    """The activation function; auto: silu; relu where model.recipe is plain."""
     dropout: Share | Auto = "auto"
     """The share of hidden units dropped in a training step; auto: 0.15, fading."""
     numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic", "both"] = "auto"
@@ -203,8 +203,8 @@ class ModelSection(Section):
     are mostly one value; in half of several networks, of all.
     """
     members: Count | Auto = "auto"
-    """Networks or heads whose probabilities are averaged; auto: 4 heads per network, and 6
-    networks (up to 20,000 training rows; see training.refit), 2 (up to 200,000), or 1.
+    """Networks or heads whose probabilities are averaged; auto: 4 heads per network, and 4
+    networks (up to 20,000 training rows), 2 (up to 200,000), or 1.
     """
     sharing: Literal["auto", "trunk", "none"] = "auto"
     """trunk: members share all but the last layer; none: independent networks."""
@@ -218,7 +218,7 @@ class TrainingSection(Section):
     rows, in 10 to 64 epochs.
     """
     batch_size: Count | Auto = "auto"
-    """Rows per step; auto: 256."""
+    """Rows per step; auto: 128, and where model.recipe is plain 32 to 1,024, by the rows."""
     learning_rate: Positive | Auto = "auto"
     """The highest learning rate; auto: 0.04, divided by the square root of a layer's inputs."""
     weight_decay: NonNegative | Auto = "auto"
@@ -242,9 +242,9 @@ class TrainingSection(Section):
     training rows; null: none.
     """
     refit: bool = True
-    """Whether, up to 20,000 training rows, two networks of the training rows choose the epochs, and
-    four more then learn from the validation rows too, for as many; calibration and thresholds rest
-    on the first two. false: four networks of the training rows.
+    """Whether, up to 20,000 training rows, the four networks of the model learn from the validation
+    rows too, for as many epochs as were best for two others of the training rows alone, on which
+    calibration and thresholds rest. false: four networks of the training rows.
     """
     seed: Seed = 0
     """The random seed of weights, dropout and batches; the same seed on the same CPU gives the same

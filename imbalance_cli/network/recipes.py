@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 REFITTED, FOLLOWERS = 6, 2
-"""Networks in place of four, which take as long: the followers stop where the others were best."""
+"""Trained for a model of four, which take as long: followers stop where the others were best."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -29,7 +29,7 @@ MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
 MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
-TABULAR_BATCH = 256
+TABULAR_BATCH = 128
 BATCHES_PER_EPOCH = 64  # of a plain network, between the two sizes of a batch
 SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
 GIVEN = (
@@ -152,7 +152,7 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
     networks = [number for most, number in NETWORKS if rows <= most] if heads == HEADS else []
     return Recipe(
         hidden=[128, 128],
-        activation="relu",
+        activation="silu",
         dropout=0.15,
         bins=BINS if numbers <= MOST_EMBEDDED else 0,
         bin_share=MOSTLY_ONE_VALUE,

@@ -84,9 +84,8 @@ def _list_parts(report: RunReport) -> str:
         return ""
     tuned = f", and {rows['valid']:,} to choose its epoch, calibration and thresholds on"
     is_tuned = rows.get("valid") and report.evaluation.part != "valid"
-    trained = report.document["trained"]
-    if refitted := sum("refitted" in network for network in trained):
-        tuned += f"; {refitted} of its {len(trained)} networks then learned from both"
+    if refitted := sum("refitted" in network for network in report.document["trained"]):
+        tuned += f"; its {refitted} networks then learned from both"
     return f"; it had {rows['train']:,} to train on{tuned if is_tuned else ''}"
 
 

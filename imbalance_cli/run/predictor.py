@@ -6,6 +6,7 @@ Shapes: M members, N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -201,6 +202,14 @@ class Predictor:
         parameters = self.loss.parameters().items()
         chosen = {name: value[list(members)] for name, value in parameters}
         return dataclasses.replace(self, loss=Loss(**chosen))
+
+    def keep_members(self, members: Sequence[int]) -> Predictor:
+        """Return the same of some members alone, those of one shape that are neighbours together."""
+        runs = itertools.groupby(enumerate(members), key=lambda pair: pair[1] - pair[0])
+        ranges = [[member for _, member in run] for _, run in runs]
+        parts = [self.model.part(run[0], run[-1] + 1).parts() for run in ranges]
+        model = Ensemble([*itertools.chain.from_iterable(parts)])
+        return dataclasses.replace(self.of_members(members), model=model.eval())
 
     def check_columns(self, columns: Sequence[str], name: str) -> None:
         """Raise if a feature column is not there.

@@ -108,6 +108,8 @@ def fit(
         groups=prepared.groups_of(prepared.held_out),
         tell=observer.stage,
     )
+    if followers := [m for m, member in enumerate(networks.members) if member.follows]:
+        predictor = predictor.keep_members(followers)
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(Warned("IMB111", sentence))
     held_out = choose_held_out(predictor, prepared, scores)

@@ -158,6 +158,13 @@ def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
     wanted = Scores([(KeptLogits(alone), predictor.of_members([0, 3]).link_loss)])
     assert torch.equal(scores.log_odds(), wanted.log_odds())
 
+    kept = predictor.keep_members([1, 2, 4, 5])
+    assert kept.model.members == 4
+    assert len(kept.model.parts()) == len(model.parts())
+    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in (1, 2, 4, 5)])
+    assert torch.equal(score_rows(kept.model, rows, recipe.precision), alone)
+    assert kept.to_document()["members"] == 4
+
 
 def test_a_fit_has_followers_unless_it_is_told_not_to(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "table.csv", make_columns(300))
@@ -165,7 +172,7 @@ def test_a_fit_has_followers_unless_it_is_told_not_to(tmp_path: Path) -> None:
     run = tmp_path / "run"
     outcome = succeed("fit", table, *options, "--run-dir", run, "--format", "json")
     predictor = Predictor.load(run, CPU)
-    assert predictor.model.members == 6
+    assert predictor.model.members == 4
     document = pl.read_csv(run / "history.csv")
     assert document.filter(pl.col("score").is_null())["member"].unique().sort().to_list() == [
         *(1, 2),
