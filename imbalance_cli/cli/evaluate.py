@@ -28,7 +28,7 @@ from imbalance_cli.cli.options import (
     ThresholdOption,
 )
 from imbalance_cli.codes import Warned
-from imbalance_cli.dialect import Dialect
+from imbalance_cli.readers.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from imbalance_cli.cli.label_options import (
     SkipRows,
 )
 from imbalance_cli.cli.options import Debug, Device, LogFormat, ReportFormat, Run
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.readers.dialect import Dialect
 
 
 def explain(

@@ -22,7 +22,7 @@ from imbalance_cli.cli.label_options import (
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
-from imbalance_cli.dialect import Dialect, parse_delimiter
+from imbalance_cli.readers.dialect import Dialect, parse_delimiter
 
 
 def init(

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import ConfigError
+from imbalance_cli.readers.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

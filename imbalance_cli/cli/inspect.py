@@ -22,7 +22,7 @@ from imbalance_cli.cli.label_options import (
     read_settings,
 )
 from imbalance_cli.cli.options import Debug, ReportFormat
-from imbalance_cli.dialect import Dialect
+from imbalance_cli.readers.dialect import Dialect
 
 
 def inspect(

@@ -27,9 +27,9 @@ from imbalance_cli.cli.options import (
     ThresholdOption,
 )
 from imbalance_cli.cli.rows import RowFormat, open_rows
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError
 from imbalance_cli.progress import follow
+from imbalance_cli.readers.dialect import Dialect
 
 
 def predict(

@@ -24,8 +24,8 @@ from imbalance_cli.cli.label_options import (
     read_settings,
 )
 from imbalance_cli.cli.options import Debug
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import OutputError, WeightsError
+from imbalance_cli.readers.dialect import Dialect
 
 
 def weights(

@@ -7,8 +7,8 @@ from typing import Any
 from imbalance_cli.config.descriptions import DESCRIPTIONS, SECTIONS
 from imbalance_cli.config.sections import Config
 from imbalance_cli.config.values import DEVICES
-from imbalance_cli.dialect import COMMENT_PATTERN, PATTERN
 from imbalance_cli.losses.registry import LOSS_SPECS
+from imbalance_cli.readers.dialect import COMMENT_PATTERN, PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = "urn:imbtrain:config"

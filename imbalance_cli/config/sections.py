@@ -33,7 +33,7 @@ from imbalance_cli.config.values import (
     check_replicates,
     list_losses,
 )
-from imbalance_cli.dialect import Dialect
+from imbalance_cli.readers.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +218,9 @@ class TrainingSection(Section):
     rows, in 10 to 64 epochs.
     """
     batch_size: Count | Auto = "auto"
-    """Rows per step; auto: 128, and where model.recipe is plain 32 to 1,024, by the rows."""
+    """Rows per step; auto: 128, and of more than 20,000 training rows 256; where model.recipe is
+    plain 32 to 1,024, by the rows.
+    """
     learning_rate: Positive | Auto = "auto"
     """The highest learning rate; auto: 0.04, divided by the square root of a layer's inputs."""
     weight_decay: NonNegative | Auto = "auto"

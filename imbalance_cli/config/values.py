@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from imbalance_cli.dialect import COMMENT_RULE, RULE, check_comment, parse_delimiter
 from imbalance_cli.losses.registry import LOSS_SPECS
+from imbalance_cli.readers.dialect import COMMENT_RULE, RULE, check_comment, parse_delimiter
 from imbalance_cli.readers.formats import is_table_url
 from imbalance_cli.readers.urls import name_url, name_urls
 

@@ -29,7 +29,7 @@ MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
 MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
-TABULAR_BATCH = 128
+TABULAR_BATCHES = ((20_000, 128), (math.inf, 256))  # rows a step, for up to so many rows
 BATCHES_PER_EPOCH = 64  # of a plain network, between the two sizes of a batch
 SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
 GIVEN = (
@@ -125,7 +125,7 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
         )
     given = model.model_dump() | training.model_dump()
     chosen = {key: given[key] for key in GIVEN if given[key] != "auto" or key == "precision"}
-    size = chosen.get("batch_size", _choose_batch_size(rows) if is_plain else TABULAR_BATCH)
+    size = chosen.get("batch_size", _choose_batch_size(rows, is_plain=is_plain))
     recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, numbers, labels)
     if model.members != "auto" or model.sharing != "auto":
         members = recipe.heads if model.members == "auto" else model.members
@@ -210,7 +210,9 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
     )
 
 
-def _choose_batch_size(rows: int) -> int:
-    """Return the power of two that makes about BATCHES_PER_EPOCH batches per epoch."""
+def _choose_batch_size(rows: int, *, is_plain: bool) -> int:
+    """Return the rows of a step: of `plain` the power of two that makes BATCHES_PER_EPOCH or so."""
+    if not is_plain:
+        return next(size for most, size in TABULAR_BATCHES if rows <= most)
     power = 1 << round(math.log2(max(rows / BATCHES_PER_EPOCH, 1)))
     return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)

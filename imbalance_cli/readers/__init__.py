@@ -7,9 +7,9 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
-from imbalance_cli.dialect import UNKNOWN, Dialect, check_comment, parse_delimiter
 from imbalance_cli.errors import SourceError
 from imbalance_cli.progress import follow, tell_nobody
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect, check_comment, parse_delimiter
 from imbalance_cli.readers.formats import (
     FORMAT_SPECS,
     HEAD_BYTES,

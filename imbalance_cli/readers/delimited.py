@@ -15,8 +15,8 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import NoRowsError, SourceError
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.readers.digits import digit_width
 from imbalance_cli.readers.header import read_header
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK, between_comments, find_record

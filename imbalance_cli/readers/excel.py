@@ -6,8 +6,8 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import DependencyError, SourceError
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.readers.first_lines import LOOKED_AT
 from imbalance_cli.readers.header import read_header
 from imbalance_cli.readers.streams import STDIN, as_file

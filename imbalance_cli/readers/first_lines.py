@@ -18,7 +18,7 @@ from imbalance_cli.readers.text_formats import DELIMITERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.dialect import Dialect
+    from imbalance_cli.readers.dialect import Dialect
 
     Rows = list[tuple[int, list[str]]]  # the line of each, and its cells
 

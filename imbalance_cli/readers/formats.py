@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError, nearest
 from imbalance_cli.readers.compression import COMPRESSIONS
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.readers.partitions import is_table_of_files
 from imbalance_cli.readers.preamble import read_preamble
 from imbalance_cli.readers.record_ends import between_comments

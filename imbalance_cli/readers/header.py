@@ -22,7 +22,7 @@ from imbalance_cli.readers.text_formats import is_svmlight
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from imbalance_cli.dialect import Dialect
+    from imbalance_cli.readers.dialect import Dialect
 
 PIECE = 64 * 2**10  # bytes
 LONGEST_HEADER = 16 * 2**20

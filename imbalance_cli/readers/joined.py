@@ -6,10 +6,10 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source
 from imbalance_cli.readers.arrays import as_features
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.readers.formats import is_table_url
 from imbalance_cli.readers.source import Batch, Source, Tally
 from imbalance_cli.readers.urls import name_urls

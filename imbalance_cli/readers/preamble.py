@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imbalance_cli.readers.record_ends import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
-    from imbalance_cli.dialect import Dialect
+    from imbalance_cli.readers.dialect import Dialect
 
 SEPARATOR_LINE = re.compile(rb'"?sep=([\t !#-/:-@\[-^`{-~])"?\r?\n', re.IGNORECASE)
 BLANK_LINE = rb"[ \r]*\n"

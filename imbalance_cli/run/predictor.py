@@ -204,7 +204,7 @@ class Predictor:
         return dataclasses.replace(self, loss=Loss(**chosen))
 
     def keep_members(self, members: Sequence[int]) -> Predictor:
-        """Return the same of some members alone, those of one shape that are neighbours together."""
+        """Return the same of some members alone; neighbours of one shape stay together."""
         runs = itertools.groupby(enumerate(members), key=lambda pair: pair[1] - pair[0])
         ranges = [[member for _, member in run] for _, run in runs]
         parts = [self.model.part(run[0], run[-1] + 1).parts() for run in ranges]

@@ -13,7 +13,6 @@ import torch
 
 from imbalance_cli.codes import Warned
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
 from imbalance_cli.evaluation import Evaluation, Grouping, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
@@ -32,6 +31,7 @@ from imbalance_cli.notation import apply_notations
 from imbalance_cli.progress import follow, tell_nobody
 from imbalance_cli.readers import batch_table, open_source
 from imbalance_cli.readers.arrays import as_features, is_bare
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.readers.frames import EQUAL_ROWS
 from imbalance_cli.readers.joined import JoinedSource
 from imbalance_cli.readers.source import row_batch

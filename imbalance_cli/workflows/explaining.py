@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbalance_cli.comparison.bootstrap import Sample
-from imbalance_cli.dialect import UNKNOWN, Dialect
 from imbalance_cli.errors import ConfigError, FeatureError
 from imbalance_cli.evaluation import Resampling
 from imbalance_cli.explaining.columns import ColumnGroup, group_columns
@@ -21,6 +20,7 @@ from imbalance_cli.explaining.results import Explanation
 from imbalance_cli.labels import match_columns
 from imbalance_cli.metrics import weights_of_labels, weights_of_rows
 from imbalance_cli.progress import Stage, tell_nobody
+from imbalance_cli.readers.dialect import UNKNOWN, Dialect
 from imbalance_cli.report.explanation import to_json
 from imbalance_cli.run.directory import EXPLANATION, write_whole
 from imbalance_cli.run.scored_rows import sigmoid

@@ -29,7 +29,7 @@ from imbalance_cli.network.recipes import (
     MOSTLY_ONE_VALUE,
     PLAIN_BINS,
     STEPS_PER_CUBE_ROOT,
-    TABULAR_BATCH,
+    TABULAR_BATCHES,
     Recipe,
     choose_recipe,
 )
@@ -149,6 +149,14 @@ def test_no_patience_is_a_value_of_its_own() -> None:
 # ----------------------------------------------------------------------------- a budget of steps
 
 
+MOST_SMALL, SMALL_BATCH = TABULAR_BATCHES[0]
+
+
+def test_more_rows_have_larger_batches() -> None:
+    sizes = [choose({}, rows=rows).batch_size for rows in (1, MOST_SMALL, MOST_SMALL + 1, 10**9)]
+    assert sizes == [SMALL_BATCH, SMALL_BATCH, 256, 256]
+
+
 def budget(rows: int) -> float:
     """Return the steps that a tabular network takes of so many rows."""
     return STEPS_PER_CUBE_ROOT * math.cbrt(rows)
@@ -157,10 +165,11 @@ def budget(rows: int) -> float:
 def test_epochs_are_a_budget_of_steps() -> None:
     """Where that is neither too few epochs nor too many; give or take half an epoch."""
     seen = set()
-    for rows in (*range(1, 40 * TABULAR_BATCH, 97), *range(10**4, 10**6, 9973)):
-        epochs = choose({}, rows=rows).epochs
+    for rows in (*range(1, 40 * SMALL_BATCH, 97), *range(10**4, 10**6, 9973)):
+        recipe = choose({}, rows=rows)
+        epochs = recipe.epochs
         seen.add(epochs)
-        per_epoch = math.ceil(rows / TABULAR_BATCH)
+        per_epoch = math.ceil(rows / recipe.batch_size)
         if FEWEST_EPOCHS < epochs < MOST_EPOCHS:
             assert abs(epochs * per_epoch - budget(rows)) <= per_epoch / 2
         elif epochs == FEWEST_EPOCHS:
@@ -174,8 +183,8 @@ def test_epochs_are_a_budget_of_steps() -> None:
 def test_epochs_change_where_a_batch_is_full() -> None:
     """With one row more there is one step more in an epoch, and so there are fewer epochs."""
     wanted = MOST_EPOCHS - 4  # so many that one step more makes a difference
-    per_epoch = math.ceil((STEPS_PER_CUBE_ROOT * math.cbrt(TABULAR_BATCH) / wanted) ** 1.5)
-    full = per_epoch * TABULAR_BATCH
+    per_epoch = math.ceil((STEPS_PER_CUBE_ROOT * math.cbrt(SMALL_BATCH) / wanted) ** 1.5)
+    full = per_epoch * SMALL_BATCH
     before, after = (choose({}, rows=rows).epochs for rows in (full, full + 1))
     assert FEWEST_EPOCHS < after < before < MOST_EPOCHS
     assert before == round(budget(full) / per_epoch)
@@ -188,11 +197,11 @@ def test_epochs_have_a_least(rows: int, wanted: int) -> None:
 
 
 def test_epochs_have_a_most() -> None:
-    assert choose({}, rows=TABULAR_BATCH).epochs == MOST_EPOCHS
+    assert choose({}, rows=SMALL_BATCH).epochs == MOST_EPOCHS
 
 
 def test_the_budget_is_of_steps_with_the_batch_that_is_given() -> None:
-    size = TABULAR_BATCH // 4
+    size = SMALL_BATCH // 4
     rows = 20 * size
     chosen = choose({}, {"batch_size": size}, rows=rows).epochs
     assert chosen == round(budget(rows) / 20) != choose({}, rows=rows).epochs

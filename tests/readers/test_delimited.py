@@ -22,11 +22,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import ImbtrainError, SourceError
 from imbalance_cli.labels import LabelCounts, count_labels
 from imbalance_cli.readers import delimited, header, open_source
 from imbalance_cli.readers.delimited import DelimitedSource
+from imbalance_cli.readers.dialect import Dialect
 from imbalance_cli.readers.records import RecordBlock
 
 if TYPE_CHECKING:

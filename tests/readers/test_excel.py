@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from small_runs import refuse, succeed
 
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.readers.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

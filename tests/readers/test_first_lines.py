@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from small_runs import refuse, succeed
 
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.errors import SourceError
 from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.readers.dialect import Dialect
 
 if TYPE_CHECKING:
     from conftest import WriteFile

@@ -11,9 +11,9 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_cli.dialect import Dialect
 from imbalance_cli.readers import delimited, read_table
 from imbalance_cli.readers.delimited import DelimitedSource
+from imbalance_cli.readers.dialect import Dialect
 from imbalance_cli.readers.record_ends import find_record, list_comments
 
 TEXTS = st.text(st.sampled_from('#,"\nab'), max_size=5).filter(lambda text: text[:1] != "#")

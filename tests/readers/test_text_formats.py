@@ -13,9 +13,9 @@ from sklearn.datasets import dump_svmlight_file
 from small_runs import refuse, succeed, write_config
 
 from imbalance_cli.config import load_config
-from imbalance_cli.dialect import Dialect, parse_delimiter
 from imbalance_cli.labels import count_sources
 from imbalance_cli.readers import open_source, read_table
+from imbalance_cli.readers.dialect import Dialect, parse_delimiter
 from imbalance_cli.readers.text_formats import choose_delimiter, format_of_text, is_svmlight
 
 if TYPE_CHECKING:
