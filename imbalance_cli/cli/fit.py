@@ -91,8 +91,13 @@ def fit(
     given = {
         "CONFIG": config is not None,
         "--set": bool(overrides),
+        "--labels": labels is not None,
         "--tensorboard": tensorboard is not None,
         "--mlflow": mlflow is not None,
+        "--resume": resume,
+        "--finish": finish,
+        "--dry-run": dry_run,
+        "--print-config": print_config,
     }
     trained = _choose_trained(from_compare, choose, from_search, given)
     draw_last = False
@@ -109,7 +114,7 @@ def fit(
                 command=write_command(context),
             )
     else:
-        settings = read_config(config or "-", labels, overrides)
+        settings = read_config("-" if config is None else config, labels, overrides)
         if print_config:
             write_result(settings.to_yaml().encode(), None)
             return
@@ -190,8 +195,9 @@ def _choose_trained(
     if trained is not None and wrong:
         command = "compare" if from_search is None else "search"
         is_tracker = wrong[0] in {"--tensorboard", "--mlflow"}
-        other = f"give it to imbtrain {command}" if is_tracker else "train with imbtrain fit CONFIG"
-        hint = "" if is_tracker and command == "search" else f", or {other}"
+        hint = ", or train with imbtrain fit CONFIG"
+        if is_tracker:
+            hint = f", or give it to imbtrain {command}" if command == "compare" else ""
         raise ConfigError(
             f"{wrong[0]} and --from-{command} contradict each other: its models are trained "
             "already",

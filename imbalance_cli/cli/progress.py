@@ -80,9 +80,15 @@ class LineProgress(ShownProgress):
         if self._last is not None and not self._shown:
             self._write(self._last)
 
+    def warned(self, sentence: str) -> None:
+        """Write a warning, after the epochs that it came after."""
+        self._catch_up()
+        super().warned(sentence)
+
     def stage(self, stage: Stage) -> None:
-        """Write how far a stage that takes long is."""
+        """Write how far a stage that takes long is, after the epochs that it came after."""
         if self._clock.is_due(stage):
+            self._catch_up()
             sys.stderr.write(f"{escape_name(str(stage))}\n")
 
     def noted(self, sentence: str) -> None:
@@ -152,9 +158,10 @@ class BarProgress(ShownProgress):
         end = self.epochs
         if self._followers:
             leading = [member for member in result.members if not math.isnan(member.best_score)]
-            goes_on = any(member.is_training for member in leading)
-            last = end // 2 if goes_on else max(member.epoch for member in leading)
-            end = last + max(member.best_epoch for member in leading)
+            end = max(
+                (end // 2 if member.is_training else member.epoch) + member.best_epoch
+                for member in leading
+            )
         elif isinstance(self._patience, int):
             going = [m.best_epoch for m in result.members if m.is_training]
             best = max(going, default=epoch)
@@ -235,7 +242,7 @@ def describe_epoch(result: EpochResult) -> str:
     if len(result.members) == 1:
         best = f"@{result.members[0].best_epoch}"
     else:
-        going = sum(member.is_training for member in result.members)
+        going = sum(m.is_training and m.epoch == result.epoch for m in result.members)
         best = f" {going}/{len(result.members)} on"  # short, so that 80 columns hold a bar too
     return (
         f"loss {result.loss:.4f}  valid {result.score:.4f}  "

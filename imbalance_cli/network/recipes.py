@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 REFITTED, FOLLOWERS = 6, 2
-"""Trained for a model of four, which take as long: followers stop where the others were best."""
+"""Two networks choose the epochs, and two after each learn from all rows: four are the model."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -62,7 +62,7 @@ class Recipe:
         bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
         heads: of each network, on its hidden layers.
-        networks: independent ones per fold.
+        networks: independent ones that are trained per fold, followers among them.
         all_binned: how many of all networks, the last ones, have bins of every number.
         followers: how many of the networks, after each other one, learn from the validation rows
             too, for as many epochs as were best for it.
@@ -109,7 +109,7 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
 
     Args:
         config: names the recipe, and every value that is not to be `auto`.
-        rows: the most that a network learns from.
+        rows: of training, in the largest fold, without the validation rows.
         numbers: how many features are numbers.
         labels: L.
 

@@ -175,12 +175,12 @@ def _peek(stream: BinaryIO) -> bytes:
 
 
 class ByteReader:
-    """Reads a stream, with errors that name it, and tells how much of a pipe has come.
+    """Reads a stream, with errors that name it, and tells how much of a plain pipe has come.
 
     Args:
         stream: open for reading.
         name: of the source, for errors.
-        unit: in what that is told.
+        unit: of what is told.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class TrainingHistory:
         losses: of the training rows.
         scores: of the metric that is watched, on the validation rows; NaN where it learned from
             these too.
-        best_epoch: whose weights were kept.
+        best_epoch: the one with the best validation score; where it learned from these, the last.
     """
 
     epochs: Sequence[int]

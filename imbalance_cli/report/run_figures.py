@@ -59,13 +59,16 @@ def describe_training(report: RunReport) -> str:
     first, last = _range_of_epochs(training)
     shown = "one network" if len(training) == 1 else f"{len(training)} networks"
     loss, score = _list_kept(training, _losses), _list_kept(training, _scores)
-    said = (
-        f"Of epochs {first} to {last} of {shown}, the weights of {_name_kept(training)} were "
-        f"kept: training loss {loss}, validation {_name_monitor(report)} {score}."
+    scores = f"training loss {loss}, validation {_name_monitor(report)} {score}"
+    refitted = len(report.training) - len(training)
+    if not refitted:
+        kept = f"the weights of {_name_kept(training)} were kept"
+        return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
+    return (
+        f"Of epochs {first} to {last} of {shown}, {_name_kept(training)} had the best validation "
+        f"score: {scores}. The model is {refitted} other networks, which learned from the "
+        "validation rows too, for as many epochs."
     )
-    if refitted := len(report.training) - len(training):
-        said += f" {refitted} more learned from the validation rows too, for as many epochs."
-    return said
 
 
 def _draw_training(report: RunReport) -> list[Chart]:
@@ -111,15 +114,15 @@ def _draw_history(
     epochs: Axis,
     values_of: ValuesOf,
 ) -> Chart:
-    """Return what each epoch gave, with a dot at the epoch whose weights were kept."""
+    """Return what each epoch gave, with a dot at the best epoch of each network."""
     all_values = [value for network in training for value in values_of(network)]
-    kept = f"kept: {_name_kept(training)}, {_list_kept(training, values_of)}"
+    best = f"best: {_name_kept(training)}, {_list_kept(training, values_of)}"
     marks: list[Line | Dots] = [
         Line("model", network.epochs, values_of(network)) for network in training
     ]
     at = [(network.best_epoch, _kept(network, values_of)) for network in training]
     x, y = zip(*at, strict=True)
-    marks.append(Dots("chosen", x, y, kept))
+    marks.append(Dots("chosen", x, y, best))
     return Chart(
         name,
         f"{title[0].upper()}{title[1:]}",

@@ -78,19 +78,18 @@ def fit(
 
     run.start()
     run.write(CONFIG, config.to_yaml().encode())
-    observer.started(
-        Start(
-            command="fit",
-            directory=directory,
-            config=config,
-            recipe=recipe,
-            rows=prepared.parts(),
-            folds=config.training.folds,
-            members=tuple(networks.origins),
-        )
+    start = Start(
+        command="fit",
+        directory=directory,
+        config=config,
+        recipe=recipe,
+        rows=prepared.parts(),
+        folds=config.training.folds,
+        members=tuple(networks.origins),
     )
+    observer.started(start)
     if checkpoints.is_over and checkpoints.begun is not None:
-        sentence = f"training was ended after epoch {checkpoints.begun.epoch} of {recipe.epochs}"
+        sentence = f"training was ended after epoch {checkpoints.begun.epoch} of {start.epochs}"
         prepared.remarks.append(sentence)
         observer.warned(Warned("IMB124", sentence))
     record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
@@ -108,12 +107,13 @@ def fit(
         groups=prepared.groups_of(prepared.held_out),
         tell=observer.stage,
     )
-    if followers := [m for m, member in enumerate(networks.members) if member.follows]:
+    followers = [m for m, member in enumerate(networks.members) if member.follows]
+    if followers:
         predictor = predictor.keep_members(followers)
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(Warned("IMB111", sentence))
     held_out = choose_held_out(predictor, prepared, scores)
-    warn_of_flattery(held_out.part, observer)
+    warn_of_flattery(held_out.part, observer, is_refitted=bool(followers))
     members, data = describe(networks, record.results), describe_data(prepared, files)
     peer = None
     if config.report.peer is not None:
@@ -170,7 +170,8 @@ def make_predictor(
 def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks) -> Scores:
     """Return what networks say of the rows held out of each fold, fold after fold.
 
-    A row is scored by the members that neither learned from it nor were stopped by it.
+    A row is scored by the members of its fold that did not learn from it; without folds the epochs
+    of these were chosen by it.
     """
     parts = []
     for number, fold in enumerate(prepared.folds):
@@ -186,12 +187,18 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:
-    """Return where each member came from and its best epoch, as plain data."""
-    return [
-        {"seed": origin.seed, "fold": origin.fold, "best_epoch": result.best_epoch}
-        | ({"refitted": True} if member.follows else {})
-        for member, origin, result in zip(networks.members, networks.origins, results, strict=True)
-    ]
+    """Return where each network that was trained came from and its best epoch, as plain data.
+
+    One that was to learn from the validation rows, and was ended before it had, is not refitted.
+    """
+    described: list[dict[str, int]] = []
+    last = 0
+    for member, origin, result in zip(networks.members, networks.origins, results, strict=True):
+        last = last if member.follows else result.best_epoch
+        described.append({"seed": origin.seed, "fold": origin.fold, "best_epoch": last})
+        if member.follows and result.best_epoch == last:
+            described[-1]["refitted"] = True
+    return described
 
 
 def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) -> HeldOut:
@@ -219,10 +226,12 @@ def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) ->
     return HeldOut(part, source, numbers, scored, weights, groups, slices)
 
 
-def warn_of_flattery(part: str, observer: Observer) -> None:
+def warn_of_flattery(part: str, observer: Observer, *, is_refitted: bool = False) -> None:
     """Warn of a report on rows that anything of the model was chosen on."""
     flattery = describe_flattery(part)
     if flattery is not None:
+        if is_refitted:
+            flattery += "; it is of the networks that chose the epochs, and the model of others"
         observer.warned(Warned("IMB112", flattery))
 
 

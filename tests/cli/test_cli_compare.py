@@ -286,6 +286,9 @@ def test_what_a_comparison_is_no_use_for(compared: Compared, tmp_path: Path) -> 
     both = ("--from-compare", compared.run, *choose)
     refuse("fit", compared.config, *both, says="CONFIG and --from-compare contradict")
     refuse("fit", "--set", "split.seed=1", *both, says="--set and --from-compare contradict")
+    for option in ("--dry-run", "--print-config", "--resume", "--finish"):
+        refuse("fit", option, *both, says=f"{option} and --from-compare contradict")
+    refuse("fit", "--labels", "y", *both, says="--labels and --from-compare contradict")
     refuse(
         *("fit", *both, "--run-dir", chosen),
         says="holds a run already",

@@ -68,7 +68,7 @@ def test_descriptions() -> None:
 def test_description_of_several_members() -> None:
     """The numbers are means; it says how many members have not stopped."""
     good, bad = (
-        MemberResult(loss=loss, score=loss / 2, best_epoch=3, best_score=loss / 4)
+        MemberResult(loss=loss, score=loss / 2, best_epoch=3, best_score=loss / 4, epoch=3)
         for loss in (0.5, 0.25)
     )
     stopped = dataclasses.replace(bad, is_training=False, epoch=2)
@@ -76,6 +76,9 @@ def test_description_of_several_members() -> None:
     assert describe_epoch(result) == "loss 0.3750  valid 0.1875  best 0.0938  1/2 on  2k rows/s"
     result = dataclasses.replace(result, members=(stopped, stopped))
     assert "best 0.0625  0/2 on" in describe_epoch(result)
+    waiting = MemberResult(math.nan, math.nan, 0, math.nan)  # for the one that it follows
+    result = dataclasses.replace(result, members=(good, waiting))
+    assert "best 0.1250  1/2 on" in describe_epoch(result)
 
 
 def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:

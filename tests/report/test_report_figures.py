@@ -345,10 +345,16 @@ def test_loss_and_validation_share_their_epochs_and_name_what_was_kept() -> None
         drawn = draw_run(dataclasses.replace(REPORT, training=networks))
         loss, validation = (f for f in drawn if f.name in {"training_loss", "validation"})
         assert loss.x == validation.x
-        assert f"kept: {epochs}, {losses}" in {mark.name for mark in loss.marks}
-        assert f"kept: {epochs}, {scores}" in {mark.name for mark in validation.marks}
+        assert f"best: {epochs}, {losses}" in {mark.name for mark in loss.marks}
+        assert f"best: {epochs}, {scores}" in {mark.name for mark in validation.marks}
         assert f"weights of {epochs} were kept: training loss {losses}" in loss.description
         assert validation.y.title == "validation calibrated log loss"
+    others = [TrainingHistory([5, 6], [0.4, 0.3], [math.nan] * 2, 6)] * 2
+    drawn = draw_run(dataclasses.replace(REPORT, training=[training[0], *others]))
+    [loss] = [figure for figure in drawn if figure.name == "training_loss"]
+    assert "epoch 2 had the best validation score: training loss 0.5" in loss.description
+    assert "The model is 2 other networks, which learned from the validation" in loss.description
+    assert loss.x.high < 5
 
 
 def test_runs_over_each_other_share_the_figures_of_one() -> None:

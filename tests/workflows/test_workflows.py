@@ -15,6 +15,7 @@ from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.network.training import MemberResult
+from imbalance_cli.run.directory import read_document
 from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.preparing import count_targets
 from imbalance_cli.workflows.recording import TrainingRecord
@@ -119,11 +120,15 @@ def test_an_observer_is_told_of_all_members_of_all_folds(table: Path, tmp_path: 
 def test_report_without_a_test_part_says_what_it_flatters_by(table: Path, tmp_path: Path) -> None:
     for folds, part, chosen_on in ((None, "valid", "the epoch, "), (2, "out_of_fold", "")):
         notes = Notes()
-        config = load(table, split={"test": 0.0}, training={"folds": folds, "epochs": 1})
+        model = {"sharing": "auto", "hidden": [4]}
+        training = {"folds": folds, "epochs": 1}
+        config = load(table, split={"test": 0.0}, training=training, model=model)
         evaluation = workflows.fit(config, tmp_path / part, notes, overwrite=False)
         assert evaluation.part == part
         [warning] = notes.warnings
         assert f"on which {chosen_on}the calibration and the thresholds were chosen" in warning
+        refitted = any("refitted" in one for one in read_document(tmp_path / part)["trained"])
+        assert warning.endswith("and the model of others") == refitted == (folds is None)
 
 
 def test_features_called_like_labels_are_named(table: Path, tmp_path: Path) -> None:
