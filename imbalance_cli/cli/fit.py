@@ -189,7 +189,8 @@ def _choose_trained(
     if trained is None and not given["CONFIG"]:
         raise ConfigError(
             "CONFIG is missing",
-            hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-compare RUN --choose NAME",
+            hint="imbtrain fit CONFIG, or TABLE --labels NAME, or --from-search RUN, or "
+            "--from-compare RUN --choose NAME",
         )
     wrong = [name for name, is_there in given.items() if is_there]
     if trained is not None and wrong:

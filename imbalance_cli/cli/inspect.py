@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -54,7 +53,7 @@ def inspect(
     settings = read_settings(positive, encoding, tag_separator)
     dialect = Dialect(delimiter, header, skip_lines, skip_rows, comment)
     opened, patterns = open_labelled(source, labels or (), input_format, dialect)
-    with choose_progress(quiet=not sys.stderr.isatty()) as progress:
+    with choose_progress(quiet=False) as progress:
         found = inspect_source(opened, patterns, settings, progress.stage)
     chosen = output_format or default_format()
     if chosen == "table":

@@ -93,9 +93,9 @@ def predict(
         thresholds=read_thresholds(threshold or (), cost),
         strict=strict,
     )
-    is_shown = sys.stderr.isatty() and (output is not None or not sys.stdout.isatty())
+    is_between_rows = output is None and sys.stdout.isatty() and sys.stderr.isatty()
     with (
-        choose_progress(quiet=not is_shown) as progress,
+        choose_progress(quiet=is_between_rows) as progress,
         open_rows(output, row_format) as write,
     ):
         for frame in follow(frames, progress.stage, "predicting", lambda rows: rows.height):

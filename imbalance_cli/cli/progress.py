@@ -16,14 +16,14 @@ from imbalance_cli.cli.console import note, show_warning, warn
 from imbalance_cli.cli.events import EventLog
 from imbalance_cli.cli.stage_clock import StageClock
 from imbalance_cli.errors import escape_name
-from imbalance_cli.progress import tell_reading
+from imbalance_cli.progress import Stage, tell_reading
 from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.network.training import EpochResult
-    from imbalance_cli.progress import Stage, Unit
+    from imbalance_cli.progress import Unit
     from imbalance_cli.workflows import Start
 
 SECONDS_BETWEEN_LINES = 3.0
@@ -206,6 +206,7 @@ def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress |
 
     From now on it shows how much has come of a pipe or a URL, too.
     """
+    tell_reading.get()(Stage("reading", 0, 0, "lines"))  # what shows it so far ends
     progress: QuietProgress | EventLog
     if log_format == "json":
         progress = EventLog(quiet=quiet)

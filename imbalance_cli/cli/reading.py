@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from imbalance_cli.progress import tell_nobody
+from imbalance_cli.progress import tell_nobody, tell_reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,20 +24,17 @@ def tell_slow_reading(given: Sequence[str], *, as_json: bool) -> Tell:
     """
     if {"--quiet", "-q"} & set(given):
         return tell_nobody
-    began, show = monotonic(), tell_nobody
+    began = monotonic()
 
     def tell(stage: Stage) -> None:
-        nonlocal show
-        if show is tell_nobody:
-            is_whole = stage.done == stage.total
-            if is_whole and not stage.name.startswith("fetching "):
-                return
-            if not is_whole and monotonic() - began < SECONDS:
-                return
-            from imbalance_cli.cli.progress import choose_progress, show_reading
+        is_whole = stage.done == stage.total
+        if is_whole and not stage.name.startswith("fetching "):
+            return
+        if not is_whole and monotonic() - began < SECONDS:
+            return
+        from imbalance_cli.cli.progress import choose_progress
 
-            progress = choose_progress(quiet=False, log_format="json" if as_json else "text")
-            show = functools.partial(show_reading, progress)
-        show(stage)
+        choose_progress(quiet=False, log_format="json" if as_json else "text")
+        tell_reading.get()(stage)  # which is told from now on
 
     return tell

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 EDGES = np.array([-2.8, -2, -1.4, -1, -0.7, -0.4, -0.2, 0, 1e-7, 0.2, 0.4, 0.7, 1, 1.4, 2, 2.8])
 """Of numbers, in units of their interquartile range from the median."""
 ROWS_A_BATCH = 2**14  # that are counted, evenly spaced
+MOST_SAMPLED = 2**12  # rows of a column that its median is of
 MAJOR = 0.25
 LEAST_SHARE = 1e-3  # of a bin, so that one row in an empty bin is no shift
 LEAST_ROWS = 30  # that an index is computed of
@@ -41,6 +41,36 @@ LEAST_APART = 10.0  # positives by which they differ
 OTHER_UNITS = 8.0  # times a median is that of training, or the other way round
 
 
+class Sample:
+    """Numbers of evenly spaced rows, the same however the rows come in batches."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.float64]] = []
+        self._step, self._seen, self._kept = 1, 0, 0
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take those of the next rows, NaN where missing."""
+        chosen = values[-self._seen % self._step :: self._step]
+        self._seen += len(values)
+        self._parts.append(chosen.copy())
+        self._kept += len(chosen)
+        while self._kept > MOST_SAMPLED:
+            thinned = np.concatenate(self._parts)[::2]
+            self._parts, self._kept, self._step = [thinned], len(thinned), 2 * self._step
+
+    def median(self) -> float | None:
+        """Return the median, None where all are missing."""
+        values = np.concatenate(self._parts) if self._parts else np.empty(0)
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return None
+        middle = len(known) // 2
+        below = middle - (len(known) % 2 == 0)
+        # numpy.median takes ten times as long for few values
+        ordered = np.partition(known, [below, middle])
+        return float(ordered[below] + ordered[middle]) / 2
+
+
 @dataclasses.dataclass
 class ColumnCounts:
     """What was counted of one feature.
@@ -48,14 +78,14 @@ class ColumnCounts:
     Attributes:
         bins: (b,) rows in each bin; of a category by its index, none of them MISSING.
         missing: rows without a value.
-        middles: the median of each batch, in the column's unit.
+        sample: numbers of some rows, in the column's unit.
         unknown: a category that is not known from training.
-        is_date: whether the middles are days since 1970.
+        is_date: whether the numbers are days since 1970.
     """
 
     bins: NDArray[np.int64]
     missing: int = 0
-    middles: list[float] = dataclasses.field(default_factory=list)
+    sample: Sample = dataclasses.field(default_factory=Sample)
     unknown: str | None = None
     is_date: bool = False
 
@@ -82,13 +112,13 @@ class FeatureCounts:
         """Count a column of numbers: in its unit, NaN where missing, and as the model takes it."""
         counts = self.columns.setdefault(column, ColumnCounts(np.zeros(len(EDGES) + 1, np.int64)))
         counts.is_date = is_date
+        counts.sample.add(values)
         step = max(len(values) // ROWS_A_BATCH, 1)
         chosen = values[::step]
         known = ~np.isnan(chosen)
         counts.missing += int((~known).sum())
         if not known.any():
             return
-        counts.middles.append(_median(chosen[known]))
         places = np.zeros(int(known.sum()), np.int64)
         if scaled is not None:
             places = np.searchsorted(EDGES, scaled[::step][known], side="right")
@@ -113,7 +143,7 @@ class FeatureCounts:
             column: {
                 "bins": counts.bins.tolist(),
                 "missing": counts.missing,
-                "median": statistics.median(counts.middles) if counts.middles else None,
+                "median": counts.sample.median(),
             }
             for column, counts in self.columns.items()
         }
@@ -226,7 +256,7 @@ def _compare(
         training_missing=before["missing"] / past_rows,
     )
     if categories is None:
-        medians = [statistics.median(now.middles) if now.middles else None, before["median"]]
+        medians = [now.sample.median(), before["median"]]
         if now.is_date:
             medians = [None if median is None else show_days(median) for median in medians]
         drift = dataclasses.replace(drift, median=medians[0], training_median=medians[1])
@@ -246,14 +276,6 @@ def _compare(
     of_missing = _stability(both[0], both[1])
     problem = _describe_missing(drift) if of_missing > of_known else _describe_shift(drift)
     return dataclasses.replace(drift, problem=problem)
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Return what `numpy.median` does, in a tenth of its time for few values."""
-    middle = len(values) // 2
-    below = middle - (len(values) % 2 == 0)
-    ordered = np.partition(values, [below, middle])
-    return float(ordered[below] + ordered[middle]) / 2
 
 
 def _stability(now: NDArray[np.int64], past: NDArray[np.int64]) -> float:

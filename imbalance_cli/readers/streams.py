@@ -191,7 +191,7 @@ class ByteReader:
         self._file = file if is_mappable(stream) else None
         self._first_size = os.fstat(self._file.fileno()).st_size if self._file else 0
         self._pipe = None if self._file else file
-        self._come = 0
+        self._come, self._has_begun = 0, False
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer only at the end.
@@ -226,7 +226,9 @@ class ByteReader:
 
     def _pieces(self, pipe: io.FileIO, size: int, wait: float) -> Iterator[bytes]:
         until = math.inf
-        while size and (until == math.inf or _has_come(pipe, until)):
+        # what was peeked at is there, and nothing more is in the buffer after the first read
+        while size and (not self._has_begun or _has_come(pipe, until)):
+            self._has_begun = True
             piece = cast("io.BufferedReader", self._stream).read1(size)
             self._come += len(piece) if self._unit == "bytes" else piece.count(b"\n")
             total = None if piece else self._come
@@ -239,8 +241,12 @@ class ByteReader:
 
 
 def _has_come(pipe: io.FileIO, until: float) -> bool:
-    """Wait until there is more to read, or it has ended; say whether there is before a time."""
-    return bool(select.select([pipe], [], [], max(until - monotonic(), 0))[0])
+    """Wait until there is more to read, or it has ended; say whether there is before a time.
+
+    A wait is ended by Ctrl-C, where a read is not: polars has the system go on with those.
+    """
+    seconds = None if until == math.inf else max(until - monotonic(), 0)
+    return bool(select.select([pipe], [], [], seconds)[0])
 
 
 @contextlib.contextmanager

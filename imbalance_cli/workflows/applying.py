@@ -13,7 +13,7 @@ import torch
 
 from imbalance_cli.codes import Warned
 from imbalance_cli.config import DEVICES, Config, load_config, refuse_few_replicates
-from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError
+from imbalance_cli.errors import ConfigError, DriftError, NoRowsError, SourceError, number_of
 from imbalance_cli.evaluation import Evaluation, Grouping, Levels, Resampling
 from imbalance_cli.features import FeatureCounts
 from imbalance_cli.labels import (
@@ -197,7 +197,8 @@ def judge_drift(
     sentences = drift.sentences()
     shown = sentences[:MOST_DRIFTS]
     if len(sentences) > len(shown):
-        shown.append(f"and {len(sentences) - len(shown):,} more differences from training")
+        more = number_of(len(sentences) - len(shown), "more difference")
+        shown.append(f"and {more} from training")
     if sentences and strict:
         raise DriftError(
             f"{name}: unlike the training rows: {'; '.join(shown)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -67,12 +68,22 @@ def test_rows_one_at_a_time_give_exactly_the_same(multi_run: FittedRun, rows: Pa
         assert single.text.splitlines()[1:] == [wanted]
 
 
-def test_rows_of_a_pipe_are_answered_as_they_come(multi_run: FittedRun, rows: Path) -> None:
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_rows_of_a_pipe_are_answered_as_they_come(
+    is_interrupted: bool,  # noqa: FBT001  a parameter of pytest
+    multi_run: FittedRun,
+    rows: Path,
+) -> None:
     header, *lines = rows.read_bytes().splitlines(keepends=True)
     whole = succeed("predict", multi_run.path, rows).out.splitlines(keepends=True)
     command = [sys.executable, "-m", "imbalance_cli", "predict", str(multi_run.path), "-"]
     times = 1 + 64 * 2**10 // len(b"".join(lines))  # the first 64 KB are looked at together
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509  no threads here
+    ) as process:
         given, answered = process.stdin, process.stdout
         assert given
         assert answered
@@ -85,9 +96,12 @@ def test_rows_of_a_pipe_are_answered_as_they_come(multi_run: FittedRun, rows: Pa
             given.write(line)
             given.flush()
             assert answered.readline() == wanted
-        given.close()
+        if is_interrupted:  # while it waits for more, with polars loaded, which hooks SIGINT
+            process.send_signal(signal.SIGINT)
+        else:
+            given.close()
         assert answered.read() == b""
-    assert process.returncode == 0
+        assert process.wait() == (130 if is_interrupted else 0)
 
 
 def test_order_of_rows_does_not_matter(multi_run: FittedRun, rows: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from imbalance_cli.cli import progress, reading, stage_clock
 from imbalance_cli.cli.reading import tell_slow_reading
-from imbalance_cli.progress import Stage, tell_nobody
+from imbalance_cli.progress import Stage, tell_nobody, tell_reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 URL = "fetching https://a.org/x.csv"
 HALF, WHOLE = Stage(URL, 600_000, 1_200_000, "bytes"), Stage(URL, 1_200_000, 1_200_000, "bytes")
@@ -18,9 +23,12 @@ SOME, ALL = Stage("reading", 7, None, "lines"), Stage("reading", 9, 9, "lines")
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(stage_clock, "SECONDS", 0.0)
     monkeypatch.setattr(reading, "SECONDS", 0.0)
+    token = tell_reading.set(tell_nobody)
+    yield
+    tell_reading.reset(token)
 
 
 def test_a_terminal_has_a_bar_that_ends_as_what_came(
@@ -29,9 +37,9 @@ def test_a_terminal_has_a_bar_that_ends_as_what_came(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "70")
-    show = tell_slow_reading(["weights"], as_json=False)
-    for stage in (HALF, WHOLE, SOME, ALL):
-        show(stage)
+    tell_slow_reading(["weights"], as_json=False)(HALF)
+    for stage in (WHOLE, SOME, ALL):
+        tell_reading.get()(stage)
     shown = capsys.readouterr().err
     assert f"{URL} 0.6 of 1.2 MB" in shown
     assert f"note: {FETCHED}\n" in shown
@@ -43,15 +51,15 @@ def test_elsewhere_there_are_lines_or_events_now_and_then(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stages = (HALF, HALF, WHOLE, SOME, SOME, ALL)
-    show = tell_slow_reading(["weights"], as_json=False)
-    for stage in stages:
-        show(stage)
+    tell_slow_reading(["weights"], as_json=False)(stages[0])
+    for stage in stages[1:]:
+        tell_reading.get()(stage)
     lines = [f"{URL} 0.6 of 1.2 MB", f"note: {FETCHED}", "reading 7 lines"]
     assert capsys.readouterr().err.splitlines() == lines
 
-    show = tell_slow_reading(["fit"], as_json=True)
-    for stage in stages:
-        show(stage)
+    tell_slow_reading(["fit"], as_json=True)(stages[0])
+    for stage in stages[1:]:
+        tell_reading.get()(stage)
     half, whole, some = map(json.loads, capsys.readouterr().err.splitlines())
     assert (half["event"], half["done"], half["unit"]) == ("stage", 600_000, "bytes")
     assert (whole["event"], whole["message"]) == ("note", FETCHED)
@@ -87,3 +95,18 @@ def test_a_terminal_that_draws_nothing_has_lines(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(progress.choose_progress(quiet=False), progress.LineProgress)
+
+
+def test_what_was_shown_ends_where_a_command_has_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    tell_slow_reading(["inspect"], as_json=False)(SOME)
+    shown = tell_reading.get()
+    assert isinstance(shown, functools.partial)
+    before = shown.args[0]
+    assert before._progress.live.is_started
+    progress.choose_progress(quiet=True)
+    assert not before._progress.live.is_started
+    capsys.readouterr()

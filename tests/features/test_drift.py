@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_runs import DRAWN, fit_run, run_command, succeed
 
 from imbalance_cli.features import FeatureCounts, FeatureDrift, Preprocessing, fit_preprocessing
-from imbalance_cli.features.drift import EDGES, LabelDrift
+from imbalance_cli.features.drift import EDGES, MOST_SAMPLED, LabelDrift, Sample
 from imbalance_cli.readers import Table
 
 if TYPE_CHECKING:
@@ -209,3 +211,26 @@ def test_fit_says_where_its_own_test_rows_are_unlike_those_of_training(
     assert len(told) == 1
     assert told[0].startswith("the test rows are unlike the training rows: glucose: other values")
     assert "the test rows are unlike the training rows" in (run.path / "report.html").read_text()
+
+
+@given(
+    st.lists(st.integers(1, 4_000), min_size=1, max_size=8),
+    st.integers(1, 9_000),
+    st.integers(0, 99),
+)
+def test_a_median_is_the_same_however_rows_come(sizes: list[int], rows: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=rows).round(2)
+    values[values > 1] = np.nan
+    whole, parts = Sample(), Sample()
+    whole.add(values)
+    first = 0
+    for size in [*sizes, rows]:
+        parts.add(values[first : first + size])
+        first += size
+    assert parts.median() == whole.median()
+    known = values[~np.isnan(values)]
+    median = whole.median()
+    if median is None or rows <= MOST_SAMPLED:
+        assert median == (np.median(known) if len(known) else None)
+    else:
+        assert (known < median).mean() == pytest.approx(0.5, abs=0.05)
