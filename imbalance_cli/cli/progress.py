@@ -206,7 +206,7 @@ def choose_progress(*, quiet: bool, log_format: str = "text") -> QuietProgress |
 
     From now on it shows how much has come of a pipe or a URL, too.
     """
-    tell_reading.get()(Stage("reading", 0, 0, "lines"))  # what shows it so far ends
+    tell_reading.get()(Stage("reading", 0, 0, "lines"))  # ends an earlier bar
     progress: QuietProgress | EventLog
     if log_format == "json":
         progress = EventLog(quiet=quiet)

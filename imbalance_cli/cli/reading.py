@@ -35,6 +35,6 @@ def tell_slow_reading(given: Sequence[str], *, as_json: bool) -> Tell:
         from imbalance_cli.cli.progress import choose_progress
 
         choose_progress(quiet=False, log_format="json" if as_json else "text")
-        tell_reading.get()(stage)  # which is told from now on
+        tell_reading.get()(stage)  # now the function of that progress
 
     return tell

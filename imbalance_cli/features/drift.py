@@ -41,8 +41,12 @@ LEAST_APART = 10.0  # positives by which they differ
 OTHER_UNITS = 8.0  # times a median is that of training, or the other way round
 
 
-class Sample:
-    """Numbers of evenly spaced rows, the same however the rows come in batches."""
+class EvenSample:
+    """Numbers of evenly spaced rows, the same however the rows come in batches.
+
+    A `QuantileSketch` is nearer to the median of many rows, but sorts all values: 40 ns for each
+    where this takes less than one, in every row that is predicted.
+    """
 
     def __init__(self) -> None:
         self._parts: list[NDArray[np.float64]] = []
@@ -85,7 +89,7 @@ class ColumnCounts:
 
     bins: NDArray[np.int64]
     missing: int = 0
-    sample: Sample = dataclasses.field(default_factory=Sample)
+    sample: EvenSample = dataclasses.field(default_factory=EvenSample)
     unknown: str | None = None
     is_date: bool = False
 

@@ -180,7 +180,7 @@ class ByteReader:
     Args:
         stream: open for reading.
         name: of the source, for errors.
-        unit: of what is told.
+        unit: of the progress that is reported.
     """
 
     def __init__(

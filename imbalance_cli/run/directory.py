@@ -288,6 +288,12 @@ def read_settings(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     return parse_mapping(content.decode(), str(path / CONFIG))[0]
 
 
+def recorded_files(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the files that a run was made of, as `fingerprint_files` has them; none of frames."""
+    files: Sequence[Mapping[str, Any]] = (document["data"] or {}).get("files", ())
+    return files
+
+
 def read_document(path: Path, kind: str = "model") -> dict[str, Any]:
     """Return what run.json holds; the files that it has checksums of are not read.
 

@@ -40,7 +40,7 @@ from imbalance_cli.rows.keys import KeyReader
 from imbalance_cli.rows.roles import Roles, choose_slices
 from imbalance_cli.rows.slices import SliceReader
 from imbalance_cli.rows.sources import find_known_file
-from imbalance_cli.run.directory import CONFIG, read_document
+from imbalance_cli.run.directory import CONFIG, read_document, recorded_files
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import CalibratedRows, calibrate, join_scores
 
@@ -172,8 +172,7 @@ def warn_of_known_rows(
     directory: Path, name: str, data: DataSection, warn: Callable[[str], None]
 ) -> None:
     """Warn where the source of that name is a file that the run was trained on."""
-    files = (read_document(directory)["data"] or {}).get("files", ())
-    known = find_known_file(name, data, files)
+    known = find_known_file(name, data, recorded_files(read_document(directory)))
     if known is not None:
         warn(Warned("IMB125", f"{known}: the run was trained on it, so the numbers are too good"))
 

@@ -21,7 +21,7 @@ from imbalance_cli.readers import batch_table, stream_tables
 from imbalance_cli.readers.cells import parse_texts
 from imbalance_cli.rows.loading import read_labelled
 from imbalance_cli.rows.sources import describe_change
-from imbalance_cli.run.directory import read_document
+from imbalance_cli.run.directory import read_document, recorded_files
 from imbalance_cli.workflows.applying import batches_or_empty, open_labelled_rows, with_features
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def read_own(
         RunError: they are not there, or not what they were.
     """
     other = "name labelled rows: imbtrain explain RUN SOURCE"
-    files = (read_document(directory)["data"] or {}).get("files", ())
-    change = describe_change(config.data, files)
+    change = describe_change(config.data, recorded_files(read_document(directory)))
     if change is not None:
         raise RunError(f"{directory}: {change}", hint=other)
     _, labelled = read_labelled(config, with_features=False, tell=tell)

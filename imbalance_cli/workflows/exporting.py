@@ -16,7 +16,7 @@ from imbalance_cli.errors import ConfigError, ImbtrainError, shorten
 from imbalance_cli.export import Comparison, Precision, build_onnx, make_rows, to_feeds
 from imbalance_cli.readers import stream_tables
 from imbalance_cli.rows.sources import describe_change, open_parts
-from imbalance_cli.run.directory import PREDICTIONS, read_document, write_whole
+from imbalance_cli.run.directory import PREDICTIONS, read_document, recorded_files, write_whole
 from imbalance_cli.workflows.applying import load_predictor
 
 if TYPE_CHECKING:
@@ -152,9 +152,8 @@ def _held_out_rows(
 ) -> Iterator[Table]:
     """Yield the rows that the report of a run is of, where its files are as they were."""
     path = directory / PREDICTIONS
-    files = (document["data"] or {}).get("files", ())
     try:
-        if not path.exists() or describe_change(data, files) is not None:
+        if not path.exists() or describe_change(data, recorded_files(document)) is not None:
             return
     except ImbtrainError:  # they cannot be read any more
         return

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_runs import DRAWN, fit_run, run_command, succeed
 
 from imbalance_cli.features import FeatureCounts, FeatureDrift, Preprocessing, fit_preprocessing
-from imbalance_cli.features.drift import EDGES, MOST_SAMPLED, LabelDrift, Sample
+from imbalance_cli.features.drift import EDGES, MOST_SAMPLED, EvenSample, LabelDrift
 from imbalance_cli.readers import Table
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def test_fit_says_where_its_own_test_rows_are_unlike_those_of_training(
 def test_a_median_is_the_same_however_rows_come(sizes: list[int], rows: int, seed: int) -> None:
     values = np.random.default_rng(seed).normal(size=rows).round(2)
     values[values > 1] = np.nan
-    whole, parts = Sample(), Sample()
+    whole, parts = EvenSample(), EvenSample()
     whole.add(values)
     first = 0
     for size in [*sizes, rows]:
