@@ -19,7 +19,7 @@ from imbalance_cli.workflows.observing import Observer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.progress import Stage
     from imbalance_cli.workflows import Finish, Start
 

@@ -22,7 +22,7 @@ from imbalance_cli.workflows.observing import Observer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.progress import Unit
     from imbalance_cli.workflows import Start
 
@@ -159,7 +159,8 @@ class BarProgress(ShownProgress):
         if self._followers:
             leading = [member for member in result.members if not math.isnan(member.best_score)]
             end = max(
-                (end // 2 if member.is_training else member.epoch) + member.best_epoch
+                (end // (1 + self._followers) if member.is_training else member.epoch)
+                + self._followers * member.best_epoch
                 for member in leading
             )
         elif isinstance(self._patience, int):

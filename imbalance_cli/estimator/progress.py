@@ -8,7 +8,7 @@ from imbalance_cli.api import Warnings
 
 if TYPE_CHECKING:
     from imbalance_cli import workflows
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
 
 FLATTERY = "IMB112"  # that the report is of the validation rows: the docstring says so
 

@@ -2,11 +2,12 @@
 
 On the CPU the networks of one model, of several folds, candidates or seeds take turns, and the
 layers of most are too small to gain from a second thread. So each is trained in one thread, and
-where there are cores for it, a part of them in further processes. A network's numbers are those of
-the network trained alone in one thread, to the bit, however many processes there are.
+where there are cores for it, in a process for each. A network's numbers are those of the network
+trained alone in one thread, to the bit, however many processes there are.
 
 Processes are forks of this one, so they start at once and share the rows; the parameters, which
-each trains its own part of, lie in memory that all of them write to.
+each trains its own part of, lie in memory that all of them write to. None waits for another: this
+one puts what they send into the order that one process would have trained in.
 
 Shapes: M members.
 """
@@ -14,6 +15,7 @@ Shapes: M members.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
 import mmap
@@ -23,7 +25,8 @@ import signal
 import sys
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Self
 
 import safetensors.torch
 import torch
@@ -32,16 +35,17 @@ from torch import nn
 from imbalance_cli.errors import TrainingError
 from imbalance_cli.machine.device import available_memory, one_thread
 from imbalance_cli.network.state import to_bytes
-from imbalance_cli.network.training import EpochResult, Training, results_of
+from imbalance_cli.network.training import Training, begin, make_groups, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
     from multiprocessing.connection import Connection
 
+    from imbalance_cli.network.epochs import EpochResult, Span, Timeline
     from imbalance_cli.network.model import Model
     from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.state import State
-    from imbalance_cli.network.training import Member, MemberResult
+    from imbalance_cli.network.training import Group, Member
     from imbalance_cli.rows.dataset import Rows
 
 PROCESS_BYTES = 2**28  # that a process takes: what a few batches make, and what it does not share
@@ -88,124 +92,144 @@ def train_on_cores(
     Raises:
         TrainingError: as of `Training`, or a process ended early.
     """
-    if rows.device.type != "cpu" or len(members) == 1 or rows.is_stored:
+    is_single = rows.device.type != "cpu" or len(members) == 1 or rows.is_stored
+    number = 1 if is_single or is_over else processes or _choose_processes(members, recipe)
+    with contextlib.nullcontext() if is_single else one_thread():
+        if number > 1:
+            yield from _train_in_processes(model, rows, members, recipe, number, state)
+            return
         began = time.process_time()
         training = Training(model, rows, members, recipe, state=state, is_over=is_over)
         for result in training:
             yield Progress(result, time.process_time() - began, training.state)
-        return
-    number = processes or _choose_processes(members, recipe)
-    leading = [m for m, member in enumerate(members) if not member.follows]
-    cuts = [leading[round(i * len(leading) / number)] for i in range(number)] + [len(members)]
-    with one_thread(), contextlib.ExitStack() as stack:
-        if number > 1:
-            stack.enter_context(_shared_parameters(model))
-        parts = [
-            Training(
-                model.part(first, end),
-                rows,
-                members[first:end],
-                recipe,
-                first=first,
-                state=state,
-                is_over=is_over,
-            )
-            for first, end in itertools.pairwise(cuts)
-        ]
-        others = [stack.enter_context(_Process(part)) for part in parts[1:]]
-        # those of a part that had ended before are asked for, too
-        latest = [results_of(state or {}, range(*cut)) for cut in itertools.pairwise(cuts)]
-        yield from _take_part(parts[0], others, latest)
 
 
 def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
     work = recipe.epochs * sum(len(member.train) for member in members)
     if work < WORTH_A_PROCESS or sys.platform != "linux":  # elsewhere forks are unsafe, or none
         return 1
-    room = 1 + available_memory(torch.device("cpu")) // PROCESS_BYTES
-    return min(torch.get_num_threads(), sum(not member.follows for member in members), room)
+    following = sum(member.follows for member in members)
+    at_once = max(len(members) - following, following)
+    room = available_memory(torch.device("cpu")) // PROCESS_BYTES
+    return max(min(torch.get_num_threads(), at_once, room), 1)
 
 
-def _take_part(
-    own: Training, others: Sequence[_Process], latest: list[tuple[MemberResult, ...]]
-) -> Iterator[Progress]:
-    """Train own members while others train theirs, an epoch of all at a time."""
+def _train_in_processes(
+    model: Model,
+    rows: Rows,
+    members: Sequence[Member],
+    recipe: Recipe,
+    number: int,
+    state: State | None,
+) -> Generator[Progress]:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_shared_parameters(model))
+        groups = make_groups(model, rows, members, recipe, together=False)
+        timeline = begin(groups, state, at_once=number)
+        workers = [stack.enter_context(_Worker(groups)) for _ in range(number)]
+        yield from _share_out(groups, timeline, workers)
+    model.eval()
+
+
+def _share_out(
+    groups: Sequence[Group], timeline: Timeline, workers: Sequence[_Worker]
+) -> Generator[Progress]:
+    """Let workers train groups, each those that it began, and yield the epochs in their order.
+
+    Those that follow no other are dealt out at once, and go on together; each other one is for the
+    first worker with nothing to do, the longest first.
+    """
     began = time.process_time()
-    going = [True] * len(latest)
-
-    def state() -> State:
-        return own.state() | {k: v for process in others for k, v in process.state().items()}
-
+    ended = [group for group in groups if group.result.epoch and not group.result.is_training]
+    waiting = [n for n, group in enumerate(groups) if group not in ended]
+    at_once = [n for n in waiting if groups[n].leader is None or groups[n].result.epoch]
+    for worker, (number, span) in zip(
+        itertools.cycle(workers), timeline.spans(at_once).items(), strict=False
+    ):
+        waiting.remove(number)
+        worker.train(number, span)
+    state = functools.partial(_gather_state, ended, timeline, workers)
     while True:
-        for process, goes_on in zip(others, going[1:], strict=True):
-            if goes_on:
-                process.go_on()
-        found = [next(own, None) if going[0] else None]
-        found += [
-            process.receive() if goes_on else None
-            for process, goes_on in zip(others, going[1:], strict=True)
-        ]
-        going = [result is not None for result in found]
-        latest = [new.members if new else old for new, old in zip(found, latest, strict=True)]
-        active = [result for result in found if result is not None]
-        if not active:
+        for result in timeline.whole():
+            seconds = time.process_time() - began + sum(worker.seconds for worker in workers)
+            yield Progress(result, seconds, state)
+        if not timeline.due():
             return
-        seconds = time.process_time() - began + sum(process.seconds for process in others)
-        result = EpochResult(
-            epoch=active[0].epoch,
-            members=tuple(itertools.chain.from_iterable(latest)),
-            learning_rate=active[0].learning_rate,
-            rows_per_second=sum(result.rows_per_second for result in active),
-        )
-        yield Progress(result, seconds, state)
+        for worker in workers:
+            ready = {} if worker.is_busy else timeline.spans(waiting)
+            if ready:
+                longest = max(ready, key=timeline.expected_seconds)
+                waiting.remove(longest)
+                worker.train(longest, ready[longest])
+        _receive(timeline, [worker for worker in workers if worker.is_busy])
 
 
-class _Process:
-    """A fork of this process, which trains an epoch at each request.
+def _receive(timeline: Timeline, workers: Sequence[_Worker]) -> None:
+    """Wait for an epoch of any worker, and take one of each that has sent some."""
+    sent = wait([worker.pipe for worker in workers])
+    for worker in workers:
+        if worker.pipe in sent:
+            timeline.add(*worker.receive())
+
+
+def _gather_state(ended: Sequence[Group], timeline: Timeline, workers: Sequence[_Worker]) -> State:
+    """Return what training goes on from, after epochs that are taken on the way."""
+    state = states_of(ended)
+    for worker in workers:
+        worker.ask_for_state()
+        while not isinstance(answer := worker.receive(), bytes):
+            timeline.add(*answer)
+        state |= safetensors.torch.load(answer)
+    return state | timeline.state()
+
+
+class _Worker:
+    """A fork of this process, which trains the groups that it is told to.
 
     Args:
-        own: what it trains, not begun yet.
+        groups: all of them, none begun since the fork.
     """
 
-    def __init__(self, own: Training) -> None:
+    def __init__(self, groups: Sequence[Group]) -> None:
         self.seconds = 0.0  # of its processor
-        self._pipe, theirs = multiprocessing.Pipe()
+        self._training: set[int] = set()
+        self.pipe, theirs = multiprocessing.Pipe()
         with warnings.catch_warnings():
             # of threads beside it: those of torch and polars sleep, and the fork starts none
             warnings.simplefilter("ignore", DeprecationWarning)
             self._id = os.fork()
         if not self._id:
-            self._pipe.close()
-            _serve(own, theirs)
+            self.pipe.close()
+            _serve(groups, theirs)
         theirs.close()
 
-    def go_on(self) -> None:
-        """Let it train an epoch."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether any of its groups goes on."""
+        return bool(self._training)
+
+    def train(self, number: int, span: Span) -> None:
+        """Let it train a group to its end, beside those that it has."""
+        self._training.add(number)
+        self._send((number, span))
+
+    def ask_for_state(self) -> None:
+        """Let it send the state of its groups, after the epochs that it has sent by then."""
+        self._send(None)
+
+    def _send(self, request: object) -> None:
         with contextlib.suppress(BrokenPipeError):  # `receive` reports its end
-            self._pipe.send("epoch")
+            self.pipe.send(request)
 
-    def state(self) -> State:
-        """Return what its training can go on from.
-
-        Raises:
-            TrainingError: it ended.
-        """
-        with contextlib.suppress(BrokenPipeError):
-            self._pipe.send("state")
-        return safetensors.torch.load(self._receive())
-
-    def receive(self) -> EpochResult | None:
-        """Return what its epoch came to; None where it has nothing left to train.
+    def receive(self) -> tuple[int, EpochResult] | bytes:
+        """Return the number of a group and its next epoch, or the state that was asked for.
 
         Raises:
             TrainingError: it ended, or what it raised.
         """
-        result: EpochResult | None = self._receive()
-        return result
-
-    def _receive(self) -> Any:  # noqa: ANN401  what was asked for
         try:
-            answer, self.seconds = self._pipe.recv()
+            answer: tuple[int, EpochResult] | bytes | Exception
+            answer, self.seconds = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             _, status = os.waitpid(self._id, 0)
             self._id = 0
@@ -216,6 +240,8 @@ class _Process:
             ) from None
         if isinstance(answer, Exception):
             raise answer
+        if not isinstance(answer, bytes) and not answer[1].is_training:
+            self._training.remove(answer[0])
         return answer
 
     def __enter__(self) -> Self:
@@ -225,24 +251,32 @@ class _Process:
         if self._id:
             os.kill(self._id, signal.SIGKILL)
             os.waitpid(self._id, 0)
-        self._pipe.close()
+        self.pipe.close()
 
 
-def _serve(own: Training, requests: Connection) -> NoReturn:
-    """Train an epoch or return the state at each request; end this process after the last."""
+def _serve(groups: Sequence[Group], requests: Connection) -> NoReturn:
+    """Train groups, the one that is behind first; end this process when nobody asks any more."""
     os.setsid()  # Ctrl-C is for the other process, whose end then ends this one
     gc.freeze()  # what is garbage is the other's to finalise
-    answer: EpochResult | bytes | Exception | None
+    spans: dict[int, Span] = {}
+    answer: tuple[int, EpochResult] | bytes | Exception
     try:
         while True:
-            request = requests.recv()
-            try:
+            going = [n for n in spans if groups[n].result.is_training]
+            if going and not requests.poll():
+                number = min(going, key=lambda n: max(groups[n].result.epoch, spans[n].after))
+                try:
+                    answer = number, groups[number].train_epoch(spans[number])
+                except Exception as error:  # noqa: BLE001  it is raised where the request comes from
+                    answer = error
+            elif (request := requests.recv()) is None:
                 # as bytes, since tensors would be shared one by one
-                answer = next(own, None) if request == "epoch" else to_bytes(own.state())
-            except Exception as error:  # noqa: BLE001  it is raised where the request comes from
-                answer = error
+                answer = to_bytes(states_of(groups[n] for n in spans))
+            else:
+                number, spans[number] = request
+                continue
             requests.send((answer, time.process_time()))
-    finally:  # an EOFError says that nobody asks any more; no cleaning up of what is the other's
+    finally:  # an error says that nobody asks any more; no cleaning up of what is the other's
         os._exit(0)
 
 

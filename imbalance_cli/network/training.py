@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from imbalance_cli.losses.family import Loss, stack_losses
 from imbalance_cli.machine.allocation import keep_freed_memory
 from imbalance_cli.machine.device import generator
 from imbalance_cli.metrics import as_columns, weights_of_labels
+from imbalance_cli.network.epochs import EpochResult, MemberResult, Timeline
 from imbalance_cli.network.monitors import LOWER_IS_BETTER, mean_score, score_labels
 from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, Optimizer
 from imbalance_cli.network.sampling import draw_rows
@@ -39,6 +39,7 @@ from imbalance_cli.rows.stored import StoredRows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from imbalance_cli.network.epochs import Span
     from imbalance_cli.network.model import Model, MultilayerPerceptron
     from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.state import State
@@ -72,65 +73,6 @@ class Member:
     rates: torch.Tensor | None = None
     name: str = ""
     follows: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class MemberResult:
-    """What an epoch came to for one member.
-
-    Attributes:
-        loss: mean training loss a known cell, weighted where the rows are.
-        score: the monitored metric on the validation rows, macro; NaN of one that follows.
-        best_epoch: the epoch with the best score so far; of one that follows its last.
-        best_score: its score.
-        is_training: whether it goes on.
-        epoch: the last it took part in, from which the numbers are.
-    """
-
-    loss: float
-    score: float
-    best_epoch: int
-    best_score: float
-    is_training: bool = True
-    epoch: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class EpochResult:
-    """What an epoch came to.
-
-    Attributes:
-        epoch: from 1 up.
-        members: (M,) results.
-        learning_rate: at the end of the epoch.
-        rows_per_second: of training, without validation, of all members together.
-    """
-
-    epoch: int
-    members: tuple[MemberResult, ...]
-    learning_rate: float
-    rows_per_second: float
-
-    @property
-    def loss(self) -> float:
-        """The mean training loss of the members that have begun."""
-        return mean_known([member.loss for member in self.members])
-
-    @property
-    def score(self) -> float:
-        """The mean score of the members that have one."""
-        return mean_known([member.score for member in self.members])
-
-    @property
-    def best_score(self) -> float:
-        """The mean of the members' best scores."""
-        return mean_known([member.best_score for member in self.members])
-
-
-def mean_known(values: Sequence[float]) -> float:
-    """Return the mean of those that are not NaN; NaN of none."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 class Training(Iterator[EpochResult]):
@@ -169,7 +111,8 @@ class Training(Iterator[EpochResult]):
         self._model, self._rows, self._members, self._recipe = model, rows, members, recipe
         self._first, self._is_over = first, is_over
         self._together = rows.device.type != "cpu" if together is None else together
-        self._groups: list[_Group] = []
+        self._groups: list[Group] = []
+        self._timeline = Timeline([])
         self._epochs = self._train(state)
 
     def __next__(self) -> EpochResult:
@@ -177,88 +120,109 @@ class Training(Iterator[EpochResult]):
 
     def state(self) -> State:
         """Return all that the next epochs depend on, by the number of the member it is of."""
-        return {
-            f"{self._first + group.first}.{name}": tensor
-            for group in self._groups
-            for name, tensor in group.state().items()
-        }
+        return states_of(self._groups) | self._timeline.state()
 
     def _train(self, state: State | None) -> Iterator[EpochResult]:
-        self._refuse_nothing_to_learn()
-        keep_freed_memory(LARGEST_LAYER)
-        self._groups = groups = self._make_groups()
-        if state is not None:
+        self._groups = groups = make_groups(
+            self._model, self._rows, self._members, self._recipe, together=self._together
+        )
+        self._timeline = timeline = begin(groups, state)
+        if self._is_over:
             for group in groups:
-                group.load_state(below(state, f"{self._first + group.first}."))
-        done = max(result.epoch for group in groups for result in group.results)
-        for epoch in itertools.count(done + 1):
-            active = [group for group in groups if group.is_training and not group.is_waiting]
-            if not active or self._is_over:
-                break
-            began = time.perf_counter()
-            for group in active:
-                group.train_epoch()
-            seconds = time.perf_counter() - began
-            for group in active:
-                group.validate(epoch)
-            yield EpochResult(
-                epoch=epoch,
-                members=tuple(result for group in groups for result in group.results),
-                learning_rate=active[0].optimizer.learning_rate,
-                rows_per_second=sum(len(m.train) for g in active for m in g.members) / seconds,
-            )
-        for group in groups:
-            group.restore_best()
+                if group.result.is_training:
+                    group.restore(group.best if group.leader is None else groups[group.leader].best)
+            yield from timeline.rest()
+        else:
+            yield from timeline.whole()  # of those that had gone beyond the epoch of the state
+            while due := timeline.due():
+                for number, span in due.items():
+                    timeline.add(number, groups[number].train_epoch(span))
+                yield from timeline.whole()
         self._model.eval()  # its members are already
 
-    def _refuse_nothing_to_learn(self) -> None:
-        known = self._rows.is_known()
-        if self._rows.weights is not None:
-            known &= as_columns(self._rows.weights > 0).any(dim=1)
-        if not all(known[member.train].any() for member in self._members):
-            raise TrainingError(
-                "no label can be learned: none has both classes in the training part"
-            )
 
-    def _make_groups(self) -> list[_Group]:
-        valid = _select_once([member.valid for member in self._members], self._rows)
-        groups: list[_Group] = []
-        first = 0
-        # one that follows starts when the one before it has ended
-        together = self._together and not any(member.follows for member in self._members)
-        for part in self._model.parts() if together else self._model.alone():
-            own = slice(first, first + part.members)
-            leading = [group for group in groups if not group.is_following]
-            before = leading[-1] if self._members[first].follows else None
-            group = _Group(
-                part,
-                self._rows,
-                self._members[own],
-                valid[own],
-                self._recipe,
-                first,
-                before=before,
-            )
-            groups.append(group)
-            first += part.members
-        return groups
+def make_groups(
+    model: Model,
+    rows: Rows,
+    members: Sequence[Member],
+    recipe: Recipe,
+    *,
+    together: bool,
+) -> list[Group]:
+    """Return the groups of networks, as they are before their first epoch.
 
+    Args:
+        model: of all networks.
+        rows: as of `Training`.
+        members: (M,) what each learns from.
+        recipe: of every network.
+        together: whether networks of one shape are a group; those that follow never are.
 
-def results_of(state: State, members: Iterable[int]) -> tuple[MemberResult, ...]:
-    """Return the last results of some members that take turns, as a state has them."""
-    found = (_read_results(state[f"{m}.results"]) for m in members if f"{m}.results" in state)
-    return tuple(itertools.chain.from_iterable(found))
-
-
-def _read_results(numbers: torch.Tensor) -> list[MemberResult]:
-    return [
-        MemberResult(loss, score, int(best), best_score, bool(goes_on), int(epoch))
-        for loss, score, best, best_score, goes_on, epoch in numbers.tolist()
-    ]
+    Raises:
+        TrainingError: there is nothing to learn.
+    """
+    _refuse_nothing_to_learn(rows, members)
+    keep_freed_memory(LARGEST_LAYER)
+    valid = _select_once([member.valid for member in members], rows)
+    together = together and not any(member.follows for member in members)
+    groups: list[Group] = []
+    first = leader = 0
+    for part in model.parts() if together else model.alone():
+        own = slice(first, first + part.members)
+        group = Group(part, rows, members[own], valid[own], recipe, first)
+        if members[first].follows:
+            group.follow(leader, len(groups) - leader)
+        else:
+            leader = len(groups)
+        groups.append(group)
+        first += part.members
+    return groups
 
 
-class _Group:
-    """Members that take each step together, or one that follows the member of another group."""
+def begin(groups: Sequence[Group], state: State | None, *, at_once: int = 1) -> Timeline:
+    """Return the timeline of groups, which go on from a state if there is one.
+
+    Args:
+        groups: as `make_groups` returns them.
+        state: of the groups and their timeline.
+        at_once: as of `Timeline`.
+    """
+    timeline = Timeline(groups, at_once=at_once, state=state)
+    for number, group in enumerate(groups):
+        if (last := timeline.last(number)).epoch:
+            group.load_state(below(state or {}, f"{group.first}."), last)
+    return timeline
+
+
+def states_of(groups: Iterable[Group]) -> State:
+    """Return all that the next epochs of groups depend on, by the number of the member it is of."""
+    return {
+        f"{group.first}.{name}": tensor
+        for group in groups
+        if group.result.epoch
+        for name, tensor in group.state().items()
+    }
+
+
+def _refuse_nothing_to_learn(rows: Rows, members: Sequence[Member]) -> None:
+    known = rows.is_known()
+    if rows.weights is not None:
+        known &= as_columns(rows.weights > 0).any(dim=1)
+    if not all(known[member.train].any() for member in members):
+        raise TrainingError("no label can be learned: none has both classes in the training part")
+
+
+class Group:
+    """Members that take each step together, or one that follows that of another group.
+
+    Args:
+        model: their networks.
+        rows: all rows.
+        members: (M,) what each learns from.
+        valid: (M,) its validation rows.
+        recipe: of every network.
+        first: the number of the first member.
+    """
 
     def __init__(
         self,
@@ -267,12 +231,12 @@ class _Group:
         members: Sequence[Member],
         valid: Sequence[Rows],
         recipe: Recipe,
-        first: int = 0,
-        *,
-        before: _Group | None = None,
+        first: int,
     ) -> None:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
-        self._before = before
+        self.leader: int | None = None  # the number of the group it follows
+        self.turn = 0  # among those that follow the same, from 1 up
+        self.rows_per_epoch = sum(len(member.train) for member in members)
         self._model, self._valid = model, valid
         device = rows.device
         loss = stack_losses([member.loss for member in members], rows.labels).to(device)
@@ -294,50 +258,57 @@ class _Group:
             ]
         self._dropout_seeds = generator(CPU, members[0].seed)
         self._networks = model.alone()
-        self._losses = torch.full((len(members),), math.nan)
         self.best: list[dict[str, torch.Tensor]] = [{} for _ in members]
         worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
-        worst = worst if before is None else math.nan
-        self.results = [MemberResult(math.nan, math.nan, 0, worst) for _ in members]
+        results = tuple(MemberResult(math.nan, math.nan, 0, worst) for _ in members)
+        self.result = EpochResult(0, results, recipe.learning_rate, math.nan)  # the last
 
-    @property
-    def is_training(self) -> bool:
-        """Whether any member goes on."""
-        return any(result.is_training for result in self.results)
+    def follow(self, leader: int, turn: int) -> None:
+        """Follow another group, whose number it is, as the first that does or a later one."""
+        self.leader, self.turn = leader, turn
+        results = tuple(MemberResult(math.nan, math.nan, 0, math.nan) for _ in self.members)
+        self.result = dataclasses.replace(self.result, members=results)
 
-    @property
-    def is_following(self) -> bool:
-        """Whether its member follows another."""
-        return self._before is not None
+    def train_epoch(self, span: Span) -> EpochResult:
+        """Pass once over each member's rows, and score what it is validated on.
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the member that it follows is trained still."""
-        return self._before is not None and self._before.is_training
+        After the last epoch each member has the weights of its best one.
 
-    def train_epoch(self) -> None:
-        """Pass once over each member's rows."""
+        Args:
+            span: its epochs, as `Timeline` returns them.
+
+        Raises:
+            TrainingError: a network's scores are no longer finite, or the metric is undefined.
+        """
+        began = time.perf_counter()
         with _seeded_dropout(self.rows.device, self._dropout_seeds):
-            losses = self._steps.epoch(self._batches())
-        self._losses = losses.cpu()  # the one wait for the device
+            losses = self._steps.epoch(self._batches()).cpu()  # the one wait for the device
+        seconds = time.perf_counter() - began
+        epoch = max(self.result.epoch, span.after) + 1
+        scored = self._validate if self.leader is None else self._count
+        self.result = EpochResult(
+            epoch=epoch,
+            members=tuple(scored(losses.tolist(), epoch, span.most)),
+            learning_rate=self.optimizer.learning_rate,
+            rows_per_second=self.rows_per_epoch / seconds,
+        )
+        if self.leader is None and not self.result.is_training:
+            self.restore(self.best)
+        return self.result
 
-    def validate(self, epoch: int) -> None:
+    def _validate(self, losses: Sequence[float], epoch: int, epochs: int) -> Iterator[MemberResult]:
         """Score each member's validation rows, and keep what is its best so far."""
-        if self._before is not None:
-            self._count_epoch(epoch, self._before.results[0].best_epoch)
-            return
         sign = -1 if self.recipe.monitor in LOWER_IS_BETTER else 1
-        for m, (network, member) in enumerate(zip(self._networks, self.members, strict=True)):
-            before = self.results[m]
+        for m, (network, before) in enumerate(
+            zip(self._networks, self.result.members, strict=True)
+        ):
             if not before.is_training:
+                yield before
                 continue
-            logits = score(network, self._valid[m], self.recipe.precision)
-            loss = float(self._losses[m])
-            scores = []
-            for labels in label_blocks(self._valid[m].labels):
-                block = logits.cells(labels=labels)
-                _check_finite(loss, block, epoch, member.name, self.recipe)
-                scores.append(self._scores_of_labels(block, labels, m))
+            scores = [
+                self._scores_of_labels(block, labels, m)
+                for labels, block in self._score(m, losses[m], epoch)
+            ]
             value = mean_score(torch.cat(scores), self.recipe.monitor)
             best_epoch, best_score = before.best_epoch, before.best_score
             if not best_epoch or sign * value >= sign * best_score:  # of equal ones the last
@@ -346,19 +317,24 @@ class _Group:
                     name: parameter.detach().clone()
                     for name, parameter in network.named_parameters()
                 }
-            goes_on = epoch < self.recipe.epochs and not _is_over(self.recipe, epoch, best_epoch)
-            self.results[m] = MemberResult(loss, value, best_epoch, best_score, goes_on, epoch)
+            goes_on = epoch < epochs and not _is_over(self.recipe, epoch, best_epoch)
+            yield MemberResult(losses[m], value, best_epoch, best_score, goes_on, epoch)
 
-    def _count_epoch(self, epoch: int, last: int) -> None:
-        """Keep the weights after the last epoch of a member that follows."""
-        done, loss = self.results[0].best_epoch + 1, float(self._losses[0])
-        if done == last:
-            [network], [member], [valid] = self._networks, self.members, self._valid
-            logits = score(network, valid, self.recipe.precision)
-            for labels in label_blocks(valid.labels):
-                _check_finite(loss, logits.cells(labels=labels), done, member.name, self.recipe)
-            self.best[0] = {name: p.detach().clone() for name, p in network.named_parameters()}
-        self.results = [MemberResult(loss, math.nan, done, math.nan, done < last, epoch)]
+    def _count(self, losses: Sequence[float], epoch: int, epochs: int) -> Iterator[MemberResult]:
+        """Count the epochs of a member that follows, which ends after so many."""
+        done = self.result.members[0].best_epoch + 1
+        if done == epochs:
+            for _ in self._score(0, losses[0], done):  # raises where they are not finite
+                pass
+        yield MemberResult(losses[0], math.nan, done, math.nan, done < epochs, epoch)
+
+    def _score(self, m: int, loss: float, epoch: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yield labels and the logits of a member's validation rows, (K, N, l), once finite."""
+        logits = score(self._networks[m], self._valid[m], self.recipe.precision)
+        for labels in label_blocks(self._valid[m].labels):
+            block = logits.cells(labels=labels)
+            _check_finite(loss, block, epoch, self.members[m].name, self.recipe)
+            yield labels, block
 
     def _scores_of_labels(self, logits: torch.Tensor, labels: slice, m: int) -> torch.Tensor:
         """Return the monitored metric of some labels' validation logits (K, N, l), (l,)."""
@@ -374,21 +350,15 @@ class _Group:
         return torch.cat(scores)
 
     @torch.no_grad()
-    def restore_best(self) -> None:
-        """Give each member the weights of its best epoch.
-
-        One that follows, and was not trained to its last, has those of the member before it.
-        """
-        kept = self.best if self._before is None or self.best[0] else self._before.best
-        for network, best in zip(self._networks, kept, strict=True):
+    def restore(self, weights: Sequence[dict[str, torch.Tensor]]) -> None:
+        """Give each member weights, (M,) by name."""
+        for network, own in zip(self._networks, weights, strict=True):
             for name, parameter in network.named_parameters():
-                parameter.copy_(best[name])
+                parameter.copy_(own[name])
 
     def state(self) -> State:
         """Return all that its next epochs depend on, as it is: it changes with the next epoch."""
-        results = [tuple(map(float, dataclasses.astuple(result))) for result in self.results]
         return {
-            "results": torch.tensor(results, dtype=torch.float64),
             "dropout_seeds": self._dropout_seeds.get_state(),
             **{f"random.{m}": random.get_state() for m, random in enumerate(self._random)},
             **{
@@ -405,9 +375,9 @@ class _Group:
         }
 
     @torch.no_grad()
-    def load_state(self, state: State) -> None:
-        """Go on from what `state` returned."""
-        self.results = _read_results(state["results"])
+    def load_state(self, state: State, last: EpochResult) -> None:
+        """Go on from what `state` returned after an epoch."""
+        self.result = last
         self._dropout_seeds.set_state(state["dropout_seeds"])
         for m, random in enumerate(self._random):
             random.set_state(state[f"random.{m}"])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Metric
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 SECONDS_BETWEEN_BATCHES = 1.0  # a request takes longer than an epoch of a small table

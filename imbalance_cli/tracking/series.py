@@ -11,13 +11,13 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from imbalance_cli.network.training import mean_known
+from imbalance_cli.network.epochs import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imbalance_cli.config import Config
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 MOST_LABELS = 100  # that are kept one by one; no tracker shows more

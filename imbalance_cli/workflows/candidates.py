@@ -14,9 +14,9 @@ import torch
 
 from imbalance_cli.errors import ConfigError, TrainingError
 from imbalance_cli.metrics import macro
+from imbalance_cli.network.epochs import MemberResult
 from imbalance_cli.network.monitors import LOWER_IS_BETTER, MONITORS
 from imbalance_cli.network.processes import train_on_cores
-from imbalance_cli.network.training import MemberResult
 from imbalance_cli.progress import Stage
 from imbalance_cli.searching import Halving
 from imbalance_cli.searching.halving import list_rungs

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.network.epochs import MemberResult
     from imbalance_cli.network.model import Model
-    from imbalance_cli.network.training import MemberResult
     from imbalance_cli.workflows.networks import Networks
     from imbalance_cli.workflows.observing import Observer
     from imbalance_cli.workflows.preparing import Prepared

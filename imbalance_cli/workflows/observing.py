@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from imbalance_cli.comparison import Comparison
     from imbalance_cli.config import Config
     from imbalance_cli.evaluation import Evaluation
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.network.recipes import Recipe
-    from imbalance_cli.network.training import EpochResult
     from imbalance_cli.progress import Stage
 
 Command = Literal["fit", "compare", "search", "evaluate"]
@@ -58,7 +58,7 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.recipe.epochs * (2 if self.recipe.followers else 1)
+        return self.recipe.epochs * (1 + self.recipe.followers)
 
 
 Scores = dict[str, float | None]

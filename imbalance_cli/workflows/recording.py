@@ -10,8 +10,8 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+from imbalance_cli.network.epochs import EpochResult, MemberResult
 from imbalance_cli.network.processes import train_on_cores
-from imbalance_cli.network.training import EpochResult, MemberResult
 from imbalance_cli.run.directory import HISTORY
 
 if TYPE_CHECKING:

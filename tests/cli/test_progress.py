@@ -25,7 +25,7 @@ from imbalance_cli.cli.progress import (
     describe_parts,
 )
 from imbalance_cli.config import Config
-from imbalance_cli.network.training import EpochResult, MemberResult
+from imbalance_cli.network.epochs import EpochResult, MemberResult
 from imbalance_cli.progress import Stage
 from imbalance_cli.workflows import Start
 from imbalance_cli.workflows.observing import Origin

@@ -21,12 +21,13 @@ from imbalance_cli.network import processes as module
 from imbalance_cli.network.model import Shape, build_model
 from imbalance_cli.network.processes import train_on_cores
 from imbalance_cli.network.state import to_bytes
-from imbalance_cli.network.training import EpochResult, Member, Training
+from imbalance_cli.network.training import Member, Training
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.network.model import MultilayerPerceptron
 
 SHAPE = Shape(numeric=60, cardinalities=[4], labels=2, hidden=[300], dropout=0.2)
@@ -71,18 +72,13 @@ def without_rate(result: EpochResult) -> EpochResult:
 def test_processes_train_what_one_does_to_the_bit(number: int) -> None:
     members = make_members(range(5))
     alone, together = start(members), start(members)
-    wanted = [
-        (without_rate(result), alone.output.weight.detach().clone())
-        for result in Training(alone, ROWS, members, SETTINGS)
-    ]
+    wanted = [without_rate(result) for result in Training(alone, ROWS, members, SETTINGS)]
     found = []
     seconds = [0.0]
     for progress in train_on_cores(together, ROWS, members, SETTINGS, processes=number):
-        found.append((without_rate(progress.result), together.output.weight.detach().clone()))
+        found.append(without_rate(progress.result))
         seconds.append(progress.seconds)
-    assert [result for result, _ in found] == [result for result, _ in wanted]
-    # in every epoch the model holds what all processes trained, as checkpoints need it
-    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, wanted, strict=True))
+    assert found == wanted
     state = together.state_dict()
     assert all(torch.equal(state[name], value) for name, value in alone.state_dict().items())
     assert seconds == sorted(seconds)
@@ -166,7 +162,8 @@ def test_who_stops_listening_ends_all_processes() -> None:
         (4, 2**40, 1000, 3),  # no more than networks
         (2, 2**40, 1000, 2),
         (1, 2**40, 1000, 1),  # OMP_NUM_THREADS=1
-        (4, 2**28, 1000, 2),  # as many as the memory holds beside this one
+        (4, 2**29, 1000, 2),  # as many as the memory holds
+        (4, 2**27, 1000, 1),
         (4, 2**40, 10, 1),  # not worth its start
     ],
 )

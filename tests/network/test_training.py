@@ -28,21 +28,14 @@ from imbalance_cli.losses.family import (
     weighted_bce,
 )
 from imbalance_cli.losses.link import inverse_link
+from imbalance_cli.network.epochs import EpochResult, MemberResult
 from imbalance_cli.network.model import MultilayerPerceptron, Shape, build_model, score_rows
 from imbalance_cli.network.monitors import LOWER_IS_BETTER, mean_score, score_labels
 from imbalance_cli.network.monitors import MONITORS as METRICS
 from imbalance_cli.network.optimization import SCHEDULES, Optimizer
 from imbalance_cli.network.sampling import balanced_rates
 from imbalance_cli.network.steps import Steps
-from imbalance_cli.network.training import (
-    EpochResult,
-    Member,
-    MemberResult,
-    Training,
-    _Group,
-    _select_once,
-    _stack_rows,
-)
+from imbalance_cli.network.training import Group, Member, Training, _select_once, _stack_rows
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -710,7 +703,7 @@ def epoch_batches(
     settings = dataclasses.replace(FAST, batch_size=batch_size)
     model = build_model(SHAPE, [member.seed for member in members])
     valid = [rows.take(member.valid) for member in members]
-    group = _Group(model, rows, members, valid, settings)
+    group = Group(model, rows, members, valid, settings, 0)
     return [list(group._batches()) for _ in range(epochs)]
 
 
@@ -805,16 +798,14 @@ def test_balanced_draws_are_as_many_as_there_are_rows() -> None:
         assert 30 < order.count(210) < 70
 
 
-def test_speed_counts_the_members_that_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speed_is_that_of_the_members_that_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     timer = "imbalance_cli.network.training.time.perf_counter"
     monkeypatch.setattr(timer, lambda: float(next(clock)))
     members = [make_member(seed=seed) for seed in range(4)]
     _, results = run(STOPPING, members=members)
-    for before, result in itertools.pairwise(results):
-        going = sum(member.is_training for member in before.members)
-        assert result.rows_per_second == 500 * going
-    assert results[0].rows_per_second == 2000
+    assert len({sum(member.is_training for member in result.members) for result in results}) > 1
+    assert {result.rows_per_second for result in results} == {500}  # 500 rows a second, in turns
 
 
 # ------------------------------------------------------------------------------------ on a device

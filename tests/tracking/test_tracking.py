@@ -15,7 +15,7 @@ from small_runs import TABULAR, make_columns, refuse, succeed, write_config, wri
 
 from imbalance_cli.config import Config
 from imbalance_cli.errors import DependencyError, ImbtrainError, OutputError
-from imbalance_cli.network.training import EpochResult, MemberResult
+from imbalance_cli.network.epochs import EpochResult, MemberResult
 from imbalance_cli.tracking import MOST_LABELS, Guarded, TensorBoardTracker
 from imbalance_cli.tracking.guarded import describe_failure, explain_tracker, hide_passwords
 from imbalance_cli.tracking.series import (

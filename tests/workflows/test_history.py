@@ -20,7 +20,7 @@ from imbalance_cli import workflows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 

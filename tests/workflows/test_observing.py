@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from small_runs import FittedRun
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.workflows import Start
 
 

@@ -14,7 +14,7 @@ from imbalance_cli import workflows
 from imbalance_cli.config import Config
 from imbalance_cli.errors import OutputError
 from imbalance_cli.labels.targets import as_targets
-from imbalance_cli.network.training import MemberResult
+from imbalance_cli.network.epochs import MemberResult
 from imbalance_cli.run.directory import read_document
 from imbalance_cli.workflows.applying import load_predictor
 from imbalance_cli.workflows.preparing import count_targets
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from small_runs import FittedRun
 
-    from imbalance_cli.network.training import EpochResult
+    from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.workflows import Finish, Start
 
 
