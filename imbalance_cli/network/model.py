@@ -267,8 +267,9 @@ class MultilayerPerceptron(nn.Module):
         numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
         bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
         left_out = (self.dropout * BYTE_VALUES).round().clamp(max=BYTE_VALUES - 1)
-        kept = bytes_of >= left_out.to(torch.uint8)
-        return rows * (kept * (BYTE_VALUES / (BYTE_VALUES - left_out)))
+        # 1 from that byte on, 0 below; what compares bytes is several times slower on the CPU
+        kept = (bytes_of.to(torch.float32) - (left_out - 1)).clamp_(0, 1)
+        return rows * kept.mul_(BYTE_VALUES / (BYTE_VALUES - left_out))
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
         """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""

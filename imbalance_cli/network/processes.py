@@ -81,7 +81,7 @@ def train_on_cores(
     The threads that torch may use (OMP_NUM_THREADS) are the most processes there are.
 
     Args:
-        model: on the device of the rows; in every epoch it holds what all processes trained.
+        model: on the device of the rows; at the end it holds what all processes trained.
         rows: all rows that any member learns from or is validated on.
         members: (M,) what each learns from.
         recipe: as of `Training`.

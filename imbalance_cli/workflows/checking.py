@@ -84,9 +84,9 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
     an_epoch = time.perf_counter() - began
     count = len(networks.members)
-    leading = sum(not member.follows for member in networks.members)  # which others wait for
-    at_once = min(torch.get_num_threads(), leading) if prepared.device.type == "cpu" else 1
-    turns = -(-leading // at_once) * count // leading
+    following = sum(member.follows for member in networks.members)  # who wait for the others
+    at_once = torch.get_num_threads() if prepared.device.type == "cpu" else 1
+    turns = sum(-(-number // at_once) for number in (count - following, following))
     rows = max(len(fold.train) for fold in prepared.folds)
     counts = prepared.counts
     learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
