@@ -16,16 +16,16 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
-HEADS = 4
+HEADS = 2
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
-REFITTED, FOLLOWERS = 6, 2
-"""Two networks choose the epochs, and two after each learn from all rows: four are the model."""
+REFITTED, FOLLOWERS = 8, 3
+"""Two networks choose the epochs, and three after each learn from all rows: six are the model."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
 PLAIN_BINS = 16
 MOST_EMBEDDED = 256  # `auto` embeds no more numbers than these: it would take longer than all else
-MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
+MOST_CELLS = 2**9  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
 MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
@@ -128,8 +128,9 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     size = chosen.get("batch_size", _choose_batch_size(rows, is_plain=is_plain))
     recipe = _plain(size, numbers) if is_plain else _tabular(size, rows, numbers, labels)
     if model.members != "auto" or model.sharing != "auto":
-        members = recipe.heads if model.members == "auto" else model.members
         is_independent = model.sharing == "none" or (model.sharing == "auto" and is_plain)
+        usual = recipe.networks if is_independent else recipe.heads
+        members = usual if model.members == "auto" else model.members
         heads, networks = (1, members) if is_independent else (members, 1)
         chosen |= {"heads": heads, "networks": networks, "all_binned": 0, "followers": 0}
     elif training.folds is not None:  # whose networks are averaged already

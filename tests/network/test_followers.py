@@ -16,6 +16,7 @@ from imbalance_cli.config import load_config
 from imbalance_cli.losses.family import weighted_bce
 from imbalance_cli.network.model import Shape, build_model, score_rows
 from imbalance_cli.network.processes import train_on_cores
+from imbalance_cli.network.recipes import FOLLOWERS, NETWORKS, REFITTED
 from imbalance_cli.network.scoring import KeptLogits
 from imbalance_cli.network.training import Member, Training
 from imbalance_cli.rows.dataset import Dataset
@@ -151,21 +152,23 @@ def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
     learned = [set(member.train.tolist()) for member in networks.members]
     held_out = set(prepared.held_out.tolist())
     test = set(prepared.data.split.test.tolist())
-    assert [bool(rows & held_out) for rows in learned] == [False, True, True] * 2
+    leaders = [0, 1 + FOLLOWERS]
+    followers = [m for m in range(REFITTED) if m not in leaders]
+    assert [m for m, rows in enumerate(learned) if rows & held_out] == followers
     assert not any(rows & test for rows in learned)
     predictor = make_predictor(model, prepared, networks, config)
     scores = score_held_out(predictor, prepared, networks)
     rows = prepared.rows.part(torch.from_numpy(prepared.held_out))
-    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in (0, 3)])
-    wanted = Scores([(KeptLogits(alone), predictor.of_members([0, 3]).link_loss)])
+    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in leaders])
+    wanted = Scores([(KeptLogits(alone), predictor.of_members(leaders).link_loss)])
     assert torch.equal(scores.log_odds(), wanted.log_odds())
 
-    kept = predictor.keep_members([1, 2, 4, 5])
-    assert kept.model.members == 4
+    kept = predictor.keep_members(followers)
+    assert kept.model.members == len(followers)
     assert len(kept.model.parts()) == len(model.parts())
-    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in (1, 2, 4, 5)])
+    alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in followers])
     assert torch.equal(score_rows(kept.model, rows, recipe.precision), alone)
-    assert kept.to_document()["members"] == 4
+    assert kept.to_document()["members"] == len(followers)
 
 
 def test_a_fit_has_followers_unless_it_is_told_not_to(tmp_path: Path) -> None:
@@ -174,15 +177,15 @@ def test_a_fit_has_followers_unless_it_is_told_not_to(tmp_path: Path) -> None:
     run = tmp_path / "run"
     outcome = succeed("fit", table, *options, "--run-dir", run, "--format", "json")
     predictor = Predictor.load(run, CPU)
-    assert predictor.model.members == 4
+    assert predictor.model.members == 2 * FOLLOWERS
     document = pl.read_csv(run / "history.csv")
     assert document.filter(pl.col("score").is_null())["member"].unique().sort().to_list() == [
-        *(1, 2),
-        *(4, 5),
+        *range(1, 1 + FOLLOWERS),
+        *range(2 + FOLLOWERS, REFITTED),
     ]
     assert outcome.document["splits"]["test"]["rows"] > 0
     again = succeed("fit", table, *options, "--run-dir", tmp_path / "b", "--format", "json")
     assert again.document["splits"] == outcome.document["splits"]
     off = (*options, "--set", "training.refit=false")
     succeed("fit", table, *off, "--run-dir", tmp_path / "off")
-    assert Predictor.load(tmp_path / "off", CPU).model.members == 4
+    assert Predictor.load(tmp_path / "off", CPU).model.members == NETWORKS[0][1]

@@ -19,6 +19,7 @@ from imbalance_cli.network.recipes import (
     BIN_OUTPUTS,
     BINS,
     FEWEST_EPOCHS,
+    FOLLOWERS,
     FREQUENCIES,
     GIVEN,
     HEADS,
@@ -27,7 +28,9 @@ from imbalance_cli.network.recipes import (
     MOST_EMBEDDED,
     MOST_EPOCHS,
     MOSTLY_ONE_VALUE,
+    NETWORKS,
     PLAIN_BINS,
+    REFITTED,
     STEPS_PER_CUBE_ROOT,
     TABULAR_BATCHES,
     Recipe,
@@ -78,7 +81,7 @@ def test_the_default_is_tabular() -> None:
 
 def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     recipe = choose({"recipe": "tabular"})
-    assert (recipe.heads, recipe.networks, recipe.followers) == (HEADS, 6, 2)
+    assert (recipe.heads, recipe.networks, recipe.followers) == (HEADS, REFITTED, FOLLOWERS)
     assert (recipe.bins, recipe.bin_outputs, recipe.frequencies) == (BINS, BIN_OUTPUTS, FREQUENCIES)
     assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
@@ -245,11 +248,11 @@ def test_batches_of_a_plain_network(rows: int, size: int) -> None:
 @pytest.mark.parametrize(
     ("model", "heads", "networks"),
     [
-        ({}, HEADS, 6),
+        ({}, HEADS, REFITTED),
         ({"members": 3}, 3, 1),
         ({"members": 1}, 1, 1),
         ({"sharing": "trunk"}, HEADS, 1),
-        ({"sharing": "none"}, 1, HEADS),
+        ({"sharing": "none"}, 1, NETWORKS[0][1]),
         ({"sharing": "none", "members": 3}, 1, 3),
         ({"recipe": "plain"}, 1, 1),
         ({"recipe": "plain", "members": 3}, 1, 3),
@@ -267,13 +270,13 @@ def test_members_are_heads_or_independent_networks(
 @pytest.mark.parametrize(
     ("rows", "labels", "folds", "networks"),
     [
-        (1, 1, None, 6),
-        (20_000, 1, None, 6),
+        (1, 1, None, REFITTED),
+        (20_000, 1, None, REFITTED),
         (20_001, 1, None, 2),
         (200_000, 1, None, 2),
         (200_001, 1, None, 1),
         (500, 1, 2, 1),  # the networks of folds are averaged already
-        (500, MOST_CELLS // HEADS, None, 6),
+        (500, MOST_CELLS // HEADS, None, REFITTED),
         (500, MOST_CELLS // HEADS + 1, None, 1),  # so many labels that not even heads are worth it
     ],
 )
@@ -284,9 +287,9 @@ def test_fewer_rows_are_learned_by_more_networks(
     assert recipe.networks == networks
     given = choose({"members": 3, "sharing": "none"}, {"folds": folds}, rows=rows, labels=labels)
     assert (given.networks, given.followers) == (3, 0)
-    assert recipe.followers == (2 if networks == 6 else 0)
+    assert recipe.followers == (FOLLOWERS if networks == REFITTED else 0)
     alone = choose({}, {"folds": folds, "refit": False}, rows=rows, labels=labels)
-    assert (alone.networks, alone.followers) == (min(networks, 4), 0)
+    assert (alone.networks, alone.followers) == (min(networks, NETWORKS[0][1]), 0)
 
 
 # ---------------------------------------------------------------------------- how numbers enter
@@ -356,7 +359,9 @@ def test_unknown_names_are_refused_with_the_nearest(
 
 
 def test_half_of_several_networks_have_bins_of_every_number() -> None:
-    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [3, 1, 0]
+    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [
+        *(REFITTED // 2, 1, 0),
+    ]
     given: list[dict[str, object]] = [{"members": 4}, {"sharing": "none"}, {"recipe": "plain"}]
     given += [{"numeric_embedding": name} for name in ("none", "periodic", "both")]
     assert [choose(model).all_binned for model in given] == [0] * len(given)
