@@ -203,7 +203,7 @@ class ModelSection(Section):
     are mostly one value; in half of several networks, of all.
     """
     members: Count | Auto = "auto"
-    """Networks or heads whose probabilities are averaged; auto: 2 heads per network, and 6
+    """Networks or heads whose probabilities are averaged; auto: 2 heads per network, and 4
     networks (up to 20,000 training rows), 2 (up to 200,000), or 1.
     """
     sharing: Literal["auto", "trunk", "none"] = "auto"
@@ -244,7 +244,7 @@ class TrainingSection(Section):
     training rows; null: none.
     """
     refit: bool = True
-    """Whether, up to 20,000 training rows, the six networks of the model learn from the validation
+    """Whether, up to 20,000 training rows, the four networks of the model learn from the validation
     rows too, for as many epochs as were best for two others of the training rows alone, on which
     calibration and thresholds rest. false: four networks of the training rows.
     """

@@ -49,11 +49,11 @@ class PiecewiseLinear(nn.Module):
             edges.copy_(values[torch.searchsorted(ends, ranks, right=True)])
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Return (..., F * T) numbers in [0, 1] of (..., F); bins of no width give 0."""
-        low, high = self.edges[:, :-1], self.edges[:, 1:]
+        """Return (..., F, B, T) numbers in [0, 1] of (..., B, F); bins of no width give 0."""
+        low, high = self.edges[:, None, :-1], self.edges[:, None, 1:]
         width = high - low
-        reach = (numbers[..., None] - low) / width.where(width > 0, torch.inf)
-        return reach.clamp(0, 1).flatten(start_dim=-2)
+        reach = numbers.mT[..., None] - low
+        return reach.div_(width.where(width > 0, torch.inf)).clamp_(0, 1)
 
 
 class LearnedBins(nn.Module):
@@ -78,12 +78,9 @@ class LearnedBins(nn.Module):
         nn.init.zeros_(self.bias.detach()[member])
 
     def forward(self, reach: torch.Tensor) -> torch.Tensor:
-        """Return (M, B, F * E) of what `PiecewiseLinear` returns, (1 or M, B, F * T)."""
-        cells = reach.reshape(*reach.shape[:-1], *self.weight.shape[1:3])
-        outputs = torch.einsum(
-            "mbft,mfte->mbfe", cells.expand(len(self.weight), -1, -1, -1), self.weight
-        )
-        return (outputs + self.bias[:, None]).flatten(start_dim=-2)
+        """Return (M, B, F * E) of what `PiecewiseLinear` returns, (1 or M, F, B, T)."""
+        outputs = reach @ self.weight + self.bias[:, :, None]
+        return outputs.transpose(1, 2).flatten(start_dim=-2)
 
 
 class Periodic(nn.Module):
@@ -116,9 +113,11 @@ class Periodic(nn.Module):
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return (M, B, F * E) of numbers (1, B, F) or (M, B, F)."""
-        angles = torch.addcmul(self.phase[:, None], numbers[..., None], self.frequency[:, None])
-        outputs = torch.einsum("mbfq,mfqe->mbfe", angles.cos(), self.weight)
-        return (outputs + self.bias[:, None]).flatten(start_dim=-2)
+        angles = torch.addcmul(
+            self.phase[:, :, None], numbers.mT[..., None], self.frequency[:, :, None]
+        )
+        outputs = angles.cos() @ self.weight + self.bias[:, :, None]
+        return outputs.transpose(1, 2).flatten(start_dim=-2)
 
 
 class Categories(nn.Module):

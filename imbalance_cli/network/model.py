@@ -251,7 +251,11 @@ class MultilayerPerceptron(nn.Module):
         inputs = [numeric]
         if self.bins is not None:
             reach = self.bins(numbers[..., self.shape.binned])
-            inputs.append(reach if self.learned_bins is None else self.learned_bins(reach))
+            inputs.append(
+                reach.transpose(-3, -2).flatten(start_dim=-2)
+                if self.learned_bins is None
+                else self.learned_bins(reach)
+            )
         inputs += [self.periodic(numbers)] if self.periodic is not None else []
         inputs += [self.embedding(codes)] if self.embedding is not None else []
         if len(inputs) == 1:
@@ -374,24 +378,37 @@ def build_model(
 
 
 @torch.no_grad()
-def score_rows(model: Model, rows: Rows, precision: str) -> torch.Tensor:
+def score_rows(
+    model: Model, rows: Rows, precision: str, *, is_filled_up: bool = True
+) -> torch.Tensor:
     """Return the logits of rows, (M * K, N, L) float32.
 
-    Rows go through the networks `Shape.scoring_rows` at a time, the last ones filled up with zeros,
-    since matrix products round differently for other numbers of rows. On the CPU a network is
-    scored by itself, so that its scores are the same to the bit as those of the network trained
-    alone.
+    On the CPU a network is scored by itself, so that its scores are the same to the bit as those of
+    the network trained alone.
+
+    Args:
+        model: of M networks.
+        rows: (N, ...).
+        precision: as in a config.
+        is_filled_up: whether rows go through the networks `Shape.scoring_rows` at a time, the last
+            ones filled up with zeros, since matrix products round differently for other numbers of
+            rows. Otherwise they are cut evenly: few rows take less time, and a row's score depends
+            on how many there are.
     """
     networks = model.alone() if rows.device.type == "cpu" else model.parts()
-    return torch.cat([_score_blocks(network.eval(), rows, precision) for network in networks])
+    size = model.shape.scoring_rows
+    if not is_filled_up:
+        size = math.ceil(len(rows) / max(math.ceil(len(rows) / size), 1))
+    return torch.cat([_score_blocks(network.eval(), rows, precision, size) for network in networks])
 
 
-def _score_blocks(model: MultilayerPerceptron, rows: Rows, precision: str) -> torch.Tensor:
+def _score_blocks(
+    model: MultilayerPerceptron, rows: Rows, precision: str, size: int
+) -> torch.Tensor:
     # made at once: small results kept between large layers that are freed would split the heap up
     heads = model.members * model.shape.heads
     logits = torch.empty(heads, len(rows), model.shape.labels, device=rows.device)
     first = 0
-    size = model.shape.scoring_rows
     for block in rows.blocks(size):
         with autocast(rows.device, precision):
             logits[:, first : first + len(block)] = model(*pad_block(block, size))[:, : len(block)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 HEADS = 2
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
-REFITTED, FOLLOWERS = 8, 3
-"""Two networks choose the epochs, and three after each learn from all rows: six are the model."""
+REFITTED, FOLLOWERS = 6, 2
+"""Two networks choose the epochs, and two after each learn from all rows: four are the model."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5

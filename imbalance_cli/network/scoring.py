@@ -126,10 +126,17 @@ def label_blocks(labels: int, part: slice = ALL) -> Iterator[slice]:
         yield slice(start, min(start + LABEL_BLOCK, labels))
 
 
-def score(model: Model, rows: Rows, precision: str) -> Logits:
-    """Return the logits of rows, (M, N, L), kept unless there are more than LABEL_BLOCK labels."""
+def score(model: Model, rows: Rows, precision: str, *, is_filled_up: bool = True) -> Logits:
+    """Return the logits of rows, (M, N, L), kept unless there are more than LABEL_BLOCK labels.
+
+    Args:
+        model: of the networks.
+        rows: (N, ...).
+        precision: as in a config.
+        is_filled_up: as of `score_rows`; of more labels rows always are.
+    """
     if model.shape.labels <= LABEL_BLOCK:
-        return KeptLogits(score_rows(model, rows, precision))
+        return KeptLogits(score_rows(model, rows, precision, is_filled_up=is_filled_up))
     networks = model.alone() if rows.device.type == "cpu" else model.parts()
     hidden = [_represent(network.eval(), rows, precision) for network in networks]
     return LazyLogits(networks, hidden, len(rows))

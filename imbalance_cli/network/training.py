@@ -330,7 +330,8 @@ class Group:
 
     def _score(self, m: int, loss: float, epoch: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield labels and the logits of a member's validation rows, (K, N, l), once finite."""
-        logits = score(self._networks[m], self._valid[m], self.recipe.precision)
+        network, precision = self._networks[m], self.recipe.precision
+        logits = score(network, self._valid[m], precision, is_filled_up=False)
         for labels in label_blocks(self._valid[m].labels):
             block = logits.cells(labels=labels)
             _check_finite(loss, block, epoch, self.members[m].name, self.recipe)

@@ -265,7 +265,8 @@ def trunk_inputs(model: MultilayerPerceptron, member: int, rows: Dataset) -> tor
     ]
     tables = torch.split(model.embedding.weight[member], model.shape.cardinalities)
     looked_up = [table[rows.codes[:, feature]] for feature, table in enumerate(tables)]
-    return torch.cat([rows.numeric, model.bins(numbers), *periodic, *looked_up], dim=1)
+    bins = model.bins(numbers).transpose(0, 1).flatten(start_dim=1)
+    return torch.cat([rows.numeric, bins, *periodic, *looked_up], dim=1)
 
 
 def test_heads_are_networks_that_share_a_trunk() -> None:
