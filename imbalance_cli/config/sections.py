@@ -203,7 +203,7 @@ class ModelSection(Section):
     are mostly one value; in half of several networks, of all.
     """
     members: Count | Auto = "auto"
-    """Networks or heads whose probabilities are averaged; auto: 2 heads per network, and 4
+    """Networks or heads whose probabilities are averaged; auto: 4 heads per network, and 4
     networks (up to 20,000 training rows), 2 (up to 200,000), or 1.
     """
     sharing: Literal["auto", "trunk", "none"] = "auto"

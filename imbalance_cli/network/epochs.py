@@ -10,6 +10,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from imbalance_cli.errors import TrainingError
 from imbalance_cli.network.state import pack, unpack
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ class Timeline:
         groups: all of them.
         at_once: how many are trained at a time.
         state: what `state` returned, to go on from; None begins.
+
+    Raises:
+        TrainingError: the state is not what this version writes.
     """
 
     def __init__(
@@ -124,6 +128,11 @@ class Timeline:
         # of each group the last that is in a whole epoch, and all that came after
         self._results = [[group.result] for group in groups]
         if state is not None:
+            if STATE not in state:
+                raise TrainingError(
+                    "the checkpoint was written by an earlier version of imbtrain",
+                    hint="--overwrite begins again; that version can go on from it",
+                )
             document = unpack(state[STATE])
             self._epoch = document["epoch"]
             self._results = [

@@ -16,7 +16,7 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
-HEADS = 2
+HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 REFITTED, FOLLOWERS = 6, 2
 """Two networks choose the epochs, and two after each learn from all rows: four are the model."""
@@ -25,7 +25,7 @@ BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
 PLAIN_BINS = 16
 MOST_EMBEDDED = 256  # `auto` embeds no more numbers than these: it would take longer than all else
-MOST_CELLS = 2**9  # heads x labels: of more labels a network has fewer heads
+MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 64
 MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
