@@ -10,7 +10,6 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from imbalance_cli.errors import TrainingError
 from imbalance_cli.network.state import pack, unpack
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from imbalance_cli.network.state import State
     from imbalance_cli.network.training import Group
 
-STATE = "timeline.epochs"  # the name of its part of a state
+STATE = "timeline.epochs"  # the name of its part of a state, which every state has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +50,8 @@ class EpochResult:
         epoch: from 1 up.
         members: (M,) results.
         learning_rate: at the end of the epoch.
-        rows_per_second: of training, without validation, of all members together.
+        rows_per_second: of training, without validation, of the members that take part, if as many
+            of them are trained at a time as may be.
     """
 
     epoch: int
@@ -115,9 +115,6 @@ class Timeline:
         groups: all of them.
         at_once: how many are trained at a time.
         state: what `state` returned, to go on from; None begins.
-
-    Raises:
-        TrainingError: the state is not what this version writes.
     """
 
     def __init__(
@@ -128,11 +125,6 @@ class Timeline:
         # of each group the last that is in a whole epoch, and all that came after
         self._results = [[group.result] for group in groups]
         if state is not None:
-            if STATE not in state:
-                raise TrainingError(
-                    "the checkpoint was written by an earlier version of imbtrain",
-                    hint="--overwrite begins again; that version can go on from it",
-                )
             document = unpack(state[STATE])
             self._epoch = document["epoch"]
             self._results = [

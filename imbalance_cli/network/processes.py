@@ -15,7 +15,6 @@ Shapes: M members.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import itertools
 import mmap
@@ -127,67 +126,85 @@ def _train_in_processes(
         groups = make_groups(model, rows, members, recipe, together=False)
         timeline = begin(groups, state, at_once=number)
         workers = [stack.enter_context(_Worker(groups)) for _ in range(number)]
-        yield from _share_out(groups, timeline, workers)
+        yield from _Team(groups, timeline, workers).train()
     model.eval()
 
 
-def _share_out(
-    groups: Sequence[Group], timeline: Timeline, workers: Sequence[_Worker]
-) -> Generator[Progress]:
-    """Let workers train groups, each those that it began, and yield the epochs in their order.
+class _Team:
+    """Workers that share out groups among them.
 
-    Those that follow no other are dealt out at once, and go on together; each other one is for the
+    Groups that follow no other are dealt out at once, and go on together; each other one is for the
     first worker with nothing to do, the longest first.
+
+    Args:
+        groups: all of them.
+        timeline: of these groups.
+        workers: with nothing to do yet.
     """
-    began = time.process_time()
-    ended = [group for group in groups if group.result.epoch and not group.result.is_training]
-    waiting = [n for n, group in enumerate(groups) if group not in ended]
-    at_once = [n for n in waiting if groups[n].leader is None or groups[n].result.epoch]
-    for worker, (number, span) in zip(
-        itertools.cycle(workers), timeline.spans(at_once).items(), strict=False
-    ):
-        waiting.remove(number)
-        worker.train(number, span)
-    state = functools.partial(_gather_state, ended, timeline, workers)
-    while True:
-        for result in timeline.whole():
-            seconds = time.process_time() - began + sum(worker.seconds for worker in workers)
-            yield Progress(result, seconds, state)
-        if not timeline.due():
-            return
-        for worker in workers:
-            ready = {} if worker.is_busy else timeline.spans(waiting)
+
+    def __init__(
+        self, groups: Sequence[Group], timeline: Timeline, workers: Sequence[_Worker]
+    ) -> None:
+        self._timeline, self._workers = timeline, workers
+        self._failed: dict[int, Exception] = {}
+        self._ended = [g for g in groups if g.result.epoch and not g.result.is_training]
+        self._waiting = [n for n, group in enumerate(groups) if group not in self._ended]
+        at_once = [n for n in self._waiting if groups[n].leader is None or groups[n].result.epoch]
+        turns = itertools.cycle(workers)
+        for number, span in timeline.spans(at_once).items():
+            self._waiting.remove(number)
+            next(turns).train(number, span)
+
+    def train(self) -> Generator[Progress]:
+        """Yield the epochs in their order; an error when all epochs before it have been yielded."""
+        began = time.process_time()
+        while True:
+            for result in self._timeline.whole():
+                spent = sum(worker.seconds for worker in self._workers)
+                yield Progress(result, time.process_time() - began + spent, self.state)
+            due = self._timeline.due()
+            if not due:
+                return
+            for number in due:
+                if number in self._failed:
+                    raise self._failed[number]
+            self._allot()
+            busy = [worker for worker in self._workers if worker.is_busy]
+            sent = wait([worker.pipe for worker in busy])
+            for worker in busy:
+                if worker.pipe in sent and not isinstance(answer := worker.receive(), bytes):
+                    self._take(*answer)
+
+    def state(self) -> State:
+        """Return what training goes on from, after epochs that are taken on the way."""
+        state = states_of(self._ended)
+        for worker in self._workers:
+            worker.ask_for_state()
+            while not isinstance(answer := worker.receive(), bytes):
+                self._take(*answer)
+            state |= safetensors.torch.load(answer)
+        return state | self._timeline.state()
+
+    def _allot(self) -> None:
+        for worker in self._workers:
+            ready = {} if worker.is_busy else self._timeline.spans(self._waiting)
             if ready:
-                longest = max(ready, key=timeline.expected_seconds)
-                waiting.remove(longest)
+                longest = max(ready, key=self._timeline.expected_seconds)
+                self._waiting.remove(longest)
                 worker.train(longest, ready[longest])
-        _receive(timeline, [worker for worker in workers if worker.is_busy])
 
-
-def _receive(timeline: Timeline, workers: Sequence[_Worker]) -> None:
-    """Wait for an epoch of any worker, and take one of each that has sent some."""
-    sent = wait([worker.pipe for worker in workers])
-    for worker in workers:
-        if worker.pipe in sent:
-            timeline.add(*worker.receive())
-
-
-def _gather_state(ended: Sequence[Group], timeline: Timeline, workers: Sequence[_Worker]) -> State:
-    """Return what training goes on from, after epochs that are taken on the way."""
-    state = states_of(ended)
-    for worker in workers:
-        worker.ask_for_state()
-        while not isinstance(answer := worker.receive(), bytes):
-            timeline.add(*answer)
-        state |= safetensors.torch.load(answer)
-    return state | timeline.state()
+    def _take(self, number: int, result: EpochResult | Exception) -> None:
+        if isinstance(result, Exception):
+            self._failed[number] = result
+        else:
+            self._timeline.add(number, result)
 
 
 class _Worker:
     """A fork of this process, which trains the groups that it is told to.
 
     Args:
-        groups: all of them, none begun since the fork.
+        groups: all of them, as they begin or go on.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:
@@ -221,14 +238,14 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):  # `receive` reports its end
             self.pipe.send(request)
 
-    def receive(self) -> tuple[int, EpochResult] | bytes:
-        """Return the number of a group and its next epoch, or the state that was asked for.
+    def receive(self) -> tuple[int, EpochResult | Exception] | bytes:
+        """Return a group's number and its next epoch or what that raised, or the state asked for.
 
         Raises:
-            TrainingError: it ended, or what it raised.
+            TrainingError: it ended, or its state could not be sent.
         """
+        answer: tuple[int, EpochResult | Exception] | bytes | Exception
         try:
-            answer: tuple[int, EpochResult] | bytes | Exception
             answer, self.seconds = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             _, status = os.waitpid(self._id, 0)
@@ -240,8 +257,10 @@ class _Worker:
             ) from None
         if isinstance(answer, Exception):
             raise answer
-        if not isinstance(answer, bytes) and not answer[1].is_training:
-            self._training.remove(answer[0])
+        if not isinstance(answer, bytes):
+            number, result = answer
+            if isinstance(result, Exception) or not result.is_training:
+                self._training.remove(number)
         return answer
 
     def __enter__(self) -> Self:
@@ -259,19 +278,23 @@ def _serve(groups: Sequence[Group], requests: Connection) -> NoReturn:
     os.setsid()  # Ctrl-C is for the other process, whose end then ends this one
     gc.freeze()  # what is garbage is the other's to finalise
     spans: dict[int, Span] = {}
-    answer: tuple[int, EpochResult] | bytes | Exception
+    failed: set[int] = set()
+    answer: tuple[int, EpochResult | Exception] | bytes | Exception
     try:
         while True:
-            going = [n for n in spans if groups[n].result.is_training]
+            going = [n for n in spans if groups[n].result.is_training and n not in failed]
             if going and not requests.poll():
                 number = min(going, key=lambda n: max(groups[n].result.epoch, spans[n].after))
                 try:
                     answer = number, groups[number].train_epoch(spans[number])
+                except Exception as error:  # noqa: BLE001  it is raised where the epochs go
+                    failed.add(number)
+                    answer = number, error
+            elif (request := requests.recv()) is None:
+                try:  # as bytes, since tensors would be shared one by one
+                    answer = to_bytes(states_of(groups[n] for n in spans))
                 except Exception as error:  # noqa: BLE001  it is raised where the request comes from
                     answer = error
-            elif (request := requests.recv()) is None:
-                # as bytes, since tensors would be shared one by one
-                answer = to_bytes(states_of(groups[n] for n in spans))
             else:
                 number, spans[number] = request
                 continue

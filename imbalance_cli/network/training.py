@@ -87,7 +87,6 @@ class Training(Iterator[EpochResult]):
         recipe: epochs, batches, optimiser, schedule, monitor and patience.
         together: whether members of one shape take each step as one product; None does so on a
             GPU.
-        first: the number of the first member, in the names of the state.
         state: what `state` returned of these networks, to go on from; None begins.
         is_over: whether no epoch follows the state.
 
@@ -104,12 +103,11 @@ class Training(Iterator[EpochResult]):
         recipe: Recipe,
         *,
         together: bool | None = None,
-        first: int = 0,
         state: State | None = None,
         is_over: bool = False,
     ) -> None:
         self._model, self._rows, self._members, self._recipe = model, rows, members, recipe
-        self._first, self._is_over = first, is_over
+        self._is_over = is_over
         self._together = rows.device.type != "cpu" if together is None else together
         self._groups: list[Group] = []
         self._timeline = Timeline([])

@@ -85,7 +85,8 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     an_epoch = time.perf_counter() - began
     count = len(networks.members)
     following = sum(member.follows for member in networks.members)  # who wait for the others
-    at_once = torch.get_num_threads() if prepared.device.type == "cpu" else 1
+    is_single = prepared.device.type != "cpu" or prepared.rows.is_stored
+    at_once = 1 if is_single else torch.get_num_threads()
     turns = sum(-(-number // at_once) for number in (count - following, following))
     rows = max(len(fold.train) for fold in prepared.folds)
     counts = prepared.counts

@@ -88,11 +88,12 @@ def fit(
         members=tuple(networks.origins),
     )
     observer.started(start)
-    if checkpoints.is_over and checkpoints.begun is not None:
-        sentence = f"training was ended after epoch {checkpoints.begun.epoch} of {start.epochs}"
+    record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
+    if checkpoints.is_over:
+        last = max(result.epoch for result in record.results)
+        sentence = f"training was ended after epoch {last} of {start.epochs}"
         prepared.remarks.append(sentence)
         observer.warned(Warned("IMB124", sentence))
-    record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
 
     predictor = make_predictor(model, prepared, networks, config)
     scores = score_held_out(predictor, prepared, networks)

@@ -5,6 +5,7 @@ Shapes: M members.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -118,19 +119,20 @@ def train_networks(
     )
     spent = record.seconds
     try:
-        for progress in training:
-            result = progress.result
-            lines = _history_lines(result)
-            run.append_lines(HISTORY, lines)
-            record.lines.extend(lines)
-            for member, so_far in zip(result.members, record.scores, strict=True):
-                if member.epoch == result.epoch:
-                    so_far.append(member.score)
-            record = dataclasses.replace(
-                record, results=result.members, seconds=spent + progress.seconds
-            )
-            checkpoints.after(progress, functools.partial(dataclasses.asdict, record))
-            observer.epoch(result)
+        with contextlib.closing(training):  # an error here ends its processes
+            for progress in training:
+                result = progress.result
+                lines = _history_lines(result)
+                run.append_lines(HISTORY, lines)
+                record.lines.extend(lines)
+                for member, so_far in zip(result.members, record.scores, strict=True):
+                    if member.epoch == result.epoch:
+                        so_far.append(member.score)
+                record = dataclasses.replace(
+                    record, results=result.members, seconds=spent + progress.seconds
+                )
+                checkpoints.after(progress, functools.partial(dataclasses.asdict, record))
+                observer.epoch(result)
     except KeyboardInterrupt:
         checkpoints.interrupted()
         raise

@@ -13,6 +13,7 @@ import yaml
 
 from imbalance_cli.codes import Warned
 from imbalance_cli.errors import RunError
+from imbalance_cli.network.epochs import STATE
 from imbalance_cli.network.model import SCORING_ROWS
 from imbalance_cli.network.scoring import label_blocks
 from imbalance_cli.run.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
@@ -107,6 +108,11 @@ def _find_checkpoint(
                 Warned("IMB123", f"{path}: is damaged: its checksum differs; it is passed over")
             )
             continue
+        if STATE not in checkpoint.state:
+            raise RunError(
+                f"{path}: was written by an earlier version of imbtrain",
+                hint="that version, to go on from it, or --overwrite to begin again",
+            )
         refuse_other_rows(run, checkpoint.document["rows"], prepared, members)
         return checkpoint
     return None
@@ -195,9 +201,7 @@ class Checkpoints:
         """Return what is gone on from."""
         if self.begun is not None:
             if self.is_over:
-                return (
-                    f"{self.run.path}: ends with the best of the {self.begun.epoch} epochs so far"
-                )
+                return f"{self.run.path}: ends with the best epochs so far"
             return f"{self.run.path}: goes on after epoch {self.begun.epoch}"
         if self.is_over:
             raise RunError(
@@ -221,7 +225,7 @@ class Checkpoints:
             is_due = time.monotonic() - self._time >= self._pause
         else:
             is_due = epoch - self._last >= self._every
-        if not is_due:
+        if self.is_over or not is_due:
             return
         self._rows = self._rows or digest_of(self._prepared, self._members)
         document = {"record": describe(), "rows": self._rows}

@@ -194,12 +194,12 @@ def test_with_followers_the_bar_ends_after_the_best_epochs_again(
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     start = make_start()
-    follows = dataclasses.replace(start, recipe=dataclasses.replace(start.recipe, followers=1))
-    assert follows.epochs == 200
+    follows = dataclasses.replace(start, recipe=dataclasses.replace(start.recipe, followers=2))
+    assert follows.epochs == 300
     [leader] = make_result(3).members
     ended = dataclasses.replace(leader, is_training=False)
     waiting = MemberResult(math.nan, math.nan, 0, math.nan)
-    for members, end in (((leader, waiting), 102), ((ended, waiting), 5)):
+    for members, end in (((leader, waiting), 104), ((ended, waiting), 7)):
         with BarProgress() as bar:
             bar.started(follows)
             bar.epoch(dataclasses.replace(make_result(3), members=members))

@@ -7,12 +7,9 @@ import math
 import types
 from typing import TYPE_CHECKING, Any
 
-import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_cli.errors import TrainingError
 from imbalance_cli.network.epochs import EpochResult, MemberResult, Timeline
 
 if TYPE_CHECKING:
@@ -113,12 +110,6 @@ def test_a_timeline_goes_on_from_its_state(
     pending = list(again.whole())
     rest, _ = train(groups, choose, again)
     assert begun + pending + rest == wanted
-
-
-def test_a_state_of_an_earlier_version_is_refused() -> None:
-    with pytest.raises(TrainingError, match="written by an earlier version") as caught:
-        Timeline([], state={"0.results": torch.zeros(1, 6)})
-    assert "--overwrite begins again" in str(caught.value.hint)
 
 
 def test_what_is_left_of_epochs_that_are_not_whole() -> None:

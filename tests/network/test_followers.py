@@ -117,18 +117,22 @@ def test_processes_train_what_one_does_to_the_bit() -> None:
     assert not any(member.is_training for member in results[-1].members)
 
 
+@pytest.mark.parametrize("processes", [1, 2, 4])
 @pytest.mark.parametrize("stop", [3, 14, 17, 23, 30])
-def test_training_goes_on_from_any_epoch(stop: int) -> None:
+def test_training_goes_on_from_any_epoch_twice(stop: int, processes: int) -> None:
     wanted, results = train(1)
-    assert len(results) > stop
-    training = train_on_cores(build_model(SHAPE, range(6)), ROWS, MEMBERS, RECIPE, processes=2)
-    for progress in itertools.islice(training, stop):
-        state = {name: tensor.clone() for name, tensor in progress.state().items()}
-    training.close()
-    found, rest = train(1, state)
+    state: State | None = None
+    for epochs in (stop, 2):
+        training = train_on_cores(
+            build_model(SHAPE, range(6)), ROWS, MEMBERS, RECIPE, processes=processes, state=state
+        )
+        for progress in itertools.islice(training, epochs):
+            state = {name: tensor.clone() for name, tensor in progress.state().items()}
+        training.close()
+    found, rest = train(processes, state)
     assert torch.equal(found, wanted)
     # as text, of which one nan is like another
-    assert [f"{r.members}" for r in rest] == [f"{r.members}" for r in results[stop:]]
+    assert [f"{r.members}" for r in rest] == [f"{r.members}" for r in results[stop + 2 :]]
 
 
 def test_what_is_over_before_followers_ended_has_the_leaders_weights() -> None:

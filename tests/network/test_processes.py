@@ -6,6 +6,7 @@ Shapes: M members.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 from typing import TYPE_CHECKING
@@ -21,13 +22,13 @@ from imbalance_cli.network import processes as module
 from imbalance_cli.network.model import Shape, build_model
 from imbalance_cli.network.processes import train_on_cores
 from imbalance_cli.network.state import to_bytes
-from imbalance_cli.network.training import Member, Training
+from imbalance_cli.network.training import Group, Member, Training
 from imbalance_cli.rows.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imbalance_cli.network.epochs import EpochResult
+    from imbalance_cli.network.epochs import EpochResult, Span
     from imbalance_cli.network.model import MultilayerPerceptron
 
 SHAPE = Shape(numeric=60, cardinalities=[4], labels=2, hidden=[300], dropout=0.2)
@@ -137,6 +138,57 @@ def test_an_error_in_another_process_is_raised_here() -> None:
     with pytest.raises(TrainingError, match="member 1 diverged in epoch 1") as caught:
         list(train_on_cores(start(members), ROWS, [members[0], broken], SETTINGS, processes=2))
     assert "lower training.learning_rate" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_error_comes_after_all_epochs_before_it(
+    broken: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process is ahead: a member of few rows has all its epochs in no time."""
+    members = make_members(range(2))
+    members[0] = dataclasses.replace(members[0], train=members[0].train[:64])
+    train_epoch = Group.train_epoch
+    found: list[int] = []
+
+    def fail_late(group: Group, span: Span) -> EpochResult:
+        if group.first == broken and group.result.epoch == 5:
+            raise TrainingError("diverged")
+        return train_epoch(group, span)
+
+    def train() -> None:
+        settings = dataclasses.replace(SETTINGS, epochs=12, patience=None)
+        for progress in train_on_cores(start(members), ROWS, members, settings, processes=number):
+            found.append(progress.result.epoch)
+            progress.state()
+
+    monkeypatch.setattr(Group, "train_epoch", fail_late)
+    with pytest.raises(TrainingError, match="diverged"):
+        train()
+    assert found == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_is_over_has_all_epochs_that_were_trained(processes: int) -> None:
+    """Also of members that had gone beyond the epoch of the state."""
+    members = make_members(range(2))
+    members[0] = dataclasses.replace(members[0], train=members[0].train[:64])
+    settings = dataclasses.replace(SETTINGS, epochs=30, patience=None)
+    training = train_on_cores(start(members), ROWS, members, settings, processes=processes)
+    for progress in itertools.islice(training, 3):
+        state = safetensors.torch.load(to_bytes(progress.state()))
+    training.close()
+    ended = start(members)
+    rest = list(train_on_cores(ended, ROWS, members, settings, state=state, is_over=True))
+    epochs = [progress.result.epoch for progress in rest]
+    assert epochs == list(range(4, 4 + len(rest)))
+    whole = start(members)
+    results = [result.members for result in Training(whole, ROWS, members, settings)]
+    last = rest[-1].result.members if rest else results[2]
+    for m, network in enumerate(ended.alone()):
+        assert last[m] == results[last[m].epoch - 1][m]
+        for name, parameter in network.named_parameters():
+            assert torch.equal(parameter, state[f"{m}.best.0.{name}"])
 
 
 def test_a_process_that_ends_early_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
