@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from imbalance_cli.network.state import pack, unpack
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from imbalance_cli.network.state import State
-    from imbalance_cli.network.training import Group
 
 STATE = "timeline.epochs"  # the name of its part of a state, which every state has
 
@@ -104,6 +103,24 @@ class Span(NamedTuple):
     most: int
 
 
+class TimelineGroup(Protocol):
+    """What a timeline reads of members that take each step together.
+
+    Attributes:
+        leader: the number of the group that it follows; None of one that follows none.
+        turn: among those that follow the same, from 1 up.
+        epochs: the most it has, if it follows none.
+        rows_per_epoch: of all its members.
+        result: its last epoch; epoch 0 before the first.
+    """
+
+    leader: int | None
+    turn: int
+    epochs: int
+    rows_per_epoch: int
+    result: EpochResult
+
+
 class Timeline:
     """The epochs of all groups in one order.
 
@@ -118,7 +135,7 @@ class Timeline:
     """
 
     def __init__(
-        self, groups: Sequence[Group], *, at_once: int = 1, state: State | None = None
+        self, groups: Sequence[TimelineGroup], *, at_once: int = 1, state: State | None = None
     ) -> None:
         self._groups, self._at_once = groups, at_once
         self._epoch = 0
@@ -153,7 +170,7 @@ class Timeline:
     def _span(self, number: int) -> Span | None:
         group = self._groups[number]
         if group.leader is None:
-            return Span(0, group.recipe.epochs)
+            return Span(0, group.epochs)
         leader = self.last(group.leader)
         if leader.is_training:
             return None

@@ -234,6 +234,7 @@ class Group:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
         self.leader: int | None = None  # the number of the group it follows
         self.turn = 0  # among those that follow the same, from 1 up
+        self.epochs = recipe.epochs
         self.rows_per_epoch = sum(len(member.train) for member in members)
         self._model, self._valid = model, valid
         device = rows.device

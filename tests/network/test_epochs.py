@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 ROWS = 100
 MOST = 6  # epochs of a group that does not follow
+BEFORE = EpochResult(0, (MemberResult(math.inf, math.inf, 0, math.inf),), 0.0, math.nan)
 
 
 @dataclasses.dataclass
@@ -28,9 +28,9 @@ class ShortGroup:
     leader: int | None = None
     turn: int = 0
 
-    rows_per_epoch = ROWS
-    recipe = types.SimpleNamespace(epochs=MOST)
-    result = EpochResult(0, (MemberResult(math.inf, math.inf, 0, math.inf),), 0.0, math.nan)
+    epochs: int = MOST
+    rows_per_epoch: int = ROWS
+    result: EpochResult = BEFORE
 
     def epoch(self, number: int, after: int) -> EpochResult:
         """Return the result of an epoch, the first of which comes after another."""
@@ -52,7 +52,7 @@ def make_groups(leaders: list[tuple[int, int]], followers: int) -> list[ShortGro
 
 
 def train(
-    groups: Any,  # noqa: ANN401  what Timeline reads of its groups
+    groups: list[ShortGroup],
     choose: Callable[[list[int]], int],
     timeline: Timeline | None = None,
     stop: float = math.inf,
@@ -81,7 +81,7 @@ def test_epochs_are_those_of_groups_that_take_turns(
     leaders: list[tuple[int, int]], followers: int, data: st.DataObject
 ) -> None:
     groups = make_groups(leaders, followers)
-    timeline = Timeline(groups)  # type: ignore[arg-type]  # what it reads of them
+    timeline = Timeline(groups)
     wanted = []
     while due := timeline.due():
         for number, span in due.items():
@@ -106,7 +106,7 @@ def test_a_timeline_goes_on_from_its_state(
 
     wanted, _ = train(groups, choose)
     begun, timeline = train(groups, choose, stop=stop)
-    again = Timeline(groups, state=timeline.state())  # type: ignore[arg-type]
+    again = Timeline(groups, state=timeline.state())
     pending = list(again.whole())
     rest, _ = train(groups, choose, again)
     assert begun + pending + rest == wanted
@@ -129,7 +129,7 @@ def test_what_is_left_of_epochs_that_are_not_whole() -> None:
 def test_speed_is_of_all_that_are_trained_at_a_time() -> None:
     groups = make_groups([(1, 1), (1, 1), (1, 1)], 0)
     for at_once, wanted in ((1, 50), (2, 100), (8, 150)):
-        timeline = Timeline(groups, at_once=at_once)  # type: ignore[arg-type]
+        timeline = Timeline(groups, at_once=at_once)
         for number, group in enumerate(groups):
             timeline.add(number, group.epoch(1, 0))
         [result] = timeline.whole()
