@@ -253,7 +253,8 @@ class _Worker:
             raise TrainingError(
                 "a process that trained some of the networks ended early, with code "
                 f"{os.waitstatus_to_exitcode(status)}",
-                hint="OMP_NUM_THREADS=1 trains all of them in one process, with less memory",
+                hint="OMP_NUM_THREADS=1 trains all of them in one process, with less memory; a fit "
+                "goes on from its last checkpoint with --resume",
             ) from None
         if isinstance(answer, Exception):
             raise answer
@@ -299,8 +300,10 @@ def _serve(groups: Sequence[Group], requests: Connection) -> NoReturn:
                 number, spans[number] = request
                 continue
             requests.send((answer, time.process_time()))
-    finally:  # an error says that nobody asks any more; no cleaning up of what is the other's
+    except (EOFError, ConnectionError):  # nobody asks any more
         os._exit(0)
+    finally:  # no cleaning up of what is the other's
+        os._exit(1)
 
 
 @contextlib.contextmanager

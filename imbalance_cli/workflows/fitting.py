@@ -89,7 +89,7 @@ def fit(
     )
     observer.started(start)
     record = train_networks(model, prepared.rows, networks.members, recipe, checkpoints, observer)
-    if checkpoints.is_over:
+    if checkpoints.is_over and any(result.is_training for result in record.results):
         last = max(result.epoch for result in record.results)
         sentence = f"training was ended after epoch {last} of {start.epochs}"
         prepared.remarks.append(sentence)

@@ -132,7 +132,8 @@ def train_networks(
                     record, results=result.members, seconds=spent + progress.seconds
                 )
                 checkpoints.after(progress, functools.partial(dataclasses.asdict, record))
-                observer.epoch(result)
+                if not checkpoints.is_over:  # nothing is trained, then
+                    observer.epoch(result)
     except KeyboardInterrupt:
         checkpoints.interrupted()
         raise

@@ -199,6 +199,23 @@ def test_a_process_that_ends_early_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert "OMP_NUM_THREADS=1" in str(caught.value.hint)
 
 
+def test_a_process_that_is_interrupted_did_not_end_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = make_members(range(2))
+    parent = os.getpid()
+
+    def interrupted(groups: object) -> dict[str, torch.Tensor]:  # noqa: ARG001  as states_of
+        if os.getpid() != parent:
+            raise KeyboardInterrupt  # as SIGTERM does in a command
+        return {}
+
+    monkeypatch.setattr(module, "states_of", interrupted)
+    training = train_on_cores(start(members), ROWS, members, SETTINGS, processes=2)
+    progress = next(training)
+    with pytest.raises(TrainingError, match="ended early, with code 1"):
+        progress.state()
+    training.close()
+
+
 def test_who_stops_listening_ends_all_processes() -> None:
     members = make_members(range(2))
     model = start(members)

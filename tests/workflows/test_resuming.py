@@ -246,6 +246,13 @@ def test_finish_takes_the_best_epochs_so_far(table: Path, tmp_path: Path) -> Non
     assert document["data"]["remarks"] == ["training was ended after epoch 3 of 4"]
 
 
+def test_finish_of_a_training_that_had_ended_doubts_nothing(table: Path, tmp_path: Path) -> None:
+    config, run = load(tmp_path, table, epochs=3), tmp_path / "run"
+    leave_unfinished(config, run)
+    fit(config, run, resume="finish")
+    assert json.loads((run / "run.json").read_text())["data"]["remarks"] == []
+
+
 @pytest.mark.parametrize(
     ("every", "seconds", "wanted"),
     [(1, 1e9, [1, 2, 3, 4]), (3, 1e9, [3]), ("auto", 1e9, []), ("auto", 0.0, [1, 2, 3, 4])],
