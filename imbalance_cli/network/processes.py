@@ -201,7 +201,7 @@ class _Team:
 
 
 class _Worker:
-    """A fork of this process, which trains the groups that it is told to.
+    """A forked process that trains the groups it is given.
 
     Args:
         groups: all of them, as they begin or go on.

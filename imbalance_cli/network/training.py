@@ -167,12 +167,20 @@ def make_groups(
     first = leader = 0
     for part in model.parts() if together else model.alone():
         own = slice(first, first + part.members)
-        group = Group(part, rows, members[own], valid[own], recipe, first)
-        if members[first].follows:
-            group.follow(leader, len(groups) - leader)
-        else:
-            leader = len(groups)
-        groups.append(group)
+        follows = members[first].follows
+        leader = leader if follows else len(groups)
+        groups.append(
+            Group(
+                part,
+                rows,
+                members[own],
+                valid[own],
+                recipe,
+                first,
+                leader=leader if follows else None,
+                turn=len(groups) - leader,
+            )
+        )
         first += part.members
     return groups
 
@@ -220,6 +228,8 @@ class Group:
         valid: (M,) its validation rows.
         recipe: of every network.
         first: the number of the first member.
+        leader: as of `TimelineGroup`.
+        turn: as of `TimelineGroup`.
     """
 
     def __init__(
@@ -230,10 +240,12 @@ class Group:
         valid: Sequence[Rows],
         recipe: Recipe,
         first: int,
+        *,
+        leader: int | None = None,
+        turn: int = 0,
     ) -> None:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
-        self.leader: int | None = None  # the number of the group it follows
-        self.turn = 0  # among those that follow the same, from 1 up
+        self.leader, self.turn = leader, turn
         self.epochs = recipe.epochs
         self.rows_per_epoch = sum(len(member.train) for member in members)
         self._model, self._valid = model, valid
@@ -259,14 +271,9 @@ class Group:
         self._networks = model.alone()
         self.best: list[dict[str, torch.Tensor]] = [{} for _ in members]
         worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
+        worst = worst if leader is None else math.nan
         results = tuple(MemberResult(math.nan, math.nan, 0, worst) for _ in members)
         self.result = EpochResult(0, results, recipe.learning_rate, math.nan)  # the last
-
-    def follow(self, leader: int, turn: int) -> None:
-        """Follow another group, whose number it is, as the first that does or a later one."""
-        self.leader, self.turn = leader, turn
-        results = tuple(MemberResult(math.nan, math.nan, 0, math.nan) for _ in self.members)
-        self.result = dataclasses.replace(self.result, members=results)
 
     def train_epoch(self, span: Span) -> EpochResult:
         """Pass once over each member's rows, and score what it is validated on.
