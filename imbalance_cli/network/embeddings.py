@@ -2,6 +2,9 @@
 
 Shapes: M networks, B batch, F numbers, C embedded categorical features, T bins, Q frequencies,
 E outputs per feature. Rows are (1, B, ...), the same for all networks, or (M, B, ...).
+
+`vjp` is what torch.func.vjp is, written out: it returns the outputs and a function of the gradient
+of a loss by them, which sets the gradients of the parameters.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CATEGORY_WIDTH = 8
 PERIODIC_WIDTH = 3  # outputs per number; the number itself enters beside them
@@ -56,6 +59,11 @@ class PiecewiseLinear(nn.Module):
         return reach.div_(width.where(width > 0, torch.inf)).clamp_(0, 1)
 
 
+def set_gradient(parameter: nn.Parameter, gradient: torch.Tensor) -> None:
+    """Set the gradient of a parameter, whatever the precision it was computed in."""
+    parameter.grad = gradient.to(parameter.dtype)
+
+
 class LearnedBins(nn.Module):
     """E learned linear outputs of each number's bins.
 
@@ -79,8 +87,18 @@ class LearnedBins(nn.Module):
 
     def forward(self, reach: torch.Tensor) -> torch.Tensor:
         """Return (M, B, F * E) of what `PiecewiseLinear` returns, (1 or M, F, B, T)."""
+        return self.vjp(reach)[0]
+
+    def vjp(self, reach: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+        """Return what `forward` does, and the function of the gradient by it."""
         outputs = reach @ self.weight + self.bias[:, :, None]
-        return outputs.transpose(1, 2).flatten(start_dim=-2)
+
+        def pull(gradient: torch.Tensor) -> None:
+            own = _by_feature(gradient, self.bias)
+            set_gradient(self.weight, reach.mT @ own)
+            set_gradient(self.bias, own.sum(dim=-2))
+
+        return outputs.transpose(1, 2).flatten(start_dim=-2), pull
 
 
 class Periodic(nn.Module):
@@ -113,11 +131,29 @@ class Periodic(nn.Module):
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return (M, B, F * E) of numbers (1, B, F) or (M, B, F)."""
-        angles = torch.addcmul(
-            self.phase[:, :, None], numbers.mT[..., None], self.frequency[:, :, None]
-        )
-        outputs = angles.cos() @ self.weight + self.bias[:, :, None]
-        return outputs.transpose(1, 2).flatten(start_dim=-2)
+        return self.vjp(numbers)[0]
+
+    def vjp(self, numbers: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+        """Return what `forward` does, and the function of the gradient by it."""
+        columns = numbers.mT[..., None]
+        angles = torch.addcmul(self.phase[:, :, None], columns, self.frequency[:, :, None])
+        cosines = angles.cos()
+        outputs = cosines @ self.weight + self.bias[:, :, None]
+
+        def pull(gradient: torch.Tensor) -> None:
+            own = _by_feature(gradient, self.bias)
+            set_gradient(self.weight, cosines.mT @ own)
+            set_gradient(self.bias, own.sum(dim=-2))
+            by_angle = (own @ self.weight.mT).mul_(angles.sin_().neg_())
+            set_gradient(self.phase, by_angle.sum(dim=-2))
+            set_gradient(self.frequency, by_angle.mul_(columns).sum(dim=-2))
+
+        return outputs.transpose(1, 2).flatten(start_dim=-2), pull
+
+
+def _by_feature(gradient: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return the gradient by what features' embeddings are, (M, B, F * E), as (M, F, B, E)."""
+    return gradient.view(*gradient.shape[:2], *bias.shape[1:]).transpose(1, 2)
 
 
 class Categories(nn.Module):
@@ -137,7 +173,18 @@ class Categories(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Return (M, B, C * E) of indices (1, B, C) or (M, B, C); a network has its own tables."""
-        members, size, _ = self.weight.shape
+        return self.vjp(codes)[0]
+
+    def vjp(self, codes: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+        """Return what `forward` does, and the function of the gradient by it."""
+        members, size, width = self.weight.shape
         first = size * torch.arange(members, device=codes.device)[:, None, None]
         rows = codes + self.offsets + first
-        return nn.functional.embedding(rows, self.weight.flatten(0, 1)).flatten(start_dim=-2)
+
+        def pull(gradient: torch.Tensor) -> None:
+            own = gradient.reshape(-1, width)
+            table = own.new_zeros(members * size, width).index_add_(0, rows.flatten(), own)
+            set_gradient(self.weight, table.view_as(self.weight))
+
+        vectors = nn.functional.embedding(rows, self.weight.flatten(0, 1))
+        return vectors.flatten(start_dim=-2), pull

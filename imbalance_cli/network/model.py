@@ -8,6 +8,9 @@ for all networks, or (M, B, F).
 The heads of a network share its embeddings and hidden layers, and each sees the inputs through a
 scale of its own: TabM-mini of Gorishniy et al. 2025. They are an ensemble for little more than the
 arithmetic of their rows.
+
+Layers have a `vjp` beside `forward`, as embeddings do: autograd takes longer for a step of a
+network this small than its arithmetic, and `vjp` of a whole network is what training calls.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -28,6 +32,7 @@ from imbalance_cli.network.embeddings import (
     LearnedBins,
     Periodic,
     PiecewiseLinear,
+    set_gradient,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +40,24 @@ if TYPE_CHECKING:
 
     from imbalance_cli.rows.dataset import Dataset, Rows
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "selu": nn.SELU,
+Pullback = Callable[[torch.Tensor], torch.Tensor]
+"""Takes the gradient of a loss by a layer's outputs to that by its inputs."""
+
+
+class Activation(NamedTuple):
+    """A function between two layers, and what takes a gradient by its values to its arguments'."""
+
+    function: Callable[[torch.Tensor], torch.Tensor]
+    pull: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+ATEN = torch.ops.aten
+SELU = (1.6732632423543772, 1.0507009873554805)  # Klambauer et al. 2017
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation(nn.functional.relu, lambda g, z: ATEN.threshold_backward(g, z, 0)),
+    "gelu": Activation(nn.functional.gelu, ATEN.gelu_backward),
+    "silu": Activation(nn.functional.silu, ATEN.silu_backward),
+    "selu": Activation(nn.functional.selu, lambda g, z: ATEN.elu_backward(g, *SELU, 1, False, z)),
 }
 SCORING_ROWS = 1024  # scored at a time, always so many: a row's score then depends on it alone
 WIDE, WIDE_SCORING_ROWS = 4096, 64  # with more inputs than these, padding would cost most
@@ -146,6 +164,19 @@ class MemberLinear(nn.Module):
         rows = rows.expand(len(weights), *rows.shape[-2:])
         return torch.baddbmm(biases[:, None, :], rows, weights.mT)
 
+    def vjp(self, rows: torch.Tensor, *, is_first: bool = False) -> tuple[torch.Tensor, Pullback]:
+        """Return what `forward` does of (1, B, in) or (M, B, in), and the function of the gradient.
+
+        It returns that by the rows, (M, B, in); as it is, where nothing before it learns.
+        """
+
+        def pull(gradient: torch.Tensor) -> torch.Tensor:
+            set_gradient(self.weight, gradient.mT @ rows)
+            set_gradient(self.bias, gradient.sum(dim=-2))
+            return gradient if is_first else gradient @ self.weight
+
+        return self(rows), pull
+
 
 class HeadScales(nn.Module):
     """What each head multiplies the inputs with: a random sign at the start, or 1 of one head."""
@@ -165,9 +196,22 @@ class HeadScales(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return (M, K * B, D), head after head, of rows (1, B, D) or (M, B, D)."""
-        scales = self.weight.reshape(-1, self._heads, self.weight.shape[-1])
-        scaled: torch.Tensor = rows[:, None] * scales[:, :, None]
-        return scaled.flatten(1, 2)
+        return self.vjp(rows)[0]
+
+    def vjp(self, rows: torch.Tensor) -> tuple[torch.Tensor, Pullback]:
+        """Return what `forward` does, and the function of the gradient by it.
+
+        It returns that by the rows, (M, B, D).
+        """
+        scales = self.weight.view(-1, self._heads, 1, self.weight.shape[-1])
+        scaled = rows[:, None] * scales
+
+        def pull(gradient: torch.Tensor) -> torch.Tensor:
+            own = gradient.view_as(scaled)
+            set_gradient(self.weight, (own * rows[:, None]).sum(dim=2).flatten(0, 1))
+            return own.mul_(scales).sum(dim=1)
+
+        return scaled.flatten(1, 2), pull
 
 
 DRAWN = (MemberLinear, HeadScales, Periodic, LearnedBins, Categories)
@@ -185,7 +229,8 @@ class MultilayerPerceptron(nn.Module):
         members: M.
     """
 
-    dropout: torch.Tensor
+    last_left_out: torch.Tensor
+    rescaled: torch.Tensor
 
     def __init__(self, shape: Shape, members: int = 1) -> None:
         super().__init__()
@@ -208,12 +253,19 @@ class MultilayerPerceptron(nn.Module):
             MemberLinear(members, *pair, unit_variance=shape.is_scaled)
             for pair in itertools.pairwise(widths)
         )
-        self.activation = ACTIVATIONS[shape.activation]()
-        # a tensor, so that a recorded step reads what it is by then
-        self.register_buffer("dropout", torch.tensor(shape.dropout), persistent=False)
+        # tensors, so that a recorded step reads what they are by then
+        for name in ("last_left_out", "rescaled"):
+            self.register_buffer(name, torch.zeros(()), persistent=False)
+        self.set_dropout(shape.dropout)
         self.output = MemberLinear(
             members * shape.heads, widths[-1], shape.labels, unit_variance=shape.is_scaled
         )
+
+    def set_dropout(self, share: float) -> None:
+        """Leave out so large a share of the hidden units, rounded to 1 / 256."""
+        left_out = min(round(share * BYTE_VALUES), BYTE_VALUES - 1)
+        self.last_left_out.fill_(left_out - 1)
+        self.rescaled.fill_(BYTE_VALUES / (BYTE_VALUES - left_out))
 
     def draw(self, seeds: Sequence[int]) -> None:
         """Start each network as its seed alone says, (M,)."""
@@ -233,47 +285,105 @@ class MultilayerPerceptron(nn.Module):
 
     def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return the last hidden layer of each head, (M * K, B, H)."""
+        return self._represent(numeric, codes)[0]
+
+    def vjp(
+        self, numeric: torch.Tensor, codes: torch.Tensor
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+        """Return logits as `forward` does, and the function of the gradient by them.
+
+        It is called once at most, in the same precision, and sets the gradient of every parameter.
+        """
+        rows, pull_rows = self._represent(numeric, codes)
+        with torch.autocast(rows.device.type, enabled=False):
+            precise = rows.to(self.output.weight.dtype)
+            logits, pull_logits = self.output.vjp(precise, is_first=pull_rows is None)
+
+        def pull(gradient: torch.Tensor) -> None:
+            with torch.autocast(rows.device.type, enabled=False):
+                gradient = pull_logits(gradient)
+            if pull_rows is not None:
+                pull_rows(gradient.to(rows.dtype))
+
+        return logits, pull
+
+    def _represent(
+        self, numeric: torch.Tensor, codes: torch.Tensor
+    ) -> tuple[torch.Tensor, Pullback | None]:
+        """Return what `represent` does, and the function of the gradient if anything learns."""
         if numeric.dim() == 2:  # noqa: PLR2004  all networks share the rows
             numeric, codes = numeric[None], codes[None]
-        rows = self._embed(numeric, codes)
+        rows, pulls = self._embed(numeric, codes)
         rows_of_head = rows.shape[1]
         if self.scale is not None:
-            rows = self.scale(rows)
+            rows, pull = self.scale.vjp(rows)
+            pulls.append(pull)
         for layer in self.hidden:
-            rows = self.activation(layer(rows))
-            rows = self._drop(rows) if self.training and self.shape.dropout else rows
+            rows, pull = cast("MemberLinear", layer).vjp(rows, is_first=not pulls)
+            pulls.append(pull)
+            rows, pull = self._activate(rows)
+            pulls.append(pull)
         heads = self.members * self.shape.heads
-        return rows.expand(self.members, -1, -1).reshape(heads, rows_of_head, rows.shape[-1])
 
-    def _embed(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return the inputs of the first layer, (1, B, D) or (M, B, D)."""
+        def pull_all(gradient: torch.Tensor) -> torch.Tensor:
+            gradient = gradient.reshape(self.members, -1, gradient.shape[-1])
+            for pull in reversed(pulls):
+                gradient = pull(gradient)
+            return gradient
+
+        rows = rows.expand(self.members, -1, -1)
+        represented = rows.reshape(heads, rows_of_head, rows.shape[-1])
+        return represented, pull_all if pulls else None
+
+    def _embed(
+        self, numeric: torch.Tensor, codes: torch.Tensor
+    ) -> tuple[torch.Tensor, list[Pullback]]:
+        """Return the inputs of the first layer, (1, B, D) or (M, B, D), as `_represent` does."""
         numbers = numeric[..., : self.shape.continuous]
-        inputs = [numeric]
+        inputs, learned = [numeric], []
         if self.bins is not None:
-            reach = self.bins(numbers[..., self.shape.binned])
-            inputs.append(
-                reach.transpose(-3, -2).flatten(start_dim=-2)
-                if self.learned_bins is None
-                else self.learned_bins(reach)
-            )
-        inputs += [self.periodic(numbers)] if self.periodic is not None else []
-        inputs += [self.embedding(codes)] if self.embedding is not None else []
+            is_of_all = len(self.shape.binned) == self.shape.continuous
+            reach = self.bins(numbers if is_of_all else numbers[..., self.shape.binned])
+            if self.learned_bins is None:
+                inputs.append(reach.transpose(-3, -2).flatten(start_dim=-2))
+            else:
+                learned.append(self.learned_bins.vjp(reach))
+        learned += [self.periodic.vjp(numbers)] if self.periodic is not None else []
+        learned += [self.embedding.vjp(codes)] if self.embedding is not None else []
+        inputs += [part for part, _ in learned]
+
+        def pull(gradient: torch.Tensor) -> torch.Tensor:
+            widths = [part.shape[-1] for part in inputs]
+            own = torch.split(gradient, widths, dim=-1)[-len(learned) :]
+            for part, (_, pull_part) in zip(own, learned, strict=True):
+                pull_part(part)
+            return gradient
+
         if len(inputs) == 1:
-            return numeric
-        members = max(len(part) for part in inputs)
-        return torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
+            return numeric, []
+        members = max(map(len, inputs))
+        rows = torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
+        return rows, [pull] if learned else []
 
-    def _drop(self, rows: torch.Tensor) -> torch.Tensor:
-        """Leave units out, (M, K * B, H), by a byte of a random number each: drawing takes longest.
+    def _activate(self, rows: torch.Tensor) -> tuple[torch.Tensor, Pullback]:
+        """Return a hidden layer after its activation and dropout, (M, K * B, H)."""
+        activation = ACTIVATIONS[self.shape.activation]
+        outputs = activation.function(rows)
+        if not self.training or not self.shape.dropout:
+            return outputs, lambda gradient: activation.pull(gradient, rows)
+        kept = self._draw_kept(outputs)
+        return outputs.mul_(kept), lambda gradient: activation.pull(gradient.mul_(kept), rows)
 
-        Numbers of eight bytes are drawn, so a share is rounded to 1 / 256.
+    def _draw_kept(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return what units are multiplied by, (M, K * B, H): 0, or what makes up for the others.
+
+        Each is drawn by a byte of a random number: drawing takes longest.
         """
         numbers = torch.randint(*EIGHT_BYTES, (-(-rows.numel() // 8),), device=rows.device)
         bytes_of = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
-        left_out = (self.dropout * BYTE_VALUES).round().clamp(max=BYTE_VALUES - 1)
-        # 1 from that byte on, 0 below; what compares bytes is several times slower on the CPU
-        kept = (bytes_of.to(torch.float32) - (left_out - 1)).clamp_(0, 1)
-        return rows * kept.mul_(BYTE_VALUES / (BYTE_VALUES - left_out))
+        # 1 after that byte, else 0; what compares bytes is several times slower on the CPU
+        kept = (bytes_of.to(torch.float32) - self.last_left_out).clamp_(0, 1)
+        return kept.mul_(self.rescaled)
 
     def logits(self, rows: torch.Tensor, labels: slice | None = None) -> torch.Tensor:
         """Return logits, (M * K, B, L), of a last hidden layer; or those of some labels."""
@@ -297,7 +407,8 @@ class MultilayerPerceptron(nn.Module):
             each = len(parameter) // self.members  # its heads, or itself
             state[name] = parameter.detach()[start * each : stop * each]
         part.load_state_dict(state, assign=True)
-        part.dropout = self.dropout.clone()  # each of those that take turns fades its own
+        # each of those that take turns fades its own
+        part.last_left_out, part.rescaled = self.last_left_out.clone(), self.rescaled.clone()
         return part.requires_grad_()
 
     def member(self, index: int) -> MultilayerPerceptron:

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch.optim.adamw import adamw  # its class imports torch._dynamo, which takes two seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,13 +61,7 @@ class Optimizer:
             kept = 1 - rate * self._recipe.weight_decay * fade * group.decays
             group.rate.fill_(min(rate * group.share, LARGEST))
             group.kept.fill_(max(kept, -LARGEST))
-        self._model.dropout.fill_(self._recipe.dropout * fade)
-
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for group in self._groups:
-            for parameter in group.parameters:
-                parameter.grad = None
+        self._model.set_dropout(self._recipe.dropout * fade)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the moments of the gradients and how many steps were taken."""
@@ -100,33 +93,31 @@ class _Group:
     def __init__(
         self, parameters: list[torch.nn.Parameter], share: float, *, decays: bool, beta2: float
     ) -> None:
-        self.parameters, self.share, self.decays = parameters, share, decays
+        self.parameters: list[torch.Tensor] = [*parameters]
+        self.share, self.decays = share, decays
         self._beta2 = beta2
         device = parameters[0].device
         self.rate, self.kept = torch.zeros((), device=device), torch.ones((), device=device)
         self._first = [torch.zeros_like(parameter) for parameter in parameters]
         self._second = [torch.zeros_like(parameter) for parameter in parameters]
-        self._counts = [torch.zeros((), device=device) for _ in parameters]
+        self._count = torch.zeros((), device=device)  # of steps
 
     def moments(self) -> dict[str, list[torch.Tensor]]:
         """Return what AdamW keeps of each parameter."""
-        return {"first": self._first, "second": self._second, "counts": self._counts}
+        return {"first": self._first, "second": self._second, "counts": [self._count]}
 
     def step(self) -> None:
         """Update the parameters, decay first."""
-        device = self.rate.device.type
         if self.decays:
-            for parameter in self.parameters:
-                parameter.mul_(self.kept)
-        adamw(
-            list(self.parameters),
+            torch._foreach_mul_(self.parameters, self.kept)
+        self._count.add_(1)
+        torch._fused_adamw_(
+            self.parameters,
             [p.grad for p in self.parameters if p.grad is not None],
             self._first,
             self._second,
             [],
-            self._counts,
-            fused=device in {"cpu", "cuda"},
-            capturable=device == "cuda",
+            [self._count] * len(self.parameters),
             amsgrad=False,
             beta1=0.9,
             beta2=self._beta2,

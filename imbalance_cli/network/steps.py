@@ -75,23 +75,22 @@ class Steps:
             self._optimizer.advance()
         return self._total / self._cells
 
+    @torch.no_grad()
     def _step(self, batch: Dataset) -> None:
         """Take a step; its backward pass begins at the logits, with the slope of the mean loss."""
         with autocast(self._device, self._precision):
-            logits = self._model(batch.numeric, batch.codes)
+            logits, pull = self._model.vjp(batch.numeric, batch.codes)
         targets, weights = self._of_heads(batch.targets), None
         if batch.weights is not None:
             of_cells = batch.weights.ndim == batch.targets.ndim
             weights = self._of_heads(batch.weights if of_cells else batch.weights[..., None])
         total, known, slopes = _sum_losses(logits, targets, weights, self._loss)
         divisor = known.clamp(min=1) if weights is None else known.where(known > 0, 1.0)
-        self._optimizer.zero_grad()
         # of the mean over the heads of each one's mean loss, and never of the loss of their mean
         heads = self._model.shape.heads
         slopes = slopes / (heads * divisor[:, None, None])
-        # whose gradient is the slopes; torch.autograd.backward, if it is given them, imports sympy
-        total_slope = torch.dot(logits.flatten(), slopes.to(logits.dtype).flatten())
-        total_slope.backward()  # type: ignore[no-untyped-call]  # torch has no types
+        with autocast(self._device, self._precision):
+            pull(slopes.to(logits.dtype))
         self._optimizer.step()
         self._total += total.reshape(-1, heads).mean(dim=1)
         self._cells += known[::heads]

@@ -314,10 +314,10 @@ def test_heads_of_a_textbook_network_are_its_copies_with_other_signs() -> None:
 def drop(share: float, rows: torch.Tensor) -> torch.Tensor:
     """Leave out so much of rows."""
     model = build_model(Shape(3, [], 1, [4], dropout=0.5), [0])
-    model.dropout.fill_(share)
+    model.set_dropout(share)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return model._drop(rows)
+        return rows * model._draw_kept(rows)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 0.9])
@@ -350,7 +350,7 @@ def test_dropout_of_nearly_all_is_finite() -> None:
     assert dropped.any()
 
 
-def test_dropout_is_what_the_buffer_says_by_then() -> None:
+def test_dropout_is_what_it_was_set_to_by_then() -> None:
     model = build_model(Shape(4, [], 2, [64], dropout=0.5), [0]).train()
     rows = make_rows(20, model.shape)
     kept = model.eval()(rows.numeric, rows.codes)
@@ -358,7 +358,7 @@ def test_dropout_is_what_the_buffer_says_by_then() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         assert not torch.allclose(model(rows.numeric, rows.codes), kept)
-    model.dropout.fill_(0)
+    model.set_dropout(0)
     torch.testing.assert_close(model(rows.numeric, rows.codes), kept)
 
 
@@ -401,13 +401,16 @@ def test_a_member_is_the_memory_of_the_whole(shape: Shape) -> None:
     for name, buffer in model.named_buffers():
         assert torch.equal(its[name], buffer)
         assert its[name].device.type == buffer.device.type == "cpu"
-        assert (its[name].data_ptr() == buffer.data_ptr()) == (name != "dropout")
+        assert (its[name].data_ptr() == buffer.data_ptr()) == (
+            name in {"bins.edges", "embedding.offsets"}
+        )
 
 
 def test_members_that_take_turns_fade_their_own_dropout() -> None:
     first, second = make_model(seeds=(0, 1)).alone()
-    first.dropout.fill_(0.1)
-    assert second.dropout.item() == pytest.approx(FULL.dropout)
+    first.set_dropout(0.5)
+    left_out = [int(network.last_left_out) + 1 for network in (first, second)]
+    assert left_out == [128, round(FULL.dropout * 256)]
 
 
 def test_members_alone_are_all_of_them() -> None:
@@ -507,22 +510,57 @@ def test_bfloat16_does_not_tie_the_scores(shape: Shape, error: float) -> None:
     assert distinct[0] > 0.99 * distinct[1]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("shape", [Shape(3, [], 2, [4]), HEADED], ids=["smallest", "heads"])
-def test_every_activation_learns(activation: str, precision: str, shape: Shape) -> None:
-    """Every parameter of every member and head has a gradient."""
-    model = make_model(dataclasses.replace(shape, activation=activation), (0, 1))
-    data = make_rows(30, shape)
-    with autocast(torch.device("cpu"), precision):
-        logits = model(data.numeric, data.codes)
-    assert logits.dtype == torch.float32
-    torch.autograd.backward(logits.square().sum())
+def gradients(model: MultilayerPerceptron) -> dict[str, torch.Tensor]:
+    """Return the gradient of every parameter, and forget it."""
+    found = {}
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.dtype == torch.float32
-        assert parameter.grad.isfinite().all()
-        assert parameter.grad.flatten(1).any(dim=1).all(), name
+        found[name], parameter.grad = parameter.grad, None
+    return found
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("shape", [*SHAPES, "learned bins"])
+def test_gradients_are_those_of_autograd(
+    activation: str, precision: str, members: int, shape: str
+) -> None:
+    """Of every parameter, in float32; none is 0 throughout for a network or a head."""
+    settings = SHAPES.get(shape, dataclasses.replace(HEADED, bin_outputs=2))
+    model = make_model(dataclasses.replace(settings, activation=activation), range(members))
+    data, precise = make_rows(30, settings), precision == "float32"
+    slopes = torch.randn(members * settings.heads, 30, settings.labels)
+    with autocast(torch.device("cpu"), precision):
+        logits = model.eval()(data.numeric, data.codes)
+        torch.autograd.backward(logits, slopes)
+        wanted = gradients(model)
+        with torch.no_grad():
+            ours, set_gradients = model.vjp(data.numeric, data.codes)
+            set_gradients(slopes)
+    assert torch.equal(ours, logits)
+    assert logits.dtype == torch.float32
+    for name, gradient in gradients(model).items():
+        assert gradient.dtype == torch.float32
+        size = float(wanted[name].abs().max())
+        torch.testing.assert_close(
+            gradient, wanted[name], rtol=1e-4, atol=size * (1e-5 if precise else 0.03)
+        )
+        assert gradient.flatten(1).any(dim=1).all(), name
+
+
+def test_gradients_with_dropout_are_those_of_what_is_kept() -> None:
+    """The same units are left out on the way back."""
+    model = build_model(Shape(3, [], 2, [40], dropout=0.5), [0]).train()
+    rows = make_rows(1, model.shape)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, set_gradients = model.vjp(rows.numeric, rows.codes)
+        set_gradients(torch.ones(1, 1, 2))
+    found = gradients(model)
+    kept = found["output.weight"][0].any(dim=0)  # relu leaves out others, too
+    assert 0 < kept.sum() < 40
+    assert torch.equal(found["hidden.0.bias"][0] != 0, kept)
 
 
 def test_parts_that_are_left_out() -> None:

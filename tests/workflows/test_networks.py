@@ -299,7 +299,7 @@ def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding
     assert (shape.heads, shape.frequencies) == (chosen.heads, chosen.frequencies)
     assert shape.is_scaled == chosen.is_scaled
     assert (shape.hidden, shape.activation) == (chosen.hidden, chosen.activation)
-    assert float(built.dropout) == pytest.approx(chosen.dropout)
+    assert shape.dropout == pytest.approx(chosen.dropout)
     if built.bins is not None:
         numbers = prepared.rows.take(torch.from_numpy(prepared.folds[0].train)).numeric
         assert torch.equal(built.bins.edges[:, 0], numbers[:, : shape.continuous].amin(dim=0))
