@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import sys
 from time import monotonic
@@ -20,7 +19,7 @@ from imbalance_cli.progress import Stage, tell_reading
 from imbalance_cli.workflows.observing import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from imbalance_cli.network.epochs import EpochResult
     from imbalance_cli.progress import Unit
@@ -129,8 +128,7 @@ class BarProgress(ShownProgress):
         self._stage = self._progress.add_task("", visible=False, total=None, scores="")
         self._name = ""
         self._unit: Unit | None = None
-        self._patience: int | str | None = None
-        self._followers = 0
+        self._expected_epochs: Callable[[EpochResult], int] | None = None
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
@@ -143,7 +141,7 @@ class BarProgress(ShownProgress):
     def started(self, start: Start) -> None:
         """Start the bar."""
         super().started(start)
-        self._patience, self._followers = start.recipe.patience, start.recipe.followers
+        self._expected_epochs = start.expected_epochs
         self._progress.start()
         self._progress.start_task(self._task)
         self._progress.update(self._task, total=start.epochs, description=self._epoch(0))
@@ -155,18 +153,7 @@ class BarProgress(ShownProgress):
         """Move the bar."""
         scores = describe_epoch(result).replace("  ", " ")  # so that 80 columns hold a bar too
         epoch = result.epoch
-        end = self.epochs
-        if self._followers:
-            leading = [member for member in result.members if not math.isnan(member.best_score)]
-            end = max(
-                (end // (1 + self._followers) if member.is_training else member.epoch)
-                + self._followers * member.best_epoch
-                for member in leading
-            )
-        elif isinstance(self._patience, int):
-            going = [m.best_epoch for m in result.members if m.is_training]
-            best = max(going, default=epoch)
-            end = min(best + self._patience, end)
+        end = self.epochs if self._expected_epochs is None else self._expected_epochs(result)
         self._progress.update(
             self._task, completed=epoch, total=end, description=self._epoch(epoch), scores=scores
         )

@@ -15,6 +15,7 @@ from imbalance_cli.network.state import pack, unpack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.state import State
 
 STATE = "timeline.epochs"  # the name of its part of a state, which every state has
@@ -27,7 +28,8 @@ class MemberResult:
     Attributes:
         loss: mean training loss a known cell, weighted where the rows are.
         score: the monitored metric on the validation rows, macro; NaN of one that follows.
-        best_epoch: the epoch with the best score so far; of one that follows, how many it has had.
+        best_epoch: the epoch with the best score so far; of one that follows, how many it has had,
+            and in the end those after which it was kept.
         best_score: its score.
         is_training: whether it goes on.
         epoch: the last it took part in, from which the numbers are.
@@ -97,10 +99,12 @@ class Span(NamedTuple):
     Attributes:
         after: the epoch before its first.
         most: how many it has, unless it ends early.
+        kept: of one that follows, after how many of them it is kept, once for each of its members.
     """
 
     after: int
     most: int
+    kept: tuple[int, ...] = ()
 
 
 class TimelineGroup(Protocol):
@@ -108,15 +112,13 @@ class TimelineGroup(Protocol):
 
     Attributes:
         leader: the number of the group that it follows; None of one that follows none.
-        turn: among those that follow the same, from 1 up.
-        epochs: the most it has, if it follows none.
-        rows_per_epoch: of all its members.
+        recipe: says how many epochs it has.
+        rows_per_epoch: of all that it trains.
         result: its last epoch; epoch 0 before the first.
     """
 
     leader: int | None
-    turn: int
-    epochs: int
+    recipe: Recipe
     rows_per_epoch: int
     result: EpochResult
 
@@ -124,9 +126,9 @@ class TimelineGroup(Protocol):
 class Timeline:
     """The epochs of all groups in one order.
 
-    Epoch 1 is the first of every group that does not follow; the epochs of those that follow are
-    numbered after the last of the one they follow, one group after the other. An epoch is whole
-    once no group can have it any more, however far others have gone beyond it by then.
+    Epoch 1 is the first of every group that does not follow; the epochs of one that follows are
+    numbered after the last of the one it follows. An epoch is whole once no group can have it any
+    more, however far others have gone beyond it by then.
 
     Args:
         groups: all of them.
@@ -170,18 +172,18 @@ class Timeline:
     def _span(self, number: int) -> Span | None:
         group = self._groups[number]
         if group.leader is None:
-            return Span(0, group.epochs)
+            return Span(0, group.recipe.epochs)
         leader = self.last(group.leader)
         if leader.is_training:
             return None
-        epochs = leader.members[0].best_epoch
-        return Span(leader.epoch + (group.turn - 1) * epochs, epochs)
+        kept = group.recipe.epochs_kept(leader.members[0].best_epoch, leader.epoch)
+        return Span(leader.epoch, kept[-1], kept)
 
-    def expected_seconds(self, number: int) -> float:
+    def expected_seconds(self, number: int, span: Span) -> float:
         """Return how long a group that follows will take, by the speed of the one it follows."""
         group = self._groups[number]
         leader = self.last(group.leader or 0)
-        return leader.members[0].best_epoch * group.rows_per_epoch / leader.rows_per_second
+        return span.most * group.rows_per_epoch / leader.rows_per_second
 
     def whole(self) -> Iterator[EpochResult]:
         """Yield the epochs that are whole by now, each once."""
@@ -205,8 +207,7 @@ class Timeline:
             return last.epoch + 1 if last.is_training else math.inf
         if (span := self._span(number)) is not None:
             return span.after + 1
-        group = self._groups[number]
-        return self._following(group.leader or 0) + group.turn
+        return self._following(self._groups[number].leader or 0) + 1
 
     def _next(self) -> float:
         """Return the next epoch that any group has had; infinity where there is none."""

@@ -162,9 +162,6 @@ def _coslog4(progress: float) -> float:
     return (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress))) / 2
 
 
-LAST_BUT_ONE_CYCLE = {"coslog4": (3 / 15, 7 / 15)}
-"""Of schedules that fall to 0 several times, from when until when, as shares of the whole."""
-
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": _cosine,
     "coslog4": _coslog4,

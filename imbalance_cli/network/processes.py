@@ -107,8 +107,7 @@ def _choose_processes(members: Sequence[Member], recipe: Recipe) -> int:
     work = recipe.epochs * sum(len(member.train) for member in members)
     if work < WORTH_A_PROCESS or sys.platform != "linux":  # elsewhere forks are unsafe, or none
         return 1
-    following = sum(member.follows for member in members)
-    at_once = max(len(members) - following, following)
+    at_once = sum(not member.follows for member in members)
     room = available_memory(torch.device("cpu")) // PROCESS_BYTES
     return max(min(torch.get_num_threads(), at_once, room), 1)
 
@@ -189,7 +188,7 @@ class _Team:
         for worker in self._workers:
             ready = {} if worker.is_busy else self._timeline.spans(self._waiting)
             if ready:
-                longest = max(ready, key=self._timeline.expected_seconds)
+                longest = max(ready, key=lambda n: self._timeline.expected_seconds(n, ready[n]))
                 self._waiting.remove(longest)
                 worker.train(longest, ready[longest])
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HEADS = 4
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 REFITTED, FOLLOWERS = 6, 2
-"""Two networks choose the epochs, and two after each learn from all rows: four are the model."""
+"""Two networks choose the epochs; after each another learns from all rows, and is kept twice: those
+four are the model."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
@@ -32,6 +33,8 @@ MOST_CALIBRATED = 256  # labels whose temperature is fitted in each epoch
 TABULAR_BATCHES = ((20_000, 128), (math.inf, 256))  # rows a step, for up to so many rows
 BATCHES_PER_EPOCH = 64  # of a plain network, between the two sizes of a batch
 SMALLEST_BATCH, LARGEST_BATCH = 32, 1024
+CYCLE_ENDS = {"coslog4": (1 / 15, 3 / 15, 7 / 15, 1.0)}
+"""Of schedules that fall to 0 several times, when they do, as shares of the whole."""
 GIVEN = (
     "hidden",
     "activation",
@@ -62,10 +65,10 @@ class Recipe:
         bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
         heads: of each network, on its hidden layers.
-        networks: independent ones that are trained per fold, followers among them.
+        networks: of each fold, followers among them.
         all_binned: how many of all networks, the last ones, have bins of every number.
-        followers: how many of the networks, after each other one, learn from the validation rows
-            too, for as many epochs as were best for it.
+        followers: how many of the networks, after each other one, are one that learns from the
+            validation rows too, kept after as many epochs as were best for the other, and later.
         epochs: the most passes over the training rows.
         batch_size: rows per step.
         learning_rate: at its highest.
@@ -102,6 +105,24 @@ class Recipe:
     patience: int | Literal["cycle"] | None
     precision: str
     is_scaled: bool
+
+    @property
+    def cycle_ends(self) -> list[int]:
+        """The epochs after which the learning rate is 0; none where it is that at most once."""
+        return [round(time * self.epochs) for time in CYCLE_ENDS.get(self.schedule, ())]
+
+    def epochs_kept(self, best: int, last: int) -> tuple[int, int]:
+        """Return after how many epochs a network is kept that learns from all rows.
+
+        After as many as were best for the one that it follows, and at the next end of a cycle of
+        the learning rate: their mean is better than two networks of the first kind
+        (benchmarks/RESULTS.md).
+
+        Args:
+            best: the best epoch of the one that it follows.
+            last: that one's last epoch.
+        """
+        return best, min(next((end for end in self.cycle_ends if end > best), last), last)
 
 
 def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Recipe:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from imbalance_cli.machine.device import generator
 from imbalance_cli.metrics import as_columns, weights_of_labels
 from imbalance_cli.network.epochs import EpochResult, MemberResult, Timeline
 from imbalance_cli.network.monitors import LOWER_IS_BETTER, mean_score, score_labels
-from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, Optimizer
+from imbalance_cli.network.optimization import Optimizer
 from imbalance_cli.network.sampling import draw_rows
 from imbalance_cli.network.scoring import label_blocks, score
 from imbalance_cli.network.state import below, pack, unpack
@@ -62,8 +63,9 @@ class Member:
         seed: of the order of the rows and of dropout.
         rates: how often each of `train` is drawn, on the host; None takes each once an epoch.
         name: in errors.
-        follows: whether it learns from `valid` too, which `train` then holds, and so is trained
-            after the last member before it that does not, for as many epochs as were best there.
+        follows: whether it learns from `valid` too, which `train` then holds. It is trained after
+            the last member before it that does not; those that follow the same are one network,
+            which is kept for each of them, as `Recipe.epochs_kept` says.
     """
 
     train: torch.Tensor
@@ -128,7 +130,8 @@ class Training(Iterator[EpochResult]):
         if self._is_over:
             for group in groups:
                 if group.result.is_training:
-                    group.restore(group.best if group.leader is None else groups[group.leader].best)
+                    [spare] = [{}] if group.leader is None else groups[group.leader].best
+                    group.restore([own or spare for own in group.best])
             yield from timeline.rest()
         else:
             yield from timeline.whole()  # of those that had gone beyond the epoch of the state
@@ -154,7 +157,7 @@ def make_groups(
         rows: as of `Training`.
         members: (M,) what each learns from.
         recipe: of every network.
-        together: whether networks of one shape are a group; those that follow never are.
+        together: whether networks of one shape are a group; not where any follows.
 
     Raises:
         TrainingError: there is nothing to learn.
@@ -162,26 +165,18 @@ def make_groups(
     _refuse_nothing_to_learn(rows, members)
     keep_freed_memory(LARGEST_LAYER)
     valid = _select_once([member.valid for member in members], rows)
-    together = together and not any(member.follows for member in members)
+    follows = [member.follows for member in members]
+    if together and not any(follows):
+        ends = list(itertools.accumulate(part.members for part in model.parts()))
+    else:
+        pairs = enumerate(itertools.pairwise([*follows, False]), start=1)
+        ends = [end for end, both in pairs if not all(both)]
     groups: list[Group] = []
-    first = leader = 0
-    for part in model.parts() if together else model.alone():
-        own = slice(first, first + part.members)
-        follows = members[first].follows
-        leader = leader if follows else len(groups)
-        groups.append(
-            Group(
-                part,
-                rows,
-                members[own],
-                valid[own],
-                recipe,
-                first,
-                leader=leader if follows else None,
-                turn=len(groups) - leader,
-            )
-        )
-        first += part.members
+    for first, end in itertools.pairwise([0, *ends]):
+        [part] = model.part(first, end).parts()
+        own = slice(first, end)
+        leader = len(groups) - 1 if follows[first] else None
+        groups.append(Group(part, rows, members[own], valid[own], recipe, first, leader=leader))
     return groups
 
 
@@ -219,7 +214,7 @@ def _refuse_nothing_to_learn(rows: Rows, members: Sequence[Member]) -> None:
 
 
 class Group:
-    """Members that take each step together, or one that follows that of another group.
+    """Members that take each step together, or one that follows another, kept for each of them.
 
     Args:
         model: their networks.
@@ -229,7 +224,6 @@ class Group:
         recipe: of every network.
         first: the number of the first member.
         leader: as of `TimelineGroup`.
-        turn: as of `TimelineGroup`.
     """
 
     def __init__(
@@ -242,13 +236,19 @@ class Group:
         first: int,
         *,
         leader: int | None = None,
-        turn: int = 0,
     ) -> None:
         self.rows, self.members, self.recipe, self.first = rows, members, recipe, first
-        self.leader, self.turn = leader, turn
-        self.epochs = recipe.epochs
+        self.leader = leader
+        self._networks, self._valid = model.alone(), valid
+        self.best: list[dict[str, torch.Tensor]] = [{} for _ in members]
+        worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
+        worst = worst if leader is None else math.nan
+        results = tuple(MemberResult(math.nan, math.nan, 0, worst) for _ in members)
+        self.result = EpochResult(0, results, recipe.learning_rate, math.nan)  # the last
+        if leader is not None:
+            model, members = self._networks[-1], members[-1:]
+        self._model, self._learners = model, members
         self.rows_per_epoch = sum(len(member.train) for member in members)
-        self._model, self._valid = model, valid
         device = rows.device
         loss = stack_losses([member.loss for member in members], rows.labels).to(device)
         most = max(len(member.train) for member in members)
@@ -268,17 +268,11 @@ class Group:
                 for member, random in zip(members, self._stored_random, strict=True)
             ]
         self._dropout_seeds = generator(CPU, members[0].seed)
-        self._networks = model.alone()
-        self.best: list[dict[str, torch.Tensor]] = [{} for _ in members]
-        worst = math.inf if recipe.monitor in LOWER_IS_BETTER else -math.inf
-        worst = worst if leader is None else math.nan
-        results = tuple(MemberResult(math.nan, math.nan, 0, worst) for _ in members)
-        self.result = EpochResult(0, results, recipe.learning_rate, math.nan)  # the last
 
     def train_epoch(self, span: Span) -> EpochResult:
         """Pass once over each member's rows, and score what it is validated on.
 
-        After the last epoch each member has the weights of its best one.
+        After the last epoch each member has the weights of its best one, or as it was kept.
 
         Args:
             span: its epochs, as `Timeline` returns them.
@@ -291,18 +285,18 @@ class Group:
             losses = self._steps.epoch(self._batches()).cpu()  # the one wait for the device
         seconds = time.perf_counter() - began
         epoch = max(self.result.epoch, span.after) + 1
-        scored = self._validate if self.leader is None else self._count
+        scored = self._validate if self.leader is None else self._keep
         self.result = EpochResult(
             epoch=epoch,
-            members=tuple(scored(losses.tolist(), epoch, span.most)),
+            members=tuple(scored(losses.tolist(), epoch, span)),
             learning_rate=self.optimizer.learning_rate,
             rows_per_second=self.rows_per_epoch / seconds,
         )
-        if self.leader is None and not self.result.is_training:
+        if not self.result.is_training:
             self.restore(self.best)
         return self.result
 
-    def _validate(self, losses: Sequence[float], epoch: int, epochs: int) -> Iterator[MemberResult]:
+    def _validate(self, losses: Sequence[float], epoch: int, span: Span) -> Iterator[MemberResult]:
         """Score each member's validation rows, and keep what is its best so far."""
         sign = -1 if self.recipe.monitor in LOWER_IS_BETTER else 1
         for m, (network, before) in enumerate(
@@ -319,20 +313,22 @@ class Group:
             best_epoch, best_score = before.best_epoch, before.best_score
             if not best_epoch or sign * value >= sign * best_score:  # of equal ones the last
                 best_epoch, best_score = epoch, value
-                self.best[m] = {
-                    name: parameter.detach().clone()
-                    for name, parameter in network.named_parameters()
-                }
-            goes_on = epoch < epochs and not _is_over(self.recipe, epoch, best_epoch)
+                self.best[m] = _copy_weights(network)
+            goes_on = epoch < span.most and not _is_over(self.recipe, epoch, best_epoch)
             yield MemberResult(losses[m], value, best_epoch, best_score, goes_on, epoch)
 
-    def _count(self, losses: Sequence[float], epoch: int, epochs: int) -> Iterator[MemberResult]:
-        """Count the epochs of a member that follows, which ends after so many."""
-        done = self.result.members[0].best_epoch + 1
-        if done == epochs:
-            for _ in self._score(0, losses[0], done):  # raises where they are not finite
-                pass
-        yield MemberResult(losses[0], math.nan, done, math.nan, done < epochs, epoch)
+    def _keep(self, losses: Sequence[float], epoch: int, span: Span) -> Iterator[MemberResult]:
+        """Keep a network that follows after as many epochs as its span says."""
+        done = epoch - span.after
+        for m, (epochs, before) in enumerate(zip(span.kept, self.result.members, strict=True)):
+            if not before.is_training:
+                yield before
+                continue
+            if done == epochs:
+                for _ in self._score(-1, losses[0], done):  # raises where they are not finite
+                    pass
+                self.best[m] = _copy_weights(self._model)
+            yield MemberResult(losses[0], math.nan, done, math.nan, done < epochs, epoch)
 
     def _score(self, m: int, loss: float, epoch: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield labels and the logits of a member's validation rows, (K, N, l), once finite."""
@@ -398,6 +394,8 @@ class Group:
             {name: tensor.to(device) for name, tensor in below(state, f"best.{m}.").items()}
             for m in range(len(self.members))
         ]
+        if not last.is_training:
+            self.restore(self.best)
 
     def _batches(self) -> Iterator[Dataset]:
         """Yield batches of an epoch, (B, ...) of one member and (M, B, ...) of several.
@@ -412,7 +410,7 @@ class Group:
             return
         orders = [
             member.train[_order(member, random).to(member.train.device)].tensor_split(self.steps)
-            for member, random in zip(self.members, self._random, strict=True)
+            for member, random in zip(self._learners, self._random, strict=True)
         ]
         for batch in zip(*orders, strict=True):
             if len(batch) == 1:
@@ -428,10 +426,14 @@ def _is_over(recipe: Recipe, epoch: int, best_epoch: int) -> bool:
     if recipe.patience != "cycle":
         return epoch - best_epoch >= recipe.patience
     # cycles that are shorter than an epoch say nothing
-    if recipe.schedule not in LAST_BUT_ONE_CYCLE or recipe.epochs < FEWEST_OF_CYCLES:
+    if not recipe.cycle_ends or recipe.epochs < FEWEST_OF_CYCLES:
         return False
-    start, end = (round(time * recipe.epochs) for time in LAST_BUT_ONE_CYCLE[recipe.schedule])
+    start, end = recipe.cycle_ends[-3:-1]
     return epoch == end and best_epoch <= start
+
+
+def _copy_weights(network: MultilayerPerceptron) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
 
 
 def _order(member: Member, random: torch.Generator) -> torch.Tensor:

@@ -84,10 +84,10 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
     an_epoch = time.perf_counter() - began
     count = len(networks.members)
-    following = sum(member.follows for member in networks.members)  # who wait for the others
+    leading = sum(not member.follows for member in networks.members)
     is_single = prepared.device.type != "cpu" or prepared.rows.is_stored
     at_once = 1 if is_single else torch.get_num_threads()
-    turns = sum(-(-number // at_once) for number in (count - following, following))
+    turns = -(-leading // at_once) * (2 if recipe.followers else 1)  # one follows each other one
     rows = max(len(fold.train) for fold in prepared.folds)
     counts = prepared.counts
     learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))

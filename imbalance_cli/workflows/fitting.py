@@ -195,9 +195,10 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
     described: list[dict[str, int]] = []
     last = 0
     for member, origin, result in zip(networks.members, networks.origins, results, strict=True):
-        last = last if member.follows else result.best_epoch
+        is_refitted = member.follows and not result.is_training
+        last = result.best_epoch if is_refitted or not member.follows else last
         described.append({"seed": origin.seed, "fold": origin.fold, "best_epoch": last})
-        if member.follows and result.best_epoch == last:
+        if is_refitted:
             described[-1]["refitted"] = True
     return described
 

@@ -133,7 +133,8 @@ def plan_networks(
             plans += [second] * recipe.followers
         for index in range(recipe.networks):
             rows, loss, rates, start = plans[index % len(plans)]
-            seed = config.training.seed + index
+            # those that follow the same are one network
+            seed = config.training.seed + index - max(index % len(plans) - 1, 0)
             parts = [candidate or "", f"fold {number + 1}" if prepared.is_cross_fitted else ""]
             parts += [f"seed {seed}"] if recipe.networks > 1 else []
             shown = ", ".join(part for part in parts if part)

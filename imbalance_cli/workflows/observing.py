@@ -6,6 +6,7 @@ Shapes: M members, L labels.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -58,7 +59,21 @@ class Start:
     @property
     def epochs(self) -> int:
         """The most there can be."""
-        return self.recipe.epochs * (1 + self.recipe.followers)
+        return self.recipe.epochs * (2 if self.recipe.followers else 1)
+
+    def expected_epochs(self, result: EpochResult) -> int:
+        """Return how many there will be if no network gets better after this epoch."""
+        recipe, most = self.recipe, 0
+        if recipe.followers:
+            for member in result.members:
+                if not math.isnan(member.best_score):
+                    last = recipe.epochs if member.is_training else member.epoch
+                    most = max(most, last + recipe.epochs_kept(member.best_epoch, last)[-1])
+            return most
+        if isinstance(recipe.patience, int):
+            going = [m.best_epoch for m in result.members if m.is_training]
+            return min(max(going, default=result.epoch) + recipe.patience, self.epochs)
+        return self.epochs
 
 
 Scores = dict[str, float | None]

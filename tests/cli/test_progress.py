@@ -189,17 +189,18 @@ def test_with_patience_the_bar_ends_where_training_would(monkeypatch: pytest.Mon
             assert (task.completed, task.total, stage.description) == (3, end, "drawing the page")
 
 
-def test_with_followers_the_bar_ends_after_the_best_epochs_again(
+def test_with_followers_the_bar_ends_after_what_they_are_to_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     start = make_start()
     follows = dataclasses.replace(start, recipe=dataclasses.replace(start.recipe, followers=2))
-    assert follows.epochs == 300
+    assert follows.epochs == 200
     [leader] = make_result(3).members
     ended = dataclasses.replace(leader, is_training=False)
     waiting = MemberResult(math.nan, math.nan, 0, math.nan)
-    for members, end in (((leader, waiting), 104), ((ended, waiting), 7)):
+    # the best is epoch 2, and the next end of a cycle 7 of 100
+    for members, end in (((leader, waiting), 107), ((ended, waiting), 6)):
         with BarProgress() as bar:
             bar.started(follows)
             bar.epoch(dataclasses.replace(make_result(3), members=members))

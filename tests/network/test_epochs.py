@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import TABULAR
 
 from imbalance_cli.network.epochs import EpochResult, MemberResult, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from imbalance_cli.network.recipes import Recipe
+
 ROWS = 100
 MOST = 6  # epochs of a group that does not follow
+RECIPE = dataclasses.replace(TABULAR, epochs=MOST)
 BEFORE = EpochResult(0, (MemberResult(math.inf, math.inf, 0, math.inf),), 0.0, math.nan)
 
 
@@ -26,9 +30,7 @@ class ShortGroup:
     length: int
     best: int
     leader: int | None = None
-    turn: int = 0
-
-    epochs: int = MOST
+    recipe: Recipe = RECIPE
     rows_per_epoch: int = ROWS
     result: EpochResult = BEFORE
 
@@ -40,14 +42,13 @@ class ShortGroup:
         return EpochResult(number, (member,), 0.1 / number, 50.0)
 
 
-def make_groups(leaders: list[tuple[int, int]], followers: int) -> list[ShortGroup]:
+def make_groups(leaders: list[tuple[int, int]], *, is_followed: bool = False) -> list[ShortGroup]:
     groups: list[ShortGroup] = []
     for length, best in leaders:
         leader = len(groups)
         groups.append(ShortGroup(length, min(length, best)))
-        groups += [
-            ShortGroup(min(length, best), 0, leader, turn) for turn in range(1, followers + 1)
-        ]
+        if is_followed:
+            groups.append(ShortGroup(RECIPE.epochs_kept(min(length, best), length)[-1], 0, leader))
     return groups
 
 
@@ -76,11 +77,11 @@ def train(
 LEADERS = st.lists(st.tuples(st.integers(1, MOST), st.integers(1, MOST)), min_size=1, max_size=3)
 
 
-@given(leaders=LEADERS, followers=st.integers(0, 2), data=st.data())
+@given(leaders=LEADERS, is_followed=st.booleans(), data=st.data())
 def test_epochs_are_those_of_groups_that_take_turns(
-    leaders: list[tuple[int, int]], followers: int, data: st.DataObject
+    leaders: list[tuple[int, int]], data: st.DataObject, *, is_followed: bool
 ) -> None:
-    groups = make_groups(leaders, followers)
+    groups = make_groups(leaders, is_followed=is_followed)
     timeline = Timeline(groups)
     wanted = []
     while due := timeline.due():
@@ -95,11 +96,11 @@ def test_epochs_are_those_of_groups_that_take_turns(
     assert found == wanted
 
 
-@given(leaders=LEADERS, followers=st.integers(0, 2), stop=st.integers(1, 9), data=st.data())
+@given(leaders=LEADERS, is_followed=st.booleans(), stop=st.integers(1, 9), data=st.data())
 def test_a_timeline_goes_on_from_its_state(
-    leaders: list[tuple[int, int]], followers: int, stop: int, data: st.DataObject
+    leaders: list[tuple[int, int]], stop: int, data: st.DataObject, *, is_followed: bool
 ) -> None:
-    groups = make_groups(leaders, followers)
+    groups = make_groups(leaders, is_followed=is_followed)
 
     def choose(going: list[int]) -> int:
         return data.draw(st.sampled_from(going))
@@ -114,7 +115,7 @@ def test_a_timeline_goes_on_from_its_state(
 
 def test_what_is_left_of_epochs_that_are_not_whole() -> None:
     """The first group is at its second epoch, the other one has had three."""
-    groups = make_groups([(4, 4), (4, 4)], 0)
+    groups = make_groups([(4, 4), (4, 4)])
     order = iter([0, 1, 1, 1])
     found, timeline = train(groups, lambda _: next(order), stop=1)
     assert [result.epoch for result in found] == [1]
@@ -127,7 +128,7 @@ def test_what_is_left_of_epochs_that_are_not_whole() -> None:
 
 
 def test_speed_is_of_all_that_are_trained_at_a_time() -> None:
-    groups = make_groups([(1, 1), (1, 1), (1, 1)], 0)
+    groups = make_groups([(1, 1), (1, 1), (1, 1)])
     for at_once, wanted in ((1, 50), (2, 100), (8, 150)):
         timeline = Timeline(groups, at_once=at_once)
         for number, group in enumerate(groups):

@@ -14,10 +14,11 @@ from imbalance_cli.config.sections import ModelSection, TrainingSection
 from imbalance_cli.errors import ConfigError
 from imbalance_cli.network.model import ACTIVATIONS
 from imbalance_cli.network.monitors import MONITORS
-from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE, SCHEDULES
+from imbalance_cli.network.optimization import SCHEDULES
 from imbalance_cli.network.recipes import (
     BIN_OUTPUTS,
     BINS,
+    CYCLE_ENDS,
     FEWEST_EPOCHS,
     FOLLOWERS,
     FREQUENCIES,
@@ -86,7 +87,7 @@ def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     assert recipe.bin_share == MOSTLY_ONE_VALUE
     assert recipe.is_scaled
     assert recipe.patience == "cycle"
-    assert recipe.schedule in LAST_BUT_ONE_CYCLE
+    assert recipe.schedule in CYCLE_ENDS
 
 
 def test_plain_is_one_network_of_a_textbook() -> None:

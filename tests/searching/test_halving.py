@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_cli.network.optimization import LAST_BUT_ONE_CYCLE
+from imbalance_cli.network.recipes import CYCLE_ENDS
 from imbalance_cli.searching import Halving
 from imbalance_cli.searching.halving import FRACTIONS, list_rungs
 
@@ -29,4 +29,4 @@ def test_rungs_are_before_the_last_epoch(epochs: int) -> None:
 def test_rungs_are_where_cycles_of_the_learning_rate_end() -> None:
     assert list_rungs(64) == {13: 0, 30: 1}
     assert list_rungs(1) == {}
-    assert LAST_BUT_ONE_CYCLE["coslog4"] == FRACTIONS
+    assert CYCLE_ENDS["coslog4"][1:3] == FRACTIONS
