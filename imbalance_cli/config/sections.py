@@ -244,8 +244,8 @@ class TrainingSection(Section):
     training rows; null: none.
     """
     refit: bool = True
-    """Whether, up to 20,000 training rows, the four networks of the model learn from the validation
-    rows too, for as many epochs as were best for two others of the training rows alone, on which
+    """Whether, up to 20,000 training rows, the networks of the model learn from the validation rows
+    too, for as many epochs as were best for two others of the training rows alone, on which
     calibration and thresholds rest. false: four networks of the training rows.
     """
     seed: Seed = 0

@@ -6,7 +6,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from imbalance_cli.errors import show_percent
-from imbalance_cli.network.recipes import automatic_monitor
+from imbalance_cli.network.recipes import FOLLOWERS, automatic_monitor
 from imbalance_cli.report.axes import name_axis, number_axis
 from imbalance_cli.report.figures import WIDTH, Cell, Chart, Dots, Line
 from imbalance_cli.report.names import show_name
@@ -66,8 +66,9 @@ def describe_training(report: RunReport) -> str:
         return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
     return (
         f"Of epochs {first} to {last} of {shown}, {_name_kept(training)} had the best validation "
-        f"score: {scores}. The model is {refitted} other networks, which learned from the "
-        "validation rows too, for as many epochs."
+        f"score: {scores}. {refitted // FOLLOWERS} other networks then learned from the validation "
+        "rows too. The model is the mean of what each was after as many epochs, and at the next "
+        "end of a cycle of the learning rate."
     )
 
 

@@ -84,8 +84,9 @@ def _list_parts(report: RunReport) -> str:
         return ""
     tuned = f", and {rows['valid']:,} to choose its epoch, calibration and thresholds on"
     is_tuned = rows.get("valid") and report.evaluation.part != "valid"
-    if refitted := sum("refitted" in network for network in report.document["trained"]):
-        tuned += f"; its {refitted} networks then learned from both"
+    refitted = {network["seed"] for network in report.document["trained"] if "refitted" in network}
+    if refitted:
+        tuned += f"; its {len(refitted)} networks then learned from both"
     return f"; it had {rows['train']:,} to train on{tuned if is_tuned else ''}"
 
 
