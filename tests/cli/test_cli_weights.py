@@ -481,7 +481,7 @@ def peak_megabytes(source: str, stdin: Path | None = None) -> float:
             capture_output=True,
             check=True,
         )
-    return int(done.stderr) / 1024
+    return int(done.stderr.splitlines()[-1]) / 1024
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
