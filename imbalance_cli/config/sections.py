@@ -245,8 +245,8 @@ class TrainingSection(Section):
     """
     refit: bool = True
     """Whether, up to 20,000 training rows, the networks of the model learn from the validation rows
-    too, for as many epochs as were best for two others of the training rows alone, on which
-    calibration and thresholds rest. false: four networks of the training rows.
+    too, for as many epochs as were best for two others of the training rows alone, and some more;
+    calibration and thresholds rest on those two. false: four networks of the training rows.
     """
     seed: Seed = 0
     """The random seed of weights, dropout and batches; the same seed on the same CPU gives the same

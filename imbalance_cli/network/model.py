@@ -167,7 +167,8 @@ class MemberLinear(nn.Module):
     def vjp(self, rows: torch.Tensor, *, is_first: bool = False) -> tuple[torch.Tensor, Pullback]:
         """Return what `forward` does of (1, B, in) or (M, B, in), and the function of the gradient.
 
-        It returns that by the rows, (M, B, in); as it is, where nothing before it learns.
+        It returns that by the rows, (M, B, in). Before the first layer nothing learns, so there it
+        returns what it is given.
         """
 
         def pull(gradient: torch.Tensor) -> torch.Tensor:
@@ -285,7 +286,7 @@ class MultilayerPerceptron(nn.Module):
 
     def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return the last hidden layer of each head, (M * K, B, H)."""
-        return self._represent(numeric, codes)[0]
+        return self._represent(numeric, codes, None)
 
     def vjp(
         self, numeric: torch.Tensor, codes: torch.Tensor
@@ -294,51 +295,58 @@ class MultilayerPerceptron(nn.Module):
 
         It is called once at most, in the same precision, and sets the gradient of every parameter.
         """
-        rows, pull_rows = self._represent(numeric, codes)
+        pulls: list[Pullback] = []
+        rows = self._represent(numeric, codes, pulls)
         with torch.autocast(rows.device.type, enabled=False):
             precise = rows.to(self.output.weight.dtype)
-            logits, pull_logits = self.output.vjp(precise, is_first=pull_rows is None)
+            logits, pull_logits = self.output.vjp(precise, is_first=not pulls)
 
         def pull(gradient: torch.Tensor) -> None:
             with torch.autocast(rows.device.type, enabled=False):
                 gradient = pull_logits(gradient)
-            if pull_rows is not None:
-                pull_rows(gradient.to(rows.dtype))
+            gradient = gradient.to(rows.dtype).reshape(self.members, -1, rows.shape[-1])
+            for pull_layer in reversed(pulls):
+                gradient = pull_layer(gradient)
 
         return logits, pull
 
     def _represent(
-        self, numeric: torch.Tensor, codes: torch.Tensor
-    ) -> tuple[torch.Tensor, Pullback | None]:
-        """Return what `represent` does, and the function of the gradient if anything learns."""
+        self, numeric: torch.Tensor, codes: torch.Tensor, pulls: list[Pullback] | None
+    ) -> torch.Tensor:
+        """Return what `represent` does.
+
+        Args:
+            numeric: as of `forward`.
+            codes: as of `forward`.
+            pulls: to which the layers that learn add their functions of the gradient, which keep
+                what they need of the rows; None keeps nothing.
+        """
+
+        def take(rows: torch.Tensor, pull: Pullback | None) -> torch.Tensor:
+            if pulls is not None and pull is not None:
+                pulls.append(pull)
+            return rows
+
         if numeric.dim() == 2:  # noqa: PLR2004  all networks share the rows
             numeric, codes = numeric[None], codes[None]
-        rows, pulls = self._embed(numeric, codes)
+        rows = take(*self._embed(numeric, codes))
         rows_of_head = rows.shape[1]
         if self.scale is not None:
-            rows, pull = self.scale.vjp(rows)
-            pulls.append(pull)
+            rows = take(*self.scale.vjp(rows))
         for layer in self.hidden:
-            rows, pull = cast("MemberLinear", layer).vjp(rows, is_first=not pulls)
-            pulls.append(pull)
-            rows, pull = self._activate(rows)
-            pulls.append(pull)
+            rows = take(*cast("MemberLinear", layer).vjp(rows, is_first=not pulls))
+            rows = take(*self._activate(rows))
         heads = self.members * self.shape.heads
-
-        def pull_all(gradient: torch.Tensor) -> torch.Tensor:
-            gradient = gradient.reshape(self.members, -1, gradient.shape[-1])
-            for pull in reversed(pulls):
-                gradient = pull(gradient)
-            return gradient
-
         rows = rows.expand(self.members, -1, -1)
-        represented = rows.reshape(heads, rows_of_head, rows.shape[-1])
-        return represented, pull_all if pulls else None
+        return rows.reshape(heads, rows_of_head, rows.shape[-1])
 
     def _embed(
         self, numeric: torch.Tensor, codes: torch.Tensor
-    ) -> tuple[torch.Tensor, list[Pullback]]:
-        """Return the inputs of the first layer, (1, B, D) or (M, B, D), as `_represent` does."""
+    ) -> tuple[torch.Tensor, Pullback | None]:
+        """Return the inputs of the first layer, (1, B, D) or (M, B, D).
+
+        And the function of the gradient by them, if anything is learned of them.
+        """
         numbers = numeric[..., : self.shape.continuous]
         inputs, learned = [numeric], []
         if self.bins is not None:
@@ -360,10 +368,10 @@ class MultilayerPerceptron(nn.Module):
             return gradient
 
         if len(inputs) == 1:
-            return numeric, []
+            return numeric, None
         members = max(map(len, inputs))
         rows = torch.cat([part.expand(members, -1, -1) for part in inputs], dim=-1)
-        return rows, [pull] if learned else []
+        return rows, pull if learned else None
 
     def _activate(self, rows: torch.Tensor) -> tuple[torch.Tensor, Pullback]:
         """Return a hidden layer after its activation and dropout, (M, K * B, H)."""

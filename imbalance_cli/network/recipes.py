@@ -108,21 +108,21 @@ class Recipe:
 
     @property
     def cycle_ends(self) -> list[int]:
-        """The epochs after which the learning rate is 0; none where it is that at most once."""
+        """The epochs after which the learning rate is nearest to 0, if it is that several times."""
         return [round(time * self.epochs) for time in CYCLE_ENDS.get(self.schedule, ())]
 
     def epochs_kept(self, best: int, last: int) -> tuple[int, int]:
         """Return after how many epochs a network is kept that learns from all rows.
 
         After as many as were best for the one that it follows, and at the next end of a cycle of
-        the learning rate: their mean is better than two networks of the first kind
-        (benchmarks/RESULTS.md).
+        the learning rate; where that is none, twice after the first. The mean of both is as good as
+        two networks (benchmarks/RESULTS.md).
 
         Args:
             best: the best epoch of the one that it follows.
-            last: that one's last epoch.
+            last: that one's last epoch, beyond which there is no end.
         """
-        return best, min(next((end for end in self.cycle_ends if end > best), last), last)
+        return best, next((end for end in self.cycle_ends if best < end <= last), best)
 
 
 def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Recipe:

@@ -318,10 +318,14 @@ class Group:
             yield MemberResult(losses[m], value, best_epoch, best_score, goes_on, epoch)
 
     def _keep(self, losses: Sequence[float], epoch: int, span: Span) -> Iterator[MemberResult]:
-        """Keep a network that follows after as many epochs as its span says."""
+        """Keep a network that follows after as many epochs as its span says.
+
+        The last member is the network; the others are nothing until it is kept for them.
+        """
         done = epoch - span.after
         for m, (epochs, before) in enumerate(zip(span.kept, self.result.members, strict=True)):
-            if not before.is_training:
+            is_waiting = done < epochs and m + 1 < len(span.kept)
+            if is_waiting or not before.is_training:
                 yield before
                 continue
             if done == epochs:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import show_percent
-from imbalance_cli.network.recipes import FOLLOWERS, automatic_monitor
+from imbalance_cli.errors import number_of, show_percent
+from imbalance_cli.network.recipes import automatic_monitor
 from imbalance_cli.report.axes import name_axis, number_axis
 from imbalance_cli.report.figures import WIDTH, Cell, Chart, Dots, Line
 from imbalance_cli.report.names import show_name
 from imbalance_cli.report.ranking_figures import AROUND, LONGEST_NAME, ROW, draw_rankings
-from imbalance_cli.report.wording import UNDEFINED
+from imbalance_cli.report.wording import UNDEFINED, join_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,15 +60,21 @@ def describe_training(report: RunReport) -> str:
     shown = "one network" if len(training) == 1 else f"{len(training)} networks"
     loss, score = _list_kept(training, _losses), _list_kept(training, _scores)
     scores = f"training loss {loss}, validation {_name_monitor(report)} {score}"
-    refitted = len(report.training) - len(training)
+    trained = report.document["trained"]
+    refitted = [network for network in trained if "refitted" in network]
     if not refitted:
         kept = f"the weights of {_name_kept(training)} were kept"
         return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
+    seeds = {network["seed"] for network in refitted}
+    others = number_of(len(seeds), "other network")
+    after = join_words([str(network["best_epoch"]) for network in refitted])
+    is_whole = len(trained) == len(training) + len(refitted)  # not ended by --finish
+    model = "the model is" if is_whole else "the model is the mean of the first and of"
+    became = "it had become" if len(seeds) == 1 else "they had become"
     return (
         f"Of epochs {first} to {last} of {shown}, {_name_kept(training)} had the best validation "
-        f"score: {scores}. {refitted // FOLLOWERS} other networks then learned from the validation "
-        "rows too. The model is the mean of what each was after as many epochs, and at the next "
-        "end of a cycle of the learning rate."
+        f"score: {scores}. {others} then learned from the validation rows too; {model} what "
+        f"{became} after {after} epochs."
     )
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from imbalance_cli.errors import show_percent
+from imbalance_cli.errors import number_of, show_percent
 from imbalance_cli.metrics import METRIC_SPECS
 from imbalance_cli.report.chance import Verdict, is_above_among, judge
 from imbalance_cli.report.names import show_name
@@ -86,7 +86,7 @@ def _list_parts(report: RunReport) -> str:
     is_tuned = rows.get("valid") and report.evaluation.part != "valid"
     refitted = {network["seed"] for network in report.document["trained"] if "refitted" in network}
     if refitted:
-        tuned += f"; its {len(refitted)} networks then learned from both"
+        tuned += f"; {number_of(len(refitted), 'other network')} then learned from both"
     return f"; it had {rows['train']:,} to train on{tuned if is_tuned else ''}"
 
 

@@ -62,7 +62,7 @@ class Start:
         return self.recipe.epochs * (2 if self.recipe.followers else 1)
 
     def expected_epochs(self, result: EpochResult) -> int:
-        """Return how many there will be if no network gets better after this epoch."""
+        """Return how many there will be at most, as far as this epoch tells."""
         recipe, most = self.recipe, 0
         if recipe.followers:
             for member in result.members:

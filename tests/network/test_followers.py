@@ -100,7 +100,7 @@ def test_a_follower_is_a_network_of_all_rows_that_is_kept_twice(
     monkeypatch.setattr(Group, "restore", lambda *_: None)  # alone, too, the last weights are kept
     for first in LEADERS:
         best, end = last[first].best_epoch, last[first].epoch
-        later = min(epoch for epoch in (1, 3, 7, 15, end) if epoch > best or epoch == end)
+        later = min([epoch for epoch in (1, 3, 7, 15) if best < epoch <= end], default=best)
         for m, epochs in ((first + 1, best), (first + 2, later)):
             assert last[m].best_epoch == epochs
             assert math.isnan(last[m].score)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -547,6 +548,29 @@ def test_gradients_are_those_of_autograd(
             gradient, wanted[name], rtol=1e-4, atol=size * (1e-5 if precise else 0.03)
         )
         assert gradient.flatten(1).any(dim=1).all(), name
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_hidden_layers_are_kept_for_gradients_alone(
+    monkeypatch: pytest.MonkeyPatch, *, learns: bool
+) -> None:
+    """Scores of many rows would take the memory of all layers at a time."""
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def activate(rows: torch.Tensor) -> torch.Tensor:
+        alive.append(sum(layer() is not None for layer in made))
+        outputs = rows.relu()
+        made.append(weakref.ref(outputs))
+        return outputs
+
+    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["relu"]._replace(function=activate))
+    model = build_model(Shape(3, [], 1, [4, 4, 4], heads=2), [0]).eval()
+    rows = make_rows(5, model.shape)
+    with torch.no_grad():
+        kept = (model.vjp if learns else model)(rows.numeric, rows.codes)
+    assert alive == ([0, 1, 2] if learns else [0, 0, 0])
+    del kept
 
 
 def test_gradients_with_dropout_are_those_of_what_is_kept() -> None:

@@ -90,6 +90,22 @@ def test_tabular_is_networks_with_heads_that_stop_only_after_a_cycle() -> None:
     assert recipe.schedule in CYCLE_ENDS
 
 
+@pytest.mark.parametrize(
+    ("best", "last", "later"),
+    [(1, 15, 3), (2, 7, 3), (3, 7, 7), (7, 15, 15), (7, 7, 7), (15, 15, 15), (4, 6, 4)],
+)
+def test_a_network_that_follows_is_kept_at_the_best_epoch_and_the_next_end(
+    best: int, last: int, later: int
+) -> None:
+    """Of cycles that end after 1, 3, 7 and 15 epochs; never after epochs the other did not have."""
+    recipe = dataclasses.replace(TABULAR, epochs=15)
+    assert recipe.cycle_ends == [1, 3, 7, 15]
+    assert recipe.epochs_kept(best, last) == (best, later)
+    cosine = dataclasses.replace(recipe, schedule="cosine")
+    assert cosine.cycle_ends == []
+    assert cosine.epochs_kept(best, last) == (best, best)
+
+
 def test_plain_is_one_network_of_a_textbook() -> None:
     recipe = choose({"recipe": "plain"})
     assert recipe == PLAIN
