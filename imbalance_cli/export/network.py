@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         Periodic,
         PiecewiseLinear,
     )
-    from imbalance_cli.network.model import MemberLinear, MultilayerPerceptron
+    from imbalance_cli.network.layers import MemberLinear
+    from imbalance_cli.network.model import MultilayerPerceptron
 
     Array = NDArray[np.float32]
 
@@ -151,7 +152,7 @@ def _add_categories(
 
 
 def _activate(rows: Value, name: str) -> Value:
-    """Return what an activation of network/model.py makes of rows."""
+    """Return what an activation of network/layers.py makes of rows."""
     if name == "relu":
         return rows.apply("Relu")
     if name == "silu":

@@ -3,8 +3,7 @@
 Shapes: M networks, B batch, F numbers, C embedded categorical features, T bins, Q frequencies,
 E outputs per feature. Rows are (1, B, ...), the same for all networks, or (M, B, ...).
 
-`vjp` is what torch.func.vjp is, written out: it returns the outputs and a function of the gradient
-of a loss by them, which sets the gradients of the parameters.
+`vjp` is as of layers.py, with no gradient by the inputs, which nothing learns.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from imbalance_cli.network.layers import set_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,11 +58,6 @@ class PiecewiseLinear(nn.Module):
         width = high - low
         reach = numbers.mT[..., None] - low
         return reach.div_(width.where(width > 0, torch.inf)).clamp_(0, 1)
-
-
-def set_gradient(parameter: nn.Parameter, gradient: torch.Tensor) -> None:
-    """Set the gradient of a parameter, whatever the precision it was computed in."""
-    parameter.grad = gradient.to(parameter.dtype)
 
 
 class LearnedBins(nn.Module):

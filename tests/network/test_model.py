@@ -14,13 +14,11 @@ from imbalance_cli.losses.family import weighted_bce
 from imbalance_cli.losses.link import inverse_link, link
 from imbalance_cli.machine.device import autocast
 from imbalance_cli.network.embeddings import CATEGORY_WIDTH
+from imbalance_cli.network.layers import ACTIVATIONS, MemberLinear
 from imbalance_cli.network.model import (
-    ACTIVATIONS,
     FIRST_LOGITS,
     SCORING_ROWS,
     WIDE,
-    HeadScales,
-    MemberLinear,
     MultilayerPerceptron,
     Shape,
     build_model,
@@ -61,11 +59,6 @@ def make_model(shape: Shape = FULL, seeds: Sequence[int] = (0,)) -> MultilayerPe
     if model.bins is not None:
         model.bins.fit(make_rows(200, shape).numeric[:, shape.binned])
     return model
-
-
-def draw(layer: MemberLinear | HeadScales, members: int) -> None:
-    for member in range(members):
-        layer.draw(member, torch.Generator().manual_seed(member))
 
 
 # ---------------------------------------------------------------------------------- where it starts
@@ -151,7 +144,7 @@ def test_starts_at_the_prior(members: int, shape: Shape) -> None:
 def test_layers_of_unit_variance() -> None:
     """Outputs without their biases vary as the inputs do; biases are standard normal."""
     layer = MemberLinear(1, 400, 300, unit_variance=True)
-    draw(layer, 1)
+    layer.draw(0, torch.Generator().manual_seed(0))
     layer.eval()
     torch.testing.assert_close(layer.weight.std(), torch.tensor(400**-0.5), rtol=0.02, atol=0)
     torch.testing.assert_close(layer.bias.std(), torch.tensor(1.0), rtol=0.1, atol=0)
@@ -165,54 +158,7 @@ def test_layers_of_unit_variance() -> None:
     assert spreads == pytest.approx([HEADED.inputs**-0.5, 1 / 3], rel=0.3)
 
 
-def test_heads_start_with_signs_and_one_head_with_ones() -> None:
-    heads = HeadScales(2, 4, 50)
-    draw(heads, 2)
-    scales = heads.weight.detach()
-    assert set(scales.flatten().tolist()) == {-1.0, 1.0}
-    assert abs(scales.mean()) < 0.25
-    assert len(torch.unique(scales, dim=0)) == 8
-    single = HeadScales(2, 1, 50)
-    draw(single, 2)
-    assert torch.equal(single.weight, torch.ones(2, 50))
-
-
 # --------------------------------------------------------------------------------- what it computes
-
-
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("leading", [(), (1,)])
-def test_linear_layers_are_those_of_torch(members: int, leading: tuple[int, ...]) -> None:
-    """With rows that all members share, (B, F)."""
-    layers = MemberLinear(members, 5, 4)
-    draw(layers, members)
-    rows = torch.randn(*leading, 11, 5, generator=torch.Generator().manual_seed(0))
-    outputs = layers(rows).reshape(members, 11, 4)
-    gradient = torch.randn(members, 11, 4, generator=torch.Generator().manual_seed(1))
-    torch.autograd.backward(outputs, gradient)
-    for member in range(members):
-        layer = torch.nn.Linear(5, 4)
-        layer.load_state_dict(
-            {"weight": layers.weight[member].detach(), "bias": layers.bias[member].detach()}
-        )
-        wanted = layer(rows.reshape(11, 5))
-        torch.testing.assert_close(outputs[member], wanted)
-        torch.autograd.backward(wanted, gradient[member])
-        assert layers.weight.grad is not None
-        assert layers.bias.grad is not None
-        torch.testing.assert_close(layers.weight.grad[member], layer.weight.grad)
-        torch.testing.assert_close(layers.bias.grad[member], layer.bias.grad)
-
-
-def test_linear_layers_take_rows_of_each_member() -> None:
-    layers = MemberLinear(3, 5, 4)
-    draw(layers, 3)
-    rows = torch.randn(3, 11, 5, generator=torch.Generator().manual_seed(0))
-    outputs = layers(rows)
-    for member in range(3):
-        weight, bias = layers.weight[member], layers.bias[member]
-        wanted = torch.nn.functional.linear(rows[member], weight, bias)
-        torch.testing.assert_close(outputs[member], wanted)
 
 
 SHAPES = {

@@ -12,7 +12,7 @@ from small_runs import PLAIN, TABULAR, load_sections
 from imbalance_cli.config import Config
 from imbalance_cli.config.sections import ModelSection, TrainingSection
 from imbalance_cli.errors import ConfigError
-from imbalance_cli.network.model import ACTIVATIONS
+from imbalance_cli.network.layers import ACTIVATIONS
 from imbalance_cli.network.monitors import MONITORS
 from imbalance_cli.network.optimization import SCHEDULES
 from imbalance_cli.network.recipes import (
