@@ -190,7 +190,8 @@ class MultilayerPerceptron(nn.Module):
         def pull(gradient: torch.Tensor) -> None:
             with torch.autocast(rows.device.type, enabled=False):
                 gradient = pull_logits(gradient)
-            gradient = gradient.to(rows.dtype).reshape(self.members, -1, rows.shape[-1])
+            if pulls:
+                gradient = gradient.to(rows.dtype).reshape(self.members, -1, rows.shape[-1])
             for pull_layer in reversed(pulls):
                 gradient = pull_layer(gradient)
 

@@ -167,6 +167,7 @@ SHAPES = {
     "codes only": Shape(0, [5, 3], 2, [6]),
     "numbers only": Shape(4, [], 1, [6, 5]),
     "logistic": Shape(4, [5], 2, []),
+    "logistic of numbers": Shape(4, [], 2, []),
     "heads": HEADED,
     "heads of a textbook network": dataclasses.replace(FULL, heads=4),
     "heads without layers": Shape(4, [5], 2, [], heads=3),
@@ -477,7 +478,8 @@ def test_gradients_are_those_of_autograd(
     settings = SHAPES.get(shape, dataclasses.replace(HEADED, bin_outputs=2))
     model = make_model(dataclasses.replace(settings, activation=activation), range(members))
     data, precise = make_rows(30, settings), precision == "float32"
-    slopes = torch.randn(members * settings.heads, 30, settings.labels)
+    random = torch.Generator().manual_seed(0)
+    slopes = torch.randn(members * settings.heads, 30, settings.labels, generator=random)
     with autocast(torch.device("cpu"), precision):
         logits = model.eval()(data.numeric, data.codes)
         torch.autograd.backward(logits, slopes)
@@ -491,7 +493,7 @@ def test_gradients_are_those_of_autograd(
         assert gradient.dtype == torch.float32
         size = float(wanted[name].abs().max())
         torch.testing.assert_close(
-            gradient, wanted[name], rtol=1e-4, atol=size * (1e-5 if precise else 0.03)
+            gradient, wanted[name], rtol=1e-4, atol=size * (1e-5 if precise else 0.05)
         )
         assert gradient.flatten(1).any(dim=1).all(), name
 
