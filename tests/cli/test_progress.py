@@ -200,7 +200,7 @@ def test_with_followers_the_bar_ends_after_what_they_are_to_have(
     ended = dataclasses.replace(leader, is_training=False)
     waiting = MemberResult(math.nan, math.nan, 0, math.nan)
     # the best is epoch 2, and the next end of a cycle 7 of 100
-    for members, end in (((leader, waiting), 107), ((ended, waiting), 6)):
+    for members, end in (((leader, waiting), 107), ((ended, waiting), 5)):
         with BarProgress() as bar:
             bar.started(follows)
             bar.epoch(dataclasses.replace(make_result(3), members=members))
