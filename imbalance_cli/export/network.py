@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from imbalance_cli.network.layers import SELU
+
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from imbalance_cli.network.model import MultilayerPerceptron
 
     Array = NDArray[np.float32]
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
 
 
 def add_networks(
@@ -159,8 +159,8 @@ def _activate(rows: Value, name: str) -> Value:
         return rows * rows.apply("Sigmoid")
     if name == "gelu":
         return rows * 0.5 * ((rows * math.sqrt(0.5)).apply("Erf") + 1.0)
-    below = (rows.at_most(0.0).apply("Exp") - 1.0) * SELU_ALPHA
-    return (rows.at_least(0.0) + below) * SELU_SCALE
+    alpha, scale = SELU
+    return (rows.at_least(0.0) + (rows.at_most(0.0).apply("Exp") - 1.0) * alpha) * scale
 
 
 def _array(tensor: torch.Tensor) -> Array:

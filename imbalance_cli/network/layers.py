@@ -28,7 +28,7 @@ class Activation(NamedTuple):
 
 
 ATEN = torch.ops.aten
-SELU = (1.6732632423543772, 1.0507009873554805)  # Klambauer et al. 2017
+SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and scale, Klambauer et al. 2017
 ACTIVATIONS: dict[str, Activation] = {
     "relu": Activation(nn.functional.relu, lambda g, z: ATEN.threshold_backward(g, z, 0)),
     "gelu": Activation(nn.functional.gelu, ATEN.gelu_backward),

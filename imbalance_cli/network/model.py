@@ -170,10 +170,6 @@ class MultilayerPerceptron(nn.Module):
         """Return logits, (M * K, B, L), of numbers (B, F) or (M, B, F) and indices (..., C)."""
         return self.logits(self.represent(numeric, codes))
 
-    def represent(self, numeric: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden layer of each head, (M * K, B, H)."""
-        return self._represent(numeric, codes, None)
-
     def vjp(
         self, numeric: torch.Tensor, codes: torch.Tensor
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
@@ -182,7 +178,7 @@ class MultilayerPerceptron(nn.Module):
         It is called once at most, in the same precision, and sets the gradient of every parameter.
         """
         pulls: list[Pullback] = []
-        rows = self._represent(numeric, codes, pulls)
+        rows = self.represent(numeric, codes, pulls)
         with torch.autocast(rows.device.type, enabled=False):
             precise = rows.to(self.output.weight.dtype)
             logits, pull_logits = self.output.vjp(precise, is_first=not pulls)
@@ -197,10 +193,10 @@ class MultilayerPerceptron(nn.Module):
 
         return logits, pull
 
-    def _represent(
-        self, numeric: torch.Tensor, codes: torch.Tensor, pulls: list[Pullback] | None
+    def represent(
+        self, numeric: torch.Tensor, codes: torch.Tensor, pulls: list[Pullback] | None = None
     ) -> torch.Tensor:
-        """Return what `represent` does.
+        """Return the last hidden layer of each head, (M * K, B, H).
 
         Args:
             numeric: as of `forward`.

@@ -86,6 +86,15 @@ class RunReport:
     peer: Mapping[str, Any] | None = None
     explanation: Explanation | None = None
 
+    @property
+    def refitted(self) -> dict[int, list[int]]:
+        """What learned from the validation rows too, by seed: after which epochs it was kept."""
+        kept: dict[int, list[int]] = {}
+        for network in self.document["trained"]:
+            if "refitted" in network:
+                kept.setdefault(network["seed"], []).append(network["best_epoch"])
+        return kept
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:

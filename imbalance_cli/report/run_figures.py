@@ -60,21 +60,19 @@ def describe_training(report: RunReport) -> str:
     shown = "one network" if len(training) == 1 else f"{len(training)} networks"
     loss, score = _list_kept(training, _losses), _list_kept(training, _scores)
     scores = f"training loss {loss}, validation {_name_monitor(report)} {score}"
-    trained = report.document["trained"]
-    refitted = [network for network in trained if "refitted" in network]
-    if not refitted:
+    if not report.refitted:
         kept = f"the weights of {_name_kept(training)} were kept"
         return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
-    seeds = {network["seed"] for network in refitted}
-    others = number_of(len(seeds), "other network")
-    after = join_words([str(network["best_epoch"]) for network in refitted])
-    is_whole = len(trained) == len(training) + len(refitted)  # not ended by --finish
+    others = number_of(len(report.refitted), "other network")
+    epochs = [str(epoch) for kept in report.refitted.values() for epoch in kept]
+    # not ended by --finish
+    is_whole = len(report.document["trained"]) == len(training) + len(epochs)
     model = "the model is" if is_whole else "the model is the mean of the first and of"
-    became = "it had become" if len(seeds) == 1 else "they had become"
+    became = "it had become" if len(report.refitted) == 1 else "they had become"
     return (
         f"Of epochs {first} to {last} of {shown}, {_name_kept(training)} had the best validation "
         f"score: {scores}. {others} then learned from the validation rows too; {model} what "
-        f"{became} after {after} epochs."
+        f"{became} after {join_words(epochs)} epochs."
     )
 
 

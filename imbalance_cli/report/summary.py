@@ -84,9 +84,8 @@ def _list_parts(report: RunReport) -> str:
         return ""
     tuned = f", and {rows['valid']:,} to choose its epoch, calibration and thresholds on"
     is_tuned = rows.get("valid") and report.evaluation.part != "valid"
-    refitted = {network["seed"] for network in report.document["trained"] if "refitted" in network}
-    if refitted:
-        tuned += f"; {number_of(len(refitted), 'other network')} then learned from both"
+    if report.refitted:
+        tuned += f"; {number_of(len(report.refitted), 'other network')} then learned from both"
     return f"; it had {rows['train']:,} to train on{tuned if is_tuned else ''}"
 
 
