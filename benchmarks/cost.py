@@ -75,7 +75,7 @@ def make_programs(folder: Path) -> dict[str, list[str]]:
         lines.append(",".join([*(f"{value:.4f}" for value in row), "abc"[kind], str(int(label))]))
     (folder / "rows.csv").write_text("\n".join(lines) + "\n")
     (folder / "config.yaml").write_text("data: {train: rows.csv, labels: [y]}\n")
-    command = "import sys; from imbalance_cli.cli.app import main; sys.exit(main())"
+    command = "import sys; from imbalance_cli.__main__ import main; sys.exit(main())"
     ours = [sys.executable, "-c", command]
     fit = [*ours, "fit", "config.yaml", "--set", "training.epochs=1"]
     fit += ["--run-dir", "run", "--overwrite", "--quiet", "--format", "json"]

@@ -107,7 +107,7 @@ def count(folder: Path, commands: dict[str, list[str]], repetitions: int) -> Non
     """Print a table of what counting takes."""
     print("| what | labels counted | seconds | peak MB so far |\n|---|---:|---:|---:|")
     for name, arguments in commands.items():
-        command = [sys.executable, "-m", "imbalance_cli.cli.app", "weights", *arguments]
+        command = [sys.executable, "-m", "imbalance_cli", "weights", *arguments]
         seconds, counted = [], 0
         for _ in range(repetitions):
             began = time.perf_counter()

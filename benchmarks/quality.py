@@ -200,7 +200,7 @@ def run_ours(contestant: str, job: Job) -> dict[str, float]:
     config = {"data": data, "training": {"seed": job.seed}}
     (job.folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # is YAML too
     run = job.folder / "run"
-    command = ["-m", "imbalance_cli.cli.app", "fit", "config.yaml", "--run-dir", "run", "--quiet"]
+    command = ["-m", "imbalance_cli", "fit", "config.yaml", "--run-dir", "run", "--quiet"]
     settings = [f"--set={setting}" for setting in VARIANTS[contestant] + job.options.set]
     seconds = time_command(job, [*command, "--overwrite", *settings])
     held_out = pl.read_parquet(run / "predictions.parquet")  # its rows are those with a label

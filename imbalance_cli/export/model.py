@@ -54,7 +54,7 @@ def build_onnx(
     graph = Graph(predictor.preprocessing.columns)
     features = add_preprocessing(graph, predictor.preprocessing, dtype)
     parts = [add_networks(graph, features, part, dtype) for part in predictor.model.parts()]
-    members = predictor.model.members * predictor.model.shape.heads
+    members = sum(predictor.model.heads)
     logits = graph.concatenate(parts, 0)
     odds = add_mean_log_odds(logits, predictor.link_loss, members, len(predictor.labels))
     probabilities = sigmoid(_calibrate(odds, predictor.calibration))

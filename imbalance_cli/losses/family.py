@@ -78,12 +78,21 @@ class Loss:
             }
         )
 
-    def of_heads(self, heads: int) -> Loss:
-        """Return the loss of M networks, (M, 1, L), for each of their heads, (M * K, 1, L)."""
-        if heads == 1:
+    def of_heads(self, heads: Sequence[int]) -> Loss:
+        """Return the loss of M networks, (M, 1, L), for each of their heads, (sum of K, 1, L).
+
+        Args:
+            heads: K of each network, (M,).
+        """
+        if set(heads) == {1}:
             return self
         parameters = self.parameters().items()
-        return Loss(**{name: value.repeat_interleave(heads, dim=0) for name, value in parameters})
+        return Loss(
+            **{
+                name: value.repeat_interleave(torch.tensor(heads, device=value.device), dim=0)
+                for name, value in parameters
+            }
+        )
 
 
 NEUTRAL = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imbalance_cli.network.recipes import Recipe
     from imbalance_cli.network.state import State
 
-STATE = "timeline.epochs"  # the name of its part of a state, which every state has
+STATE = "timeline"  # the name of its part of a state, which every state has
 
 
 @dataclasses.dataclass(frozen=True)

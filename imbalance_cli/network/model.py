@@ -283,6 +283,11 @@ class MultilayerPerceptron(nn.Module):
             logits: torch.Tensor = self.output(rows.to(self.output.weight.dtype), labels)
         return logits
 
+    @property
+    def heads(self) -> list[int]:
+        """K of each network, (M,)."""
+        return [self.shape.heads] * self.members
+
     def parts(self) -> list[MultilayerPerceptron]:
         """Return the models of one shape each: this one."""
         return [self]
@@ -318,7 +323,7 @@ class Ensemble(nn.Module):
     their probabilities is better than that of as many alike.
 
     Args:
-        parts: each of one shape, all with as many heads, labels and hidden units.
+        parts: each of one shape, all with as many labels and hidden units.
     """
 
     def __init__(self, parts: Sequence[MultilayerPerceptron]) -> None:
@@ -332,8 +337,13 @@ class Ensemble(nn.Module):
 
     @property
     def shape(self) -> Shape:
-        """The shape of the first part, whose heads, labels and hidden layers are those of all."""
+        """The shape of the first part, whose labels and hidden layers are those of all."""
         return self.parts()[0].shape
+
+    @property
+    def heads(self) -> list[int]:
+        """K of each network, (M,)."""
+        return [heads for part in self.parts() for heads in part.heads]
 
     def parts(self) -> list[MultilayerPerceptron]:
         """Return the models of one shape each."""

@@ -16,15 +16,16 @@ from imbalance_cli.errors import ConfigError
 if TYPE_CHECKING:
     from imbalance_cli.config import Config
 
-HEADS = 4
+HEADS, LEADING_HEADS = 4, 2
 NETWORKS = ((20_000, 4), (200_000, 2))  # as many for up to so many rows; of more rows, or folds, 1
 REFITTED, FOLLOWERS = 6, 2
 """Two networks choose the epochs; after each another learns from all rows, and is kept twice: those
-four are the model."""
+four are the model. The two that choose need neither as many heads nor other embeddings."""
 FREQUENCIES = [0.3] * 16
 BINS, BIN_OUTPUTS, BIN_POWER = 48, 8, 0.3
 MOSTLY_ONE_VALUE = 0.5
 PLAIN_BINS = 16
+FEW_NUMBERS = 16  # up to so many have waves beside the bins of every number
 MOST_EMBEDDED = 256  # `auto` embeds no more numbers than these: it would take longer than all else
 MOST_CELLS = 2**10  # heads x labels: of more labels a network has fewer heads
 STEPS_PER_CUBE_ROOT = 57  # of the rows of a tabular network, within ...
@@ -65,8 +66,10 @@ class Recipe:
         bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
         heads: of each network, on its hidden layers.
+        leading_heads: of each that another follows.
         networks: of each fold, followers among them.
         all_binned: how many of all networks, the last ones, have bins of every number.
+        binned_frequencies: of these networks, in place of `frequencies`.
         followers: how many of the networks, after each other one, are one that learns from the
             validation rows too, kept after as many epochs as were best for the other, and later.
         epochs: the most passes over the training rows.
@@ -92,8 +95,10 @@ class Recipe:
     bin_power: float
     frequencies: list[float]
     heads: int
+    leading_heads: int
     networks: int
     all_binned: int
+    binned_frequencies: list[float]
     followers: int
     epochs: int
     batch_size: int
@@ -157,7 +162,7 @@ def choose_recipe(config: Config, *, rows: int, numbers: int, labels: int) -> Re
     elif training.folds is not None:  # whose networks are averaged already
         chosen |= {"networks": 1, "all_binned": 0, "followers": 0}
     elif training.refit and recipe.networks == NETWORKS[0][1]:
-        binned = REFITTED // 2 if recipe.all_binned else 0
+        binned = FOLLOWERS if recipe.all_binned else 0  # those that follow the second
         chosen |= {"networks": REFITTED, "followers": FOLLOWERS, "all_binned": binned}
     if embedding != "auto":
         bins = PLAIN_BINS if is_plain else BINS
@@ -182,8 +187,10 @@ def _tabular(batch_size: int, rows: int, numbers: int, labels: int) -> Recipe:
         bin_power=BIN_POWER,
         frequencies=FREQUENCIES if numbers <= MOST_EMBEDDED else [],
         heads=heads,
+        leading_heads=LEADING_HEADS,
         networks=max(networks, default=1),
         all_binned=max(networks, default=1) // 2 if 0 < numbers <= MOST_EMBEDDED else 0,
+        binned_frequencies=FREQUENCIES if numbers <= FEW_NUMBERS else [],
         followers=0,
         epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS),
         batch_size=batch_size,
@@ -216,8 +223,10 @@ def _plain(batch_size: int, numbers: int) -> Recipe:
         bin_power=1.0,
         frequencies=[],
         heads=1,
+        leading_heads=1,
         networks=1,
         all_binned=0,
+        binned_frequencies=[],
         followers=0,
         epochs=100,
         batch_size=batch_size,

@@ -81,7 +81,7 @@ class LazyLogits:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(M, N, L)."""
-        members = sum(network.members * network.shape.heads for network in self.networks)
+        members = sum(sum(network.heads) for network in self.networks)
         return members, self.rows, self.networks[0].shape.labels
 
     @torch.no_grad()
@@ -107,16 +107,6 @@ class LazyLogits:
         pairs = zip(self.networks, self.hidden, strict=True)
         logits = [network.eval().logits(hidden[..., rows, :], labels) for network, hidden in pairs]
         return torch.cat(logits).float()
-
-
-def stack_members(logits: Sequence[Logits]) -> Logits:
-    """Return logits of the same rows by several members as one, (M, N, L)."""
-    kept = [each.values for each in logits if isinstance(each, KeptLogits)]
-    if kept:
-        return KeptLogits(torch.cat(kept))
-    lazy = [each for each in logits if isinstance(each, LazyLogits)]
-    networks = [network for each in lazy for network in each.networks]
-    return LazyLogits(networks, [hidden for each in lazy for hidden in each.hidden], lazy[0].rows)
 
 
 def label_blocks(labels: int, part: slice = ALL) -> Iterator[slice]:

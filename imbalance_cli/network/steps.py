@@ -51,7 +51,7 @@ class Steps:
         precision: str,
     ) -> None:
         self._model, self._optimizer, self._precision = model, optimizer, precision
-        self._loss = loss.of_heads(model.shape.heads)
+        self._loss = loss.of_heads(model.heads)
         self._device = model.output.weight.device
         self._total = torch.zeros(model.members, device=self._device)
         self._cells = torch.zeros_like(self._total, dtype=torch.int64)  # of weighted rows, a mass

@@ -130,8 +130,7 @@ class Training(Iterator[EpochResult]):
         if self._is_over:
             for group in groups:
                 if group.result.is_training:
-                    [spare] = [{}] if group.leader is None else groups[group.leader].best
-                    group.restore([own or spare for own in group.best])
+                    group.restore(group.best)
             yield from timeline.rest()
         else:
             yield from timeline.whole()  # of those that had gone beyond the epoch of the state
@@ -358,10 +357,10 @@ class Group:
 
     @torch.no_grad()
     def restore(self, weights: Sequence[dict[str, torch.Tensor]]) -> None:
-        """Give each member weights, (M,) by name."""
+        """Give each member weights, (M,) by name; where there are none, it stays as it is."""
         for network, own in zip(self._networks, weights, strict=True):
-            for name, parameter in network.named_parameters():
-                parameter.copy_(own[name])
+            for name, value in own.items():
+                network.get_parameter(name).copy_(value)
 
     def state(self) -> State:
         """Return all that its next epochs depend on, as it is: it changes with the next epoch."""

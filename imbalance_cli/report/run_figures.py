@@ -65,14 +65,14 @@ def describe_training(report: RunReport) -> str:
         return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
     others = number_of(len(report.refitted), "other network")
     epochs = [str(epoch) for kept in report.refitted.values() for epoch in kept]
-    # not ended by --finish
-    is_whole = len(report.document["trained"]) == len(training) + len(epochs)
-    model = "the model is" if is_whole else "the model is the mean of the first and of"
+    model, alone = "the model is", ""
+    if len(report.refitted) < len(training):  # ended by --finish
+        model, alone = "the model is the mean of", " and of the network that none followed"
     became = "it had become" if len(report.refitted) == 1 else "they had become"
     return (
         f"Of epochs {first} to {last} of {shown}, {_name_kept(training)} had the best validation "
         f"score: {scores}. {others} then learned from the validation rows too; {model} what "
-        f"{became} after {join_words(epochs)} epochs."
+        f"{became} after {join_words(epochs)} epochs{alone}."
     )
 
 

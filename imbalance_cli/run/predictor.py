@@ -118,8 +118,8 @@ class Predictor:
 
     @property
     def link_loss(self) -> Loss:
-        """The loss whose inverse link is taken, its parameters (M * K, 1, L), K heads a network."""
-        return self.loss.of_heads(self.model.shape.heads) if self.undo_loss else Loss()
+        """The loss whose inverse link is taken, its parameters (heads of all networks, 1, L)."""
+        return self.loss.of_heads(self.model.heads) if self.undo_loss else Loss()
 
     @property
     def output_columns(self) -> list[str]:
@@ -197,19 +197,15 @@ class Predictor:
             tell=tell,
         )
 
-    def of_members(self, members: Sequence[int]) -> Predictor:
-        """Return the same with the losses of some members, for logits that they alone made."""
-        parameters = self.loss.parameters().items()
-        chosen = {name: value[list(members)] for name, value in parameters}
-        return dataclasses.replace(self, loss=Loss(**chosen))
-
     def keep_members(self, members: Sequence[int]) -> Predictor:
         """Return the same of some members alone; neighbours of one shape stay together."""
         runs = itertools.groupby(enumerate(members), key=lambda pair: pair[1] - pair[0])
         ranges = [[member for _, member in run] for _, run in runs]
         parts = [self.model.part(run[0], run[-1] + 1).parts() for run in ranges]
         model = Ensemble([*itertools.chain.from_iterable(parts)])
-        return dataclasses.replace(self.of_members(members), model=model.eval())
+        parameters = self.loss.parameters().items()
+        loss = Loss(**{name: value[list(members)] for name, value in parameters})
+        return dataclasses.replace(self, model=model.eval(), loss=loss)
 
     def check_columns(self, columns: Sequence[str], name: str) -> None:
         """Raise if a feature column is not there.

@@ -40,7 +40,7 @@ class Plan:
         networks: how many are trained.
         epochs: of each, at most.
         steps: of an epoch.
-        seconds: that training takes at most, as far as one epoch of one network says.
+        seconds: that training takes at most, as far as one epoch of each kind of network says.
         warnings: that `fit` would give.
     """
 
@@ -80,14 +80,18 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     """
     config = resolve_weighting(config, "config")
     prepared, recipe, networks, model = prepare_networks(config, observer, scratch)
-    began = time.perf_counter()
-    next(Training(model.part(0, 1), prepared.rows, networks.members[:1], recipe))
-    an_epoch = time.perf_counter() - began
     count = len(networks.members)
+    seconds = 0.0
+    # of those that follow, the last has bins of every number, and takes longest
+    for number in (0, count - 1) if recipe.followers else (0,):
+        member = dataclasses.replace(networks.members[number], follows=False)
+        began = time.perf_counter()
+        next(Training(model.part(number, number + 1), prepared.rows, [member], recipe))
+        seconds += (time.perf_counter() - began) * recipe.epochs
     leading = sum(not member.follows for member in networks.members)
     is_single = prepared.device.type != "cpu" or prepared.rows.is_stored
     at_once = 1 if is_single else torch.get_num_threads()
-    turns = -(-leading // at_once) * (2 if recipe.followers else 1)  # one follows each other one
+    turns = -(-leading // at_once)
     rows = max(len(fold.train) for fold in prepared.folds)
     counts = prepared.counts
     learned = np.unique(np.concatenate([fold.train for fold in prepared.folds]))
@@ -103,7 +107,7 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
         networks=count,
         epochs=recipe.epochs,
         steps=-(-rows // recipe.batch_size),
-        seconds=round(an_epoch * recipe.epochs * turns, 1),
+        seconds=round(seconds * turns, 1),
         warnings=list(prepared.remarks),
     )
 

@@ -16,7 +16,7 @@ from imbalance_cli.decisions.calibration import Calibration
 from imbalance_cli.decisions.thresholds import describe_unreached
 from imbalance_cli.evaluation import Grouping
 from imbalance_cli.losses.family import stack_losses
-from imbalance_cli.network.scoring import score, stack_members
+from imbalance_cli.network.scoring import score
 from imbalance_cli.rows.sources import fingerprint_files
 from imbalance_cli.run.directory import CONFIG
 from imbalance_cli.run.predictor import Predictor
@@ -108,13 +108,13 @@ def fit(
         groups=prepared.groups_of(prepared.held_out),
         tell=observer.stage,
     )
-    followers = [m for m, member in enumerate(networks.members) if member.follows]
-    if followers:
-        predictor = predictor.keep_members(followers)
+    of_model = choose_members(networks, record.results)
+    predictor = predictor.keep_members(of_model)
+    is_refitted = any(networks.members[m].follows for m in of_model)
     for sentence in describe_unreached(thresholds, prepared.labels, config.thresholds):
         observer.warned(Warned("IMB111", sentence))
     held_out = choose_held_out(predictor, prepared, scores)
-    warn_of_flattery(held_out.part, observer, is_refitted=bool(followers))
+    warn_of_flattery(held_out.part, observer, is_refitted=is_refitted)
     members, data = describe(networks, record.results), describe_data(prepared, files)
     peer = None
     if config.report.peer is not None:
@@ -182,25 +182,41 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
             if networks.folds[m] == number and not member.follows
         ]
         rows = prepared.rows.part(torch.from_numpy(fold.held_out).to(prepared.device))
-        scored = [score(predictor.model.member(m), rows, predictor.precision) for m in own]
-        parts.append((stack_members(scored), predictor.of_members(own).link_loss))
+        alone = predictor.keep_members(own)
+        parts.append((score(alone.model, rows, alone.precision), alone.link_loss))
     return Scores(parts)
 
 
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:
     """Return where each network that was trained came from and its best epoch, as plain data.
 
-    One that was to learn from the validation rows, and was ended before it had, is not refitted.
+    Without one that was to be kept, and was ended before it was.
     """
     described: list[dict[str, int]] = []
-    last = 0
     for member, origin, result in zip(networks.members, networks.origins, results, strict=True):
-        is_refitted = member.follows and not result.is_training
-        last = result.best_epoch if is_refitted or not member.follows else last
-        described.append({"seed": origin.seed, "fold": origin.fold, "best_epoch": last})
-        if is_refitted:
-            described[-1]["refitted"] = True
+        if member.follows and result.is_training:
+            continue
+        found = {"seed": origin.seed, "fold": origin.fold, "best_epoch": result.best_epoch}
+        described.append(found | ({"refitted": True} if member.follows else {}))
     return described
+
+
+def choose_members(networks: Networks, results: Sequence[MemberResult]) -> list[int]:
+    """Return the networks that the model is of: all that follow no other, but for those that were.
+
+    A network that was ended before it was kept follows none.
+    """
+    chosen: list[int] = []
+    leader = 0
+    for number, (member, result) in enumerate(zip(networks.members, results, strict=True)):
+        if not member.follows:
+            leader = number
+        elif result.is_training:
+            continue
+        elif leader in chosen:
+            chosen.remove(leader)
+        chosen.append(number)
+    return chosen
 
 
 def choose_held_out(predictor: Predictor, prepared: Prepared, scores: Scores) -> HeldOut:

@@ -6,6 +6,7 @@ Shapes: M members, N rows, L labels.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -286,16 +287,22 @@ def start_model(
         for feature, column in enumerate(numbers.T)
         if column.unique(return_counts=True)[1].max() >= recipe.bin_share * len(column)
     ]
-    seeds = [member.seed for plan in networks for member in plan.members]
+    members = [member for plan in networks for member in plan.members]
     starts = torch.cat([plan.starts for plan in networks])
-    some = len(seeds) - recipe.all_binned
+    usual = _shape(recipe, prepared, binned)
+    leading = dataclasses.replace(usual, heads=recipe.leading_heads)
+    leads = [bool(recipe.followers) and not member.follows for member in members]
+    shapes = [leading if is_leading else usual for is_leading in leads]
+    if recipe.all_binned:
+        every = _shape(recipe, prepared)
+        all_binned = dataclasses.replace(every, frequencies=recipe.binned_frequencies)
+        shapes[-recipe.all_binned :] = [all_binned] * recipe.all_binned
     parts = []
-    for own, features in ((slice(some), binned), (slice(some, None), range(numbers.shape[1]))):
-        if not seeds[own]:
-            continue
-        model = build_model(_shape(recipe, prepared, features), seeds[own], starts[own])
+    for shape, numbered in itertools.groupby(range(len(members)), key=shapes.__getitem__):
+        own = list(numbered)
+        model = build_model(shape, [members[m].seed for m in own], starts[own])
         if model.bins is not None:
-            model.bins.fit(numbers[:, list(features)], recipe.bin_power)
+            model.bins.fit(numbers[:, shape.binned], recipe.bin_power)
         with torch.no_grad():
             model.output.weight[:, ~torch.tensor(prepared.learnable)] = 0
         parts.append(model)

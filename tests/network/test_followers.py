@@ -14,6 +14,7 @@ from small_runs import TABULAR, make_columns, succeed, write_csv
 
 from imbalance_cli.config import load_config
 from imbalance_cli.losses.family import weighted_bce
+from imbalance_cli.network.epochs import MemberResult
 from imbalance_cli.network.model import Shape, build_model, score_rows
 from imbalance_cli.network.processes import train_on_cores
 from imbalance_cli.network.recipes import FOLLOWERS, NETWORKS, REFITTED
@@ -22,9 +23,14 @@ from imbalance_cli.network.training import Group, Member, Training
 from imbalance_cli.rows.dataset import Dataset
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import Scores
-from imbalance_cli.workflows.fitting import make_predictor, score_held_out
-from imbalance_cli.workflows.networks import prepare_networks
-from imbalance_cli.workflows.observing import Observer
+from imbalance_cli.workflows.fitting import (
+    choose_members,
+    describe,
+    make_predictor,
+    score_held_out,
+)
+from imbalance_cli.workflows.networks import Networks, prepare_networks
+from imbalance_cli.workflows.observing import Observer, Origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,16 +148,44 @@ def test_training_goes_on_from_any_epoch_twice(stop: int, processes: int) -> Non
     assert [f"{r.members}" for r in rest] == [f"{r.members}" for r in results[stop + 2 :]]
 
 
-def test_what_is_over_before_followers_ended_has_the_leaders_weights() -> None:
+def test_what_is_over_before_followers_began_has_the_leaders_best_weights() -> None:
     model = build_model(SHAPE, SEEDS)
     training = Training(model, ROWS, MEMBERS, RECIPE)
-    for _ in range(3):
-        next(training)
+    results = [next(training) for _ in range(3)]
     ended = build_model(SHAPE, SEEDS)
     assert list(Training(ended, ROWS, MEMBERS, RECIPE, state=training.state(), is_over=True)) == []
     logits = score_rows(ended, ROWS, "float32").reshape(6, 2, 520, 1)
-    for m in range(6):
-        assert torch.equal(logits[m], logits[m // 3 * 3])
+    for m in LEADERS:
+        best = results[-1].members[m].best_epoch
+        training = Training(build_model(SHAPE, [SEEDS[m]]), ROWS, [MEMBERS[m]], RECIPE)
+        *_, state = (training.state() for _ in itertools.islice(training, best))
+        again = build_model(SHAPE, [SEEDS[m]])
+        assert not list(Training(again, ROWS, [MEMBERS[m]], RECIPE, state=state, is_over=True))
+        assert torch.equal(logits[m], score_rows(again, ROWS, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen"),
+    [
+        ([], [0, 3]),
+        ([1], [1, 3]),
+        ([1, 2], [1, 2, 3]),
+        ([1, 2, 4], [1, 2, 4]),
+        ([4, 5], [0, 4, 5]),
+        ([1, 2, 4, 5], [1, 2, 4, 5]),
+    ],
+)
+def test_the_model_is_of_what_was_kept_and_of_networks_that_none_followed(
+    kept: list[int], chosen: list[int]
+) -> None:
+    results = [MemberResult(0.5, 0.5, 3, 0.5, m not in kept, 3) for m in range(6)]
+    networks = Networks(MEMBERS, [Origin(None, 0, seed) for seed in SEEDS], torch.zeros(6, 1))
+    assert choose_members(networks, results) == chosen
+    described = describe(networks, results)
+    assert [network["seed"] for network in described] == [
+        SEEDS[m] for m in range(6) if m in {*LEADERS, *kept}
+    ]
+    assert sum("refitted" in network for network in described) == len(kept)
 
 
 def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
@@ -171,12 +205,15 @@ def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
     scores = score_held_out(predictor, prepared, networks)
     rows = prepared.rows.part(torch.from_numpy(prepared.held_out))
     alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in leaders])
-    wanted = Scores([(KeptLogits(alone), predictor.of_members(leaders).link_loss)])
+    wanted = Scores([(KeptLogits(alone), predictor.keep_members(leaders).link_loss)])
     assert torch.equal(scores.log_odds(), wanted.log_odds())
 
     kept = predictor.keep_members(followers)
     assert kept.model.members == len(followers)
-    assert len(kept.model.parts()) == len(model.parts())
+    assert model.heads == [
+        recipe.leading_heads if m in leaders else recipe.heads for m in range(REFITTED)
+    ]
+    assert kept.model.heads == [recipe.heads] * len(followers)
     alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in followers])
     assert torch.equal(score_rows(kept.model, rows, recipe.precision), alone)
     assert kept.to_document()["members"] == len(followers)

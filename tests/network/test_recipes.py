@@ -19,6 +19,7 @@ from imbalance_cli.network.recipes import (
     BIN_OUTPUTS,
     BINS,
     CYCLE_ENDS,
+    FEW_NUMBERS,
     FEWEST_EPOCHS,
     FOLLOWERS,
     FREQUENCIES,
@@ -375,10 +376,11 @@ def test_unknown_names_are_refused_with_the_nearest(
     assert f"did you mean {hint}?" in (caught.value.hint or "")
 
 
-def test_half_of_several_networks_have_bins_of_every_number() -> None:
-    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [
-        *(REFITTED // 2, 1, 0),
-    ]
+def test_half_of_the_networks_of_a_model_have_bins_of_every_number() -> None:
+    assert [choose({}, rows=n).all_binned for n in (500, 30_000, 300_000)] == [FOLLOWERS, 1, 0]
+    assert choose({}, {"refit": False}).all_binned == NETWORKS[0][1] // 2
+    assert choose({}, numbers=FEW_NUMBERS).binned_frequencies == FREQUENCIES
+    assert choose({}, numbers=FEW_NUMBERS + 1).binned_frequencies == []
     given: list[dict[str, object]] = [{"members": 4}, {"sharing": "none"}, {"recipe": "plain"}]
     given += [{"numeric_embedding": name} for name in ("none", "periodic", "both")]
     assert [choose(model).all_binned for model in given] == [0] * len(given)

@@ -352,22 +352,23 @@ def test_loss_and_validation_share_their_epochs_and_name_what_was_kept() -> None
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"),
+    ("leaders", "kept", "said"),
     [
-        ([2, 6], "; the model is what it had become after 2 and 6 epochs."),
-        ([2], "; the model is the mean of the first and of what it had become after 2 epochs."),
-        ([], ""),
+        (1, [2, 6], "; the model is what it had become after 2 and 6 epochs."),
+        (1, [2], "; the model is what it had become after 2 epochs."),
+        (2, [2], " 2 epochs and of the network that none followed."),
+        (1, [], ""),
     ],
 )
 def test_what_learned_from_the_validation_rows_is_said_as_far_as_it_came(
-    kept: list[int], said: str
+    leaders: int, kept: list[int], said: str
 ) -> None:
     """It may be ended before; its losses are drawn nowhere."""
     training = [
-        TrainingHistory([1, 2, 3, 4], [0.9, 0.5, 0.4, 0.3], [0.3, 0.6, 0.5, 0.4], 2),
+        *[TrainingHistory([1, 2, 3, 4], [0.9, 0.5, 0.4, 0.3], [0.3, 0.6, 0.5, 0.4], 2)] * leaders,
         *[TrainingHistory([5, 6], [0.4, 0.3], [math.nan] * 2, 6)] * 2,
     ]
-    trained = [{"seed": 0, "fold": 0, "best_epoch": 2}] * (3 - len(kept))
+    trained = [{"seed": 0, "fold": 0, "best_epoch": 2}] * leaders
     trained += [{"seed": 1, "fold": 0, "best_epoch": n, "refitted": True} for n in kept]
     document = {**REPORT.document, "trained": trained}
     drawn = draw_run(dataclasses.replace(REPORT, training=training, document=document))
@@ -377,8 +378,8 @@ def test_what_learned_from_the_validation_rows_is_said_as_far_as_it_came(
         assert "the weights of epoch 2 were kept: training loss 0.5" in loss.description
         return
     assert "epoch 2 had the best validation score: training loss 0.5" in loss.description
-    learned = "1 other network then learned from the validation rows too"
-    assert loss.description.endswith(learned + said)
+    assert "1 other network then learned from the validation rows too" in loss.description
+    assert loss.description.endswith(said)
 
 
 def test_runs_over_each_other_share_the_figures_of_one() -> None:

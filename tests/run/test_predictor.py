@@ -12,6 +12,7 @@ from small_runs import LABELS
 
 from imbalance_cli.errors import FeatureError
 from imbalance_cli.losses.family import Loss, asymmetric, focal, stack_losses, weighted_bce
+from imbalance_cli.network.model import Ensemble, build_model
 from imbalance_cli.readers import open_source, read_table
 from imbalance_cli.run.predictor import Predictor
 from imbalance_cli.run.scored_rows import calibrate, mean_log_odds_by_row
@@ -167,13 +168,27 @@ def test_members_that_are_all_but_certain_keep_their_digits() -> None:
     assert mean_log_odds_by_row(far, loss)[:, 0].tolist() == [80.0, -80.0]
 
 
-def test_losses_of_chosen_members(predictor: Predictor) -> None:
+def test_each_head_has_the_loss_of_its_network(predictor: Predictor) -> None:
+    """Networks may have more heads than others."""
     losses = [weighted_bce(torch.tensor([m + 1.0] * 3)) for m in range(4)]
-    of_four = dataclasses.replace(predictor, loss=stack_losses(losses, 3))
-    chosen = of_four.of_members([2, 0]).loss
-    assert chosen.pos_weight is not None
-    assert chosen.pos_weight[:, 0, 0].tolist() == [3.0, 1.0]
-    assert chosen.gamma_positive is None
+    shape = dataclasses.replace(predictor.model.shape, heads=1)
+    model = Ensemble(
+        [
+            build_model(dataclasses.replace(shape, heads=2), [0, 1]),
+            build_model(dataclasses.replace(shape, heads=3), [2]),
+            build_model(shape, [3]),
+        ]
+    )
+    of_four = dataclasses.replace(predictor, model=model, loss=stack_losses(losses, 3))
+    for chosen, weights in (
+        (of_four, [1, 1, 2, 2, 3, 3, 3, 4]),
+        (of_four.keep_members([2, 0]), [3, 3, 3, 1, 1]),
+        (of_four.keep_members([1, 3]), [2, 2, 4]),
+    ):
+        assert chosen.link_loss.pos_weight is not None
+        assert chosen.link_loss.pos_weight[:, 0, 0].tolist() == weights
+        assert chosen.loss.gamma_positive is None
+        assert sum(chosen.model.heads) == len(weights)
 
 
 def test_scores_are_read_plainly_where_the_loss_is_not_undone(predictor: Predictor) -> None:

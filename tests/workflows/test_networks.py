@@ -16,6 +16,7 @@ from imbalance_cli.labels.targets import as_targets
 from imbalance_cli.losses.link import inverse_link
 from imbalance_cli.network.embeddings import CATEGORY_WIDTH, PERIODIC_WIDTH
 from imbalance_cli.network.model import SCORING_ROWS, build_model, score_rows
+from imbalance_cli.network.recipes import FREQUENCIES
 from imbalance_cli.network.sampling import balanced_rates
 from imbalance_cli.workflows import networks
 from imbalance_cli.workflows.networks import (
@@ -305,22 +306,26 @@ def test_networks_are_built_by_the_recipe(tmp_path: Path, recipe: str, embedding
         assert torch.equal(built.bins.edges[:, 0], numbers[:, : shape.continuous].amin(dim=0))
 
 
-def test_half_of_several_networks_have_bins_of_every_number(tmp_path: Path) -> None:
+def test_networks_that_choose_the_epochs_have_fewer_heads_and_others_bins(tmp_path: Path) -> None:
     model = {"sharing": "auto", "hidden": [4]}
     config, prepared = prepare_table(tmp_path, make_columns(300), model=model)
     recipe = recipe_of(config, prepared)
     planned = plan(config, prepared)
     built = start_model(recipe, prepared, [planned], config.training.seed)
-    some, every = built.parts()
-    assert (some.members, every.members, built.members) == (3, 3, 6)
+    few, usual = recipe.leading_heads, recipe.heads
+    assert few < usual
+    assert [part.members for part in built.parts()] == [1, 2, 1, 2]
+    assert built.heads == [few, usual, usual] * 2
     continuous = built.shape.continuous
-    assert (some.shape.binned, every.shape.binned) == ([], list(range(continuous)))
+    for binned in (FREQUENCIES, []):
+        other = dataclasses.replace(recipe, binned_frequencies=binned)
+        *waves, bins = [part.shape for part in start_model(other, prepared, [planned], 0).parts()]
+        assert all((shape.binned, shape.frequencies) == ([], FREQUENCIES) for shape in waves)
+        assert (bins.binned, bins.frequencies) == (list(range(continuous)), binned)
     rows = prepared.rows.take(torch.arange(20))
-    together = score_rows(built, rows, "float32")
-    heads = recipe.heads
+    together = torch.split(score_rows(built, rows, "float32"), built.heads)
     for number, network in enumerate(built.alone()):
-        alone = score_rows(network, rows, "float32")
-        assert torch.equal(together[heads * number : heads * (number + 1)], alone)
+        assert torch.equal(together[number], score_rows(network, rows, "float32"))
         assert torch.equal(built.member(number).output.weight, network.output.weight)
     # of three neighbours two are the same network, which follows the other and is kept twice
     seeds = [member.seed - config.training.seed for member in planned.members]
