@@ -6,7 +6,7 @@ import signal
 import sys
 
 GARBAGE = 100_000
-"""New objects between two searches for garbage: with the usual 700 they take a seventh of the time
+"""New objects between two searches for garbage: with Python's 700 they take a seventh of the time
 of the imports, whose objects all stay."""
 
 

@@ -190,7 +190,7 @@ def score_held_out(predictor: Predictor, prepared: Prepared, networks: Networks)
 def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[str, int]]:
     """Return where each network that was trained came from and its best epoch, as plain data.
 
-    Without one that was to be kept, and was ended before it was.
+    Without one that follows another and was ended before it was kept.
     """
     described: list[dict[str, int]] = []
     for member, origin, result in zip(networks.members, networks.origins, results, strict=True):
@@ -202,9 +202,9 @@ def describe(networks: Networks, results: Sequence[MemberResult]) -> list[dict[s
 
 
 def choose_members(networks: Networks, results: Sequence[MemberResult]) -> list[int]:
-    """Return the networks that the model is of: all that follow no other, but for those that were.
+    """Return the members that the model is of.
 
-    A network that was ended before it was kept follows none.
+    They are those that follow another, if they were kept, and those that none of these follows.
     """
     chosen: list[int] = []
     leader = 0
