@@ -39,7 +39,8 @@ def check(
 ) -> None:
     """Show what fit would refuse, warn of and train, and how long it would take at most.
 
-    It reads the rows and trains one epoch of one network, to take its time, and writes nothing.
+    It reads the rows, trains an epoch of one network of each kind to take its time, and writes
+    nothing.
     """
     settings = read_config(config, labels, overrides)
     directory, _ = choose_directory(

@@ -200,7 +200,7 @@ class ModelSection(Section):
     """The share of hidden units dropped in a training step; auto: 0.15, fading."""
     numeric_embedding: Literal["auto", "none", "piecewise_linear", "periodic", "both"] = "auto"
     """How numbers enter the network; auto: periodic embeddings, and learned bins of numbers that
-    are mostly one value; in half of several networks, of all (of more than 16 numbers, bins alone).
+    are mostly one value; in half of a model's networks, of all (of more than 16, bins alone).
     """
     members: Count | Auto = "auto"
     """Networks or heads whose probabilities are averaged; auto: 4 heads per network, and 4

@@ -393,7 +393,7 @@ def build_model(
 def score_rows(
     model: Model, rows: Rows, precision: str, *, is_filled_up: bool = True
 ) -> torch.Tensor:
-    """Return the logits of rows, (M * K, N, L) float32.
+    """Return the logits of rows, (heads of all networks, N, L) float32.
 
     On the CPU a network is scored by itself, so that its scores are the same to the bit as those of
     the network trained alone.

@@ -65,7 +65,7 @@ class Recipe:
         bin_outputs: that are learned of a number's bins; 0 takes the bins as they are.
         bin_power: what evens out the rows of a bin, as of `PiecewiseLinear.fit`.
         frequencies: of each number's periodic embedding, their standard deviations; empty for none.
-        heads: of each network, on its hidden layers.
+        heads: of each network that none follows, on its hidden layers.
         leading_heads: of each that another follows.
         networks: of each fold, followers among them.
         all_binned: how many of all networks, the last ones, have bins of every number.

@@ -80,7 +80,8 @@ class Member:
 class Training(Iterator[EpochResult]):
     """The training of M networks in place, an epoch at each step of the iterator.
 
-    When it ends, each network has the weights of its best epoch.
+    When it ends, each network has the weights of its best epoch, but for one that follows and was
+    not kept before it was over.
 
     Args:
         model: on the device of the rows.

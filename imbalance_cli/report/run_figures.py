@@ -64,7 +64,7 @@ def describe_training(report: RunReport) -> str:
         kept = f"the weights of {_name_kept(training)} were kept"
         return f"Of epochs {first} to {last} of {shown}, {kept}: {scores}."
     others = number_of(len(report.refitted), "other network")
-    epochs = [str(epoch) for kept in report.refitted.values() for epoch in kept]
+    epochs = [str(epoch) for kept in report.refitted.values() for epoch in dict.fromkeys(kept)]
     model, alone = "the model is", ""
     if len(report.refitted) < len(training):  # ended by --finish
         model, alone = "the model is the mean of", " and of the network that none followed"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEPT = 2  # where the last is damaged, the one before is gone on from
 DIGITS = 16  # of the checksum
-DOCUMENT = "document"  # among the tensors, of which no other has a name without a dot
+DOCUMENT = "document"  # among the tensors, of which no other is named so
 
 
 @dataclasses.dataclass(frozen=True)

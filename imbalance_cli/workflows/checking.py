@@ -68,7 +68,7 @@ class Plan:
 
 
 def check(config: Config, scratch: Path, observer: Observer) -> Plan:
-    """Do what `fit` does up to the end of the first epoch of one network, and write nothing.
+    """Do what `fit` does up to the first epoch of one network of each kind, and write nothing.
 
     Args:
         config: what `fit` would be given.
@@ -81,13 +81,15 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     config = resolve_weighting(config, "config")
     prepared, recipe, networks, model = prepare_networks(config, observer, scratch)
     count = len(networks.members)
-    seconds = 0.0
-    # of those that follow, the last has bins of every number, and takes longest
-    for number in (0, count - 1) if recipe.followers else (0,):
-        member = dataclasses.replace(networks.members[number], follows=False)
+    slowest = {False: 0.0, True: 0.0}  # whether it follows: seconds of an epoch
+    first = 0
+    for part in model.parts():
+        member = networks.members[first]
+        alone = dataclasses.replace(member, follows=False)
         began = time.perf_counter()
-        next(Training(model.part(number, number + 1), prepared.rows, [member], recipe))
-        seconds += (time.perf_counter() - began) * recipe.epochs
+        next(Training(part.part(0, 1), prepared.rows, [alone], recipe))
+        slowest[member.follows] = max(slowest[member.follows], time.perf_counter() - began)
+        first += part.members
     leading = sum(not member.follows for member in networks.members)
     is_single = prepared.device.type != "cpu" or prepared.rows.is_stored
     at_once = 1 if is_single else torch.get_num_threads()
@@ -107,7 +109,7 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
         networks=count,
         epochs=recipe.epochs,
         steps=-(-rows // recipe.batch_size),
-        seconds=round(seconds * turns, 1),
+        seconds=round(sum(slowest.values()) * recipe.epochs * turns, 1),
         warnings=list(prepared.remarks),
     )
 

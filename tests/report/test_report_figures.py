@@ -356,6 +356,7 @@ def test_loss_and_validation_share_their_epochs_and_name_what_was_kept() -> None
     [
         (1, [2, 6], "; the model is what it had become after 2 and 6 epochs."),
         (1, [2], "; the model is what it had become after 2 epochs."),
+        (1, [2, 2], "; the model is what it had become after 2 epochs."),
         (2, [2], " 2 epochs and of the network that none followed."),
         (1, [], ""),
     ],
