@@ -84,15 +84,12 @@ class Loss:
         Args:
             heads: K of each network, (M,).
         """
-        if set(heads) == {1}:
-            return self
+        return self.of_members([m for m, number in enumerate(heads) for _ in range(number)])
+
+    def of_members(self, members: Sequence[int]) -> Loss:
+        """Return the loss of some of M networks, its parameters (len(members), 1, L)."""
         parameters = self.parameters().items()
-        return Loss(
-            **{
-                name: value.repeat_interleave(torch.tensor(heads, device=value.device), dim=0)
-                for name, value in parameters
-            }
-        )
+        return Loss(**{name: value[list(members)] for name, value in parameters})
 
 
 NEUTRAL = {

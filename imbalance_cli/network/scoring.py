@@ -81,7 +81,7 @@ class LazyLogits:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(M, N, L)."""
-        members = sum(sum(network.heads) for network in self.networks)
+        members = sum(network.members * network.shape.heads for network in self.networks)
         return members, self.rows, self.networks[0].shape.labels
 
     @torch.no_grad()

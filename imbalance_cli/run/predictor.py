@@ -203,9 +203,7 @@ class Predictor:
         ranges = [[member for _, member in run] for _, run in runs]
         parts = [self.model.part(run[0], run[-1] + 1).parts() for run in ranges]
         model = Ensemble([*itertools.chain.from_iterable(parts)])
-        parameters = self.loss.parameters().items()
-        loss = Loss(**{name: value[list(members)] for name, value in parameters})
-        return dataclasses.replace(self, model=model.eval(), loss=loss)
+        return dataclasses.replace(self, model=model.eval(), loss=self.loss.of_members(members))
 
     def check_columns(self, columns: Sequence[str], name: str) -> None:
         """Raise if a feature column is not there.

@@ -81,15 +81,14 @@ def check(config: Config, scratch: Path, observer: Observer) -> Plan:
     config = resolve_weighting(config, "config")
     prepared, recipe, networks, model = prepare_networks(config, observer, scratch)
     count = len(networks.members)
+    pairs = zip(model.alone(), networks.members, strict=True)
+    kinds = {repr(network.shape): (network, member) for network, member in pairs}
     slowest = {False: 0.0, True: 0.0}  # whether it follows: seconds of an epoch
-    first = 0
-    for part in model.parts():
-        member = networks.members[first]
-        alone = dataclasses.replace(member, follows=False)
+    for network, member in kinds.values():
         began = time.perf_counter()
-        next(Training(part.part(0, 1), prepared.rows, [alone], recipe))
+        alone = dataclasses.replace(member, follows=False)
+        next(Training(network, prepared.rows, [alone], recipe))
         slowest[member.follows] = max(slowest[member.follows], time.perf_counter() - began)
-        first += part.members
     leading = sum(not member.follows for member in networks.members)
     is_single = prepared.device.type != "cpu" or prepared.rows.is_stored
     at_once = 1 if is_single else torch.get_num_threads()

@@ -207,14 +207,11 @@ def choose_members(networks: Networks, results: Sequence[MemberResult]) -> list[
     They are those that follow another, if they were kept, and those that none of these follows.
     """
     chosen: list[int] = []
-    leader = 0
     for number, (member, result) in enumerate(zip(networks.members, results, strict=True)):
-        if not member.follows:
-            leader = number
-        elif result.is_training:
+        if member.follows and result.is_training:
             continue
-        elif leader in chosen:
-            chosen.remove(leader)
+        if member.follows and not networks.members[chosen[-1]].follows:
+            chosen.pop()
         chosen.append(number)
     return chosen
 

@@ -291,8 +291,7 @@ def start_model(
     starts = torch.cat([plan.starts for plan in networks])
     usual = _shape(recipe, prepared, binned)
     leading = dataclasses.replace(usual, heads=recipe.leading_heads)
-    leads = [bool(recipe.followers) and not member.follows for member in members]
-    shapes = [leading if is_leading else usual for is_leading in leads]
+    shapes = [leading if recipe.followers and not m.follows else usual for m in members]
     if recipe.all_binned:
         every = _shape(recipe, prepared)
         all_binned = dataclasses.replace(every, frequencies=recipe.binned_frequencies)

@@ -214,6 +214,7 @@ def test_validation_rows_are_scored_by_networks_that_have_not_learned_them(
         recipe.leading_heads if m in leaders else recipe.heads for m in range(REFITTED)
     ]
     assert kept.model.heads == [recipe.heads] * len(followers)
+    assert [part.members for part in kept.model.parts()] == [FOLLOWERS, FOLLOWERS]
     alone = torch.cat([score_rows(model.member(m), rows, recipe.precision) for m in followers])
     assert torch.equal(score_rows(kept.model, rows, recipe.precision), alone)
     assert kept.to_document()["members"] == len(followers)

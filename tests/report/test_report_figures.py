@@ -354,10 +354,14 @@ def test_loss_and_validation_share_their_epochs_and_name_what_was_kept() -> None
 @pytest.mark.parametrize(
     ("leaders", "kept", "said"),
     [
-        (1, [2, 6], "; the model is what it had become after 2 and 6 epochs."),
-        (1, [2], "; the model is what it had become after 2 epochs."),
-        (1, [2, 2], "; the model is what it had become after 2 epochs."),
-        (2, [2], " 2 epochs and of the network that none followed."),
+        (1, [2, 6], "what it had become after 2 and 6 epochs."),
+        (1, [2], "what it had become after 2 epochs."),
+        (1, [2, 2], "what it had become after 2 epochs."),
+        (
+            2,
+            [2],
+            "the mean of what it had become after 2 epochs and of the network that none followed.",
+        ),
         (1, [], ""),
     ],
 )
@@ -379,8 +383,8 @@ def test_what_learned_from_the_validation_rows_is_said_as_far_as_it_came(
         assert "the weights of epoch 2 were kept: training loss 0.5" in loss.description
         return
     assert "epoch 2 had the best validation score: training loss 0.5" in loss.description
-    assert "1 other network then learned from the validation rows too" in loss.description
-    assert loss.description.endswith(said)
+    learned = "1 other network then learned from the validation rows too; the model is "
+    assert loss.description.endswith(learned + said)
 
 
 def test_runs_over_each_other_share_the_figures_of_one() -> None:
